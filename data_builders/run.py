@@ -1,0 +1,73 @@
+"""One pass over the photos of a plan."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from data_builders.crops import CropOptions, StoredItem, by_photo, process_photo, shards
+from data_builders.features import to_example
+from data_builders.ordered import map_in_order
+from data_builders.plan import Item, Plan
+from fashion_jax.data.tally import Tally
+
+KeyExample = tuple[int, dict[str, Any]]
+ExampleGenerator = Callable[[], Iterator[KeyExample]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a pass needs, and what it takes down.
+
+    Attributes:
+        plan: which photos, in which order.
+        options: how crops are stored.
+        threads: decoding threads.
+        tally: counts what the pass meets.
+        bar: shows how far it is.
+    """
+
+    plan: Plan
+    options: CropOptions
+    threads: int
+    tally: Tally
+    bar: tqdm
+
+    def check(self) -> None:
+        """Decodes everything, keeps nothing."""
+        for split in self.tally.splits:
+            for _ in self._stored(split, self.plan.splits[split], encode=False):
+                pass
+
+    def shards(self) -> dict[str, list[ExampleGenerator]]:
+        """Generators of examples, by split and shard; to be run in this order."""
+        identities: dict[tuple[str, str], int] = {}
+        return {
+            split: [
+                functools.partial(self._examples, split, items, identities)
+                for items in shards(self.plan.splits[split])
+            ]
+            for split in self.tally.splits
+        }
+
+    def _examples(
+        self, split: str, items: Sequence[Item], identities: dict[tuple[str, str], int]
+    ) -> Iterator[KeyExample]:
+        for row, stored in enumerate(self._stored(split, items, encode=True)):
+            # Numbered as they are first written: dense, whatever photos the raw copy lacks.
+            identity = identities.setdefault(stored.item.key, len(identities))
+            yield row, to_example(stored, identity)
+
+    def _stored(self, split: str, items: Sequence[Item], *, encode: bool) -> Iterator[StoredItem]:
+        """Decodes photos in threads, takes everything down, gives what is usable, in order."""
+        process = functools.partial(
+            process_photo, photos=self.plan.photos, options=self.options, encode=encode
+        )
+        for result in map_in_order(process, by_photo(items), self.threads):
+            result.count(self.tally)
+            for stored in result.stored:
+                self.tally.add_record(split, stored.item.category, stored.item.key)
+                yield stored
+            self.bar.update(result.items)

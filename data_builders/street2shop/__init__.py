@@ -1,0 +1,1 @@
+"""Exact Street2Shop (Kiapour et al. 2015)."""

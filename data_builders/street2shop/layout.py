@@ -1,0 +1,88 @@
+"""The raw layout of Exact Street2Shop: where its lists and photos lie."""
+
+import pathlib
+import re
+
+from data_builders.photo_folder import PhotoFolder
+from fashion_jax.errors import FashionJaxError
+
+ROLES = ("retrieval", "train_pairs", "test_pairs")
+
+_LISTS = "meta/json"
+_PHOTO_FOLDERS = ("images", "photos")
+_LIST_NAME = re.compile(rf"({'|'.join(ROLES)})_(\w+)\.json")
+_PHOTO_NAME = re.compile(r"(\d+)(\.\w+)?")
+
+
+class LayoutError(FashionJaxError):
+    """A folder that is no raw copy of the dataset."""
+
+
+def photo_name(number: int) -> str:
+    """The name under which a photo is kept."""
+    return f"{number:09d}"
+
+
+def find_lists(manual_dir: pathlib.Path) -> dict[str, dict[str, pathlib.Path]]:
+    """Finds the lists of all categories.
+
+    Returns:
+        Paths by category (sorted) and role.
+
+    Raises:
+        LayoutError: no lists there, or a category that lacks one of its three.
+    """
+    folder = manual_dir / _LISTS
+    found: dict[str, dict[str, pathlib.Path]] = {}
+    for path in sorted(folder.glob("*.json")):
+        if match := _LIST_NAME.fullmatch(path.name):
+            found.setdefault(match[2], {})[match[1]] = path
+    if not found:
+        raise LayoutError(_no_lists(manual_dir))
+    lacking = [
+        f"{role}_{category}.json"
+        for category, paths in sorted(found.items())
+        for role in ROLES
+        if role not in paths
+    ]
+    if lacking:
+        raise LayoutError(f"{folder} lacks {len(lacking)} list(s): {', '.join(lacking)}")
+    return dict(sorted(found.items()))
+
+
+def find_photos(manual_dir: pathlib.Path) -> PhotoFolder:
+    """Scans the photos, once.
+
+    Raises:
+        LayoutError: there is not a single one.
+    """
+    folders = [manual_dir / name for name in _PHOTO_FOLDERS]
+    photos = PhotoFolder(folders, _photo_id)
+    if not len(photos):
+        places = " and ".join(str(folder) for folder in folders)
+        raise LayoutError(
+            f"no photo found: looked in {places} for files named {photo_name(7)}, "
+            "with any ending or none"
+        )
+    return photos
+
+
+def _photo_id(file_name: str) -> str | None:
+    match = _PHOTO_NAME.fullmatch(file_name)
+    return photo_name(int(match[1])) if match else None
+
+
+def _no_lists(manual_dir: pathlib.Path) -> str:
+    state = "does not exist" if not manual_dir.exists() else "holds no raw copy of Street2Shop"
+    nearby = _nearby(manual_dir)
+    hint = f"; did you mean {nearby}?" if nearby else ""
+    lists = manual_dir / _LISTS / f"{{{','.join(ROLES)}}}_{{category}}.json"
+    folders = " or ".join(_PHOTO_FOLDERS)
+    return f"manual_dir {manual_dir} {state}: looked for {lists} and for photos in {folders}/{hint}"
+
+
+def _nearby(manual_dir: pathlib.Path) -> pathlib.Path | None:
+    """A folder just above or below that has the lists."""
+    below = sorted(path for path in manual_dir.glob("*") if path.is_dir())
+    above = list(manual_dir.parents)[:2]
+    return next((path for path in (*below, *above) if any(path.glob(f"{_LISTS}/*.json"))), None)

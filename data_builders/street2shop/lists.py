@@ -1,0 +1,128 @@
+"""The rows of Street2Shop's lists: read, validated, all that is wrong reported at once."""
+
+import dataclasses
+import json
+import math
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from data_builders.street2shop.layout import ROLES
+from fashion_jax.data.photos import Box
+from fashion_jax.data.tally import WITHOUT_SIZE
+from fashion_jax.errors import FashionJaxError
+
+_SHOWN = 10
+
+
+class ListError(FashionJaxError):
+    """Lists with rows that cannot be understood."""
+
+
+class _RowError(Exception):
+    """What is wrong with one row."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a list.
+
+    Attributes:
+        photo: its number.
+        product: its number, which has a meaning only inside the category.
+        box: `None` in the shop photos' list, and where it has no size.
+        box_defect: `without_size` where a street photo's box lacks width or height.
+    """
+
+    photo: int
+    product: int
+    box: Box | None
+    box_defect: str | None
+
+
+def read_lists(
+    paths: Mapping[str, Mapping[str, pathlib.Path]],
+) -> dict[str, dict[str, list[Row]]]:
+    """Reads all lists.
+
+    Args:
+        paths: by category and role.
+
+    Returns:
+        Rows by role and category.
+
+    Raises:
+        ListError: with the number of wrong rows or files, and the first of them.
+    """
+    problems: list[str] = []
+    rows: dict[str, dict[str, list[Row]]] = {role: {} for role in ROLES}
+    for category, by_role in paths.items():
+        for role, path in by_role.items():
+            rows[role][category] = list(_read(path, role != "retrieval", problems))
+    if problems:
+        more = f"\n  … and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
+        raise ListError(
+            f"{len(problems):,} problem(s) in Street2Shop's lists; first ones:\n  "
+            + "\n  ".join(problems[:_SHOWN])
+            + more
+        )
+    return rows
+
+
+def _read(path: pathlib.Path, has_boxes: bool, problems: list[str]) -> Iterator[Row]:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        problems.append(f"{path}: not JSON: {error}")
+        return
+    if not isinstance(rows, list):
+        problems.append(f"{path}: a list of rows was expected, not {_short(rows)}")
+        return
+    for number, row in enumerate(rows):
+        try:
+            yield _parse(row, has_boxes)
+        except _RowError as error:
+            problems.append(f"{path}, row {number}: {error}")
+
+
+def _parse(row: Any, has_boxes: bool) -> Row:
+    if not isinstance(row, dict):
+        raise _RowError(f"an object was expected, not {_short(row)}")
+    photo, product = _number(row, "photo"), _number(row, "product")
+    if not has_boxes:
+        return Row(photo, product, None, None)
+    box = _box(row.get("bbox"))
+    return Row(photo, product, box, WITHOUT_SIZE if box is None else None)
+
+
+def _number(row: dict[str, Any], name: str) -> int:
+    value = row.get(name)
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise _RowError(f"{name} must be a whole number, not {_short(value)}")
+    return value
+
+
+def _box(box: Any) -> Box | None:
+    if box is None:
+        return None
+    if not isinstance(box, dict):
+        raise _RowError(f"bbox must be an object, not {_short(box)}")
+    if box.get("width") is None or box.get("height") is None:
+        return None
+    for name in ("left", "top", "width", "height"):
+        value = box.get(name)
+        if not _is_finite(value):
+            raise _RowError(f"bbox {name} must be a number, not {_short(value)}")
+    return Box(box["left"], box["top"], box["width"], box["height"])
+
+
+def _is_finite(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

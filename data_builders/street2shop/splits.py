@@ -1,0 +1,90 @@
+"""Which photo of Street2Shop goes into which split."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+
+from data_builders.photo_folder import PhotoFolder
+from data_builders.plan import Item, choose_validation, in_order
+from data_builders.street2shop.layout import photo_name
+from data_builders.street2shop.lists import Row
+from fashion_jax.data.records import Domain
+
+Identity = tuple[str, str]
+Rows = Mapping[str, Mapping[str, list[Row]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Division:
+    """Items by split, and what was wrong with the lists.
+
+    Attributes:
+        splits: items by split, in the order of records.
+        problems: by kind: `identity_in_train_and_test`, `repeated_row`.
+    """
+
+    splits: dict[str, list[Item]]
+    problems: dict[str, list[str]]
+
+
+def divide(rows: Rows, photos: PhotoFolder, fraction: float, seed: int) -> Division:
+    """Divides all rows into splits.
+
+    Training products are those of the training pairs; a product that the test pairs ask for as
+    well is left to the test. Shop photos of every other product are the gallery.
+
+    Args:
+        rows: by role and category.
+        photos: only products with a street and a shop photo in there can be validation identities.
+        fraction: of such identities, taken for validation.
+        seed: of that choice.
+    """
+    repeated: list[str] = []
+    street = list(_items(rows["train_pairs"], Domain.STREET, repeated))
+    query = list(_items(rows["test_pairs"], Domain.STREET, repeated))
+    shop = list(_items(rows["retrieval"], Domain.SHOP, repeated))
+    asked = {item.key for item in query}
+    train = {item.key for item in street}
+    leaks = train & asked
+    train -= leaks
+    pairs = _present(street, photos) & _present(shop, photos) & train
+    validation = choose_validation(pairs, fraction, seed)
+    train -= validation
+    splits = {
+        "train": _of(street, train) + _of(shop, train),
+        "query": query,
+        "gallery": [item for item in shop if item.key not in train | validation],
+        "val_query": _of(street, validation),
+        "val_gallery": _of(shop, validation),
+    }
+    problems = {
+        "identity_in_train_and_test": ["/".join(identity) for identity in leaks],
+        "repeated_row": repeated,
+    }
+    return Division({name: in_order(items) for name, items in splits.items()}, problems)
+
+
+def _items(rows: Mapping[str, list[Row]], domain: Domain, repeated: list[str]) -> Iterator[Item]:
+    """Items of all categories; a photo counts once for a product, with its first box."""
+    for category, of_category in rows.items():
+        seen: set[tuple[int, int]] = set()
+        for row in of_category:
+            if (row.photo, row.product) in seen:
+                repeated.append(photo_name(row.photo))
+                continue
+            seen.add((row.photo, row.product))
+            yield Item(
+                photo_id=photo_name(row.photo),
+                category=category,
+                product=str(row.product),
+                domain=domain,
+                box=row.box,
+                box_defect=row.box_defect,
+            )
+
+
+def _present(items: Iterable[Item], photos: PhotoFolder) -> set[Identity]:
+    return {item.key for item in items if item.photo_id in photos}
+
+
+def _of(items: Iterable[Item], identities: set[Identity]) -> list[Item]:
+    return [item for item in items if item.key in identities]

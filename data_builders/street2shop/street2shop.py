@@ -1,0 +1,47 @@
+"""TFDS builder of Exact Street2Shop."""
+
+import pathlib
+
+from data_builders.base import RetrievalBuilder
+from data_builders.plan import Plan
+from data_builders.street2shop.layout import LayoutError, find_lists, find_photos
+from data_builders.street2shop.lists import read_lists
+from data_builders.street2shop.splits import divide
+
+
+class Street2Shop(RetrievalBuilder):
+    """Street photos of customers, shop photos of exactly the same products."""
+
+    name = "street2shop"
+    DESCRIPTION = (
+        "Exact Street2Shop: street photos with a box around a garment, and shop photos of exactly "
+        "the same product, in eleven categories."
+    )
+    HOMEPAGE = "http://www.tamaraberg.com/street2shop/"
+    CITATION = """@inproceedings{kiapour2015buy,
+  title={Where to Buy It: Matching Street Clothing Photos in Online Shops},
+  author={Hadi Kiapour, M. and Han, Xufeng and Lazebnik, Svetlana and Berg, Alexander C. and
+    Berg, Tamara L.},
+  booktitle={IEEE International Conference on Computer Vision (ICCV)},
+  year={2015}
+}"""
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    manual_dir must hold meta/json/{retrieval,train_pairs,test_pairs}_{category}.json, and the
+    photos in images/ or photos/, each named by its number of nine digits, with any ending.
+    """
+
+    def plan(self, manual_dir: pathlib.Path | None) -> Plan:
+        """Reads the lists and scans the photos.
+
+        Raises:
+            LayoutError: `manual_dir` is not given, or no raw copy.
+            ListError: rows that cannot be understood.
+        """
+        if manual_dir is None:
+            raise LayoutError("street2shop needs --manual_dir, the folder of its raw copy")
+        paths = find_lists(manual_dir)
+        rows = read_lists(paths)
+        photos = find_photos(manual_dir)
+        division = divide(rows, photos, self.options.validation_fraction, self.options.seed)
+        problems = {**division.problems, "duplicate_file": photos.duplicates}
+        return Plan(division.splits, photos, list(paths), problems)

@@ -1,0 +1,1 @@
+"""From built datasets to batches: records, the P×K plan, augmentations, loaders."""

@@ -1,0 +1,231 @@
+"""One self-contained HTML file that shows what a trained model can do.
+
+The page asks for nothing outside itself, runs no script, and forbids both to whatever its photos'
+names may hold; so it can be opened from a disk, mailed, printed and kept.
+"""
+
+import base64
+import dataclasses
+import functools
+import math
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import jinja2
+import numpy as np
+
+from fashion_jax.evaluation.charts import bar
+from fashion_jax.evaluation.report_page import figures, tables
+
+GROUPS = {
+    "best": ("Best", "the queries with the highest average precision"),
+    "median": ("Median", "what to expect of a typical query"),
+    "worst": ("Worst", "where the model fails: the lowest average precision"),
+    "search": ("Searches through the ScaNN index", "approximate, as the command fashion-jax search answers"),
+}
+_UNKNOWN = "–"
+
+Curves = Mapping[str, Sequence[float] | np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class RankedAnswer:
+    """A gallery photo in a ranking.
+
+    Attributes:
+        jpeg: encoded photo, best no larger than 240 pixels on its longer side.
+        caption: its name.
+        score: cosine similarity to the query; higher is better.
+        right: whether it shows the query's product; None if that is not known.
+    """
+
+    jpeg: bytes
+    caption: str
+    score: float
+    right: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class RankedList:
+    """A query with its first answers.
+
+    Attributes:
+        query_jpeg: encoded photo.
+        caption: the query's name.
+        answers: in the order of their ranks.
+        group: a key of `GROUPS`.
+        average_precision: over the full ranking, if known.
+        first_match_rank: rank of the first right answer, from 1, if there is one.
+        total_relevant: photos of the query's product in the whole gallery, if known.
+    """
+
+    query_jpeg: bytes
+    caption: str
+    answers: Sequence[RankedAnswer]
+    group: str
+    average_precision: float | None = None
+    first_match_rank: int | None = None
+    total_relevant: int | None = None
+
+    def right_answers(self) -> int:
+        """How many of the answers shown are right."""
+        return sum(answer.right is True for answer in self.answers)
+
+
+@dataclasses.dataclass(frozen=True)
+class CategoryResult:
+    """Metrics of one category's queries, searched in the whole gallery (`instance`)."""
+
+    category: str
+    queries: int
+    mean_average_precision: float
+    accuracy_at_1: float
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetFacts:
+    """What the numbers rest on.
+
+    Attributes:
+        name: of the dataset.
+        photos: per split.
+        identities: per split.
+        evaluated_queries: queries that the metrics average over.
+        skipped_queries: the others, by the reason why.
+        raw_photos: of the raw copy: `expected`, `found`, `missing`, `empty`, `truncated`,
+            `not_an_image`, as far as known.
+        boxes: boxes that were repaired or dropped, by what was wrong with them.
+    """
+
+    name: str
+    photos: Mapping[str, int]
+    identities: Mapping[str, int]
+    evaluated_queries: int
+    skipped_queries: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    raw_photos: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    boxes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportData:
+    """All that the report shows.
+
+    Attributes:
+        title: of the page.
+        subtitle: one line below it.
+        dataset: what was evaluated on.
+        metrics: of the trained model, named `protocol/metric`.
+        baseline_metrics: the same of the untrained network, if it was measured.
+        cmc: per protocol, the share of queries with a match in the first k = 1, 2, ... answers.
+        baseline_cmc: the same of the untrained network.
+        per_category: one entry per category that has queries.
+        ranked_lists: of test queries.
+        searches: ranked lists that an approximate index answered.
+        history: lines of `metrics.jsonl`.
+        config: the run's resolved config.
+        environment: versions, devices, time taken.
+        command: that makes this report again.
+    """
+
+    title: str
+    subtitle: str
+    dataset: DatasetFacts
+    metrics: Mapping[str, float]
+    baseline_metrics: Mapping[str, float] | None = None
+    cmc: Curves = dataclasses.field(default_factory=dict)
+    baseline_cmc: Curves | None = None
+    per_category: Sequence[CategoryResult] = ()
+    ranked_lists: Sequence[RankedList] = ()
+    searches: Sequence[RankedList] = ()
+    history: Sequence[Mapping[str, object]] = ()
+    config: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    environment: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    command: str = ""
+
+
+def write_report(path: str | os.PathLike[str], data: ReportData) -> None:
+    """Writes the page; under its final name it is either whole or the one that was there before.
+
+    Args:
+        path: of the HTML file; missing folders are made.
+        data: what to show.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(render_report(data))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def render_report(data: ReportData) -> str:
+    """The page's HTML."""
+    lists = [*data.ranked_lists, *data.searches]
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            data=data,
+            untrained=data.baseline_metrics is not None,
+            metric_tables=tables.metric_tables(data.metrics, data.baseline_metrics),
+            groups=[
+                (key, *words, [ranked for ranked in lists if ranked.group == key])
+                for key, words in GROUPS.items()
+            ],
+            cmc=figures.cmc_charts(data.cmc, data.baseline_cmc),
+            categories=_sorted_categories(data.per_category),
+            training=figures.training_figures(data.history),
+            usable_photos=tables.usable_photos(data.dataset.raw_photos),
+            settings=tables.settings(data.config),
+            meaning=tables.meaning,
+        )
+    )
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("fashion_jax.evaluation", "report_page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "score": _score,
+        "gain": _gain,
+        "count": lambda value: f"{value:,}",
+        "percent": lambda part, whole: f"{100 * part / whole:.1f} %" if whole else _UNKNOWN,
+        "jpeg_uri": lambda jpeg: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode(),
+        "plain": tables.plain,
+        "words": lambda name: str(name).replace("_", " "),
+        "bar": bar,
+    }
+    return environment
+
+
+def _score(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return _UNKNOWN
+    return f"{value:.3f}".replace("-", "−")
+
+
+def _gain(value: float | None) -> str:
+    text = _score(value)
+    return f"+{text}" if text not in (_UNKNOWN, "0.000") and not text.startswith("−") else text
+
+
+def _sorted_categories(results: Sequence[CategoryResult]) -> list[CategoryResult]:
+    """Best first; those without a number last."""
+
+    def order(result: CategoryResult) -> tuple[bool, float, str]:
+        known = math.isfinite(result.mean_average_precision)
+        return (not known, -result.mean_average_precision if known else 0.0, result.category)
+
+    return sorted(results, key=order)

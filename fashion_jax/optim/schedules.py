@@ -1,0 +1,93 @@
+"""The strong baseline's learning rate: linear warm-up, then steps (arXiv:1906.08332, section 3.1).
+
+In epoch e = 1, 2, ... the rate is `lr · (0.01 · (1 − e/w) + e/w)` while e < w, the length of the
+warm-up, and `lr` from then on, times `decay_factor` for each milestone m ≤ e.
+"""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int
+
+from fashion_jax.config import OptimizerConfig
+
+WARMUP_START = 0.01
+
+Step = int | Int[Array, ""]
+
+
+def epoch_learning_rate(config: OptimizerConfig, epoch: int | float) -> float:
+    """The rate of an epoch, in float64.
+
+    Args:
+        config: rate, warm-up and milestones.
+        epoch: counted from 1; fractions are allowed.
+
+    Returns:
+        The learning rate.
+    """
+    rate = config.learning_rate
+    if epoch < config.warmup_epochs:
+        done = epoch / config.warmup_epochs
+        rate *= WARMUP_START * (1.0 - done) + done
+    passed = sum(epoch >= milestone for milestone in config.milestones)
+    return rate * config.decay_factor**passed
+
+
+def warmup_multistep(config: OptimizerConfig, steps_per_epoch: int) -> optax.Schedule:
+    """The learning rate of each step, as a function that can be traced.
+
+    Held through an epoch by default: step s (from 0) belongs to epoch 1 + s // steps_per_epoch.
+    With `per_step`, e is the part of training done when the step ends, (s + 1) / steps_per_epoch,
+    which meets the held schedule at the last step of every epoch.
+
+    Args:
+        config: rate, warm-up and milestones.
+        steps_per_epoch: optimizer steps in an epoch, at least 1.
+
+    Returns:
+        Step to learning rate.
+
+    Raises:
+        ValueError: if there are no steps in an epoch.
+    """
+    if steps_per_epoch < 1:
+        raise ValueError(f"an epoch needs at least 1 step; steps_per_epoch is {steps_per_epoch}")
+    return (_continuous if config.per_step else _held)(config, steps_per_epoch)
+
+
+def _held(config: OptimizerConfig, steps_per_epoch: int) -> optax.Schedule:
+    # Nothing changes after the last of these epochs, so that its rate serves all later ones.
+    last = max(1, *(math.ceil(e) for e in (config.warmup_epochs, *config.milestones)))
+    rates = np.array([epoch_learning_rate(config, epoch) for epoch in range(1, last + 1)])
+
+    def schedule(step: Step) -> Float[Array, ""]:
+        epoch_index = jnp.minimum(jnp.asarray(step) // steps_per_epoch, last - 1)
+        return jnp.asarray(rates, dtype=_float_dtype())[epoch_index]
+
+    return schedule
+
+
+def _continuous(config: OptimizerConfig, steps_per_epoch: int) -> optax.Schedule:
+    # Whole steps at which a milestone is reached: comparing fractions in float32 would be off by
+    # one step. The tiny tolerance is for products such as 0.1 · 30 that end just above a whole.
+    drops = np.array([math.ceil(m * steps_per_epoch - 1e-6) for m in config.milestones], np.int32)
+    warmup_steps = config.warmup_epochs * steps_per_epoch
+
+    def schedule(step: Step) -> Float[Array, ""]:
+        dtype = _float_dtype()
+        ended = jnp.asarray(step) + 1
+        passed = jnp.sum(ended >= jnp.asarray(drops, dtype=ended.dtype)).astype(dtype)
+        done = jnp.minimum(ended.astype(dtype) / max(warmup_steps, 1.0), 1.0)
+        warm = WARMUP_START * (1.0 - done) + done
+        rate = jnp.asarray(config.learning_rate, dtype=dtype) * warm
+        return rate * jnp.power(jnp.asarray(config.decay_factor, dtype=dtype), passed)
+
+    return schedule
+
+
+def _float_dtype() -> jnp.dtype:
+    """float64 where it is enabled, else float32."""
+    return jnp.result_type(float)

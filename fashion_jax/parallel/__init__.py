@@ -1,0 +1,1 @@
+"""Devices and hosts: the mesh, sharding rules, global arrays."""

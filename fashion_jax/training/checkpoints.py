@@ -1,0 +1,149 @@
+"""Checkpoints with Orbax: the latest to resume from, the best by validation mAP to keep."""
+
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from etils import epath
+from orbax.checkpoint.checkpoint_managers import (
+    AnyPreservationPolicy,
+    BestN,
+    LatestN,
+)
+
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.training.state import TrainState
+
+SELECTION_METRIC = "val/instance/mAP"
+# Old checkpoints are renamed away before they are deleted: a deletion that is interrupted
+# leaves no half checkpoint under a step's name.
+_TRASH = "deleted"
+
+
+class Checkpoints:
+    """The checkpoints of a run, written while training goes on.
+
+    Each holds the `model` (parameters, running statistics), the `learner` (step, optimizer,
+    centers, random key), the `reader` (where the data iterator stands) and the model `card`.
+    """
+
+    def __init__(self, directory: epath.PathLike, read_only: bool = False) -> None:
+        """Opens (and creates) the folder; what an interrupted run left half-written is removed."""
+        self._directory = epath.Path(directory)
+        if not read_only:
+            self._empty_trash()
+        self._manager = ocp.CheckpointManager(
+            self._directory.resolve() if "://" not in str(directory) else self._directory,
+            item_names=("model", "learner", "reader", "card"),
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=AnyPreservationPolicy(
+                    [LatestN(n=1), BestN(get_metric_fn=_selection, n=1,
+                                         keep_checkpoints_without_metrics=False)]
+                ),
+                todelete_subdir=None if read_only else _TRASH,
+                cleanup_tmp_directories=not read_only,
+                read_only=read_only,
+                create=not read_only,
+            ),
+        )
+
+    def save(
+        self,
+        state: TrainState,
+        reader: Mapping[str, Any],
+        card: Mapping[str, Any],
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        """Starts writing a checkpoint; the state may be donated as soon as this returns."""
+        self._manager.save(
+            int(state.step),
+            args=ocp.args.Composite(
+                model=ocp.args.StandardSave(_model(state)),
+                learner=ocp.args.StandardSave(_learner(state)),
+                reader=ocp.args.JsonSave(dict(reader)),
+                card=ocp.args.JsonSave(dict(card)),
+            ),
+            metrics=None if metrics is None else dict(metrics),
+        )
+
+    def latest_step(self) -> int | None:
+        """The step to resume from; None for a run without a checkpoint."""
+        return self._manager.latest_step()
+
+    def best_step(self) -> int:
+        """The step with the highest validation mAP, the latest of equals; else the last step.
+
+        Raises:
+            FashionJaxError: if there is no checkpoint.
+        """
+        steps = sorted(self._manager.all_steps())
+        if not steps:
+            raise FashionJaxError(
+                f"no checkpoint in {self._directory}: train first, or let the run get further"
+            )
+        scored = [(metrics[SELECTION_METRIC], step) for step in steps
+                  if (metrics := self._manager.metrics(step)) is not None]
+        return max(scored)[1] if scored else steps[-1]
+
+    def restore(self, step: int, abstract: TrainState) -> tuple[TrainState, dict[str, Any]]:
+        """Reads a whole state, placed as `abstract` says, and the reader's position."""
+        items = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                model=ocp.args.StandardRestore(_model(abstract)),
+                learner=ocp.args.StandardRestore(_learner(abstract)),
+                reader=ocp.args.JsonRestore(),
+            ),
+        )
+        return TrainState(**items["model"], **items["learner"]), items["reader"]
+
+    def restore_card(self, step: int) -> dict[str, Any]:
+        """Reads the model card alone."""
+        items = self._manager.restore(step, args=ocp.args.Composite(card=ocp.args.JsonRestore()))
+        return items["card"]
+
+    def restore_model(self, step: int, sharding: jax.sharding.Sharding) -> dict[str, Any]:
+        """Reads `params` and `model_state` alone, whatever their shapes, onto these devices."""
+        stored = self._manager.item_metadata(step)["model"].tree
+        abstract = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), stored
+        )
+        items = self._manager.restore(
+            step, args=ocp.args.Composite(model=ocp.args.StandardRestore(abstract))
+        )
+        return items["model"]
+
+    def metrics(self, step: int) -> dict[str, float]:
+        """What validation said of a checkpoint; empty where it was not asked."""
+        return dict(self._manager.metrics(step) or {})
+
+    def close(self) -> None:
+        """Waits until everything is written."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+        if not self._manager._options.read_only:
+            self._empty_trash()
+
+    def _empty_trash(self) -> None:
+        trash = self._directory / _TRASH
+        if jax.process_index() == 0 and trash.exists():
+            shutil.rmtree(trash, ignore_errors=True)
+
+
+def _selection(metrics: Mapping[str, float]) -> float:
+    return metrics[SELECTION_METRIC]
+
+
+def _model(state: TrainState) -> dict[str, Any]:
+    return {"params": state.params, "model_state": state.model_state}
+
+
+def _learner(state: TrainState) -> dict[str, Any]:
+    return {
+        "step": state.step,
+        "optimizer_state": state.optimizer_state,
+        "centers": state.centers,
+        "rng": state.rng,
+    }

@@ -1,0 +1,147 @@
+"""What stays the same through a run: network, objective, optimizer, and their compiled step."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.sharding import Mesh
+from jax.typing import DTypeLike
+
+from fashion_jax.config import ExperimentConfig
+from fashion_jax.losses.objective import Objective
+from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.preprocessing import Preprocessing, preprocessing_for
+from fashion_jax.models.pretrained import load_pretrained
+from fashion_jax.optim.optimizer import make_optimizer
+from fashion_jax.optim.schedules import warmup_multistep
+from fashion_jax.parallel.mesh import tree_shardings
+from fashion_jax.retrieval.embed import Encode, Variables, make_encode
+from fashion_jax.training.state import TrainState, initial_state, place, split_model
+from fashion_jax.training.step import TrainStep, jit_train_step, make_train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Learner:
+    """A network that learns.
+
+    Attributes:
+        train_step: compiled; `(state, batch) -> (state, metrics)`, the state is donated.
+        encode: compiled; embeddings for retrieval.
+        abstract_state: shapes, dtypes and places of the state's arrays.
+        preprocessing: of photos.
+    """
+
+    config: ExperimentConfig
+    num_identities: int
+    steps_per_epoch: int
+    mesh: Mesh
+    param_dtype: DTypeLike
+    train_step: TrainStep
+    encode: Encode
+    abstract_state: TrainState
+    preprocessing: Preprocessing
+
+    def first_state(self) -> TrainState:
+        """The state before the first step, with the pretrained weights that the config names.
+
+        Raises:
+            PretrainedWeightsError: if they cannot be read or do not fit.
+        """
+        model = _new_model(self.config, self.num_identities, self.param_dtype)
+        load_pretrained(model, self.config.model)
+        return place(_state_of(model, self.config, self.steps_per_epoch), self.mesh)
+
+
+def make_learner(
+    config: ExperimentConfig,
+    num_identities: int,
+    steps_per_epoch: int,
+    mesh: Mesh,
+    param_dtype: DTypeLike = jnp.float32,
+) -> Learner:
+    """Compiles nothing yet: that happens at the first call of each function.
+
+    Args:
+        config: of the run.
+        num_identities: training identities, the classifier's width.
+        steps_per_epoch: for the learning rate's schedule.
+        mesh: devices.
+        param_dtype: of parameters, statistics and optimizer; float64 only for tests.
+    """
+    abstract = _abstract_state(config, num_identities, steps_per_epoch, mesh, param_dtype)
+    graphdef, _, _ = split_model(_abstract_model(config, num_identities, param_dtype))
+    preprocessing = preprocessing_for(
+        config.model.backbone, config.image.height, config.image.width
+    )
+    compute_dtype = jnp.dtype(config.model.compute_dtype)
+    step = make_train_step(
+        graphdef,
+        preprocessing,
+        Objective(config.loss),
+        make_optimizer(config.optimizer, steps_per_epoch),
+        warmup_multistep(config.optimizer, steps_per_epoch),
+        config.optimizer.center_learning_rate,
+        compute_dtype,
+    )
+    headless, _, _ = split_model(_abstract_model(config, None, param_dtype))
+    return Learner(
+        config=config,
+        num_identities=num_identities,
+        steps_per_epoch=steps_per_epoch,
+        mesh=mesh,
+        param_dtype=param_dtype,
+        train_step=jit_train_step(step, abstract, mesh),
+        encode=make_encode(headless, preprocessing, compute_dtype, mesh),
+        abstract_state=abstract,
+        preprocessing=preprocessing,
+    )
+
+
+def variables_for_encode(params: Any, model_state: Any) -> Variables:
+    """The embedder's variables without the classifier, which retrieval does not use."""
+    headless = {name: values for name, values in params.items() if name != "classifier"}
+    return {"params": headless, "model_state": model_state}
+
+
+def _new_model(
+    config: ExperimentConfig, num_identities: int | None, param_dtype: DTypeLike
+) -> Embedder:
+    rngs = nnx.Rngs(params=config.training.seed)
+    return Embedder(config.model, num_identities, rngs, param_dtype)
+
+
+def _abstract_model(
+    config: ExperimentConfig, num_identities: int | None, param_dtype: DTypeLike
+) -> Embedder:
+    return nnx.eval_shape(lambda: _new_model(config, num_identities, param_dtype))
+
+
+def _state_of(model: Embedder, config: ExperimentConfig, steps_per_epoch: int) -> TrainState:
+    _, params, model_state = split_model(model)
+    optimizer = make_optimizer(config.optimizer, steps_per_epoch)
+    num_identities = params["classifier"]["kernel"].shape[1]
+    return initial_state(
+        params, model_state, optimizer, num_identities, model.width, config.training.seed
+    )
+
+
+def _abstract_state(
+    config: ExperimentConfig,
+    num_identities: int,
+    steps_per_epoch: int,
+    mesh: Mesh,
+    param_dtype: DTypeLike,
+) -> TrainState:
+    """Shapes and shardings of the state, without making it."""
+    shapes = jax.eval_shape(
+        lambda: _state_of(
+            _new_model(config, num_identities, param_dtype), config, steps_per_epoch
+        )
+    )
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        shapes,
+        tree_shardings(shapes, mesh),
+    )

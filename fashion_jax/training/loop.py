@@ -1,0 +1,273 @@
+"""The training loop: batches in, checkpoints and numbers out."""
+
+import dataclasses
+import logging
+import math
+import pathlib
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from fashion_jax.config import (
+    CONFIG_FILE,
+    ConfigError,
+    ExperimentConfig,
+    differences,
+    read_stored_config,
+    store_config,
+)
+from fashion_jax.data.dataset import BuiltDataset, open_dataset
+from fashion_jax.data.identity_batches import IdentityBatchPlan
+from fashion_jax.data.loader import Batch, TrainingBatches, iterate
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.parallel.hosts import check_batch_size, global_batch, this_host
+from fashion_jax.parallel.mesh import make_mesh
+from fashion_jax.training.checkpoints import SELECTION_METRIC, Checkpoints
+from fashion_jax.training.learner import Learner, make_learner
+from fashion_jax.training.metrics_log import MetricsLog
+from fashion_jax.training.state import TrainState
+from fashion_jax.training.validation import model_card, validate
+
+logger = logging.getLogger(__name__)
+
+# Fields that may change when a run is resumed: they change no number.
+_FREE_FIELDS = ("data.data_dir", "data.workers", "data.threads", "mesh.", "training.log_every")
+
+
+class NonFiniteLossError(FashionJaxError):
+    """A loss became NaN or infinite."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """Where the data iterator stands: saved with each checkpoint, checked when it is restored.
+
+    A batch is a pure function of (seed, step), so that a position fits any number of hosts and
+    workers; `dataset` and `plan` say what it is a position in.
+    """
+
+    next_step: int
+    dataset: dict[str, Any]
+    plan: dict[str, int]
+
+
+@dataclasses.dataclass
+class Run:
+    """A run in progress: what `train` hands around."""
+
+    config: ExperimentConfig
+    workdir: pathlib.Path
+    dataset: BuiltDataset
+    plan: IdentityBatchPlan
+    learner: Learner
+    checkpoints: Checkpoints
+    log: MetricsLog
+    progress: bool
+    pending: list[tuple[int, dict[str, jax.Array]]] = dataclasses.field(default_factory=list)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.config.training.epochs * self.plan.steps_per_epoch
+
+
+def train(
+    config: ExperimentConfig,
+    workdir: str | pathlib.Path,
+    mesh: Mesh | None = None,
+    progress: bool = True,
+) -> TrainState:
+    """Trains, or goes on with a run that was interrupted, to bit-identical weights.
+
+    Args:
+        config: stored as `config.json` in the workdir.
+        workdir: holds `checkpoints/`, `metrics.jsonl` and TensorBoard events.
+        mesh: devices; by default those that `config.mesh` asks for.
+        progress: whether to show a bar.
+
+    Returns:
+        The last state.
+
+    Raises:
+        ConfigError: if the workdir holds a run of another config.
+        NonFiniteLossError: if a loss becomes NaN or infinite.
+    """
+    workdir = pathlib.Path(workdir)
+    _claim(workdir, config)
+    mesh = make_mesh(config.mesh) if mesh is None else mesh
+    dataset = open_dataset(config.data.dataset, config.data.data_dir)
+    _require_validation(dataset)
+    plan = make_plan(config, dataset)
+    check_batch_size(
+        config.data.identities_per_batch * config.data.photos_per_identity,
+        mesh,
+        "data.identities_per_batch × data.photos_per_identity",
+    )
+    check_batch_size(config.evaluation.batch_size, mesh, "evaluation.batch_size")
+    learner = make_learner(config, plan.num_identities, plan.steps_per_epoch, mesh)
+    with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
+        state, start = _first_or_latest(checkpoints, learner, _reader(config, dataset, 0))
+        log = MetricsLog(workdir, start, enabled=jax.process_index() == 0)
+        run = Run(config, workdir, dataset, plan, learner, checkpoints, log, progress)
+        with closing(log):
+            return _steps(run, state, start)
+
+
+def make_plan(config: ExperimentConfig, dataset: BuiltDataset) -> IdentityBatchPlan:
+    """The plan of a run's batches."""
+    split = dataset.split("train")
+    return IdentityBatchPlan(
+        split.identity,
+        split.domain,
+        config.data.identities_per_batch,
+        config.data.photos_per_identity,
+        config.training.seed,
+    )
+
+
+def training_batches(
+    config: ExperimentConfig, dataset: BuiltDataset, plan: IdentityBatchPlan
+) -> TrainingBatches:
+    """This host's part of every batch of a run."""
+    return TrainingBatches(
+        dataset.split("train"),
+        plan,
+        config.image,
+        config.augment,
+        config.training.seed,
+        config.training.epochs * plan.steps_per_epoch,
+        this_host(),
+    )
+
+
+def _claim(workdir: pathlib.Path, config: ExperimentConfig) -> None:
+    """Stores the config, or checks that an earlier run in this workdir had the same."""
+    path = workdir / CONFIG_FILE
+    if not path.exists():
+        workdir.mkdir(parents=True, exist_ok=True)
+        if jax.process_index() == 0:
+            store_config(config, path)
+        return
+    changed = [
+        line
+        for line in differences(read_stored_config(path), config)
+        if not line.startswith(_FREE_FIELDS)
+    ]
+    if changed:
+        raise ConfigError(
+            f"{workdir.resolve()} holds a run of another config (stored != asked for):\n  "
+            + "\n  ".join(changed)
+            + "\nGo on with the same config, or choose another --workdir."
+        )
+
+
+def _require_validation(dataset: BuiltDataset) -> None:
+    missing = {"train", "val_query", "val_gallery"} - set(dataset.splits)
+    if missing:
+        raise FashionJaxError(
+            f"{dataset.name} in {dataset.directory} was built without {', '.join(sorted(missing))}, "
+            "which training needs: build it again without --splits"
+        )
+
+
+def _reader(config: ExperimentConfig, dataset: BuiltDataset, next_step: int) -> Reader:
+    return Reader(
+        next_step,
+        dataset.fingerprint(),
+        {
+            "seed": config.training.seed,
+            "identities_per_batch": config.data.identities_per_batch,
+            "photos_per_identity": config.data.photos_per_identity,
+        },
+    )
+
+
+def _first_or_latest(
+    checkpoints: Checkpoints, learner: Learner, here: Reader
+) -> tuple[TrainState, int]:
+    latest = checkpoints.latest_step()
+    if latest is None:
+        return learner.first_state(), 0
+    state, stored = checkpoints.restore(latest, learner.abstract_state)
+    there = Reader(**stored)
+    if (there.dataset, there.plan) != (here.dataset, here.plan):
+        raise FashionJaxError(
+            "the dataset or its plan changed since this run was interrupted:\n"
+            f"  then {there.dataset} {there.plan}\n  now  {here.dataset} {here.plan}\n"
+            "Bring the dataset back, or choose another --workdir."
+        )
+    logger.info("going on after step %d", latest)
+    return state, there.next_step
+
+
+def _steps(run: Run, state: TrainState, start: int) -> TrainState:
+    config, mesh = run.config, run.learner.mesh
+    source = iterate(training_batches(config, run.dataset, run.plan), config.data, start)
+    bar = tqdm(
+        total=run.total_steps, initial=start, desc="train", unit="step", disable=not run.progress
+    )
+    with closing(source), bar:
+        for step, batch in _numbered(source, start, run.total_steps):
+            photos = global_batch(batch, mesh)
+            with jax.transfer_guard("disallow"):
+                state, metrics = run.learner.train_step(state, photos)
+            run.pending.append((step, metrics))
+            if step % config.training.log_every_steps == 0:
+                bar.set_postfix(_log_pending(run))
+            _checkpoint_if_due(run, state, step)
+            bar.update()
+    return state
+
+
+def _numbered(
+    source: Iterator[Batch], start: int, total: int
+) -> Iterator[tuple[int, Batch]]:
+    """Batches with the number of steps done after each."""
+    return zip(range(start + 1, total + 1), source, strict=True)
+
+
+def _log_pending(run: Run) -> dict[str, str]:
+    """Checks the losses of all steps since the last time and writes the last one's down."""
+    values: dict[str, float] = {}
+    for step, metrics in run.pending:
+        values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        _require_finite(step, values)
+    if not run.pending:
+        return {}
+    step = run.pending[-1][0]
+    run.pending.clear()
+    run.log.write(step, {"epoch": step / run.plan.steps_per_epoch, "time": time.time(), **values})
+    return {"loss": f"{values['loss/total']:.3f}"}
+
+
+def _require_finite(step: int, values: dict[str, float]) -> None:
+    wrong = [name for name, value in values.items() if not math.isfinite(value)]
+    if wrong:
+        found = ", ".join(f"{name} = {values[name]}" for name in wrong)
+        raise NonFiniteLossError(
+            f"step {step}: {found}. The checkpoint before it is intact. Lower "
+            "optimizer.learning_rate, or compute in float32 if model.compute_dtype is bfloat16."
+        )
+
+
+def _checkpoint_if_due(run: Run, state: TrainState, step: int) -> None:
+    training, per_epoch = run.config.training, run.plan.steps_per_epoch
+    last = step == run.total_steps
+    validates = last or step % (per_epoch * training.evaluate_every_epochs) == 0
+    between = training.checkpoint_every_steps and step % training.checkpoint_every_steps == 0
+    if not (validates or between):
+        return
+    _log_pending(run)
+    metrics = None
+    if validates:
+        metrics = validate(run.learner, state, run.dataset, run.progress)
+        run.log.write(step, {"epoch": step / per_epoch, **metrics})
+        logger.info("step %d: %s %.4f", step, SELECTION_METRIC, metrics[SELECTION_METRIC])
+    reader = _reader(run.config, run.dataset, step)
+    card = model_card(run.learner, state, run.dataset)
+    run.checkpoints.save(state, dataclasses.asdict(reader), card.to_json(), metrics)

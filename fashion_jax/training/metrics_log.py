@@ -1,0 +1,56 @@
+"""A run's numbers as it goes: `metrics.jsonl` for programs, TensorBoard events for people."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+METRICS_FILE = "metrics.jsonl"
+
+
+class MetricsLog:
+    """Appends lines; after a resume, lines beyond the restored step are gone, never doubled."""
+
+    def __init__(self, workdir: pathlib.Path, resumed_step: int, enabled: bool = True) -> None:
+        """Opens the log of a run that goes on after `resumed_step`; only one host writes."""
+        self._file = None
+        if not enabled:
+            return
+        path = workdir / METRICS_FILE
+        kept = [line for line in read_metrics(workdir) if line["step"] <= resumed_step]
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        temporary.replace(path)
+        self._file = path.open("a")
+        self._events = SummaryWriter(str(workdir / "events"), purge_step=resumed_step + 1)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """One line for `step`."""
+        if self._file is None:
+            return
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._events.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Writes what is buffered."""
+        if self._file is not None:
+            self._file.close()
+            self._events.close()
+
+
+def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
+    """The lines of a run's `metrics.jsonl`; one cut off by a kill is left out."""
+    path = workdir / METRICS_FILE
+    if not path.exists():
+        return []
+    lines = []
+    for text in path.read_text().splitlines():
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break  # only a line that a kill interrupted is broken, and nothing comes after it
+    return lines
