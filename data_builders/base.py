@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
+from data_builders.canonical import CanonicalWriter
 from data_builders.crops import CropOptions
 from data_builders.features import record_features
 from data_builders.options import make_options
@@ -125,6 +126,9 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
             super()._download_and_prepare(dl_manager, download_config)
         self._refuse_empty(run.tally.empty_splits(), "has no usable photo")
         write_report(self._report(run.tally), pathlib.Path(self.data_dir))
+
+    def _example_writer(self) -> CanonicalWriter:
+        return CanonicalWriter(self.info.file_format)
 
     def _shard_iterators_per_split(self, dl_manager: Any) -> dict[str, list[ExampleGenerator]]:
         return self._shards

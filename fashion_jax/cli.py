@@ -28,8 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser()
     arguments = sys.argv[1:] if arguments is None else arguments
     flags, rest = parser.parse_known_args(arguments)
-    if flags.verbose:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    _set_up_logging(flags.verbose)
     try:
         flags.overrides = _overrides(flags, rest)
         flags.run(flags)
@@ -40,6 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("fashion-jax: interrupted; the same command goes on or starts again", file=sys.stderr)
         return 130
     return 0
+
+
+def _set_up_logging(verbose: bool) -> None:
+    """Our own news always; those of libraries, which are many, only if they are asked for."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(message)s")
+    logging.getLogger("fashion_jax").setLevel(logging.INFO)
+    logging.getLogger("absl").setLevel(logging.INFO if verbose else logging.ERROR)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -212,13 +218,13 @@ def _evaluate(flags: argparse.Namespace) -> None:
 
 
 def _index(flags: argparse.Namespace) -> None:
-    from fashion_jax.retrieval.catalogue_of_run import index_run
+    from fashion_jax.serving.index_run import index_run
 
     print(index_run(flags.workdir, flags.dataset, flags.data_dir, flags.kind, flags.index))
 
 
 def _search(flags: argparse.Namespace) -> None:
-    from fashion_jax.retrieval.photo_search import search_photo
+    from fashion_jax.serving.search_photo import search_photo
 
     answer = search_photo(
         pathlib.Path(flags.photo), flags.workdir, flags.index, flags.box, flags.k, flags.picture

@@ -4,11 +4,12 @@ Each element of a Grain dataset is one host's part of one batch. Batches are num
 same number gives the same batch whatever the number of threads, workers and hosts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import cv2
 import grain
 import numpy as np
+from absl import flags
 from jaxtyping import UInt8
 
 from fashion_jax.config import AugmentConfig, DataConfig, ImageConfig
@@ -108,13 +109,13 @@ class EvaluationBatches:
         images = np.zeros((len(rows), *size), np.uint8)
         for slot, row in enumerate(rows):
             if row >= 0:
-                images[slot] = decode(self._split.image_bytes(row), self._image)
+                images[slot] = decode(self._split.image_bytes(int(row)), self._image)
         return {"image": images, "row": rows.astype(np.int32), "valid": rows >= 0}
 
 
 def iterate(
     batches: TrainingBatches | EvaluationBatches, data: DataConfig, start: int = 0
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Reads batches from number `start` on, ahead of their use.
 
     Threads and worker processes are stopped when the iterator is closed or exhausted.
@@ -122,6 +123,8 @@ def iterate(
     reading = grain.ReadOptions(num_threads=data.threads, prefetch_buffer_size=2 * data.threads)
     dataset = grain.MapDataset.source(batches)[start:].to_iter_dataset(reading)
     if data.workers:
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()  # Grain's workers ask for absl's flags; we have none
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=data.workers))
     iterator = iter(dataset)
     try:

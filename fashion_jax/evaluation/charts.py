@@ -6,6 +6,7 @@ as many as fit, instead of one that shrinks until nobody can read it.
 
 import dataclasses
 import html
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -13,8 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from markupsafe import Markup
 
-_WIDTH, _HEIGHT = 340, 200
-_LEFT, _TOP, _BOTTOM = 42, 16, 34
+_WIDTH, _HEIGHT = 340.0, 200.0
+_LEFT, _TOP, _BOTTOM = 42.0, 16.0, 34.0
 _LABEL_GAP = 12.0  # pixels between the baselines of two labels
 _CHARACTER = 6.2  # pixels, a generous mean of the page's 11 px fonts
 
@@ -156,7 +157,9 @@ def tick_label(value: float) -> str:
         >>> [tick_label(value) for value in (0.0, 0.25, 3e-4, 12_000.0, 2.5e6)]
         ['0', '0.25', '3e-4', '12,000', '2.5e6']
     """
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
         return f"{value:,.6g}" if abs(value) >= 1000 else f"{value:.4g}"
     mantissa, exponent = f"{value:.3e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
@@ -193,7 +196,7 @@ def _y_grid(axis: Axis, right: float) -> str:
     for tick in axis.ticks:
         y = axis.place(tick)
         rule = "base" if tick == 0 else "grid"
-        parts.append(f'<path class="{rule}" d="M{_LEFT} {y:.1f}H{right:.1f}"/>')
+        parts.append(f'<path class="{rule}" d="M{_LEFT:g} {y:.1f}H{right:.1f}"/>')
         parts.append(_text(_LEFT - 6, y + 3.8, tick_label(tick), anchor="end"))
     return "".join(parts)
 
@@ -203,7 +206,7 @@ def _x_ticks(axis: Axis, label: str) -> str:
     parts = []
     for tick in axis.ticks:
         x = axis.place(tick)
-        parts.append(f'<path class="base" d="M{x:.1f} {y}v4"/>')
+        parts.append(f'<path class="base" d="M{x:.1f} {y:g}v4"/>')
         parts.append(_text(x, y + 15, tick_label(tick)))
     return "".join(parts) + _text(axis.start + axis.length / 2, y + 30, label, style="unit")
 
@@ -245,7 +248,7 @@ def _spread(wanted: Sequence[float], lowest: float) -> list[float]:
     """Moves labels apart until none covers another: down first, then up from the lowest line."""
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     places = list(wanted)
-    for above, below in zip(order, order[1:], strict=False):
+    for above, below in itertools.pairwise(order):
         places[below] = max(places[below], places[above] + _LABEL_GAP)
     limit = lowest
     for index in reversed(order):
@@ -273,5 +276,5 @@ def _summary(line: Line) -> str:
 
 
 def _svg(name: str, *parts: str) -> Markup:
-    attributes = f'class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"'
+    attributes = f'class="chart" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img"'
     return Markup(f'<svg {attributes} aria-label="{html.escape(name)}">{"".join(parts)}</svg>')

@@ -22,7 +22,10 @@ GROUPS = {
     "best": ("Best", "the queries with the highest average precision"),
     "median": ("Median", "what to expect of a typical query"),
     "worst": ("Worst", "where the model fails: the lowest average precision"),
-    "search": ("Searches through the ScaNN index", "approximate, as the command fashion-jax search answers"),
+    "search": (
+        "Searches through the ScaNN index",
+        "approximate, as the command fashion-jax search answers",
+    ),
 }
 _UNKNOWN = "–"
 
@@ -54,7 +57,7 @@ class RankedList:
         query_jpeg: encoded photo.
         caption: the query's name.
         answers: in the order of their ranks.
-        group: a key of `GROUPS`.
+        group: a key of `GROUPS`; lists of any other group follow under its own name.
         average_precision: over the full ranking, if known.
         first_match_rank: rank of the first right answer, from 1, if there is one.
         total_relevant: photos of the query's product in the whole gallery, if known.
@@ -175,8 +178,8 @@ def render_report(data: ReportData) -> str:
             untrained=data.baseline_metrics is not None,
             metric_tables=tables.metric_tables(data.metrics, data.baseline_metrics),
             groups=[
-                (key, *words, [ranked for ranked in lists if ranked.group == key])
-                for key, words in GROUPS.items()
+                (key, *GROUPS.get(key, (key, "")), [each for each in lists if each.group == key])
+                for key in dict.fromkeys([*GROUPS, *(each.group for each in lists)])
             ],
             cmc=figures.cmc_charts(data.cmc, data.baseline_cmc),
             categories=_sorted_categories(data.per_category),
@@ -213,12 +216,12 @@ def _templates() -> jinja2.Environment:
 def _score(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return _UNKNOWN
-    return f"{value:.3f}".replace("-", "−")
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no negative zero
 
 
 def _gain(value: float | None) -> str:
-    text = _score(value)
-    return f"+{text}" if text not in (_UNKNOWN, "0.000") and not text.startswith("−") else text
+    sign = "+" if value is not None and math.isfinite(value) and round(value, 3) > 0 else ""
+    return sign + _score(value)
 
 
 def _sorted_categories(results: Sequence[CategoryResult]) -> list[CategoryResult]:

@@ -1,32 +1,20 @@
 """Convolutions, in the form that each platform runs fast.
 
-Photos are [batch, height, width, channels], kernels [height, width, in, out].
+GPUs and TPUs get XLA's convolution. XLA's CPU backend runs two kinds of it far slower than the
+same sums written otherwise: 1x1 convolutions (here: a matrix product) and depthwise ones (see
+`depthwise.py`). `jax.lax.platform_dependent` chooses when the program is compiled.
+
+Photos are [batch, height, width, channels], kernels [rows, columns, inputs, outputs].
 """
 
-from typing import Any
+import functools
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-Pair = tuple[int, int]
-Padding = tuple[Pair, Pair]
-
-
-def symmetric_padding(kernel_size: int) -> Padding:
-    """Returns PyTorch's usual padding: `kernel_size // 2` on every side."""
-    half = kernel_size // 2
-    return (half, half), (half, half)
-
-
-def same_padding(height: int, width: int, kernel_size: int, stride: int) -> Padding:
-    """Returns TensorFlow's `SAME` padding, whose odd pixel goes below and to the right."""
-    return _same_axis(height, kernel_size, stride), _same_axis(width, kernel_size, stride)
-
-
-def _same_axis(size: int, kernel_size: int, stride: int) -> Pair:
-    total = max((-(-size // stride) - 1) * stride + kernel_size - size, 0)
-    return total // 2, total - total // 2
+from fashion_jax.models import depthwise
+from fashion_jax.models.padding import Padding
 
 
 def convolution(
@@ -37,31 +25,15 @@ def convolution(
 ) -> Float[Array, "batch height2 width2 outputs"]:
     """Returns the (cross-)correlation of photos and kernel."""
     if kernel.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)):
-        return jax.lax.platform_dependent(
-            images,
-            kernel,
-            cpu=lambda x, k: _pointwise(x, k, stride),
-            default=lambda x, k: _convolve(x, k, stride, padding, 1),
-        )
-    return _convolve(images, kernel, stride, padding, 1)
+        strided = images[:, ::stride, ::stride]
+        return _pointwise(strided, kernel)
+    return xla_convolution(images, kernel, stride, padding)
 
 
-def depthwise_convolution(
-    images: Float[Array, "batch height width channels"],
-    kernel: Float[Array, "rows columns 1 channels"],
-    stride: int,
-    padding: Padding,
-) -> Float[Array, "batch height2 width2 channels"]:
-    """Returns the correlation of each channel with a kernel of its own."""
-    return jax.lax.platform_dependent(
-        images,
-        kernel,
-        cpu=lambda x, k: _shifted_sum(x, k, stride, padding),
-        default=lambda x, k: _convolve(x, k, stride, padding, x.shape[-1]),
-    )
-
-
-def _convolve(images: Array, kernel: Array, stride: int, padding: Padding, groups: int) -> Array:
+def xla_convolution(
+    images: Array, kernel: Array, stride: int, padding: Padding, groups: int = 1
+) -> Array:
+    """Returns XLA's own convolution."""
     return jax.lax.conv_general_dilated(
         images,
         kernel,
@@ -72,23 +44,59 @@ def _convolve(images: Array, kernel: Array, stride: int, padding: Padding, group
     )
 
 
-def _pointwise(images: Array, kernel: Array, stride: int) -> Array:
-    strided = images[:, ::stride, ::stride]
-    return jnp.tensordot(strided, kernel[0, 0], axes=1)
+def _pointwise(images: Array, kernel: Array) -> Array:
+    """A 1x1 convolution of stride 1: a matrix product on every platform."""
+    pixels = images.reshape(-1, images.shape[-1])  # one long axis: XLA's CPU gradient is faster
+    return (pixels @ kernel[0, 0]).reshape(*images.shape[:-1], kernel.shape[-1])
 
 
-def _shifted_sum(images: Array, kernel: Array, stride: int, padding: Padding) -> Array:
-    rows, columns = kernel.shape[:2]
-    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
-    height = (padded.shape[1] - rows) // stride + 1
-    width = (padded.shape[2] - columns) // stride + 1
-    total: Any = 0
-    for row in range(rows):
-        for column in range(columns):
-            window = padded[
-                :,
-                row : row + (height - 1) * stride + 1 : stride,
-                column : column + (width - 1) * stride + 1 : stride,
-            ]
-            total = total + window * kernel[row, column][None, None]
-    return total
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def depthwise_convolution(
+    images: Float[Array, "batch height width channels"],
+    kernel: Float[Array, "rows columns 1 channels"],
+    stride: int,
+    padding: Padding,
+) -> Float[Array, "batch height2 width2 channels"]:
+    """Returns the correlation of each channel with a kernel of its own.
+
+    Has a gradient of first order in reverse mode only: the choice between platforms is made
+    outside of differentiation, which would keep the residuals of both.
+    """
+    return jax.lax.platform_dependent(
+        images,
+        kernel,
+        cpu=functools.partial(depthwise.correlate, stride=stride, padding=padding),
+        default=functools.partial(_xla_depthwise, stride=stride, padding=padding),
+    )
+
+
+def _xla_depthwise(images: Array, kernel: Array, stride: int, padding: Padding) -> Array:
+    return xla_convolution(images, kernel, stride, padding, groups=images.shape[-1])
+
+
+def _depthwise_forward(
+    images: Array, kernel: Array, stride: int, padding: Padding
+) -> tuple[Array, tuple[Array, Array]]:
+    return depthwise_convolution(images, kernel, stride, padding), (images, kernel)
+
+
+def _depthwise_backward(
+    stride: int, padding: Padding, residuals: tuple[Array, Array], cotangent: Array
+) -> tuple[Array, Array]:
+    return jax.lax.platform_dependent(
+        *residuals,
+        cotangent,
+        cpu=functools.partial(depthwise.gradients, stride=stride, padding=padding),
+        default=functools.partial(_xla_depthwise_gradients, stride=stride, padding=padding),
+    )
+
+
+def _xla_depthwise_gradients(
+    images: Array, kernel: Array, cotangent: Array, stride: int, padding: Padding
+) -> tuple[Array, Array]:
+    forward = functools.partial(_xla_depthwise, stride=stride, padding=padding)
+    _, pullback = jax.vjp(forward, images, kernel)
+    return pullback(cotangent)
+
+
+depthwise_convolution.defvjp(_depthwise_forward, _depthwise_backward)

@@ -11,13 +11,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from fashion_jax.models.convolution import (
-    Padding,
-    convolution,
-    depthwise_convolution,
-    same_padding,
-    symmetric_padding,
-)
+from fashion_jax.models.convolution import convolution, depthwise_convolution
+from fashion_jax.models.padding import Padding, same_padding, symmetric_padding
 
 Initializer = Callable[..., Array]
 

@@ -35,7 +35,7 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
     if min(shape) < 1 or int(np.prod(shape)) != len(devices):
         raise FashionJaxError(
             f"mesh.data={config.data} × mesh.model={config.model} does not divide "
-            f"{len(devices)} devices; their product has to be {len(devices)} (-1: all that are left)"
+            f"{len(devices)} devices; their product has to be their number (-1: all that are left)"
         )
     return jax.make_mesh(
         tuple(shape), ("data", "model"), (AxisType.Auto, AxisType.Auto), devices=devices

@@ -1,0 +1,1 @@
+"""From embeddings to answers: exact and approximate indexes, catalogues, searches."""

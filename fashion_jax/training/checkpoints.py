@@ -36,11 +36,20 @@ class Checkpoints:
             self._empty_trash()
         self._manager = ocp.CheckpointManager(
             self._directory.resolve() if "://" not in str(directory) else self._directory,
-            item_names=("model", "learner", "reader", "card"),
+            item_handlers={
+                "model": ocp.StandardCheckpointHandler(),
+                "learner": ocp.StandardCheckpointHandler(),
+                "reader": ocp.JsonCheckpointHandler(),
+                "card": ocp.JsonCheckpointHandler(),
+            },
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=AnyPreservationPolicy(
-                    [LatestN(n=1), BestN(get_metric_fn=_selection, n=1,
-                                         keep_checkpoints_without_metrics=False)]
+                    [
+                        LatestN(n=1),
+                        BestN(
+                            get_metric_fn=_selection, n=1, keep_checkpoints_without_metrics=False
+                        ),
+                    ]
                 ),
                 todelete_subdir=None if read_only else _TRASH,
                 cleanup_tmp_directories=not read_only,
@@ -83,8 +92,11 @@ class Checkpoints:
             raise FashionJaxError(
                 f"no checkpoint in {self._directory}: train first, or let the run get further"
             )
-        scored = [(metrics[SELECTION_METRIC], step) for step in steps
-                  if (metrics := self._manager.metrics(step)) is not None]
+        scored = [
+            (metrics[SELECTION_METRIC], step)
+            for step in steps
+            if (metrics := self._manager.metrics(step)) is not None
+        ]
         return max(scored)[1] if scored else steps[-1]
 
     def restore(self, step: int, abstract: TrainState) -> tuple[TrainState, dict[str, Any]]:
@@ -106,14 +118,14 @@ class Checkpoints:
 
     def restore_model(self, step: int, sharding: jax.sharding.Sharding) -> dict[str, Any]:
         """Reads `params` and `model_state` alone, whatever their shapes, onto these devices."""
-        stored = self._manager.item_metadata(step)["model"].tree
+        stored = self._manager.item_metadata(step)["model"]
         abstract = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), stored
         )
         items = self._manager.restore(
             step, args=ocp.args.Composite(model=ocp.args.StandardRestore(abstract))
         )
-        return items["model"]
+        return _with_numbered_layers(items["model"])
 
     def metrics(self, step: int) -> dict[str, float]:
         """What validation said of a checkpoint; empty where it was not asked."""
@@ -130,6 +142,16 @@ class Checkpoints:
         trash = self._directory / _TRASH
         if jax.process_index() == 0 and trash.exists():
             shutil.rmtree(trash, ignore_errors=True)
+
+
+def _with_numbered_layers(tree: Any) -> Any:
+    """Orbax stores the numbers of layers as text; the modules know them as numbers."""
+    if not isinstance(tree, dict):
+        return tree
+    return {
+        int(name) if str(name).isdigit() else name: _with_numbered_layers(part)
+        for name, part in tree.items()
+    }
 
 
 def _selection(metrics: Mapping[str, float]) -> float:

@@ -136,9 +136,7 @@ def _abstract_state(
 ) -> TrainState:
     """Shapes and shardings of the state, without making it."""
     shapes = jax.eval_shape(
-        lambda: _state_of(
-            _new_model(config, num_identities, param_dtype), config, steps_per_epoch
-        )
+        lambda: _state_of(_new_model(config, num_identities, param_dtype), config, steps_per_epoch)
     )
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),

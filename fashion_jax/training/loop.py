@@ -1,6 +1,7 @@
 """The training loop: batches in, checkpoints and numbers out."""
 
 import dataclasses
+import json
 import logging
 import math
 import pathlib
@@ -170,8 +171,8 @@ def _require_validation(dataset: BuiltDataset) -> None:
     missing = {"train", "val_query", "val_gallery"} - set(dataset.splits)
     if missing:
         raise FashionJaxError(
-            f"{dataset.name} in {dataset.directory} was built without {', '.join(sorted(missing))}, "
-            "which training needs: build it again without --splits"
+            f"{dataset.name} in {dataset.directory} was built without "
+            f"{', '.join(sorted(missing))}, which training needs: build it again without --splits"
         )
 
 
@@ -216,6 +217,8 @@ def _steps(run: Run, state: TrainState, start: int) -> TrainState:
             photos = global_batch(batch, mesh)
             with jax.transfer_guard("disallow"):
                 state, metrics = run.learner.train_step(state, photos)
+            if run.pending:
+                jax.block_until_ready(run.pending[-1])  # at most two steps ahead of the device
             run.pending.append((step, metrics))
             if step % config.training.log_every_steps == 0:
                 bar.set_postfix(_log_pending(run))
@@ -224,9 +227,7 @@ def _steps(run: Run, state: TrainState, start: int) -> TrainState:
     return state
 
 
-def _numbered(
-    source: Iterator[Batch], start: int, total: int
-) -> Iterator[tuple[int, Batch]]:
+def _numbered(source: Iterator[Batch], start: int, total: int) -> Iterator[tuple[int, Batch]]:
     """Batches with the number of steps done after each."""
     return zip(range(start + 1, total + 1), source, strict=True)
 
@@ -270,4 +271,4 @@ def _checkpoint_if_due(run: Run, state: TrainState, step: int) -> None:
         logger.info("step %d: %s %.4f", step, SELECTION_METRIC, metrics[SELECTION_METRIC])
     reader = _reader(run.config, run.dataset, step)
     card = model_card(run.learner, state, run.dataset)
-    run.checkpoints.save(state, dataclasses.asdict(reader), card.to_json(), metrics)
+    run.checkpoints.save(state, dataclasses.asdict(reader), json.loads(card.to_json()), metrics)

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int, UInt32
 
 from fashion_jax.parallel.mesh import tree_shardings
 
 PureTree = Any  # nested dicts of arrays
+Leaf = Any  # an array; in an abstract state its shape, dtype and place
 
 
 @jax.tree_util.register_dataclass
@@ -21,25 +21,26 @@ class TrainState:
     """One pytree; a step takes it (donated) and returns the next one.
 
     Attributes:
-        step: steps done.
+        step: steps done, int32.
         params: trained parameters.
         model_state: running statistics of the BatchNorms.
         optimizer_state: of Optax.
-        centers: of the center loss, one a training identity.
-        rng: raw key of the run; whatever draws on the device folds the step into it.
+        centers: of the center loss, [identities, features].
+        rng: raw key of the run, uint32 [2]; whatever draws on the device folds the step into it.
     """
 
-    step: Int[Array, ""]
+    step: Leaf
     params: PureTree
     model_state: PureTree
-    optimizer_state: optax.OptState
-    centers: Float[Array, "identities features"]
-    rng: UInt32[Array, "2"]
+    optimizer_state: PureTree
+    centers: Leaf
+    rng: Leaf
 
 
 def split_model(model: nnx.Module) -> tuple[Any, PureTree, PureTree]:
     """A module's structure, its parameters and its running statistics as pure trees."""
-    graphdef, params, model_state = nnx.split(model, nnx.Param, nnx.BatchStat)
+    graphdef, state = nnx.split(model)
+    params, model_state = nnx.split_state(state, nnx.Param, nnx.BatchStat)
     return graphdef, nnx.to_pure_dict(params), nnx.to_pure_dict(model_state)
 
 

@@ -28,7 +28,7 @@ ERASED_VALUE = (0.485, 0.456, 0.406)
 def erase(
     images: Float[Array, "batch height width 3"], rectangles: Int[Array, "batch 4"]
 ) -> Float[Array, "batch height width 3"]:
-    """Fills a rectangle (top, left, height, width) of each normalised photo; 0 × 0 fills nothing."""
+    """Fills a rectangle (top, left, height, width) of each normalised photo."""
     _, height, width, _ = images.shape
     top, left, erased_height, erased_width = (rectangles[:, i : i + 1] for i in range(4))
     rows = jnp.arange(height, dtype=rectangles.dtype)[None, :]
@@ -69,7 +69,10 @@ def make_train_step(
             state.params, state, batch
         )
         updates, optimizer_state = optimizer.update(gradients, state.optimizer_state, state.params)
-        pull = center_gradient(features, batch["identity"], state.centers, batch["valid"])
+        centers = state.centers
+        if objective.config.center_weight:
+            pull = center_gradient(features, batch["identity"], centers, batch["valid"])
+            centers = update_centers(centers, pull, center_learning_rate)
         metrics = {
             **terms,
             "gradients/norm": optax.tree.norm(gradients),
@@ -80,7 +83,7 @@ def make_train_step(
             params=optax.apply_updates(state.params, updates),
             model_state=model_state,
             optimizer_state=optimizer_state,
-            centers=update_centers(state.centers, pull, center_learning_rate),
+            centers=centers,
             rng=state.rng,
         )
         return next_state, metrics

@@ -1,6 +1,7 @@
 """A trained model out of a run's workdir, ready to embed photos."""
 
 import dataclasses
+import json
 import pathlib
 from typing import Any
 
@@ -66,7 +67,7 @@ def load_trained_model(workdir: str | pathlib.Path) -> TrainedModel:
     mesh = make_mesh(MeshConfig())
     checkpoints = Checkpoints(pathlib.Path(workdir) / "checkpoints", read_only=True)
     step = checkpoints.best_step()
-    card = ModelCard.from_json(checkpoints.restore_card(step))
+    card = ModelCard.from_json(json.dumps(checkpoints.restore_card(step)))
     model = checkpoints.restore_model(step, replicated(mesh))
     checkpoints.close()
     variables = variables_for_encode(model["params"], model["model_state"])

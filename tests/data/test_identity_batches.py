@@ -111,5 +111,5 @@ def test_one_identity_with_most_photos_never_meets_itself():
 
 
 def test_too_few_identities_is_an_error():
-    with pytest.raises(FashionJaxError, match="takes 4 identities.* has 3"):
+    with pytest.raises(FashionJaxError, match=r"takes 4 identities.* has 3"):
         make_plan(make_photos([(1, 1)] * 3))

@@ -22,6 +22,7 @@ _NOTES = {
 _TITLES = {"triplet/active_fraction": "Active triplets", "learning_rate": "Learning rate"}
 
 Values = Float[np.ndarray, " points"]
+Means = Float[np.ndarray, " runs"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +77,7 @@ def cmc_charts(
         lines = [line for line in lines if line.x.size]
         if lines:
             name = f"{protocol}: share of queries with the right product in the first k answers"
-            charts[protocol] = line_chart(
-                lines, name=name, x_label="k", y_high=1.0, log_x=True
-            )
+            charts[protocol] = line_chart(lines, name=name, x_label="k", y_high=1.0, log_x=True)
     return charts
 
 
@@ -140,9 +139,7 @@ def _time_unit(lines: Sequence[Mapping[str, object]]) -> str:
     return "epoch" if len(epochs) == len(times) else "step"
 
 
-def _series(
-    lines: Sequence[Mapping[str, object]], key: str, unit: str
-) -> tuple[Values, Values]:
+def _series(lines: Sequence[Mapping[str, object]], key: str, unit: str) -> tuple[Values, Values]:
     """Times and values of the lines that have the key; what is not a number becomes NaN."""
     rows = []
     for line in lines:
@@ -150,11 +147,11 @@ def _series(
         if key in line and time is not None:
             value = _number(line[key])
             rows.append((time, np.nan if value is None else value))
-    table = np.array(sorted(rows), dtype=np.float64).reshape(-1, 2)
+    table = np.array(sorted(rows, key=lambda row: row[0]), dtype=np.float64).reshape(-1, 2)
     return table[:, 0], table[:, 1]
 
 
-def _thinned(x: Values, y: Values) -> tuple[Values, Values]:
+def _thinned(x: Values, y: Values) -> tuple[Means, Means]:
     """Means over runs of neighbouring points; a run with a non-finite value shows as a gap."""
     if x.size <= _MOST_POINTS:
         return x, y

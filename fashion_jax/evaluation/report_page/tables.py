@@ -69,8 +69,8 @@ def meaning(metric: str) -> str:
     """
     if metric == "mAP":
         return "precision at each right photo of the full ranking, averaged"
-    depth = metric.removeprefix("Acc@")
-    if depth == metric or not depth.isdigit():
+    name, _, depth = metric.partition("@")
+    if name != "Acc" or not depth:
         return ""
     place = "as the first answer" if depth == "1" else f"among the first {depth} answers"
     return f"share of queries with a photo of the same product {place}"

@@ -1,0 +1,1 @@
+"""Drawn garments in shop and street photos: a dataset that needs no download."""

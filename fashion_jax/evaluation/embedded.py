@@ -1,0 +1,54 @@
+"""Query and gallery of a test, embedded, and what is known about their photos."""
+
+import dataclasses
+
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Float32
+
+from fashion_jax.config import DataConfig, ImageConfig
+from fashion_jax.data.dataset import BuiltDataset, Split
+from fashion_jax.evaluation.protocol import Labels
+from fashion_jax.evaluation.ranking import Ranking, rank_embeddings
+from fashion_jax.retrieval.embed import Encode, Variables, embed_split
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbeddedTest:
+    """L2-normalised embeddings of a query and a gallery split, in the splits' order."""
+
+    query: Split
+    gallery: Split
+    queries_qd: Float32[np.ndarray, "queries features"]
+    gallery_gd: Float32[np.ndarray, "gallery features"]
+
+    def rank(self, protocol: str) -> Ranking:
+        """Ranks the gallery for every query by a protocol of `evaluation/protocol.py`."""
+        return rank_embeddings(
+            self.queries_qd, self.gallery_gd, labels(self.query), labels(self.gallery), protocol
+        )
+
+
+def labels(split: Split) -> Labels:
+    """What the protocols need to know about a split."""
+    return Labels(split.identity, split.category, split.camera)
+
+
+def embed_test(
+    encode: Encode,
+    variables: Variables,
+    dataset: BuiltDataset,
+    splits: tuple[str, str],
+    image: ImageConfig,
+    batch_size: int,
+    data: DataConfig,
+    mesh: Mesh,
+    progress: bool = True,
+) -> EmbeddedTest:
+    """Embeds a query and a gallery split; `splits` are their names."""
+    query, gallery = (dataset.split(name) for name in splits)
+    embedded = [
+        embed_split(encode, variables, split, image, batch_size, data, mesh, progress)
+        for split in (query, gallery)
+    ]
+    return EmbeddedTest(query, gallery, *embedded)

@@ -1,0 +1,144 @@
+"""Depthwise convolution and its gradients as XLA's CPU backend runs them fast.
+
+All are elementwise sums of shifted slices, which XLA vectorises along the channels and divides
+among threads along the batch; nothing is ever sliced along the batch, so that it may be sharded.
+
+With padded photos x, kernel w, stride s and output y, per channel,
+
+    y[h, v] = sum over i, j of x[s h + i, s v + j] w[i, j].
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from fashion_jax.models.padding import Padding
+
+# Products that one pass of the kernel's gradient adds up: enough to amortise reading and writing
+# the sum, few enough to compile quickly.
+PRODUCTS_PER_PASS = 32
+
+
+def correlate(
+    images: Float[Array, "batch height width channels"],
+    kernel: Float[Array, "rows columns 1 channels"],
+    *,
+    stride: int,
+    padding: Padding,
+) -> Float[Array, "batch height2 width2 channels"]:
+    """Returns y of the formula above: one shifted multiply-add per tap."""
+    rows, columns = kernel.shape[:2]
+    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+    height = (padded.shape[1] - rows) // stride + 1
+    width = (padded.shape[2] - columns) // stride + 1
+    terms = (
+        padded[
+            :,
+            row : row + (height - 1) * stride + 1 : stride,
+            column : column + (width - 1) * stride + 1 : stride,
+        ]
+        * kernel[row, column][None, None]
+        for row in range(rows)
+        for column in range(columns)
+    )
+    return functools.reduce(jnp.add, terms)
+
+
+def gradients(
+    images: Float[Array, "batch height width channels"],
+    kernel: Float[Array, "rows columns 1 channels"],
+    cotangent: Float[Array, "batch height2 width2 channels"],
+    *,
+    stride: int,
+    padding: Padding,
+) -> tuple[
+    Float[Array, "batch height width channels"], Float[Array, "rows columns 1 channels"]
+]:
+    """Returns the cotangents of photos and kernel."""
+    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+    to_images = _images_gradient(kernel, cotangent, stride, padded.shape)
+    (top, _), (left, _) = padding
+    to_images = to_images[:, top : top + images.shape[1], left : left + images.shape[2]]
+    return to_images, _kernel_gradient(padded, cotangent, stride, kernel.shape)
+
+
+def _images_gradient(
+    kernel: Array, cotangent: Array, stride: int, shape: tuple[int, ...]
+) -> Array:
+    """The cotangent of the padded photos, or more of it.
+
+    Row s m + a of x meets tap s i + a of w in row m - i of y only: for each of the s phases a it
+    is a correlation of stride 1. All phases are computed at once, on axes of their own that lie
+    where a reshape interleaves them.
+    """
+    taps = [-(-size // stride) for size in kernel.shape[:2]]
+    height, width = (-(-size // stride) for size in shape[1:3])
+    phases = _split_taps(kernel, stride, taps)
+    widths = [
+        (0, 0),
+        (taps[0] - 1, max(height - cotangent.shape[1], 0)),
+        (taps[1] - 1, max(width - cotangent.shape[2], 0)),
+        (0, 0),
+    ]
+    padded = jnp.pad(cotangent, widths)
+    terms = []
+    for row in range(taps[0]):
+        for column in range(taps[1]):
+            top, left = taps[0] - 1 - row, taps[1] - 1 - column
+            window = padded[:, top : top + height, left : left + width]
+            terms.append(window[:, :, None, :, None] * phases[row, column][None, None, :, None])
+    total = functools.reduce(jnp.add, terms)
+    return total.reshape(shape[0], height * stride, width * stride, shape[3])
+
+
+def _split_taps(kernel: Array, stride: int, taps: list[int]) -> Array:
+    """Returns the kernel as [taps, taps, phases, phases, channels], with zeros where it ends."""
+    rows, columns = kernel.shape[:2]
+    widths = ((0, taps[0] * stride - rows), (0, taps[1] * stride - columns), (0, 0))
+    whole = jnp.pad(kernel[:, :, 0], widths)
+    return whole.reshape(taps[0], stride, taps[1], stride, -1).transpose(0, 2, 1, 3, 4)
+
+
+def _kernel_gradient(
+    padded: Array, cotangent: Array, stride: int, shape: tuple[int, ...]
+) -> Array:
+    """The sum, over photos and positions of y, of the patch of x times y's cotangent.
+
+    A loop over blocks of positions adds to a sum per photo, which stays in the cache.
+    """
+    batch, height, width, channels = cotangent.shape
+    rows, columns = shape[:2]
+    block_width = _largest_divisor(width, PRODUCTS_PER_PASS)
+    block_height = _largest_divisor(height, PRODUCTS_PER_PASS // block_width)
+    blocks_per_row = width // block_width
+    patch_height = (block_height - 1) * stride + rows
+    patch_width = (block_width - 1) * stride + columns
+
+    def add_block(index: Array, total: Array) -> Array:
+        top = index // blocks_per_row * block_height
+        left = index % blocks_per_row * block_width
+        patch = jax.lax.dynamic_slice(
+            padded,
+            (0, top * stride, left * stride, 0),
+            (batch, patch_height, patch_width, channels),
+        )
+        block = jax.lax.dynamic_slice(
+            cotangent, (0, top, left, 0), (batch, block_height, block_width, channels)
+        )
+        for row in range(block_height):
+            for column in range(block_width):
+                y, x = row * stride, column * stride
+                weight = block[:, row, column][:, None, None]
+                total = total + patch[:, y : y + rows, x : x + columns] * weight
+        return total
+
+    blocks = (height // block_height) * blocks_per_row
+    start = jnp.zeros((batch, rows, columns, channels), cotangent.dtype)
+    total = jax.lax.fori_loop(0, blocks, add_block, start)
+    return jnp.sum(total, 0)[:, :, None]
+
+
+def _largest_divisor(number: int, limit: int) -> int:
+    return max(divisor for divisor in range(1, max(limit, 1) + 1) if number % divisor == 0)

@@ -1,0 +1,247 @@
+"""Approximate search with ScaNN (Guo et al. 2020, arXiv:1908.10396).
+
+ScaNN aborts the process, or answers with fewer rows and NaN scores, where it is asked for what it
+cannot do. Everything of that kind is caught here, before it gets there.
+"""
+
+import dataclasses
+import math
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.retrieval import storage
+from fashion_jax.retrieval.index import (
+    EmbeddingError,
+    Neighbours,
+    by_score_then_row,
+    check_embeddings,
+    check_k,
+)
+
+SCHEMA = 1
+DESCRIPTION = "scann_index.json"
+
+# Below, comparing with every row is fast, and codebooks have too little to learn from.
+HASHED_FROM = 2_000
+# Below, comparing with every row's code is fast, and finds more than any partition does.
+PARTITIONED_FROM = 100_000
+SHARE_OF_LEAVES_SEARCHED = 0.2
+# The codebooks have 16 centers, and ScaNN refuses to place them among fewer rows.
+FEWEST_ROWS_TO_HASH = 16
+CANDIDATES_PER_NEIGHBOUR = 4
+_PARALLEL_FROM = 256
+
+
+class ScannError(FashionJaxError):
+    """Settings that ScaNN cannot work with, or no ScaNN at all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ScannSettings:
+    """How a gallery is compressed and divided.
+
+    Attributes:
+        hashed: compare with compressed rows first; without, every row is compared exactly.
+        reorder: candidates whose exact scores are computed, where rows are hashed.
+        leaves: partitions of the gallery; 0 for none. Only where rows are hashed.
+        leaves_to_search: nearest partitions that a query is compared with.
+    """
+
+    hashed: bool = True
+    reorder: int = 150
+    leaves: int = 0
+    leaves_to_search: int = 0
+
+    @classmethod
+    def for_rows(cls, rows: int) -> "ScannSettings":
+        """Settings for a gallery's size: exact, then hashed, then partitioned, too."""
+        if rows < HASHED_FROM:
+            return cls(hashed=False)
+        if rows < PARTITIONED_FROM:
+            return cls()
+        leaves = round(math.sqrt(rows))
+        searched = math.ceil(SHARE_OF_LEAVES_SEARCHED * leaves)
+        return cls(leaves=leaves, leaves_to_search=searched)
+
+    def check(self, rows: int) -> None:
+        """Refuses what ScaNN cannot build for so many rows.
+
+        Raises:
+            ScannError: naming the setting.
+        """
+        if not self.hashed:
+            return
+        if rows < FEWEST_ROWS_TO_HASH:
+            raise ScannError(
+                f"{rows} rows are too few to hash, ScaNN needs {FEWEST_ROWS_TO_HASH}; "
+                f"use ScannSettings(hashed=False)"
+            )
+        if self.reorder < 1:
+            raise ScannError(f"reorder is {self.reorder}; it must be at least 1")
+        if not 0 <= self.leaves <= rows:
+            raise ScannError(f"leaves is {self.leaves}; it must lie between 0 and the {rows} rows")
+        fewest = min(1, self.leaves)
+        if not fewest <= self.leaves_to_search <= self.leaves:
+            raise ScannError(
+                f"leaves_to_search is {self.leaves_to_search}; it must lie between {fewest} "
+                f"and leaves, which is {self.leaves}"
+            )
+
+
+class ScannIndex:
+    """ScaNN behind the protocol of `fashion_jax.retrieval.index.Index`."""
+
+    def __init__(self, searcher: Any, settings: ScannSettings, rows: int, dimensions: int) -> None:
+        """Wraps a ScaNN searcher; see `build` and `load`."""
+        self.settings = settings
+        self._searcher = searcher
+        self._rows = rows
+        self._dimensions = dimensions
+
+    @classmethod
+    def build(cls, gallery: Any, settings: ScannSettings | None = None) -> "ScannIndex":
+        """Trains and fills an index.
+
+        Args:
+            gallery: [rows, dimensions], L2-normalised, any float dtype, at least one row.
+            settings: chosen by the number of rows if `None`.
+
+        Raises:
+            EmbeddingError: if the gallery is not what `check_embeddings` asks for, or is empty.
+            ScannError: if the settings do not fit the gallery, or ScaNN is not installed.
+        """
+        gallery_gd = check_embeddings(gallery, "gallery embeddings")
+        rows, dimensions = gallery_gd.shape
+        if rows == 0:
+            raise EmbeddingError("the gallery is empty: there is nothing to search in")
+        settings = settings or ScannSettings.for_rows(rows)
+        settings.check(rows)
+        return cls(_build_searcher(gallery_gd, settings), settings, rows, dimensions)
+
+    def __len__(self) -> int:
+        """Rows in the gallery."""
+        return self._rows
+
+    @property
+    def dimensions(self) -> int:
+        """Length of an embedding."""
+        return self._dimensions
+
+    def search(self, queries: Any, k: int) -> Neighbours:
+        """Finds the k most similar rows; see `fashion_jax.retrieval.index.Index.search`.
+
+        Candidates grow with k; a query whose partitions hold fewer than k rows is answered from
+        all of them. So there are always min(k, len(self)) distinct rows.
+        """
+        queries_qd = check_embeddings(queries, "queries", self.dimensions)
+        k = check_k(k, len(self))
+        candidates = min(len(self), max(self.settings.reorder, CANDIDATES_PER_NEIGHBOUR * k))
+        found = self._ask(queries_qd, k, candidates, self._leaves_for(candidates))
+        short = np.isnan(found.scores).any(axis=1)
+        if short.any():
+            rest = self._ask(queries_qd[short], k, len(self), self.settings.leaves)
+            found.rows[short], found.scores[short] = rest.rows, rest.scores
+        return by_score_then_row(found)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Writes the index to a new folder, which can be moved and copied.
+
+        Raises:
+            StorageError: if the folder exists and is not empty.
+        """
+        target = pathlib.Path(folder).absolute()
+        with storage.staged(target) as staging:
+            self._searcher.serialize(str(staging), relative_path=True)
+            description = {
+                "schema": SCHEMA,
+                "rows": self._rows,
+                "dimensions": self._dimensions,
+                "settings": dataclasses.asdict(self.settings),
+                "files": storage.checksums(staging),
+            }
+            storage.write_json(staging / DESCRIPTION, description)
+            storage.install_new(staging, target)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> "ScannIndex":
+        """Opens a saved index, after checking every file that ScaNN will read.
+
+        Raises:
+            StorageError: if the folder holds no index, or files (which are named) are damaged.
+            ScannError: if ScaNN is not installed.
+        """
+        path = pathlib.Path(folder).absolute()
+        description = storage.read_json(path / DESCRIPTION, SCHEMA, "a ScaNN index")
+        storage.verify(path, description["files"])
+        _refuse_pickles(path)
+        searcher = _scann().load_searcher(str(path), assets_backcompat_shim=False)
+        settings = ScannSettings(**description["settings"])
+        return cls(searcher, settings, description["rows"], description["dimensions"])
+
+    def _leaves_for(self, candidates: int) -> int:
+        """Enough partitions to hold a few times the candidates, were all equally full."""
+        leaves = self.settings.leaves
+        needed = math.ceil(leaves * min(1.0, CANDIDATES_PER_NEIGHBOUR * candidates / len(self)))
+        return max(self.settings.leaves_to_search, needed)
+
+    def _ask(
+        self,
+        queries_qd: Float32[np.ndarray, "queries dimensions"],
+        k: int,
+        candidates: int,
+        leaves: int,
+    ) -> Neighbours:
+        """Asks ScaNN, which fills up what it does not find with row 0 and NaN."""
+        if len(queries_qd) == 0:
+            return Neighbours(np.empty((0, k), np.int32), np.empty((0, k), np.float32))
+        many = len(queries_qd) >= _PARALLEL_FROM
+        searcher = self._searcher
+        ask = searcher.search_batched_parallel if many else searcher.search_batched
+        rows, scores = ask(
+            queries_qd,
+            final_num_neighbors=k,
+            pre_reorder_num_neighbors=candidates if self.settings.hashed else None,
+            leaves_to_search=leaves or None,
+        )
+        return Neighbours(rows=rows.astype(np.int32), scores=np.array(scores, dtype=np.float32))
+
+
+def _build_searcher(
+    gallery_gd: Float32[np.ndarray, "rows dimensions"], settings: ScannSettings
+) -> Any:
+    rows = len(gallery_gd)
+    builder = _scann().builder(gallery_gd, min(10, rows), "dot_product")
+    if not settings.hashed:
+        return builder.score_brute_force().build()
+    if settings.leaves:
+        builder = builder.tree(
+            num_leaves=settings.leaves,
+            num_leaves_to_search=settings.leaves_to_search,
+            training_sample_size=max(PARTITIONED_FROM, 50 * settings.leaves),
+        )
+    # Two dimensions a block and the threshold are what ScaNN's authors recommend for unit rows.
+    builder = builder.score_ah(2, anisotropic_quantization_threshold=0.2)
+    return builder.reorder(min(settings.reorder, rows)).build()
+
+
+def _scann() -> Any:
+    try:
+        from scann.scann_ops.py import scann_ops_pybind
+    except ImportError as error:
+        raise ScannError(
+            "ScaNN cannot be imported; it has wheels for Linux only. Use the exact index instead, "
+            "or install it with: pip install scann"
+        ) from error
+    return scann_ops_pybind
+
+
+def _refuse_pickles(folder: pathlib.Path) -> None:
+    # ScaNN would unpickle this file if it lay there, and a pickle can run code.
+    stray = folder / "scann_docids.pkl"
+    if stray.exists():
+        raise storage.StorageError(f"{stray} does not belong to this index; remove it")

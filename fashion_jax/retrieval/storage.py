@@ -1,0 +1,188 @@
+"""Folders that are there whole or not at all, and files that are what they were.
+
+A folder is filled under another name beside its final one and renamed. To replace it, its parts
+are moved in beside the old ones, and its manifest, the one file that says which parts count, is
+exchanged in one step; a writer killed at any moment leaves the old state or the new one.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fashion_jax.errors import FashionJaxError
+
+MANIFEST = "manifest.json"
+PART_PREFIX = "data-"
+
+
+class StorageError(FashionJaxError):
+    """A folder that is damaged, incomplete, or not what it should be."""
+
+
+def checksums(folder: pathlib.Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder, by its relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): _checksum(path) for path in files}
+
+
+def verify(folder: pathlib.Path, expected: Mapping[str, str]) -> None:
+    """Checks a folder's files against their checksums.
+
+    Raises:
+        StorageError: with the names of all files that are missing or damaged.
+    """
+    missing = [name for name in expected if not (folder / name).is_file()]
+    damaged = [
+        name
+        for name, checksum in expected.items()
+        if name not in missing and _checksum(folder / name) != checksum
+    ]
+    if missing or damaged:
+        raise StorageError(
+            f"{folder} is damaged: missing {_names(missing)}; with a wrong checksum "
+            f"{_names(damaged)}. Copy it again from where it came from, or build it again"
+        )
+
+
+def write_json(path: pathlib.Path, values: Mapping[str, Any]) -> None:
+    """Writes a JSON file for people to read, too."""
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: pathlib.Path, schema: int, what: str) -> dict[str, Any]:
+    """Reads a JSON object with a `schema` version.
+
+    Args:
+        path: the file.
+        schema: the version that is understood.
+        what: its folder is, for the message, such as `a catalogue`.
+
+    Raises:
+        StorageError: if there is no such file, it is not JSON, or of another version.
+    """
+    if not path.is_file():
+        raise StorageError(f"{path.parent} is not {what}: it has no {path.name}")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StorageError(f"{path} is damaged, it is not JSON: {error}") from error
+    found = values.get("schema") if isinstance(values, dict) else None
+    if found != schema:
+        raise StorageError(
+            f"{path} has schema {found!r}; this version of fashion-jax reads {schema}. "
+            f"Build it again, or use the version that wrote it"
+        )
+    return values
+
+
+@contextlib.contextmanager
+def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """An empty folder beside `target` to fill; gone afterwards, unless it was renamed.
+
+    Folders that killed writers left there are removed, too: those that nobody holds a lock on.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{target.name}.partial-"
+    for left_over in target.parent.glob(f"{prefix}*"):
+        _remove_if_unlocked(left_over)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+    try:
+        with _locked(folder):
+            folder.chmod(0o755)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def install_new(staging: pathlib.Path, target: pathlib.Path) -> None:
+    """Renames a filled folder to a name that is free, or an empty folder's.
+
+    Raises:
+        StorageError: if the name is taken.
+    """
+    if target.exists() and not _is_empty_folder(target):
+        raise StorageError(f"{target} exists already; choose another name, or remove it first")
+    sync(staging)
+    staging.rename(target)
+    _sync_path(target.parent)
+
+
+def install(staging: pathlib.Path, target: pathlib.Path) -> None:
+    """Puts a filled folder with a manifest in the place of `target`, in one step.
+
+    Args:
+        staging: holds the manifest and the parts that it names, folders whose names start with
+            `PART_PREFIX` and are never used twice.
+        target: its old parts are removed at last; files of other names stay.
+
+    Raises:
+        StorageError: if `target` is something else than a folder with a manifest.
+    """
+    if not (target / MANIFEST).is_file():
+        install_new(staging, target)
+        return
+    sync(staging)
+    parts = list(staging.glob(f"{PART_PREFIX}*"))
+    with _locked(target):
+        for part in parts:
+            part.rename(target / part.name)
+        _sync_path(target)
+        (staging / MANIFEST).replace(target / MANIFEST)
+        _sync_path(target)
+        for old in {path.name for path in target.glob(f"{PART_PREFIX}*")} - {p.name for p in parts}:
+            shutil.rmtree(target / old, ignore_errors=True)
+
+
+def sync(folder: pathlib.Path) -> None:
+    """Waits until everything below a folder is on the disk."""
+    for path in [*folder.rglob("*"), folder]:
+        _sync_path(path)
+
+
+def _sync_path(path: pathlib.Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _locked(folder: pathlib.Path) -> Iterator[None]:
+    """Holds a lock on a folder; the kernel lets go of it when the process dies, however it dies."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_if_unlocked(folder: pathlib.Path) -> None:
+    with contextlib.suppress(FileNotFoundError, BlockingIOError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(descriptor)
+
+
+def _is_empty_folder(path: pathlib.Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _checksum(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(names) or "nothing"

@@ -1,0 +1,1 @@
+"""A trained model at work: catalogues of a gallery, and searches with photos."""

@@ -1,0 +1,146 @@
+"""A search with anybody's photo: names, scores, and a picture of the ranked list."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float32, UInt8
+from tabulate import tabulate
+
+from fashion_jax.data.loader import resize
+from fashion_jax.data.photos import Box, crop, decode_photo, fit_box
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.parallel.mesh import batch_sharding
+from fashion_jax.retrieval.catalogue import Catalogue, Hit
+from fashion_jax.retrieval.ranked_list_picture import draw_ranked_list, write_picture
+from fashion_jax.serving.index_run import index_folder
+from fashion_jax.training.trained_model import TrainedModel, load_trained_model
+
+# A photo of a phone has 5 to 20 MB; whatever is far above that is no photo to search with.
+LARGEST_FILE = 100 * 2**20
+
+Photo = UInt8[np.ndarray, "height width 3"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """The answers to one photo.
+
+    Attributes:
+        photo: that was searched with.
+        hits: best first.
+        picture: where the picture of the ranked list is.
+    """
+
+    photo: str
+    hits: Sequence[Hit]
+    picture: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        answers = [
+            {"rank": hit.rank, "score": hit.score, **dataclasses.asdict(hit.item)}
+            for hit in self.hits
+        ]
+        return {"photo": self.photo, "answers": answers, "picture": self.picture}
+
+    def to_table(self) -> str:
+        """A table for people."""
+        rows = [
+            (hit.rank, hit.score, hit.item.photo_id, hit.item.category, hit.item.identity)
+            for hit in self.hits
+        ]
+        columns = ("rank", "score", "photo", "category", "identity")
+        table = tabulate(rows, columns, floatfmt=".4f", disable_numparse=[2])
+        return f"{table}\n\npicture: {self.picture}"
+
+
+def search_photo(
+    photo: pathlib.Path,
+    workdir: str | pathlib.Path,
+    index: str | pathlib.Path | None = None,
+    box: str | None = None,
+    k: int = 10,
+    picture: str | pathlib.Path = "search.png",
+) -> Answers:
+    """Searches a run's catalogue with a photo and draws the ranked list.
+
+    Args:
+        photo: a file of any common format.
+        workdir: of the run.
+        index: the catalogue's folder; by default `index` in the workdir.
+        box: `x,y,width,height` of the garment in pixels; by default the whole photo.
+        k: number of answers.
+        picture: where the picture goes (PNG).
+
+    Raises:
+        FashionJaxError: if the photo cannot be read, the box does not fit, or there is no
+            catalogue of this very model.
+    """
+    query = read_photo(photo, box)
+    model = load_trained_model(workdir)
+    catalogue = Catalogue.open(index_folder(workdir, index))
+    (hits,) = catalogue.search(embed_photos(model, [query]), k, model.card)
+    drawn = [
+        (decode_photo(catalogue.thumbnail(hit.row)), hit.item.photo_id, hit.score, None)
+        for hit in hits
+    ]
+    write_picture(picture, draw_ranked_list(query, drawn, photo.name))
+    return Answers(str(photo), hits, str(pathlib.Path(picture).resolve()))
+
+
+def read_photo(path: pathlib.Path, box: str | None = None) -> Photo:
+    """Decodes a file that anybody may have made, and cuts the box out.
+
+    Raises:
+        FashionJaxError: saying what is wrong with the file or the box.
+    """
+    if not path.is_file():
+        raise FashionJaxError(f"there is no photo {path.resolve()}")
+    if path.stat().st_size > LARGEST_FILE:
+        raise FashionJaxError(
+            f"{path} has {path.stat().st_size / 2**20:.0f} MiB; photos up to "
+            f"{LARGEST_FILE // 2**20} MiB are searched with"
+        )
+    pixels = decode_photo(path.read_bytes())
+    if box is None:
+        return pixels
+    height, width = pixels.shape[:2]
+    fitted = fit_box(parse_box(box), height, width)
+    if fitted.box is None:
+        raise FashionJaxError(
+            f"--box {box} is {fitted.defect}: nothing of it is in the photo, "
+            f"which has {width}×{height} pixels"
+        )
+    return crop(pixels, fitted.box)
+
+
+def parse_box(text: str) -> Box:
+    """Reads `x,y,width,height`.
+
+    Raises:
+        FashionJaxError: if it is anything else.
+    """
+    try:
+        x, y, width, height = (float(number) for number in text.split(","))
+        if not np.isfinite([x, y, width, height]).all():
+            raise ValueError(text)
+    except ValueError as error:
+        raise FashionJaxError(
+            f"--box has to be x,y,width,height in pixels, such as 40,25,180,260; got {text!r}"
+        ) from error
+    return Box(x, y, width, height)
+
+
+def embed_photos(
+    model: TrainedModel, photos: Sequence[Photo]
+) -> Float32[np.ndarray, "photos features"]:
+    """Embeds RGB photos of any size."""
+    resized = [resize(photo, model.config.image) for photo in photos]
+    devices = model.mesh.shape["data"]
+    padding = [np.zeros_like(resized[0])] * (-len(resized) % devices)
+    images = jax.device_put(np.stack(resized + padding), batch_sharding(model.mesh))
+    return np.asarray(model.encode(model.variables, images))[: len(photos)]

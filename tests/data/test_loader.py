@@ -1,0 +1,125 @@
+"""Batches: the same from any number of threads, workers and hosts; nothing lost in evaluation."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+
+from fashion_jax.config import AugmentConfig, DataConfig, ImageConfig
+from fashion_jax.data.identity_batches import IdentityBatchPlan
+from fashion_jax.data.loader import (
+    Batch,
+    EvaluationBatches,
+    TrainingBatches,
+    decode,
+    iterate,
+)
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.parallel.hosts import Host
+from tests.data.fakes import FakeSplit
+
+IMAGE = ImageConfig(16, 8)
+STEPS = 12
+ONE_HOST = Host()
+
+
+def training(host: Host = ONE_HOST) -> TrainingBatches:
+    split = FakeSplit("train", 9, street=2, shop=1)
+    plan = IdentityBatchPlan(split.identity, split.domain, 4, 4, seed=3)
+    return TrainingBatches(split, plan, IMAGE, AugmentConfig(), 3, STEPS, host)
+
+
+def read(source: TrainingBatches | EvaluationBatches, start: int = 0, workers: int = 0):
+    return list(iterate(source, DataConfig(workers=workers), start))
+
+
+def assert_same(first: list[Batch], second: list[Batch]) -> None:
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_batches_have_the_contracts_shapes():
+    batch = training()[0]
+    shapes = {name: (value.shape, value.dtype) for name, value in batch.items()}
+    assert shapes == {
+        "image": ((16, 16, 8, 3), np.uint8),
+        "erased": ((16, 4), np.int32),
+        "identity": ((16,), np.int32),
+        "domain": ((16,), np.int8),
+        "valid": ((16,), np.bool_),
+    }
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_same_batches_with_worker_processes(workers):
+    assert_same(read(training(), workers=workers), read(training()))
+
+
+def test_same_batches_on_two_hosts():
+    parts = [read(training(Host(index, 2))) for index in range(2)]
+    joined = [
+        {name: np.concatenate([one[name], other[name]]) for name in one}
+        for one, other in zip(*parts, strict=True)
+    ]
+    assert_same(joined, read(training()))
+
+
+def test_reading_from_the_middle_gives_the_rest():
+    assert_same(read(training(), start=5), read(training())[5:])
+
+
+def test_augmentations_differ_between_steps_and_photos():
+    source = training()
+    first, again = (source._split.image_bytes(0) for _ in range(2))
+    assert first == again
+    images = [source._photo(0, step, slot)[0] for step in range(5) for slot in range(5)]
+    assert len(np.unique(np.reshape(images, (25, -1)), axis=0)) > 20
+
+
+def test_batch_that_hosts_cannot_divide_is_an_error():
+    with pytest.raises(FashionJaxError, match="16 photos cannot be divided among 3 hosts"):
+        Host(0, 3).part(16)
+
+
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_evaluation_sees_each_photo_once(hosts):
+    split = FakeSplit("query", 7)
+    rows: list[int] = []
+    for index in range(hosts):
+        for batch in read(EvaluationBatches(split, IMAGE, 8, Host(index, hosts))):
+            assert (batch["row"][~batch["valid"]] == -1).all()
+            rows += batch["row"][batch["valid"]].tolist()
+    assert sorted(rows) == list(range(len(split)))
+
+
+def test_evaluation_photos_are_not_augmented():
+    split = FakeSplit("query", 3)
+    batch = EvaluationBatches(split, IMAGE, 8, Host())[0]
+    np.testing.assert_array_equal(batch["image"][5], decode(split.image_bytes(5), IMAGE))
+
+
+def test_decode_gives_rgb():
+    red = np.zeros((20, 10, 3), np.uint8)
+    red[..., 2] = 255  # OpenCV writes BGR
+    pixels = decode(cv2.imencode(".png", red)[1].tobytes(), IMAGE)
+    np.testing.assert_array_equal(pixels, np.broadcast_to([255, 0, 0], (16, 8, 3)))
+
+
+def test_decode_of_a_damaged_record_says_so():
+    with pytest.raises(FashionJaxError, match="dataset is damaged"):
+        decode(b"not a photo", IMAGE)
+
+
+def test_augmentations_can_be_switched_off():
+    source = training()
+    off = dataclasses.replace(AugmentConfig(), flip_probability=0.0, pad=0, erase_probability=0.0)
+    plain = TrainingBatches(source._split, source._plan, IMAGE, off, 3, STEPS, Host())
+    batch = plain[2]
+    rows = source._plan.rows(2)
+    expected = np.stack([decode(source._split.image_bytes(row), IMAGE) for row in rows])
+    np.testing.assert_array_equal(batch["image"], expected)
+    assert not batch["erased"].any()

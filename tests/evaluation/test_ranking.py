@@ -1,0 +1,245 @@
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fashion_jax.evaluation import ranking as ranking_module
+from fashion_jax.evaluation.protocol import Labels
+from fashion_jax.evaluation.ranking import (
+    NO_MATCH,
+    ONLY_SAME_CAMERA,
+    NothingToMeasureError,
+    average_precision,
+    match_ranks,
+    rank_distances,
+    rank_embeddings,
+)
+from fashion_jax.retrieval.index import EmbeddingError
+
+
+def labels(identity, category=None, camera=None):
+    count = len(identity)
+    return Labels(
+        identity=np.array(identity),
+        category=np.array(category or ["hats"] * count, dtype="<U8"),
+        camera=np.array(camera or [-1] * count),
+    )
+
+
+# The worked example. Query 0 (identity 7, hats) sees the gallery at these distances:
+#   row       0    1    2    3    4    5
+#   distance  .1   .2   .3   .4   .5   .6
+#   identity  7    8    7    9    9    7
+#   category  hats bags hats hats bags hats
+# Right answers stand at ranks 1, 3, 6: AP = (1/1 + 2/3 + 3/6) / 3 = 13/18.
+# Among hats alone they stand at ranks 1, 2, 4: AP = (1 + 1 + 3/4) / 3 = 11/12.
+# Query 1 (identity 9, hats) sees it the other way round: the 9s stand at ranks 2 and 3,
+# AP = (1/2 + 2/3) / 2 = 7/12; among hats alone the only 9 stands at rank 2, AP = 1/2.
+# Query 2 (identity 5) has no right answer.
+DISTANCES = np.array([[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]] * 3)
+DISTANCES[1] = DISTANCES[1][::-1]
+QUERIES = labels([7, 9, 5])
+GALLERY = labels([7, 8, 7, 9, 9, 7], ["hats", "bags", "hats", "hats", "bags", "hats"])
+
+
+def test_worked_example():
+    result = rank_distances(DISTANCES, QUERIES, GALLERY)
+    np.testing.assert_allclose(result.average_precision, [13 / 18, 7 / 12, np.nan])
+    assert result.first_match.tolist() == [1, 2, 0]
+    assert result.skip_reason.tolist() == ["", "", NO_MATCH]
+    assert result.metrics(ranks=(1, 2)) == pytest.approx(
+        {"instance/mAP": (13 / 18 + 7 / 12) / 2, "instance/Acc@1": 0.5, "instance/Acc@2": 1.0}
+    )
+
+
+def test_worked_example_in_category():
+    result = rank_distances(DISTANCES, QUERIES, GALLERY, protocol="in_category")
+    np.testing.assert_allclose(result.average_precision, [11 / 12, 1 / 2, np.nan])
+    assert result.first_match.tolist() == [1, 2, 0]
+    assert set(result.metrics(ranks=(1,))) == {"in_category/mAP", "in_category/Acc@1"}
+
+
+def test_worked_example_from_embeddings():
+    angles = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    gallery = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    queries = np.array([[1.0, 0.0], [np.cos(0.7), np.sin(0.7)], [1.0, 0.0]])
+    for protocol in ("instance", "in_category"):
+        result = rank_embeddings(queries, gallery, QUERIES, GALLERY, protocol)
+        expected = rank_distances(DISTANCES, QUERIES, GALLERY, protocol)
+        np.testing.assert_array_equal(result.average_precision, expected.average_precision)
+        np.testing.assert_array_equal(result.first_match, expected.first_match)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "expected"),
+    [
+        ([1], 1.0),
+        ([4], 1 / 4),
+        ([1, 2, 3], 1.0),
+        ([2, 4], 1 / 2),
+        ([1, 3, 6], 13 / 18),
+        ([1, 10], (1 + 2 / 10) / 2),
+    ],
+)
+def test_average_precision_by_hand(ranks, expected):
+    assert average_precision(np.array(ranks)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("scores", "matches", "ranks"),
+    [
+        ([0.9, 0.5, 0.7], [1], [3]),
+        ([0.9, 0.5, 0.7], [2, 1], [2, 3]),
+        ([0.5, 0.5, 0.5, 0.5], [2], [3]),
+        ([0.5, 0.5, 0.5, 0.5], [0, 3], [1, 4]),
+        ([0.5, 0.9, 0.5], [0, 2], [2, 3]),
+    ],
+)
+def test_ranks_with_ties_by_row(scores, matches, ranks):
+    assert match_ranks(np.array(scores), np.array(matches)).tolist() == ranks
+
+
+def test_ranks_are_those_of_a_stable_sort():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        scores = rng.integers(0, 6, 40).astype(np.float32)
+        matches = np.flatnonzero(rng.random(40) < 0.2)
+        order = np.argsort(-scores, kind="stable")
+        expected = np.flatnonzero(np.isin(order, matches)) + 1
+        np.testing.assert_array_equal(match_ranks(scores, matches), expected)
+
+
+def test_same_camera_photos_are_left_out():
+    # Row 0, the query's own product by its own camera, neither counts nor takes a rank.
+    gallery = labels([7, 8, 7], camera=[1, 1, 2])
+    result = rank_distances(np.array([[0.1, 0.2, 0.3]]), labels([7], camera=[1]), gallery)
+    assert result.first_match.tolist() == [2]
+    assert result.average_precision.tolist() == [0.5]
+
+
+def test_without_cameras_nothing_is_left_out():
+    gallery = labels([7, 8, 7], camera=[-1, -1, -1])
+    result = rank_distances(np.array([[0.1, 0.2, 0.3]]), labels([7], camera=[-1]), gallery)
+    assert result.first_match.tolist() == [1]
+
+
+def test_skipped_queries_are_counted_by_reason():
+    queries = labels([7, 6, 8, 5], camera=[1, 1, 2, 1])
+    gallery = labels([7, 8], camera=[1, 1])
+    result = rank_distances(np.zeros((4, 2)), queries, gallery)
+    assert result.skip_reason.tolist() == [ONLY_SAME_CAMERA, NO_MATCH, "", NO_MATCH]
+    assert result.skipped() == {NO_MATCH: 2, ONLY_SAME_CAMERA: 1}
+    assert result.measured.tolist() == [False, False, True, False]
+
+
+def test_ranks_beyond_the_gallery_are_fine():
+    result = rank_distances(DISTANCES, QUERIES, GALLERY)
+    assert result.metrics(ranks=(50,))["instance/Acc@50"] == 1.0
+    np.testing.assert_allclose(result.cmc(8), [0.5] + [1.0] * 7)
+
+
+def test_cmc_is_the_accuracies():
+    result = rank_distances(DISTANCES, QUERIES, GALLERY)
+    metrics = result.metrics(ranks=(1, 2, 3))
+    np.testing.assert_allclose(result.cmc(3), [metrics[f"instance/Acc@{k}"] for k in (1, 2, 3)])
+
+
+@pytest.mark.parametrize("protocol", ["instance", "in_category"])
+def test_nothing_to_measure_is_an_error_with_counts(protocol):
+    result = rank_distances(DISTANCES[:2], labels([1, 2]), GALLERY, protocol)
+    for measure in (result.metrics, lambda: result.cmc(5)):
+        with pytest.raises(NothingToMeasureError, match=f"none of the 2.*{NO_MATCH}: 2"):
+            measure()
+
+
+def test_a_category_that_the_gallery_lacks_is_skipped():
+    queries = labels([7, 9], ["hats", "belts"])
+    result = rank_distances(DISTANCES[:2], queries, GALLERY, "in_category")
+    assert result.skip_reason.tolist() == ["", NO_MATCH]
+
+
+def test_per_category():
+    queries = labels([7, 9, 5, 8], ["hats", "hats", "hats", "belts"])
+    distances = np.concatenate([DISTANCES, DISTANCES[:1]])
+    result = rank_distances(distances, queries, GALLERY).per_category()
+    assert list(result) == ["belts", "hats"]
+    assert (result["hats"].queries, result["hats"].skipped) == (2, 1)
+    assert result["hats"].mean_average_precision == pytest.approx((13 / 18 + 7 / 12) / 2)
+    assert result["hats"].accuracy_at_1 == 0.5
+    assert result["belts"].mean_average_precision == 0.5
+    without = rank_distances(distances, labels([7, 9, 5, 5], queries.category.tolist()), GALLERY)
+    assert without.per_category()["belts"].queries == 0
+    assert math.isnan(without.per_category()["belts"].mean_average_precision)
+
+
+def test_golden_ranking(shared):
+    with np.load(shared / "goldens" / "ranking.npz") as golden:
+        queries = labels(golden["query_ids"], camera=golden["query_cameras"].tolist())
+        gallery = labels(golden["gallery_ids"], camera=golden["gallery_cameras"].tolist())
+        result = rank_distances(golden["distances"], queries, gallery)
+        expected = float(golden["mean_average_precision"])
+        np.testing.assert_allclose(result.metrics()["instance/mAP"], expected, atol=1e-6)
+        np.testing.assert_allclose(result.cmc(50), golden["cmc"], atol=1e-6)
+    assert sum(result.skipped().values()) == 3
+
+
+def clustered(rng, rows, identities):
+    identity = rng.integers(0, identities, rows)
+    embeddings = np.eye(identities)[identity] + 0.5 * rng.normal(size=(rows, identities))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    category = [f"c{i % 3}" for i in identity]
+    return embeddings.astype(np.float32), labels(identity, category)
+
+
+@pytest.mark.parametrize("protocol", ["instance", "in_category"])
+def test_blocks_change_nothing(monkeypatch, protocol):
+    rng = np.random.default_rng(1)
+    queries, query_labels = clustered(rng, 37, 12)
+    gallery, gallery_labels = clustered(rng, 101, 12)
+    whole = rank_embeddings(queries, gallery, query_labels, gallery_labels, protocol)
+    monkeypatch.setattr(ranking_module, "_SCORES_AT_ONCE", 250)
+    blocks = rank_embeddings(queries, gallery, query_labels, gallery_labels, protocol)
+    np.testing.assert_allclose(blocks.average_precision, whole.average_precision)
+    np.testing.assert_array_equal(blocks.first_match, whole.first_match)
+
+
+def test_in_category_is_never_harder():
+    rng = np.random.default_rng(2)
+    arguments = [*clustered(rng, 40, 12), *clustered(rng, 200, 12)]
+    queries, query_labels, gallery, gallery_labels = arguments
+    whole = rank_embeddings(queries, gallery, query_labels, gallery_labels)
+    inside = rank_embeddings(queries, gallery, query_labels, gallery_labels, "in_category")
+    assert (inside.average_precision >= whole.average_precision).all()
+
+
+def test_jax_and_half_precision_embeddings_are_accepted():
+    rng = np.random.default_rng(3)
+    queries, query_labels = clustered(rng, 5, 12)
+    gallery, gallery_labels = clustered(rng, 60, 12)
+    half = [jnp.asarray(array, dtype=jnp.bfloat16) for array in (queries, gallery)]
+    result = rank_embeddings(*half, query_labels, gallery_labels)
+    same_in_float32 = [np.asarray(array, dtype=np.float32) for array in half]
+    expected = rank_embeddings(*same_in_float32, query_labels, gallery_labels)
+    np.testing.assert_array_equal(result.average_precision, expected.average_precision)
+
+
+def test_wrong_rows_are_named():
+    gallery = np.eye(6)
+    gallery[4, 0] = np.nan
+    with pytest.raises(EmbeddingError, match=r"1 of 6 gallery embeddings contain NaN.*rows 4"):
+        rank_embeddings(np.eye(6)[:3], gallery, QUERIES, GALLERY)
+
+
+def test_labels_must_fit():
+    with pytest.raises(EmbeddingError, match="2 query embeddings but labels of 3 photos"):
+        rank_embeddings(np.eye(6)[:2], np.eye(6), QUERIES, GALLERY)
+    with pytest.raises(EmbeddingError, match="5 columns of distances but labels of 6"):
+        rank_distances(DISTANCES[:, :5], QUERIES, GALLERY)
+
+
+def test_distances_must_be_finite():
+    distances = DISTANCES.copy()
+    distances[1, 3] = np.inf
+    with pytest.raises(EmbeddingError, match=r"queries \[1\]"):
+        rank_distances(distances, QUERIES, GALLERY)

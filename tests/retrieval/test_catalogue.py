@@ -1,0 +1,210 @@
+import dataclasses
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fashion_jax.model_card import ModelCard, ModelCardError
+from fashion_jax.retrieval import storage
+from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError, Item
+from fashion_jax.retrieval.exact import ExactIndex
+from fashion_jax.retrieval.index import EmbeddingError
+from fashion_jax.retrieval.storage import StorageError
+from tests.retrieval.unit_vectors import clustered
+
+PHOTOS, DIMENSIONS = 40, 8
+EMBEDDINGS = clustered(PHOTOS, DIMENSIONS, 10)
+QUERIES = clustered(3, DIMENSIONS, 10, seed=1)
+ITEMS = [Item(f"photo/{i} é\u2028.jpg", i // 2, "dresses", "shop") for i in range(PHOTOS)]
+CARD = ModelCard(
+    backbone="resnet18",
+    last_stride=1,
+    stem_relu=True,
+    pooling="average",
+    neck="bnneck",
+    normalisation="l2",
+    metric="cosine",
+    embedding_width=DIMENSIONS,
+    image_height=32,
+    image_width=32,
+    pixel_mean=(1.0, 2.0, 3.0),
+    pixel_std=(4.0, 5.0, 6.0),
+    weights_hash="abc",
+    dataset="synthetic",
+    step=3,
+)
+
+
+def jpeg(shade):
+    file = io.BytesIO()
+    Image.new("RGB", (16, 12), (shade, shade, shade)).save(file, "JPEG")
+    return file.getvalue()
+
+
+THUMBNAILS = [jpeg(5 * i) for i in range(PHOTOS)]
+
+
+def write(folder, kind="exact", card=CARD, rows=PHOTOS):
+    parts = EMBEDDINGS[:rows], ITEMS[:rows], iter(THUMBNAILS[:rows])
+    return Catalogue.write(folder, *parts, card, kind)
+
+
+def files_of(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+@pytest.fixture(params=["exact", "scann"])
+def kind(request):
+    return request.param
+
+
+def test_what_was_written_is_read(tmp_path, kind):
+    write(tmp_path / "index", kind)
+    catalogue = Catalogue.open(tmp_path / "index")
+    assert len(catalogue) == PHOTOS
+    assert (catalogue.kind, catalogue.card) == (kind, CARD)
+    assert catalogue.items == ITEMS
+    np.testing.assert_array_equal(catalogue.embeddings, EMBEDDINGS)
+    assert [catalogue.thumbnail(row) for row in (0, 39, 7)] == [
+        THUMBNAILS[row] for row in (0, 39, 7)
+    ]
+
+
+def test_search_gives_names_and_scores(tmp_path, kind):
+    catalogue = write(tmp_path / "index", kind)
+    answers = catalogue.search(QUERIES, 5, CARD)
+    expected = ExactIndex(EMBEDDINGS).search(QUERIES, 5)
+    assert [[hit.row for hit in hits] for hits in answers] == expected.rows.tolist()
+    assert [hit.rank for hit in answers[0]] == [1, 2, 3, 4, 5]
+    assert answers[0][0].item == ITEMS[answers[0][0].row]
+    scores = [[hit.score for hit in hits] for hits in answers]
+    np.testing.assert_allclose(scores, expected.scores, atol=1e-6)
+
+
+def test_a_moved_catalogue_opens(tmp_path, kind, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = write("index", kind).search(QUERIES, 5, CARD)
+    shutil.move("index", tmp_path / "elsewhere")
+    catalogue = Catalogue.open(tmp_path / "elsewhere")
+    assert catalogue.search(QUERIES, 5, CARD) == before
+    assert catalogue.thumbnail(3) == THUMBNAILS[3]
+
+
+def test_everything_but_photos_and_numbers_is_text(tmp_path, kind):
+    write(tmp_path / "index", kind)
+    assert not [name for name in files_of(tmp_path) if name.endswith((".pkl", ".pickle"))]
+    manifest = json.loads((tmp_path / "index" / "manifest.json").read_text())
+    assert manifest["schema"] == 1
+    assert (manifest["photos"], manifest["dimensions"]) == (PHOTOS, DIMENSIONS)
+    assert str(tmp_path) not in (tmp_path / "index" / "manifest.json").read_text()
+
+
+def test_damaged_files_are_named(tmp_path, kind):
+    write(tmp_path / "index", kind)
+    manifest = json.loads((tmp_path / "index" / "manifest.json").read_text())
+    assert {"embeddings.npy", "items.jsonl", "thumbnails.array_record"} <= set(manifest["files"])
+    for name in manifest["files"]:
+        path = tmp_path / "index" / manifest["data"] / name
+        good = path.read_bytes()
+        path.write_bytes(good + b"x")
+        with pytest.raises(StorageError, match=f"wrong checksum {name}"):
+            Catalogue.open(tmp_path / "index")
+        path.unlink()
+        with pytest.raises(StorageError, match=f"missing {name}"):
+            Catalogue.open(tmp_path / "index")
+        path.write_bytes(good)
+    Catalogue.open(tmp_path / "index")
+
+
+def test_a_folder_without_a_catalogue_is_named(tmp_path):
+    with pytest.raises(StorageError, match=rf"{tmp_path} is not a catalogue"):
+        Catalogue.open(tmp_path)
+
+
+def test_queries_of_another_model_are_refused_by_field(tmp_path):
+    catalogue = write(tmp_path / "index")
+    other = dataclasses.replace(CARD, weights_hash="def", stem_relu=False)
+    with pytest.raises(ModelCardError, match=r"(?s)stem_relu: the catalogue has True.*'def'"):
+        catalogue.search(QUERIES, 5, other)
+
+
+def test_replacing_leaves_only_the_new_one(tmp_path, kind):
+    write(tmp_path / "index", "scann")
+    newer = dataclasses.replace(CARD, weights_hash="newer")
+    catalogue = write(tmp_path / "index", kind, newer, rows=20)
+    assert (len(catalogue), catalogue.card) == (20, newer)
+    assert len(files_of(tmp_path / "index")) == len(
+        files_of((write(tmp_path / "fresh", kind, newer, rows=20), tmp_path / "fresh")[1])
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh", "index"]
+
+
+def interrupted_thumbnails():
+    yield THUMBNAILS[0]
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_first_write_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        Catalogue.write(tmp_path / "index", EMBEDDINGS, ITEMS, interrupted_thumbnails(), CARD)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_replacement_leaves_the_old_one(tmp_path):
+    write(tmp_path / "index")
+    before = files_of(tmp_path)
+    newer = dataclasses.replace(CARD, weights_hash="newer")
+    with pytest.raises(KeyboardInterrupt):
+        Catalogue.write(tmp_path / "index", EMBEDDINGS, ITEMS, interrupted_thumbnails(), newer)
+    assert files_of(tmp_path) == before
+    assert Catalogue.open(tmp_path / "index").card == CARD
+
+
+def test_replaced_while_being_opened(tmp_path, monkeypatch):
+    write(tmp_path / "index")
+    newer = dataclasses.replace(CARD, weights_hash="newer")
+    verify, calls = storage.verify, []
+
+    def replace_first(folder, expected):
+        monkeypatch.setattr(storage, "verify", verify)
+        calls.append(write(tmp_path / "index", card=newer))
+        verify(folder, expected)
+
+    monkeypatch.setattr(storage, "verify", replace_first)
+    assert Catalogue.open(tmp_path / "index").card == newer
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "items", "thumbnails", "message"),
+    [
+        (EMBEDDINGS, ITEMS[:-1], THUMBNAILS, "40 embeddings but 39 items"),
+        (EMBEDDINGS, ITEMS, THUMBNAILS[:-1], "40 embeddings but 39 thumbnails"),
+        (EMBEDDINGS, ITEMS, [*THUMBNAILS, THUMBNAILS[0]], "40 embeddings but 41 thumbnails"),
+        (EMBEDDINGS, ITEMS, [THUMBNAILS[0], b"<html>"], "thumbnail of row 1 is not a JPEG"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(tmp_path, embeddings, items, thumbnails, message):
+    with pytest.raises(CatalogueError, match=message):
+        Catalogue.write(tmp_path / "index", embeddings, items, thumbnails, CARD)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_embeddings_of_another_width_than_the_cards_are_refused(tmp_path):
+    wider = dataclasses.replace(CARD, embedding_width=DIMENSIONS + 1)
+    with pytest.raises(EmbeddingError, match="8 dimensions; wanted are 9"):
+        write(tmp_path / "index", card=wider)
+
+
+def test_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(CatalogueError, match="no index of kind 'hnsw', only exact, scann"):
+        write(tmp_path / "index", kind="hnsw")
+
+
+@pytest.mark.parametrize("row", [-1, PHOTOS])
+def test_a_row_that_does_not_exist_has_no_thumbnail(tmp_path, row):
+    with pytest.raises(IndexError, match=f"row {row} of a catalogue of 40"):
+        write(tmp_path / "index").thumbnail(row)

@@ -1,0 +1,116 @@
+"""The step: the same on one device and on eight, compiled once, pure."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fashion_jax.config import (
+    ExperimentConfig,
+    ImageConfig,
+    LossConfig,
+    MeshConfig,
+    ModelConfig,
+)
+from fashion_jax.parallel.hosts import global_batch
+from fashion_jax.parallel.mesh import make_mesh
+from fashion_jax.training.learner import Learner, make_learner
+from fashion_jax.training.step import ERASED_VALUE, erase
+
+IDENTITIES, PHOTOS, CLASSES = 8, 2, 16
+STEPS_PER_EPOCH = 100  # the recipe's first ten steps: the rate of the first warm-up epoch
+CONFIG = ExperimentConfig(
+    image=ImageConfig(32, 32),
+    model=ModelConfig(backbone="resnet18"),
+)
+
+
+def batch(step: int) -> dict[str, np.ndarray]:
+    """A batch that depends on its number alone."""
+    rng = np.random.default_rng(step)
+    size = IDENTITIES * PHOTOS
+    identity = np.repeat(rng.permutation(CLASSES)[:IDENTITIES], PHOTOS).astype(np.int32)
+    return {
+        "image": rng.integers(0, 256, (size, 32, 32, 3), dtype=np.uint8),
+        "erased": rng.integers(0, 10, (size, 4)).astype(np.int32),
+        "identity": identity,
+        "domain": np.tile(np.array([0, 1], np.int8), size // 2),
+        "valid": np.ones(size, np.bool_),
+    }
+
+
+def run(learner: Learner, steps: int) -> list[dict[str, float]]:
+    state = learner.first_state()
+    history = []
+    for step in range(steps):
+        photos = global_batch(batch(step), learner.mesh)
+        with jax.transfer_guard("disallow"):
+            state, metrics = learner.train_step(state, photos)
+        history.append({name: float(value) for name, value in metrics.items()})
+    return history
+
+
+def losses(config: ExperimentConfig, mesh_shape: MeshConfig, devices: int, dtype: str):
+    mesh = make_mesh(mesh_shape, jax.devices()[:devices])
+    model = dataclasses.replace(config.model, compute_dtype=dtype)
+    learner = make_learner(
+        dataclasses.replace(config, model=model), CLASSES, STEPS_PER_EPOCH, mesh, jnp.dtype(dtype)
+    )
+    history = run(learner, 10)
+    assert learner.train_step._cache_size() == 1, "the step was compiled again"
+    return {
+        name: np.array([line[name] for line in history])
+        for name in history[0]
+        if name.startswith("loss/")
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("float64", 1e-9)])
+def test_eight_devices_give_the_losses_of_one(dtype, tolerance):
+    with jax.enable_x64(dtype == "float64"):
+        one = losses(CONFIG, MeshConfig(1, 1), 1, dtype)
+        eight = losses(CONFIG, MeshConfig(4, 2), 8, dtype)
+    assert set(one) == {"loss/identity", "loss/triplet", "loss/center", "loss/total"}
+    for name, values in one.items():
+        np.testing.assert_allclose(eight[name], values, rtol=tolerance, err_msg=name)
+
+
+def test_erase_fills_the_rectangle_only():
+    images = jnp.zeros((2, 6, 5, 3))
+    erased = np.asarray(erase(images, jnp.array([[1, 2, 3, 2], [0, 0, 0, 0]], jnp.int32)))
+    expected = np.zeros((2, 6, 5, 3), np.float32)
+    expected[0, 1:4, 2:4] = ERASED_VALUE
+    np.testing.assert_array_equal(erased, expected)
+
+
+@pytest.fixture(scope="module")
+def bfloat16_learner() -> Learner:
+    config = dataclasses.replace(
+        CONFIG, model=ModelConfig(backbone="resnet18", compute_dtype="bfloat16")
+    )
+    return make_learner(
+        config, CLASSES, STEPS_PER_EPOCH, make_mesh(MeshConfig(), jax.devices()[:1])
+    )
+
+
+def test_bfloat16_computes_with_float32_state_and_losses(bfloat16_learner):
+    learner = bfloat16_learner
+    state, metrics = learner.train_step(learner.first_state(), global_batch(batch(0), learner.mesh))
+    floats = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    assert {leaf.dtype for leaf in floats} == {jnp.dtype("float32")}
+    assert all(value.dtype == jnp.float32 for value in metrics.values())
+    assert all(np.isfinite(float(value)) for value in metrics.values())
+
+
+def test_a_weight_of_zero_leaves_the_term_out():
+    config = dataclasses.replace(CONFIG, loss=LossConfig(center_weight=0.0))
+    learner = make_learner(
+        config, CLASSES, STEPS_PER_EPOCH, make_mesh(MeshConfig(), jax.devices()[:1])
+    )
+    centers = np.asarray(learner.first_state().centers)
+    state, metrics = learner.train_step(learner.first_state(), global_batch(batch(0), learner.mesh))
+    assert "loss/center" not in metrics
+    np.testing.assert_array_equal(np.asarray(state.centers), centers)
