@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from data_builders.canonical import CanonicalWriter
 from data_builders.crops import CropOptions
 from data_builders.features import record_features
-from data_builders.options import make_options
+from data_builders.options import make_options, option
 from data_builders.ordered import default_threads
 from data_builders.plan import Plan
 from data_builders.run import ExampleGenerator, Run
@@ -38,8 +38,8 @@ class BuildOptions(CropOptions):
         seed: of the choice of validation identities.
     """
 
-    validation_fraction: float = 0.05
-    seed: int = 0
+    validation_fraction: float = option(0.05, most=0.9)
+    seed: int = option(0)
 
 
 class RetrievalBuilder(tfds.core.ShardBasedBuilder):

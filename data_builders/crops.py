@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
+from data_builders.options import option
 from data_builders.plan import Item, PhotoSource
 from fashion_jax.data.photos import (
     Box,
@@ -32,9 +33,9 @@ class CropOptions:
         jpeg_quality: 1..100.
     """
 
-    margin: float = 0.0
-    longest_side: int = 512
-    jpeg_quality: int = 95
+    margin: float = option(0.0)
+    longest_side: int = option(512, least=1)
+    jpeg_quality: int = option(95, least=1, most=100)
 
 
 @dataclasses.dataclass(frozen=True)

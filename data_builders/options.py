@@ -15,12 +15,20 @@ class OptionError(FashionJaxError):
     """A builder option that does not exist or does not fit."""
 
 
+def option(default: Any, least: float = 0, most: float = math.inf) -> Any:
+    """A field of an options dataclass: a number, of the default's type, in least..most."""
+    return dataclasses.field(default=default, metadata={"least": least, "most": most})
+
+
 def make_options(cls: type[Options], values: Mapping[str, Any]) -> Options:
     """Makes an options dataclass out of names and values.
 
     Args:
-        cls: a dataclass whose fields are numbers with defaults.
+        cls: a dataclass whose fields were made with `option`.
         values: by name; numbers, or texts that a command line gave.
+
+    Raises:
+        OptionError: a name that is no field, or a value that does not fit.
     """
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for name in values:
@@ -30,20 +38,24 @@ def make_options(cls: type[Options], values: Mapping[str, Any]) -> Options:
             raise OptionError(
                 f"no builder option named {name!r}; {hint}there are {', '.join(fields)}"
             )
-    converted = {
-        name: _convert(name, value, type(fields[name].default)) for name, value in values.items()
-    }
-    return cls(**converted)
+    return cls(**{name: _convert(fields[name], value) for name, value in values.items()})
 
 
-def _convert(name: str, value: Any, kind: type) -> Any:
+def _convert(field: dataclasses.Field[Any], value: Any) -> Any:
+    kind, least, most = type(field.default), field.metadata["least"], field.metadata["most"]
+    number = _number(kind, value)
+    if number is None or not least <= number <= most:
+        wanted = "whole number" if kind is int else "number"
+        limits = f"of at least {least}" if most == math.inf else f"in {least}..{most}"
+        raise OptionError(f"builder option {field.name} must be a {wanted} {limits}, not {value!r}")
+    return number
+
+
+def _number(kind: type, value: Any) -> Any:
+    """The value as a number of this kind; `None` where it is none."""
     try:
         number = kind(value)
-        fits = not isinstance(value, bool) and math.isfinite(number) and number >= 0
-        fits = fits and (isinstance(value, str) or number == value)
-    except (TypeError, ValueError):
-        fits = False
-    if not fits:
-        wanted = "whole number" if kind is int else "number"
-        raise OptionError(f"builder option {name} must be a {wanted} of at least 0, not {value!r}")
-    return number
+    except (TypeError, ValueError, OverflowError):
+        return None
+    same = isinstance(value, str) or number == value
+    return number if same and not isinstance(value, bool) and math.isfinite(number) else None

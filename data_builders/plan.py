@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -40,6 +40,7 @@ class Item:
         return self.category, self.product
 
 
+@runtime_checkable
 class PhotoSource(Protocol):
     """Where photos come from: a folder, or a drawing hand. Used from several threads."""
 

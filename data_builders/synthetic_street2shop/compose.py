@@ -6,11 +6,12 @@ from jaxtyping import Float, UInt8
 
 from data_builders.synthetic_street2shop.paint import Layer
 
+Cutout = UInt8[np.ndarray, "height width 4"]
 Photo = Float[np.ndarray, "height width 3"]
 Corners = Float[np.ndarray, "4 2"]
 
 
-def bounds(layer: Layer) -> tuple[int, int, int, int]:
+def bounds(layer: Cutout) -> tuple[int, int, int, int]:
     """Left, top, width and height of what is painted."""
     left, top, width, height = cv2.boundingRect(layer[:, :, 3])
     return left, top, width, height
@@ -38,13 +39,13 @@ def frame_size(width: float, height: float, longest_side: int) -> tuple[int, int
     return longest_side, round(longest_side * aspect)
 
 
-def place(layer: Layer, source: Corners, target: Corners, size: tuple[int, int]) -> Layer:
+def place(layer: Layer, source: Corners, target: Corners, size: tuple[int, int]) -> Cutout:
     """Maps four corners on the canvas to four corners in a frame of `size` (height, width)."""
     matrix = cv2.getPerspectiveTransform(source.astype(np.float32), target.astype(np.float32))
     return cv2.warpPerspective(layer, matrix, size[::-1], flags=cv2.INTER_LINEAR)
 
 
-def over(photo: Photo, layer: UInt8[np.ndarray, "height width 4"]) -> Photo:
+def over(photo: Photo, layer: Cutout) -> Photo:
     """A layer on top of a photo."""
     left, top, width, height = bounds(layer)
     if not width:

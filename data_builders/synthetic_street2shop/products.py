@@ -5,14 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from data_builders.synthetic_street2shop.accessories import (
-    BAG_CUTS,
-    HAT_CUTS,
-    SHOE_CUTS,
-    bag,
-    hat,
-    shoes,
-)
+from data_builders.synthetic_street2shop.bags import BAG_CUTS, bag
 from data_builders.synthetic_street2shop.bottoms import PANTS_CUTS, SKIRT_CUTS, pants, skirt
 from data_builders.synthetic_street2shop.clothes import (
     COAT_CUTS,
@@ -24,6 +17,8 @@ from data_builders.synthetic_street2shop.clothes import (
     dress,
     top,
 )
+from data_builders.synthetic_street2shop.footwear import SHOE_CUTS, shoes
+from data_builders.synthetic_street2shop.hats import HAT_CUTS, hat
 from data_builders.synthetic_street2shop.logos import logo
 from data_builders.synthetic_street2shop.paint import CANVAS, ORIGIN, UNIT, Layer, paint
 from data_builders.synthetic_street2shop.palette import NAMED, NAMES, Colours, contrast, jittered

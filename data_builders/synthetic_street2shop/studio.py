@@ -5,6 +5,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from data_builders.synthetic_street2shop.compose import (
+    Cutout,
     Photo,
     bounds,
     corners_of,
@@ -87,7 +88,7 @@ def _background(view: str, size: tuple[int, int], rng: np.random.Generator) -> P
     return np.broadcast_to(rows[:, None, None], (*size, 3)).astype(np.float32)
 
 
-def _shadow(photo: Photo, layer: Layer, strength: float, size: tuple[int, int]) -> Photo:
+def _shadow(photo: Photo, layer: Cutout, strength: float, size: tuple[int, int]) -> Photo:
     offset = np.array([[1, 0, 0.015 * size[1]], [0, 1, 0.025 * size[0]]], np.float32)
     moved = cv2.warpAffine(layer[:, :, 3], offset, size[::-1])
     soft = cv2.GaussianBlur(moved, (0, 0), 0.02 * size[0]).astype(np.float32) / 255

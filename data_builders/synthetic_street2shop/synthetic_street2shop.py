@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from data_builders.base import BuildOptions, RetrievalBuilder
+from data_builders.options import option
 from data_builders.plan import Item, Plan, in_order
 from data_builders.synthetic_street2shop.paint import Layer
 from data_builders.synthetic_street2shop.products import (
@@ -35,11 +36,11 @@ class SyntheticOptions(BuildOptions):
         distractors: further products of `gallery`, which no query asks for.
     """
 
-    longest_side: int = 144
-    train_identities: int = 400
-    val_identities: int = 60
-    test_identities: int = 160
-    distractors: int = 60
+    longest_side: int = option(144, least=8)
+    train_identities: int = option(400)
+    val_identities: int = option(60)
+    test_identities: int = option(160)
+    distractors: int = option(60)
 
 
 class SyntheticStreet2Shop(RetrievalBuilder):

@@ -181,7 +181,7 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _numbers(counts: Mapping[str, int | None], names: Iterable[str]) -> list[str]:
+def _numbers(counts: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     values = [counts[name] for name in names]
     return ["-" if value is None else f"{value:,}" if value else "·" for value in values]
 

@@ -129,7 +129,7 @@ def _open(data: bytes) -> Image.Image:
         if _SIGNATURE.match(data):
             detail = f"{len(data):,} bytes with a broken header"
             raise UndecodablePhotoError("truncated", detail) from error
-        detail = f"{len(data):,} bytes that start with {data[:16]!r}"
+        detail = f"{len(data):,} bytes that start with {data[:32]!r}"
         raise UndecodablePhotoError("not_an_image", detail) from error
 
 
@@ -174,7 +174,7 @@ def fit_box(box: Box, height: int, width: int, margin: float = 0.0) -> FittedBox
     return FittedBox(fitted, None if inside else "clipped")
 
 
-def _span(start: float, length: float, margin: float, limit: int) -> tuple[int, int]:
+def _span(start: int | float, length: int | float, margin: float, limit: int) -> tuple[int, int]:
     """First pixel and the one after the last; at least one pixel, inside 0..limit."""
     first = math.floor(start - margin * length + 0.5)
     last = math.floor(start + length + margin * length + 0.5)

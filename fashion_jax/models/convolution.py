@@ -10,7 +10,6 @@ Photos are [batch, height, width, channels], kernels [rows, columns, inputs, out
 import functools
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fashion_jax.models import depthwise

@@ -2,6 +2,7 @@
 
 All are elementwise sums of shifted slices, which XLA vectorises along the channels and divides
 among threads along the batch; nothing is ever sliced along the batch, so that it may be sharded.
+Sums are kept in at least float32.
 
 With padded photos x, kernel w, stride s and output y, per channel,
 
@@ -14,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from fashion_jax.models.dtypes import at_least_float32
 from fashion_jax.models.padding import Padding
 
 # Products that one pass of the kernel's gradient adds up: enough to amortise reading and writing
@@ -29,8 +31,10 @@ def correlate(
     padding: Padding,
 ) -> Float[Array, "batch height2 width2 channels"]:
     """Returns y of the formula above: one shifted multiply-add per tap."""
+    compute = at_least_float32(images.dtype)
     rows, columns = kernel.shape[:2]
-    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+    kernel = kernel.astype(compute)
+    padded = jnp.pad(images.astype(compute), ((0, 0), *padding, (0, 0)))
     height = (padded.shape[1] - rows) // stride + 1
     width = (padded.shape[2] - columns) // stride + 1
     terms = (
@@ -43,7 +47,7 @@ def correlate(
         for row in range(rows)
         for column in range(columns)
     )
-    return functools.reduce(jnp.add, terms)
+    return functools.reduce(jnp.add, terms).astype(images.dtype)
 
 
 def gradients(
@@ -53,20 +57,19 @@ def gradients(
     *,
     stride: int,
     padding: Padding,
-) -> tuple[
-    Float[Array, "batch height width channels"], Float[Array, "rows columns 1 channels"]
-]:
+) -> tuple[Float[Array, "batch height width channels"], Float[Array, "rows columns 1 channels"]]:
     """Returns the cotangents of photos and kernel."""
-    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
-    to_images = _images_gradient(kernel, cotangent, stride, padded.shape)
+    compute = at_least_float32(images.dtype)
+    padded = jnp.pad(images.astype(compute), ((0, 0), *padding, (0, 0)))
+    wide = cotangent.astype(compute)
+    to_images = _images_gradient(kernel.astype(compute), wide, stride, padded.shape)
     (top, _), (left, _) = padding
     to_images = to_images[:, top : top + images.shape[1], left : left + images.shape[2]]
-    return to_images, _kernel_gradient(padded, cotangent, stride, kernel.shape)
+    to_kernel = _kernel_gradient(padded, wide, stride, kernel.shape)
+    return to_images.astype(images.dtype), to_kernel.astype(kernel.dtype)
 
 
-def _images_gradient(
-    kernel: Array, cotangent: Array, stride: int, shape: tuple[int, ...]
-) -> Array:
+def _images_gradient(kernel: Array, cotangent: Array, stride: int, shape: tuple[int, ...]) -> Array:
     """The cotangent of the padded photos, or more of it.
 
     Row s m + a of x meets tap s i + a of w in row m - i of y only: for each of the s phases a it
@@ -101,9 +104,7 @@ def _split_taps(kernel: Array, stride: int, taps: list[int]) -> Array:
     return whole.reshape(taps[0], stride, taps[1], stride, -1).transpose(0, 2, 1, 3, 4)
 
 
-def _kernel_gradient(
-    padded: Array, cotangent: Array, stride: int, shape: tuple[int, ...]
-) -> Array:
+def _kernel_gradient(padded: Array, cotangent: Array, stride: int, shape: tuple[int, ...]) -> Array:
     """The sum, over photos and positions of y, of the patch of x times y's cotangent.
 
     A loop over blocks of positions adds to a sum per photo, which stays in the cache.

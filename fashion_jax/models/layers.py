@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from fashion_jax.models.convolution import convolution, depthwise_convolution
+from fashion_jax.models.dtypes import at_least_float32
 from fashion_jax.models.padding import Padding, same_padding, symmetric_padding
 
 Initializer = Callable[..., Array]
@@ -154,7 +155,7 @@ class BatchNorm(nnx.Module):
             inputs: any number of leading axes, at least one.
             train: whether to use the batch's own statistics.
         """
-        compute = jnp.promote_types(inputs.dtype, jnp.float32)
+        compute = at_least_float32(inputs.dtype)
         if train:
             mean, var = _moments(inputs.astype(compute))
             self._update(mean, var, inputs.size // inputs.shape[-1])

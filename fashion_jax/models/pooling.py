@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.models.dtypes import at_least_float32
 
 
 class UnknownPoolingError(FashionJaxError):
@@ -16,14 +17,14 @@ def average(
     features: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch channels"]:
     """Returns the mean over a feature map's positions, in at least float32."""
-    return jnp.mean(features.astype(jnp.promote_types(features.dtype, jnp.float32)), (1, 2))
+    return jnp.mean(features.astype(at_least_float32(features.dtype)), (1, 2))
 
 
 def maximum(
     features: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch channels"]:
     """Returns the maximum over a feature map's positions, in at least float32."""
-    return jnp.max(features.astype(jnp.promote_types(features.dtype, jnp.float32)), (1, 2))
+    return jnp.max(features.astype(at_least_float32(features.dtype)), (1, 2))
 
 
 POOLINGS: dict[str, Callable[[Array], Array]] = {"average": average, "max": maximum}

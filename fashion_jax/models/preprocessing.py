@@ -7,6 +7,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, UInt8
 
 from fashion_jax.models.backbones import backbone_spec
+from fashion_jax.models.dtypes import at_least_float32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Preprocessing:
         self, images: UInt8[Array, "batch height width 3"], dtype: DTypeLike = jnp.float32
     ) -> Float[Array, "batch height width 3"]:
         """Returns `(images - mean) / std`, computed in at least float32, as `dtype`."""
-        compute = jnp.promote_types(dtype, jnp.float32)
+        compute = at_least_float32(dtype)
         mean = jnp.asarray(self.mean, compute).reshape(1, 1, 1, 3)
         std = jnp.asarray(self.std, compute).reshape(1, 1, 1, 3)
         return ((images.astype(compute) - mean) / std).astype(dtype)

@@ -143,7 +143,7 @@ def _problems(found: dict[str, Named], targets: Mapping[str, nnx.Variable]) -> l
         name, tensor = named[0]
         if target in targets and tensor.shape != targets[target].shape:
             misshapen.append(f"{name} ({tensor.shape} for {targets[target].shape})")
-        if not np.isfinite(tensor.astype(np.float32)).all():
+        if not np.isfinite(tensor).all():
             wild.append(name)
     kinds = {"missing": missing, "surplus": surplus, "misshapen": misshapen, "not finite": wild}
     return [f"{len(names)} {kind}: {', '.join(names)}" for kind, names in kinds.items() if names]

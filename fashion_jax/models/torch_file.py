@@ -13,8 +13,7 @@ import pathlib
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import ml_dtypes
 import numpy as np
@@ -23,6 +22,8 @@ from fashion_jax.errors import FashionJaxError
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
+BIG_ENDIAN = "its numbers are big-endian; save it on a little-endian machine"
+MOST_SHARING = 4
 
 # What a broken pickle or archive makes the standard library raise.
 BROKEN = (
@@ -112,7 +113,15 @@ _ALLOWED: dict[str, Any] = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the names in `_ALLOWED` and no others."""
+    """Knows the names in `_ALLOWED` and no others.
+
+    Attributes:
+        storages: what the pickle refers to, by key.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        self.storages: dict[str, _Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
@@ -124,12 +133,15 @@ class _Unpickler(pickle.Unpickler):
         return _ALLOWED[full]
 
     def persistent_load(self, pid: Any) -> _Storage:
-        kind, storage_type, key, _, size, *_view = pid
+        kind, storage_type, key, _, size, *view = pid
         if kind != "storage" or not isinstance(storage_type, _StorageType):
             raise TorchFileError(f"its pickle refers to {kind!r} instead of a tensor's storage")
-        if type(size) is not int or size < 0:
-            raise TorchFileError(f"storage {key!r} has size {size!r}")
-        return _Storage(str(key), storage_type.dtype, size)
+        if type(size) is not int or size < 0 or any(view):
+            raise TorchFileError(f"storage {key!r} has size {size!r} and is a view of {view}")
+        storage = _Storage(str(key), storage_type.dtype, size)
+        if self.storages.setdefault(storage.key, storage) != storage:
+            raise TorchFileError(f"storage {key!r} is described in two ways")
+        return storage
 
 
 def read_torch_file(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -155,48 +167,42 @@ def read_torch_file(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 def _read_archive(file: BinaryIO) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(file) as archive:
-        pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
         if len(pickles) != 1:
             raise TorchFileError(f"the archive holds {len(pickles)} files data.pkl instead of one")
         folder = pickles[0].removesuffix("data.pkl")
-        _check_byte_order(archive, folder)
-        state = _Unpickler(io.BytesIO(archive.read(pickles[0]))).load()
-
-        def read(storage: _Storage) -> bytes:
-            name = f"{folder}data/{storage.key}"
-            expected = storage.size * storage.dtype.itemsize
-            _check_size(storage, archive.getinfo(name).file_size, expected)
-            return archive.read(name)
-
-        return _tensors(state, read)
+        byte_order = f"{folder}byteorder"
+        if byte_order in archive.namelist() and _member(archive, byte_order) != b"little":
+            raise TorchFileError(BIG_ENDIAN)
+        unpickler = _Unpickler(io.BytesIO(_member(archive, pickles[0])))
+        state = _state_dict(unpickler.load())
+        needed = {tensor.storage.key: tensor.storage for tensor in state.values()}
+        data = {key: _member(archive, f"{folder}data/{key}") for key in needed}
+        return _tensors(state, data)
 
 
-def _check_byte_order(archive: zipfile.ZipFile, folder: str) -> None:
-    name = f"{folder}byteorder"
-    if name in archive.namelist() and archive.read(name) != b"little":
-        raise TorchFileError("its numbers are big-endian; save it on a little-endian machine")
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    # PyTorch never compresses; a compressed member could unpack to any size.
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+        raise TorchFileError(f"{name} is compressed, which PyTorch never does")
+    return archive.read(name)
 
 
 def _read_legacy(file: BinaryIO) -> dict[str, np.ndarray]:
     if _Unpickler(file).load() != LEGACY_MAGIC or _Unpickler(file).load() != LEGACY_PROTOCOL:
-        raise TorchFileError("not a PyTorch file")
-    if not _Unpickler(file).load().get("little_endian"):
-        raise TorchFileError("its numbers are big-endian; save it on a little-endian machine")
-    state = _Unpickler(file).load()
-    sizes = {tensor.storage.key: tensor.storage for tensor in _state_dict(state).values()}
+        raise TorchFileError("it does not begin like a PyTorch file")
+    if not _Unpickler(file).load()["little_endian"]:
+        raise TorchFileError(BIG_ENDIAN)
+    unpickler = _Unpickler(file)
+    state = _state_dict(unpickler.load())
     data = {}
     for key in _Unpickler(file).load():
+        storage = unpickler.storages[key]
         (size,) = struct.unpack("<q", file.read(8))
-        if key not in sizes:
-            raise TorchFileError(f"storage {key!r} belongs to no tensor")
-        _check_size(sizes[key], size, sizes[key].size)
-        data[key] = file.read(size * sizes[key].dtype.itemsize)
-    return _tensors(state, lambda storage: data[storage.key])
-
-
-def _check_size(storage: _Storage, found: int, expected: int) -> None:
-    if found != expected:
-        raise TorchFileError(f"storage {storage.key!r} has size {found}, not {expected}")
+        if size != storage.size:
+            raise TorchFileError(f"storage {key!r} holds {size} numbers, not {storage.size}")
+        data[key] = file.read(size * storage.dtype.itemsize)
+    return _tensors(state, data)
 
 
 def _state_dict(state: Any) -> dict[str, _Tensor]:
@@ -206,19 +212,28 @@ def _state_dict(state: Any) -> dict[str, _Tensor]:
         raise TorchFileError(f"it holds a {type(state).__name__} instead of a state dict")
     wrong = [str(name) for name, value in state.items() if not isinstance(value, _Tensor)]
     if wrong:
-        raise TorchFileError(f"{len(wrong)} entries are no tensors: {', '.join(wrong[:20])}")
+        raise TorchFileError(f"{len(wrong)} entries are no tensors: {', '.join(wrong)}")
     return {str(name): value for name, value in state.items()}
 
 
-def _tensors(state: Any, read: Callable[[_Storage], bytes]) -> dict[str, np.ndarray]:
-    return {name: _view(tensor, read) for name, tensor in _state_dict(state).items()}
+def _tensors(state: dict[str, _Tensor], data: dict[str, bytes]) -> dict[str, np.ndarray]:
+    claimed = sum(
+        math.prod(tensor.shape) * tensor.storage.dtype.itemsize for tensor in state.values()
+    )
+    held = sum(len(part) for part in data.values())
+    # Tensors may share a storage (tied weights); thousands that do would exhaust the memory.
+    if claimed > MOST_SHARING * held:
+        raise TorchFileError(f"its tensors claim {claimed} bytes of the {held} that it holds")
+    return {name: _view(tensor, data[tensor.storage.key]) for name, tensor in state.items()}
 
 
-def _view(tensor: _Tensor, read: Callable[[_Storage], bytes]) -> np.ndarray:
+def _view(tensor: _Tensor, data: bytes) -> np.ndarray:
     dtype = tensor.storage.dtype
-    data = read(tensor.storage)
     if len(data) != tensor.storage.size * dtype.itemsize:
-        raise TorchFileError(f"storage {tensor.storage.key!r} is cut off")
+        raise TorchFileError(
+            f"storage {tensor.storage.key!r} holds {len(data)} bytes, "
+            f"not {tensor.storage.size} x {dtype.itemsize}"
+        )
     flat = np.frombuffer(data, dtype)[tensor.offset :]
     strides = [stride * dtype.itemsize for stride in tensor.strides]
     return np.lib.stride_tricks.as_strided(flat, tensor.shape, strides).copy()

@@ -26,6 +26,7 @@ from fashion_jax.data.dataset import BuiltDataset, open_dataset
 from fashion_jax.data.identity_batches import IdentityBatchPlan
 from fashion_jax.data.loader import Batch, TrainingBatches, iterate
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.models.host_memory import keep_freed_memory
 from fashion_jax.parallel.hosts import check_batch_size, global_batch, this_host
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import SELECTION_METRIC, Checkpoints
@@ -100,6 +101,7 @@ def train(
     """
     workdir = pathlib.Path(workdir)
     _claim(workdir, config)
+    keep_freed_memory()
     mesh = make_mesh(config.mesh) if mesh is None else mesh
     dataset = open_dataset(config.data.dataset, config.data.data_dir)
     _require_validation(dataset)

@@ -14,8 +14,9 @@ from fashion_jax.config import CONFIG_FILE, ExperimentConfig, MeshConfig, read_s
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.model_card import ModelCard
 from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.host_memory import keep_freed_memory
 from fashion_jax.models.preprocessing import preprocessing_for
-from fashion_jax.models.pretrained import load_pretrained
+from fashion_jax.models.pretrained import load_pretrained, weights_hash
 from fashion_jax.parallel.mesh import make_mesh, replicated
 from fashion_jax.retrieval.embed import Encode, Variables, make_encode
 from fashion_jax.training.checkpoints import Checkpoints
@@ -63,6 +64,7 @@ def load_trained_model(workdir: str | pathlib.Path) -> TrainedModel:
     Raises:
         FashionJaxError: if there is no run, or no checkpoint in it.
     """
+    keep_freed_memory()
     config = read_run_config(workdir)
     mesh = make_mesh(MeshConfig())
     checkpoints = Checkpoints(pathlib.Path(workdir) / "checkpoints", read_only=True)
@@ -71,6 +73,7 @@ def load_trained_model(workdir: str | pathlib.Path) -> TrainedModel:
     model = checkpoints.restore_model(step, replicated(mesh))
     checkpoints.close()
     variables = variables_for_encode(model["params"], model["model_state"])
+    _check_hash(variables, card, workdir)
     return TrainedModel(config, card, _encode(config, mesh), variables, mesh)
 
 
@@ -80,6 +83,15 @@ def untrained_variables(config: ExperimentConfig, mesh: Mesh) -> Variables:
     load_pretrained(model, config.model)
     _, params, model_state = split_model(model)
     return jax.device_put({"params": params, "model_state": model_state}, replicated(mesh))
+
+
+def _check_hash(variables: Variables, card: ModelCard, workdir: str | pathlib.Path) -> None:
+    found = weights_hash(variables["params"], variables["model_state"])
+    if found != card.weights_hash:
+        raise FashionJaxError(
+            f"the checkpoint of step {card.step} in {workdir} is damaged: its weights have the "
+            f"hash {found[:12]}, its model card says {card.weights_hash[:12]}"
+        )
 
 
 def _encode(config: ExperimentConfig, mesh: Mesh) -> Encode:

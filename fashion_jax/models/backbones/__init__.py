@@ -4,9 +4,6 @@ import dataclasses
 import difflib
 import functools
 from collections.abc import Callable
-from typing import Protocol
-
-from jaxtyping import Array, Float
 
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.models.backbones import efficientnet_lite, resnet
@@ -16,20 +13,9 @@ class UnknownBackboneError(FashionJaxError):
     """A backbone's name that is not in the registry."""
 
 
-class Backbone(Protocol):
-    """What every backbone offers.
-
-    Attributes:
-        width: channels of the feature map.
-    """
-
-    width: int
-
-    def __call__(
-        self, images: Float[Array, "batch height width 3"], train: bool
-    ) -> Float[Array, "batch rows columns features"]:
-        """Returns the feature map, in the dtype of the photos."""
-        ...
+# Called with photos [batch, height, width, 3] and `train`, a backbone returns its feature map
+# [batch, rows, columns, width] in the dtype of the photos.
+Backbone = resnet.ResNet | efficientnet_lite.EfficientNetLite0
 
 
 @dataclasses.dataclass(frozen=True)

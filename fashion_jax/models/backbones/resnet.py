@@ -1,5 +1,6 @@
 """ResNet (He et al. 2015, arXiv:1512.03385), with the layer names of torchvision."""
 
+import functools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -84,6 +85,23 @@ def _shortcut(downsample: nnx.List | None, inputs: Array, train: bool) -> Array:
     return norm(conv(inputs), train)
 
 
+def _stage(
+    block: Block,
+    inputs: int,
+    width: int,
+    count: int,
+    stride: int,
+    *,
+    rngs: nnx.Rngs,
+    param_dtype: DTypeLike,
+) -> nnx.List:
+    """A run of blocks; the first of them has the stride and changes the width."""
+    first = block(inputs, width, stride, rngs, param_dtype)
+    outputs = width * block.expansion
+    rest = (block(outputs, width, 1, rngs, param_dtype) for _ in range(count - 1))
+    return nnx.List([first, *rest])
+
+
 class ResNet(nnx.Module):
     """The network up to its last feature map.
 
@@ -111,19 +129,16 @@ class ResNet(nnx.Module):
             rngs: for the initial weights.
             param_dtype: of parameters and statistics.
         """
-        self.width = STAGE_WIDTHS[-1] * block.expansion
         self.stem_relu = stem_relu
         self.conv1 = Conv2d(3, STAGE_WIDTHS[0], 7, stride=2, rngs=rngs, param_dtype=param_dtype)
         self.bn1 = BatchNorm(STAGE_WIDTHS[0], param_dtype=param_dtype)
-        inputs = STAGE_WIDTHS[0]
-        strides = (1, 2, 2, last_stride)
-        for index, (width, count) in enumerate(zip(STAGE_WIDTHS, blocks_per_stage, strict=True)):
-            stage = []
-            for number in range(count):
-                stride = strides[index] if number == 0 else 1
-                stage.append(block(inputs, width, stride, rngs, param_dtype))
-                inputs = width * block.expansion
-            setattr(self, f"layer{index + 1}", nnx.List(stage))
+        stage = functools.partial(_stage, block, rngs=rngs, param_dtype=param_dtype)
+        one, two, three, four = (width * block.expansion for width in STAGE_WIDTHS)
+        self.layer1 = stage(STAGE_WIDTHS[0], STAGE_WIDTHS[0], blocks_per_stage[0], 1)
+        self.layer2 = stage(one, STAGE_WIDTHS[1], blocks_per_stage[1], 2)
+        self.layer3 = stage(two, STAGE_WIDTHS[2], blocks_per_stage[2], 2)
+        self.layer4 = stage(three, STAGE_WIDTHS[3], blocks_per_stage[3], last_stride)
+        self.width = four
 
     def __call__(
         self, images: Float[Array, "batch height width 3"], train: bool

@@ -1,0 +1,31 @@
+"""Lets a process on a CPU keep the memory that each step needs again.
+
+XLA's CPU backend allocates a program's temporary memory anew at every call. Blocks that large
+come straight from the operating system and go straight back, so that every page of gigabytes is
+mapped and zeroed in every training step: a third of the step's time.
+"""
+
+import ctypes
+import sys
+
+# Of glibc's malloc.h.
+M_TRIM_THRESHOLD = -1
+M_MMAP_MAX = -4
+M_ARENA_MAX = -8
+
+
+def keep_freed_memory() -> bool:
+    """Tells glibc to keep freed memory for the next allocation instead of unmapping it.
+
+    The process never shrinks after that; for a training run that is what one wants.
+
+    Returns:
+        Whether it worked: it does on Linux with glibc; elsewhere nothing happens.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_ARENA_MAX, 1))
+    return all(mallopt(name, value) == 1 for name, value in settings)

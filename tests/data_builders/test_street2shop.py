@@ -1,0 +1,236 @@
+import json
+
+import numpy as np
+import pytest
+
+from data_builders.street2shop import dummy_data
+from data_builders.street2shop.layout import LayoutError
+from fashion_jax.data.build import build, check
+from fashion_jax.data.photos import decode_photo
+
+
+def number_of(record):
+    return int(record.photo_id)
+
+
+def of_photo(records, number):
+    return [each for split in records.values() for each in split if number_of(each) == number]
+
+
+def test_photo_counts(built):
+    _, report = built
+    assert report.counts["photos"] == {
+        "expected": 144,
+        "found": 140,
+        "missing": 4,
+        "empty": 1,
+        "truncated": 1,
+        "not_an_image": 1,
+        "too_large": 0,
+        "unreadable": 0,
+        "usable": 137,
+    }
+
+
+def test_box_counts(built):
+    _, report = built
+    assert report.counts["boxes"] == {"without_size": 1, "empty": 1, "outside": 1, "clipped": 1}
+    assert report.categories["dresses"]["boxes"] == report.counts["boxes"]
+    assert not any(report.categories["hats"]["boxes"].values())
+
+
+def test_every_defect_is_listed_by_photo(built):
+    _, report = built
+    assert report.problems == {
+        "box_clipped": ["000000016"],
+        "box_empty": ["000000008"],
+        "box_outside": ["000000012"],
+        "box_without_size": ["000000007"],
+        "empty": ["000000006"],
+        "identity_in_train_and_test": ["tops/9"],
+        "missing": ["000000002", "000000033", "000000034", "000000051"],
+        "not_an_image": ["000000099"],
+        "repeated_row": ["000000059"],
+        "truncated": ["000000055"],
+    }
+
+
+def test_counts_per_category(built):
+    _, report = built
+    categories = report.categories
+    assert list(categories) == ["belts", "dresses", "hats", "tops"]
+    assert categories["belts"]["photos"]["expected"] == 0
+    assert [categories[name]["photos"]["missing"] for name in ("dresses", "hats")] == [3, 1]
+    # A street photo with a dress and a top on it counts in both, and once in all.
+    assert sum(each["photos"]["expected"] for each in categories.values()) == 145
+
+
+def test_query_without_match_and_distractors(built):
+    _, report = built
+    assert report.counts["queries_without_match"] == 1
+    assert report.categories["dresses"]["queries_without_match"] == 1
+    assert report.categories["hats"]["queries_without_match"] == 0
+    assert report.counts["distractor_identities"] == 6
+
+
+def test_counts_of_splits_are_those_of_the_records(built, records):
+    _, report = built
+    for split, each in records.items():
+        identities = {record.identity for record in each}
+        expected = {"photos": len(each), "identities": len(identities)}
+        assert report.counts["splits"][split] == expected, split
+
+
+def test_identities_are_dense_and_one_to_one_with_products(records):
+    everything = [record for split in records.values() for record in split]
+    identities = {record.identity for record in everything}
+    assert identities == set(range(len(identities)))
+    # 14 products in each of 3 categories; of the ninth dress only the query photo is left.
+    assert len(identities) == 42
+    product_of = {}
+    for record in everything:
+        product_of.setdefault(record.identity, set()).add(record.category)
+    assert all(len(categories) == 1 for categories in product_of.values())
+
+
+def test_train_validation_and_test_share_no_identity(records):
+    def identities(*splits):
+        return {record.identity for split in splits for record in records[split]}
+
+    train, val = identities("train"), identities("val_query", "val_gallery")
+    test = identities("query", "gallery")
+    assert not train & val
+    assert not train & test
+    assert not val & test
+    assert len(val) == 1
+    assert identities("val_query") == identities("val_gallery")
+
+
+def test_domains_of_splits(records):
+    assert {record.domain for record in records["train"]} == {"street", "shop"}
+    for split in ("query", "val_query"):
+        assert {record.domain for record in records[split]} == {"street"}
+    for split in ("gallery", "val_gallery"):
+        assert {record.domain for record in records[split]} == {"shop"}
+
+
+def test_product_in_train_and_test_is_left_to_the_test(records):
+    assert not of_photo(records, dummy_data.LEAKED_PHOTO)
+    asked = [each.identity for each in records["query"] if number_of(each) == 131]
+    shop = [each.identity for each in records["gallery"] if number_of(each) in (129, 130)]
+    assert asked + shop == [asked[0]] * 3
+
+
+def test_the_same_product_number_is_another_product_in_another_category(records):
+    first = [of_photo(records, number)[0].identity for number in (1, 49, 97)]
+    assert len(set(first)) == 3
+
+
+def test_records_are_in_the_order_of_photos(records):
+    for split in records.values():
+        numbers = [number_of(record) for record in split]
+        assert numbers == sorted(numbers)
+
+
+def test_there_are_no_cameras(records):
+    assert {int(record.camera) for split in records.values() for record in split} == {-1}
+
+
+def raw_pixels(raw, number):
+    (path,) = raw.glob(f"[ip]*/{number:09d}*")
+    return decode_photo(path.read_bytes())
+
+
+@pytest.mark.parametrize("number", [3, 4, 11, 15, 19, 35, 38, 60, 107, 131])
+def test_street_photo_is_cut_by_its_box(raw, records, number):
+    box = dummy_data.good_box(number)
+    top, left = box["top"], box["left"]
+    source = raw_pixels(raw, number)[top : top + box["height"], left : left + box["width"]]
+    (stored,) = of_photo(records, number)
+    assert stored.image.shape == source.shape
+    assert np.abs(stored.image.astype(int) - source).mean() < 3
+
+
+@pytest.mark.parametrize("number", [1, 5, 10, 14, 18, 22, 36, 98])  # of the shop
+def test_shop_photo_is_stored_whole(raw, records, number):
+    (stored,) = of_photo(records, number)
+    assert stored.image.shape == (dummy_data.HEIGHT, dummy_data.WIDTH, 3)
+    assert np.abs(stored.image.astype(int) - raw_pixels(raw, number)).mean() < 3
+
+
+@pytest.mark.parametrize("number", [7, 8, 12])
+def test_whole_photo_where_the_box_is_no_use(raw, records, number):
+    (stored,) = of_photo(records, number)
+    assert stored.domain == "street"
+    assert stored.image.shape == (dummy_data.HEIGHT, dummy_data.WIDTH, 3)
+    assert np.abs(stored.image.astype(int) - raw_pixels(raw, number)).mean() < 3
+
+
+def test_box_partly_outside_is_clipped(raw, records):
+    (stored,) = of_photo(records, 16)
+    source = raw_pixels(raw, 16)[0:32, 20:48]
+    assert stored.image.shape == source.shape
+    assert np.abs(stored.image.astype(int) - source).mean() < 3
+
+
+def test_two_items_on_one_photo_are_two_records(records):
+    both = of_photo(records, dummy_data.SHARED_PHOTO)
+    assert sorted(each.category for each in both) == ["dresses", "tops"]
+    assert len({each.identity for each in both}) == 2
+
+
+def test_repeated_row_is_one_record(records):
+    assert len(of_photo(records, dummy_data.REPEATED_PHOTO)) == 1
+
+
+def test_margin_and_longest_side_are_options(raw, tmp_path, read_records):
+    build("street2shop", tmp_path, raw, progress=False, margin=0.1, longest_side=32)
+    query = read_records(tmp_path, "query")
+    (stored,) = [each for each in query if number_of(each) == 38]
+    # A box of 30×41 becomes 36×49, whose height shrinks to 32.
+    assert stored.image.shape == (32, round(36 * 32 / 49), 3)
+
+
+def test_validation_is_chosen_by_the_seed(raw, tmp_path, read_records, records):
+    build("street2shop", tmp_path, raw, progress=False, seed=3, validation_fraction=0.3)
+    chosen = {number_of(each) for each in read_records(tmp_path, "val_gallery")}
+    assert len(chosen) > 8
+    assert not chosen & {number_of(each) for each in read_records(tmp_path, "gallery")}
+    assert not chosen & {number_of(each) for each in read_records(tmp_path, "train")}
+
+
+def test_check_counts_what_build_counts(raw, built):
+    _, report = built
+    assert check("street2shop", raw, progress=False) == report
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("nowhere", r"nowhere does not exist: looked for .*nowhere/meta/json/.*images or photos/"),
+        ("street2shop/photos", r"holds no raw copy of Street2Shop.*did you mean .*street2shop\?"),
+        (".", r"did you mean .*street2shop\?"),
+    ],
+)
+def test_wrong_manual_dir(raw, place, message):
+    with pytest.raises(LayoutError, match=message):
+        check("street2shop", raw.parent / place, progress=False)
+
+
+def test_without_manual_dir():
+    with pytest.raises(LayoutError, match="manual_dir"):
+        check("street2shop", progress=False)
+
+
+def test_copy_without_photos(raw, tmp_path):
+    (tmp_path / "meta").symlink_to(raw / "meta")
+    with pytest.raises(LayoutError, match=r"no photo found.*images and .*photos.*000000007"):
+        check("street2shop", tmp_path, progress=False)
+
+
+def test_category_that_lacks_a_list(raw, tmp_path):
+    folder = tmp_path / "meta" / "json"
+    folder.mkdir(parents=True)
+    (folder / "retrieval_hats.json").write_text(json.dumps([]))
+    with pytest.raises(LayoutError, match=r"lacks 2 list.*train_pairs_hats.*test_pairs_hats"):
+        check("street2shop", tmp_path, progress=False)

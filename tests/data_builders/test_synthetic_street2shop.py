@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+
+from data_builders.synthetic_street2shop.products import (
+    FAMILY,
+    KINDS,
+    draw_product,
+    make_product,
+)
+from data_builders.synthetic_street2shop.synthetic_street2shop import (
+    Atelier,
+    SyntheticOptions,
+    parse_photo_id,
+    plan_splits,
+)
+from fashion_jax.data.build import build
+from fashion_jax.data.records import Domain
+from tests.data_builders.conftest import read_split
+
+SMALL = {"train_identities": 12, "val_identities": 4, "test_identities": 6, "distractors": 2}
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("synthetic")
+    build("synthetic_street2shop", folder, progress=False, **SMALL)
+    return folder
+
+
+def test_counts(data_dir):
+    report = build("synthetic_street2shop", data_dir, progress=False, **SMALL)
+    splits = {name: each["identities"] for name, each in report.counts["splits"].items()}
+    assert splits == {"train": 12, "query": 6, "gallery": 8, "val_query": 4, "val_gallery": 4}
+    assert report.counts["queries_without_match"] == 0
+    assert report.counts["distractor_identities"] == 2
+    assert report.counts["photos"]["expected"] == report.counts["photos"]["usable"]
+    assert report.manual_dir is None
+
+
+def test_same_bytes_in_every_build(data_dir, tmp_path):
+    build("synthetic_street2shop", tmp_path, progress=False, threads=1, **SMALL)
+    paths = sorted(data_dir.glob("synthetic_street2shop/1.0.0/*.array_record*"))
+    assert len(paths) == 5
+    for path in paths:
+        assert (tmp_path / path.relative_to(data_dir)).read_bytes() == path.read_bytes()
+
+
+def test_records(data_dir):
+    directory = data_dir / "synthetic_street2shop" / "1.0.0"
+    splits = {name: read_split(directory, name) for name in ("train", "query", "gallery")}
+    test = {each.identity for split in ("query", "gallery") for each in splits[split]}
+    assert not test & {each.identity for each in splits["train"]}
+    for records in splits.values():
+        for record in records:
+            assert max(record.image.shape) == 144
+            assert record.category in KINDS
+            assert parse_photo_id(record.photo_id)[2] == Domain[record.domain.upper()]
+
+
+def test_each_product_has_two_or_three_photos_of_each_domain():
+    items = plan_splits(SyntheticOptions(train_identities=40))["train"]
+    for product in {item.product for item in items}:
+        domains = [item.domain for item in items if item.product == product]
+        assert all(2 <= domains.count(domain) <= 3 for domain in Domain)
+
+
+def test_more_products_leave_the_others_as_they_are():
+    few = plan_splits(SyntheticOptions(train_identities=8))["train"]
+    many = plan_splits(SyntheticOptions(train_identities=40, test_identities=8))["train"]
+    assert many[: len(few)] == few
+
+
+def test_photos_do_not_depend_on_the_order_in_which_they_are_drawn():
+    names = ["train-00003-street-0", "test-00003-street-0", "train-00003-shop-1"]
+    one, other = Atelier(SyntheticOptions()), Atelier(SyntheticOptions())
+    forwards = [one.load(name) for name in names]
+    backwards = [other.load(name) for name in reversed(names)]
+    for left, right in zip(forwards, reversed(backwards), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_seed_draws_other_products():
+    assert make_product(0, 0, 0) != make_product(1, 0, 0)
+
+
+@pytest.mark.parametrize("family", range(12))
+def test_family_differs_in_one_thing_each(family):
+    founder, *others = (make_product(0, 0, family * FAMILY + member) for member in range(FAMILY))
+    changed = []
+    for other in others:
+        differing = [
+            name for name in vars(founder) if getattr(founder, name) != getattr(other, name)
+        ]
+        assert len(differing) == 1
+        changed += differing
+    assert sorted(changed) == ["colour_names", "cut", "print_name"]
+
+
+def test_members_of_a_family_look_different():
+    for family in range(8):
+        drawn = [
+            draw_product(make_product(0, 0, family * FAMILY + member)) for member in range(FAMILY)
+        ]
+        for number, one in enumerate(drawn):
+            for other in drawn[number + 1 :]:
+                assert np.abs(one.astype(int) - other).max() > 30
+
+
+@pytest.mark.parametrize("category", KINDS)
+def test_every_cut_can_be_drawn(category):
+    kind = KINDS[category]
+    for attribute, values in kind.cuts.items():
+        for value in values:
+            cut = {name: choices[0] for name, choices in kind.cuts.items()} | {attribute: value}
+            for part in kind.draw(cut, (0.5, 0.5, 0.5)):
+                assert np.isfinite(next(iter(vars(part).values()))).all()
+
+
+def test_all_categories_come_equally_often():
+    categories = [make_product(0, 2, number).category for number in range(160)]
+    assert {categories.count(category) for category in KINDS} == {20}
