@@ -233,9 +233,12 @@ def _search(flags: argparse.Namespace) -> None:
 
 
 def _demo(flags: argparse.Namespace) -> None:
-    from fashion_jax.demo import run_demo
+    from configs.demo import get_config
+    from fashion_jax.config import from_nested_dict
+    from fashion_jax.demo import run_demo, with_data_dir
 
-    run_demo(flags.workdir, flags.data_dir, flags.report)
+    config = with_data_dir(from_nested_dict(get_config().to_dict()), flags.data_dir)
+    run_demo(config, flags.workdir, flags.report)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import typing
 
 # Eight virtual CPU devices for the mesh tests; must be set before jax starts its backend.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
@@ -11,6 +12,11 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import jax
 import pytest
 from jaxtyping import install_import_hook
+
+if typing.TYPE_CHECKING:
+    from fashion_jax.config import ExperimentConfig
+
+TINY_DATASET = {"train_identities": 12, "val_identities": 3, "test_identities": 4, "distractors": 2}
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -26,3 +32,35 @@ def shared() -> pathlib.Path:
     if not (folder / "goldens").is_dir():
         pytest.skip(f"SKIPPED FOR WANT OF DATA: no goldens/ in {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_data_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A data_dir with a small build of the synthetic dataset."""
+    from fashion_jax.data.build import build
+
+    data_dir = tmp_path_factory.mktemp("data")
+    build("synthetic_street2shop", data_dir, progress=False, **TINY_DATASET)
+    return data_dir
+
+
+@pytest.fixture
+def tiny_config(tiny_data_dir: pathlib.Path) -> "ExperimentConfig":
+    """A run of seconds on the tiny dataset."""
+    from fashion_jax.config import from_nested_dict
+
+    return from_nested_dict(
+        {
+            "data": {
+                "dataset": "synthetic_street2shop",
+                "data_dir": str(tiny_data_dir),
+                "identities_per_batch": 4,
+                "photos_per_identity": 2,
+            },
+            "image": {"height": 32, "width": 32},
+            "model": {"backbone": "resnet18"},
+            "training": {"epochs": 2, "log_every_steps": 1, "checkpoint_every_steps": 1},
+            "mesh": {"data": 1},
+            "evaluation": {"batch_size": 16},
+        }
+    )

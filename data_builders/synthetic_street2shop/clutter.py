@@ -29,35 +29,49 @@ def background(size: _Size, rng: np.random.Generator) -> Photo:
 
 
 def obstacle(photo: Photo, rng: np.random.Generator) -> Photo:
-    """Something that is in the way: an arm, a strap, hair, a shoulder, a bag."""
-    height, width = photo.shape[:2]
-    kinds = ("arm", "strap", "corner", "hair")
-    kind = kinds[rng.integers(len(kinds))]
-    colour = (
-        _any_colour(rng)
-        if kind in ("strap", "corner")
-        else _of(SKIN if kind == "arm" else HAIR, rng)
-    )
+    """Something that is in the way: an arm, a strap, hair, somebody's bag or shoulder."""
     picture = np.clip(photo, 0, 255).astype(np.uint8)
-    side = int(rng.integers(2)) * width
-    if kind == "corner":
-        reach = rng.uniform(0.2, 0.45, size=2) * (width, height)
-        centre = (side, int(rng.choice([0.15, 0.9]) * height))
-        cv2.ellipse(
-            picture, centre, tuple(int(r) for r in reach), 0, 0, 360, colour, -1, cv2.LINE_AA
-        )
-    else:
-        thickness = {"arm": 0.13, "strap": 0.05, "hair": 0.02}[kind] * width * rng.uniform(0.8, 1.3)
-        for _ in range(5 if kind == "hair" else 1):
-            start = (
-                (side, int(rng.uniform(0.1, 0.9) * height))
-                if kind == "arm"
-                else (int(rng.uniform(0.2, 0.8) * width), 0)
-            )
-            reach_down = rng.uniform(0.25, 0.5) if kind == "hair" else rng.uniform(0.4, 1.0)
-            end = (int(rng.uniform(0.25, 0.75) * width), int(reach_down * height))
-            cv2.line(picture, start, end, colour, max(1, round(thickness)), cv2.LINE_AA)
+    kinds = (_arm, _strap, _hair, _corner)
+    kinds[rng.integers(len(kinds))](picture, rng)
     return picture.astype(np.float32)
+
+
+def _arm(picture: np.ndarray, rng: np.random.Generator) -> None:
+    side = float(rng.integers(2))
+    end = (rng.uniform(0.25, 0.75), rng.uniform(0.4, 1.0))
+    _line(picture, (side, rng.uniform(0.1, 0.9)), end, rng.uniform(0.1, 0.17), _of(SKIN, rng))
+
+
+def _strap(picture: np.ndarray, rng: np.random.Generator) -> None:
+    start, end = (rng.uniform(0.2, 0.8), 0.0), (rng.uniform(0.25, 0.75), rng.uniform(0.4, 1.0))
+    _line(picture, start, end, rng.uniform(0.04, 0.065), _any_colour(rng))
+
+
+def _hair(picture: np.ndarray, rng: np.random.Generator) -> None:
+    colour = _of(HAIR, rng)
+    for _ in range(5):
+        start, end = (rng.uniform(0.2, 0.8), 0.0), (rng.uniform(0.2, 0.8), rng.uniform(0.25, 0.5))
+        _line(picture, start, end, 0.02, colour)
+
+
+def _corner(picture: np.ndarray, rng: np.random.Generator) -> None:
+    height, width = picture.shape[:2]
+    centre = (int(rng.integers(2)) * width, int(rng.choice([0.15, 0.9]) * height))
+    reach = (int(rng.uniform(0.2, 0.45) * width), int(rng.uniform(0.2, 0.45) * height))
+    cv2.ellipse(picture, centre, reach, 0, 0, 360, _any_colour(rng), -1, cv2.LINE_AA)
+
+
+def _line(
+    picture: np.ndarray,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    thickness: float,
+    colour: Colour,
+) -> None:
+    """A line; places as shares of the picture's width and height, thickness of its width."""
+    height, width = picture.shape[:2]
+    first, last = ((int(x * width), int(y * height)) for x, y in (start, end))
+    cv2.line(picture, first, last, colour, max(1, round(thickness * width)), cv2.LINE_AA)
 
 
 def _street(size: _Size, rng: np.random.Generator) -> np.ndarray:

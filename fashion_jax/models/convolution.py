@@ -2,18 +2,21 @@
 
 GPUs and TPUs get XLA's convolution. XLA's CPU backend runs two kinds of it far slower than the
 same sums written otherwise: 1x1 convolutions (here: a matrix product) and depthwise ones (see
-`depthwise.py`). `jax.lax.platform_dependent` chooses when the program is compiled.
+`depthwise.py`). The choice is made when the program is compiled.
 
 Photos are [batch, height, width, channels], kernels [rows, columns, inputs, outputs].
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 from jaxtyping import Array, Float
 
-from fashion_jax.models import depthwise
+from fashion_jax.models.depthwise import correlate
 from fashion_jax.models.padding import Padding
+
+Form = Callable[[Array, Array], Array]
 
 
 def convolution(
@@ -23,10 +26,25 @@ def convolution(
     padding: Padding,
 ) -> Float[Array, "batch height2 width2 outputs"]:
     """Returns the (cross-)correlation of photos and kernel."""
+    default = functools.partial(xla_convolution, stride=stride, padding=padding)
     if kernel.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)):
-        strided = images[:, ::stride, ::stride]
-        return _pointwise(strided, kernel)
-    return xla_convolution(images, kernel, stride, padding)
+        return _by_platform(functools.partial(_matrix_product, stride=stride), default)(
+            images, kernel
+        )
+    return default(images, kernel)
+
+
+def depthwise_convolution(
+    images: Float[Array, "batch height width channels"],
+    kernel: Float[Array, "rows columns 1 channels"],
+    stride: int,
+    padding: Padding,
+) -> Float[Array, "batch height2 width2 channels"]:
+    """Returns the correlation of each channel with a kernel of its own."""
+    cpu = functools.partial(correlate, stride=stride, padding=padding)
+    groups = images.shape[-1]
+    default = functools.partial(xla_convolution, stride=stride, padding=padding, groups=groups)
+    return _by_platform(cpu, default)(images, kernel)
 
 
 def xla_convolution(
@@ -43,59 +61,38 @@ def xla_convolution(
     )
 
 
-def _pointwise(images: Array, kernel: Array) -> Array:
-    """A 1x1 convolution of stride 1: a matrix product on every platform."""
-    pixels = images.reshape(-1, images.shape[-1])  # one long axis: XLA's CPU gradient is faster
-    return (pixels @ kernel[0, 0]).reshape(*images.shape[:-1], kernel.shape[-1])
+def _matrix_product(images: Array, kernel: Array, stride: int) -> Array:
+    strided = images[:, ::stride, ::stride]
+    # One long axis of pixels: with three axes XLA's CPU backend runs the gradient slower.
+    pixels = strided.reshape(-1, images.shape[-1])
+    return (pixels @ kernel[0, 0]).reshape(*strided.shape[:-1], kernel.shape[-1])
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def depthwise_convolution(
-    images: Float[Array, "batch height width channels"],
-    kernel: Float[Array, "rows columns 1 channels"],
-    stride: int,
-    padding: Padding,
-) -> Float[Array, "batch height2 width2 channels"]:
-    """Returns the correlation of each channel with a kernel of its own.
+def _by_platform(cpu: Form, default: Form) -> Form:
+    """Returns the one form on CPUs and the other elsewhere; differentiable once, in reverse.
 
-    Has a gradient of first order in reverse mode only: the choice between platforms is made
-    outside of differentiation, which would keep the residuals of both.
+    The choice is hidden from differentiation, which would otherwise keep what both forms need.
     """
-    return jax.lax.platform_dependent(
-        images,
-        kernel,
-        cpu=functools.partial(depthwise.correlate, stride=stride, padding=padding),
-        default=functools.partial(_xla_depthwise, stride=stride, padding=padding),
-    )
+
+    @jax.custom_vjp
+    def apply(images: Array, kernel: Array) -> Array:
+        return jax.lax.platform_dependent(images, kernel, cpu=cpu, default=default)
+
+    def forward(images: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
+        return apply(images, kernel), (images, kernel)
+
+    def backward(residuals: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
+        return jax.lax.platform_dependent(
+            *residuals, cotangent, cpu=_gradients(cpu), default=_gradients(default)
+        )
+
+    apply.defvjp(forward, backward)
+    return apply
 
 
-def _xla_depthwise(images: Array, kernel: Array, stride: int, padding: Padding) -> Array:
-    return xla_convolution(images, kernel, stride, padding, groups=images.shape[-1])
+def _gradients(form: Form) -> Callable[[Array, Array, Array], tuple[Array, Array]]:
+    def gradients(images: Array, kernel: Array, cotangent: Array) -> tuple[Array, Array]:
+        _, pullback = jax.vjp(form, images, kernel)
+        return pullback(cotangent)
 
-
-def _depthwise_forward(
-    images: Array, kernel: Array, stride: int, padding: Padding
-) -> tuple[Array, tuple[Array, Array]]:
-    return depthwise_convolution(images, kernel, stride, padding), (images, kernel)
-
-
-def _depthwise_backward(
-    stride: int, padding: Padding, residuals: tuple[Array, Array], cotangent: Array
-) -> tuple[Array, Array]:
-    return jax.lax.platform_dependent(
-        *residuals,
-        cotangent,
-        cpu=functools.partial(depthwise.gradients, stride=stride, padding=padding),
-        default=functools.partial(_xla_depthwise_gradients, stride=stride, padding=padding),
-    )
-
-
-def _xla_depthwise_gradients(
-    images: Array, kernel: Array, cotangent: Array, stride: int, padding: Padding
-) -> tuple[Array, Array]:
-    forward = functools.partial(_xla_depthwise, stride=stride, padding=padding)
-    _, pullback = jax.vjp(forward, images, kernel)
-    return pullback(cotangent)
-
-
-depthwise_convolution.defvjp(_depthwise_forward, _depthwise_backward)
+    return gradients

@@ -23,10 +23,10 @@ from fashion_jax.models.padding import Padding
 PRODUCTS_PER_PASS = 32
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def correlate(
     images: Float[Array, "batch height width channels"],
     kernel: Float[Array, "rows columns 1 channels"],
-    *,
     stride: int,
     padding: Padding,
 ) -> Float[Array, "batch height2 width2 channels"]:
@@ -50,15 +50,16 @@ def correlate(
     return functools.reduce(jnp.add, terms).astype(images.dtype)
 
 
-def gradients(
-    images: Float[Array, "batch height width channels"],
-    kernel: Float[Array, "rows columns 1 channels"],
-    cotangent: Float[Array, "batch height2 width2 channels"],
-    *,
-    stride: int,
-    padding: Padding,
-) -> tuple[Float[Array, "batch height width channels"], Float[Array, "rows columns 1 channels"]]:
-    """Returns the cotangents of photos and kernel."""
+def _forward(
+    images: Array, kernel: Array, stride: int, padding: Padding
+) -> tuple[Array, tuple[Array, Array]]:
+    return correlate(images, kernel, stride, padding), (images, kernel)
+
+
+def _backward(
+    stride: int, padding: Padding, residuals: tuple[Array, Array], cotangent: Array
+) -> tuple[Array, Array]:
+    images, kernel = residuals
     compute = at_least_float32(images.dtype)
     padded = jnp.pad(images.astype(compute), ((0, 0), *padding, (0, 0)))
     wide = cotangent.astype(compute)
@@ -67,6 +68,9 @@ def gradients(
     to_images = to_images[:, top : top + images.shape[1], left : left + images.shape[2]]
     to_kernel = _kernel_gradient(padded, wide, stride, kernel.shape)
     return to_images.astype(images.dtype), to_kernel.astype(kernel.dtype)
+
+
+correlate.defvjp(_forward, _backward)
 
 
 def _images_gradient(kernel: Array, cotangent: Array, stride: int, shape: tuple[int, ...]) -> Array:

@@ -1,0 +1,168 @@
+"""Whole runs: killed and resumed, with wrong configs, with losses that blow up."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from fashion_jax.config import ConfigError, ExperimentConfig, store_config
+from fashion_jax.parallel.mesh import make_mesh
+from fashion_jax.training.checkpoints import SELECTION_METRIC, Checkpoints
+from fashion_jax.training.loop import NonFiniteLossError, train
+from fashion_jax.training.metrics_log import read_metrics
+
+TRAIN = """
+import sys, pathlib
+from fashion_jax.config import read_stored_config
+from fashion_jax.training.loop import train
+if __name__ == "__main__":
+    train(read_stored_config(pathlib.Path(sys.argv[1])), sys.argv[2], progress=False)
+"""
+
+
+@pytest.fixture
+def one_device(tiny_config: ExperimentConfig):
+    return make_mesh(tiny_config.mesh, jax.devices()[:1])
+
+
+def start(config_file: pathlib.Path, workdir: pathlib.Path) -> subprocess.Popen[bytes]:
+    """Trains in another process, on one device, with compiled programs kept between starts."""
+    cache = str(config_file.parent / "compiled")
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "",
+        "JAX_COMPILATION_CACHE_DIR": cache,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAIN, str(config_file), str(workdir)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def finish(process: subprocess.Popen[bytes]) -> None:
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors.decode()
+
+
+def kill_after_progress(
+    process: subprocess.Popen[bytes], workdir: pathlib.Path, steps: int, delay: float
+) -> None:
+    """Sends SIGKILL some time after the log has grown by some steps."""
+    before = len(read_metrics(workdir))
+    deadline = time.monotonic() + 240
+    while len(read_metrics(workdir)) < before + steps and process.poll() is None:
+        assert time.monotonic() < deadline, "the run does not get on"
+        time.sleep(0.01)
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def everything(workdir: pathlib.Path) -> list[np.ndarray]:
+    """All arrays of the last checkpoint: weights, statistics, optimizer, centers, key, step."""
+    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
+    step = checkpoints.latest_step()
+    items = checkpoints._manager.restore(
+        step,
+        args=ocp.args.Composite(
+            model=ocp.args.StandardRestore(), learner=ocp.args.StandardRestore()
+        ),
+    )
+    checkpoints.close()
+    return [np.asarray(leaf) for leaf in jax.tree.leaves((items["model"], items["learner"]))]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Sharding info not provided")
+def test_killed_run_ends_bit_identical(tiny_config, tmp_path):
+    config = dataclasses.replace(
+        tiny_config, training=dataclasses.replace(tiny_config.training, epochs=4)
+    )
+    config_file = tmp_path / "config.json"
+    store_config(config, config_file)
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    finish(start(config_file, undisturbed))
+
+    moments = random.Random(0)
+    kills = 0
+    for _ in range(5):
+        process = start(config_file, killed)
+        kill_after_progress(process, killed, moments.randint(1, 4), moments.uniform(0, 0.4))
+        kills += process.returncode == -signal.SIGKILL
+    finish(start(config_file, killed))
+
+    assert kills >= 3, "the run was over before it could be killed"
+    expected = everything(undisturbed)
+    found = everything(killed)
+    assert len(expected) == len(found) > 100
+    for one, other in zip(expected, found, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    assert without_time(undisturbed) == without_time(killed)
+
+
+def without_time(workdir: pathlib.Path) -> list[dict]:
+    lines = read_metrics(workdir)
+    return [{name: value for name, value in line.items() if name != "time"} for line in lines]
+
+
+@pytest.mark.slow
+def test_run_keeps_latest_and_best(tiny_config, one_device, tmp_path):
+    state = train(tiny_config, tmp_path, one_device, progress=False)
+    checkpoints = Checkpoints(tmp_path / "checkpoints", read_only=True)
+    scores = {
+        line["step"]: line[SELECTION_METRIC]
+        for line in read_metrics(tmp_path)
+        if SELECTION_METRIC in line
+    }
+    assert len(scores) == 2
+    best = max(scores, key=lambda step: (scores[step], step))
+    assert checkpoints.latest_step() == int(state.step) == max(scores)
+    assert checkpoints.best_step() == best
+    assert set(checkpoints._manager.all_steps()) == {best, max(scores)}
+    checkpoints.close()
+
+    # A run that is over is not trained again.
+    before = (tmp_path / "metrics.jsonl").read_text()
+    again = train(tiny_config, tmp_path, one_device, progress=False)
+    assert int(again.step) == int(state.step)
+    assert (tmp_path / "metrics.jsonl").read_text() == before
+
+    changed = dataclasses.replace(
+        tiny_config, loss=dataclasses.replace(tiny_config.loss, triplet_margin=0.5)
+    )
+    with pytest.raises(ConfigError, match=r"loss.triplet_margin: 0.3 != 0.5"):
+        train(changed, tmp_path, one_device, progress=False)
+
+
+@pytest.mark.slow
+def test_non_finite_loss_stops_the_run_and_names_step_and_term(tiny_config, one_device, tmp_path):
+    config = dataclasses.replace(
+        tiny_config,
+        optimizer=dataclasses.replace(tiny_config.optimizer, learning_rate=1e38, warmup_epochs=0.0),
+    )
+    with pytest.raises(NonFiniteLossError, match=r"step \d+: .*loss/identity = (nan|inf)"):
+        train(config, tmp_path, one_device, progress=False)
+    # Whatever was saved is finite.
+    for line in read_metrics(tmp_path):
+        assert np.isfinite(list(line.values())).all()
+
+
+def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text(
+        json.dumps({"step": 1, "loss": 2.0}) + '\n{"step": 2, "l'
+    )
+    assert read_metrics(tmp_path) == [{"step": 1, "loss": 2.0}]
