@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean help
+.PHONY: demo test check format notebooks clean help
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -22,6 +22,9 @@ check: $(VENV)/installed ## lint, format and types
 format: $(VENV)/installed ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+notebooks: $(VENV)/installed ## make the notebooks from their scripts
+	$(BIN)/jupytext --to ipynb colab/*.py
 
 clean: ## remove the environment, data, runs and report
 	rm -rf $(VENV) data runs report build *.egg-info

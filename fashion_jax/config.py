@@ -18,6 +18,7 @@ from collections.abc import Mapping
 import ml_collections
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import write_whole
 
 
 class ConfigError(FashionJaxError):
@@ -253,9 +254,7 @@ def from_nested_dict(values: Mapping[str, typing.Any]) -> ExperimentConfig:
 
 def store_config(config: ExperimentConfig, path: pathlib.Path) -> None:
     """Writes `config.json`; the file is there whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(to_nested_dict(config), indent=2) + "\n")
-    temporary.replace(path)
+    write_whole(path, (json.dumps(to_nested_dict(config), indent=2) + "\n").encode())
 
 
 def read_stored_config(path: pathlib.Path) -> ExperimentConfig:

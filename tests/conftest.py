@@ -44,7 +44,7 @@ def tiny_data_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return data_dir
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_config(tiny_data_dir: pathlib.Path) -> "ExperimentConfig":
     """A run of seconds on the tiny dataset."""
     from fashion_jax.config import from_nested_dict

@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import math
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 
 import jinja2
@@ -17,6 +16,7 @@ import numpy as np
 
 from fashion_jax.evaluation.charts import bar
 from fashion_jax.evaluation.report_page import figures, tables
+from fashion_jax.files import write_whole
 
 GROUPS = {
     "best": ("Best", "the queries with the highest average precision"),
@@ -154,17 +154,7 @@ def write_report(path: str | os.PathLike[str], data: ReportData) -> None:
         path: of the HTML file; missing folders are made.
         data: what to show.
     """
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(render_report(data))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_whole(path, render_report(data).encode("utf-8"))
 
 
 def render_report(data: ReportData) -> str:

@@ -43,9 +43,10 @@ def report_data(
     """Everything that the page shows, as plain data."""
     ranking = evaluation.rankings["instance"]
     before = evaluation.untrained
+    config = model.config
     return ReportData(
         title=f"Fashion retrieval on {dataset.name}",
-        subtitle=f"{model.card.backbone}, {model.card.image_height}×{model.card.image_width} pixels, "
+        subtitle=f"{model.card.backbone}, {config.image.height}×{config.image.width} pixels, "
         f"checkpoint of step {model.card.step} (best validation mAP)",
         dataset=_facts(dataset, ranking),
         metrics=evaluation.metrics(),
@@ -56,7 +57,7 @@ def report_data(
         ranked_lists=_ranked_lists(test, ranking),
         searches=searches,
         history=read_metrics(pathlib.Path(workdir)),
-        config=to_nested_dict(model.config),
+        config=to_nested_dict(config),
         environment=_environment(evaluation.seconds),
         command=f"fashion-jax evaluate --workdir={workdir}"
         + ("" if before is None else " --untrained"),
@@ -128,10 +129,10 @@ def _ranked_list(
             RankedAnswer(
                 jpeg=thumbnail(test.gallery.image_bytes(row)),
                 caption=_caption(test.gallery, row),
-                score=float(score),
+                score=score,
                 right=bool(test.gallery.identity[row] == identity),
             )
-            for row, score in zip(found, scores, strict=True)
+            for row, score in zip(found.tolist(), scores.tolist(), strict=True)
         ],
         group=group,
         average_precision=float(ranking.average_precision[query]),

@@ -73,10 +73,10 @@ class Evaluation:
 
     def _queries(self) -> str:
         ranking = self.rankings["instance"]
-        skipped = ", ".join(f"{count} {reason}" for reason, count in ranking.skipped().items())
+        reasons = [f"{count} {reason}" for reason, count in ranking.skipped().items() if count]
         return (
             f"{int(ranking.measured.sum())} queries measured against {self.photos['gallery']} "
-            f"gallery photos; skipped: {skipped}"
+            f"gallery photos; queries skipped: {', '.join(reasons) or 'none'}"
         )
 
     def _coverage(self) -> str:

@@ -37,6 +37,7 @@ BROKEN = (
     LookupError,
     MemoryError,
     NotImplementedError,
+    OSError,
     RecursionError,
     RuntimeError,
     TypeError,

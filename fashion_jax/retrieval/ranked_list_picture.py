@@ -2,6 +2,7 @@
 
 import bisect
 import dataclasses
+import io
 import math
 import os
 import pathlib
@@ -12,6 +13,8 @@ import matplotlib
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
+
+from fashion_jax.files import write_whole
 
 Photo = UInt8[np.ndarray, "_ _ 3"]
 Answer = tuple[Photo, str, float, bool | None]
@@ -78,17 +81,9 @@ def write_picture(path: str | os.PathLike[str], picture: Photo) -> None:
         path: of the PNG file; missing folders are made.
         picture: RGB.
     """
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            Image.fromarray(picture).save(file, "PNG")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, "PNG")
+    write_whole(path, encoded.getvalue())
 
 
 def _answers_left() -> int:

@@ -32,6 +32,7 @@ class Checkpoints:
     def __init__(self, directory: epath.PathLike, read_only: bool = False) -> None:
         """Opens (and creates) the folder; what an interrupted run left half-written is removed."""
         self._directory = epath.Path(directory)
+        self._read_only = read_only
         if not read_only:
             self._empty_trash()
         self._manager = ocp.CheckpointManager(
@@ -135,7 +136,7 @@ class Checkpoints:
         """Waits until everything is written."""
         self._manager.wait_until_finished()
         self._manager.close()
-        if not self._manager._options.read_only:
+        if not self._read_only:
             self._empty_trash()
 
     def _empty_trash(self) -> None:

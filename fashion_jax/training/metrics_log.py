@@ -7,6 +7,8 @@ from typing import Any
 
 from tensorboardX import SummaryWriter
 
+from fashion_jax.files import write_whole
+
 METRICS_FILE = "metrics.jsonl"
 
 
@@ -20,9 +22,7 @@ class MetricsLog:
             return
         path = workdir / METRICS_FILE
         kept = [line for line in read_metrics(workdir) if line["step"] <= resumed_step]
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        temporary.replace(path)
+        write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
         self._file = path.open("a")
         self._events = SummaryWriter(str(workdir / "events"), purge_step=resumed_step + 1)
 

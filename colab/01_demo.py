@@ -1,0 +1,175 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Fashion visual search, step by step
+#
+# A person takes a photo of a garment in the street; the shop's own photo of the very same product
+# comes back first. This notebook goes the whole way on drawn garments, which it makes itself:
+# build a dataset, train a model, make the gallery searchable, search it, measure it.
+#
+# It takes some minutes on two CPU cores and less on a GPU or TPU. The runtime's own JAX is used as
+# it is and never reinstalled.
+
+# %%
+import importlib.metadata
+import importlib.util
+import pathlib
+import subprocess
+import sys
+
+import jax
+
+if importlib.util.find_spec("fashion_jax") is None:
+    # The constraints keep the runtime's JAX, which fits its accelerator.
+    kept = [f"{name}=={importlib.metadata.version(name)}" for name in ("jax", "jaxlib")]
+    pathlib.Path("constraints.txt").write_text("\n".join(kept))
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "fashion-jax"]
+    subprocess.run([*command, "--constraint", "constraints.txt"], check=True)
+
+for name in ("jax", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets", "scann"):
+    print(f"{name:20} {importlib.metadata.version(name)}")
+print(f"{'python':20} {sys.version.split()[0]}")
+print(f"{'devices':20} {jax.devices()}")
+
+# %% [markdown]
+# ## Settings
+#
+# The recipe is `configs/demo.py`; any field can be changed here.
+
+# %% tags=["parameters"]
+FOLDER = pathlib.Path("fashion_jax_demo")
+DATASET_OPTIONS: dict[str, int] = {}
+OVERRIDES: dict[str, dict] = {}
+
+# %%
+from configs.demo import get_config
+from fashion_jax.config import from_nested_dict
+
+values = get_config().to_dict()
+values["data"]["data_dir"] = str(FOLDER / "data")
+for section, fields in OVERRIDES.items():
+    values[section].update(fields)
+config = from_nested_dict(values)
+config
+
+# %% [markdown]
+# ## 1. Build the dataset
+#
+# The builder draws garments: silhouettes, prints, and near-duplicates that differ only in colour,
+# print or cut. Each product has studio photos (domain `shop`) and street photos. Products are
+# divided into training, validation and test: no test product is ever seen in training.
+
+# %%
+from fashion_jax.data.build import build
+
+report = build(config.data.dataset, config.data.data_dir, **DATASET_OPTIONS)
+print(report.to_table())
+
+# %%
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
+
+from fashion_jax.data.dataset import open_dataset
+from fashion_jax.data.records import Domain
+
+dataset = open_dataset(config.data.dataset, config.data.data_dir)
+train_split = dataset.split("train")
+
+
+def photo_of(split, row):
+    encoded = np.frombuffer(split.image_bytes(row), np.uint8)
+    return cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
+
+
+products = np.unique(train_split.identity)[:6]
+figure, axes = plt.subplots(2, len(products), figsize=(12, 4.5))
+for column, product in enumerate(products):
+    for line, domain in enumerate(Domain):
+        mine = (train_split.identity == product) & (train_split.domain == domain)
+        row = np.flatnonzero(mine)[0]
+        axes[line, column].imshow(photo_of(train_split, int(row)))
+        axes[line, column].set_title(f"{domain.name.lower()} · {train_split.category[row]}")
+        axes[line, column].axis("off")
+figure.tight_layout()
+
+# %% [markdown]
+# ## 2. Train
+#
+# Batches hold P products with K photos each. Three losses pull together: cross entropy over the
+# training products, a triplet loss on the hardest pairs of the batch, and a center loss. A run
+# that is interrupted goes on where it stopped: run the cell again.
+
+# %%
+from fashion_jax.training.loop import train
+
+workdir = FOLDER / "run"
+state = train(config, workdir)
+
+# %%
+from fashion_jax.training.metrics_log import read_metrics
+
+lines = read_metrics(workdir)
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.5))
+for term in ("loss/identity", "loss/triplet"):
+    points = [(line["epoch"], line[term]) for line in lines if term in line]
+    left.plot(*zip(*points, strict=True), label=term)
+left.set_xlabel("epoch")
+left.legend()
+points = [(line["epoch"], line["val/instance/mAP"]) for line in lines if "val/instance/mAP" in line]
+right.plot(*zip(*points, strict=True), marker="o")
+right.set_xlabel("epoch")
+right.set_ylabel("mAP on validation products")
+figure.tight_layout()
+
+# %% [markdown]
+# ## 3. Make the gallery searchable
+#
+# The gallery's photos are embedded and put into a ScaNN index, together with their names and
+# thumbnails.
+
+# %%
+from fashion_jax.serving.index_run import index_run
+
+print(index_run(workdir))
+
+# %% [markdown]
+# ## 4. Search
+#
+# Replace `photo` with a photo of your own, and `box` with `"x,y,width,height"` of the garment.
+
+# %%
+from fashion_jax.serving.search_photo import search_photo
+
+query_split = dataset.split("query")
+photo = FOLDER / "street_photo.jpg"
+photo.write_bytes(query_split.image_bytes(0))
+answers = search_photo(photo, workdir, box=None, k=10, picture=FOLDER / "answers.png")
+print(answers.to_table())
+plt.figure(figsize=(12, 6))
+plt.imshow(plt.imread(FOLDER / "answers.png"))
+plt.axis("off")
+
+# %% [markdown]
+# ## 5. Measure
+#
+# On products that were never seen in training, next to the network before training. `mAP` is over
+# the full ranking; `Acc@k` asks for a photo of the same product among the first k.
+
+# %%
+from fashion_jax.evaluation.evaluate import evaluate_run
+
+evaluation = evaluate_run(workdir, untrained=True)
+print(evaluation.to_table())
+
+# %% [markdown]
+# The report at the path above is one HTML file with pictures of the best, median and worst
+# searches: download it and open it in a browser.

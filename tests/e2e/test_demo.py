@@ -1,0 +1,127 @@
+"""The whole way: build, train, index, search, evaluate, report; then the commands on that run."""
+
+import dataclasses
+import json
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_builders.street2shop.dummy_data import write_dummy_data
+from fashion_jax.cli import main
+from fashion_jax.data.build import build
+from fashion_jax.data.dataset import open_dataset
+from fashion_jax.demo import run_demo
+from tests.conftest import TINY_DATASET
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory, tiny_config):
+    """A finished demo of a tiny dataset and network: (folder, evaluation)."""
+    folder = tmp_path_factory.mktemp("demo")
+    config = dataclasses.replace(
+        tiny_config,
+        data=dataclasses.replace(tiny_config.data, data_dir=str(folder / "data")),
+        mesh=dataclasses.replace(tiny_config.mesh, data=-1),
+    )
+    evaluation = run_demo(config, folder / "run", folder / "report", progress=False, **TINY_DATASET)
+    return folder, evaluation
+
+
+def test_report_shows_trained_and_untrained(demo):
+    folder, evaluation = demo
+    page = (folder / "report" / "index.html").read_text()
+    assert evaluation.report == folder / "report" / "index.html"
+    assert evaluation.untrained is not None
+    for rankings in (evaluation.rankings, evaluation.untrained):
+        metrics = rankings["instance"].metrics()
+        assert f"{metrics['instance/mAP']:.3f}" in page or f"{metrics['instance/mAP']:.4f}" in page
+    assert "Searches through the ScaNN index" in page
+
+
+def test_workdir_holds_what_the_design_says(demo):
+    folder, _ = demo
+    names = {path.name for path in (folder / "run").iterdir()}
+    assert {"config.json", "checkpoints", "metrics.jsonl", "events", "index"} <= names
+
+
+def test_evaluate_prints_json_and_takes_another_dataset(demo, tmp_path, capsys):
+    folder, evaluation = demo
+    assert main(["evaluate", "--workdir", f"{folder}/run", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["metrics"] == pytest.approx(evaluation.metrics())
+    assert printed["skipped_queries"]["instance"].keys() == {
+        "no_match_in_gallery",
+        "only_same_camera_matches",
+    }
+
+    write_dummy_data(tmp_path / "raw")
+    build("street2shop", tmp_path, tmp_path / "raw", ("query", "gallery"), progress=False)
+    other = ["--dataset", "street2shop", "--data_dir", str(tmp_path)]
+    assert main(["evaluate", "--workdir", f"{folder}/run", "--json", *other]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["dataset"] == "street2shop"
+    assert printed["coverage"]["missing"] > 0
+    assert (folder / "run" / "report" / "street2shop" / "index.html").exists()
+
+
+@pytest.mark.parametrize("kind", ["scann", "exact"])
+def test_a_gallery_photo_finds_itself(demo, tmp_path, capsys, kind):
+    folder, _ = demo
+    index = tmp_path / "index"
+    arguments = ["--workdir", f"{folder}/run", "--index", str(index)]
+    assert main(["index", *arguments, "--kind", kind]) == 0
+    capsys.readouterr()
+    gallery = open_dataset("synthetic_street2shop", folder / "data").split("gallery")
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(gallery.image_bytes(3))
+    picture = tmp_path / "answers.png"
+    arguments += ["--k", "5", "--picture", str(picture), "--json"]
+    assert main(["search", str(photo), *arguments]) == 0
+    answers = json.loads(capsys.readouterr().out)["answers"]
+    assert [answer["rank"] for answer in answers] == [1, 2, 3, 4, 5]
+    assert answers[0]["photo_id"] == gallery.photo_id[3]
+    assert answers[0]["score"] == pytest.approx(1.0, abs=2e-2)
+    assert np.asarray(Image.open(picture)).std() > 10
+
+
+def test_search_cuts_the_box_out(demo, tmp_path, capsys):
+    folder, _ = demo
+    gallery = open_dataset("synthetic_street2shop", folder / "data").split("gallery")
+    pixels = cv2.imdecode(np.frombuffer(gallery.image_bytes(5), np.uint8), cv2.IMREAD_COLOR)
+    height, width = pixels.shape[:2]
+    scene = np.random.default_rng(0).integers(0, 256, (height + 90, width + 70, 3), dtype=np.uint8)
+    scene[40 : 40 + height, 30 : 30 + width] = pixels
+    photo = tmp_path / "scene.png"
+    cv2.imwrite(str(photo), scene)
+    arguments = ["search", str(photo), "--workdir", f"{folder}/run", "--json"]
+    arguments += ["--picture", str(tmp_path / "p.png"), "--box", f"30,40,{width},{height}"]
+    assert main(arguments) == 0
+    answers = json.loads(capsys.readouterr().out)["answers"]
+    assert answers[0]["photo_id"] == gallery.photo_id[5]
+
+
+@pytest.mark.parametrize(
+    ("content", "box", "message"),
+    [
+        (b"", None, "empty"),
+        (b"<html>", None, "not"),
+        (None, "1,2,3", "x,y,width,height"),
+        (None, "1,2,nan,4", "x,y,width,height"),
+        (None, "9000,9000,5,5", "outside"),
+        (None, "5,5,0,9", "empty"),
+    ],
+)
+def test_search_says_what_is_wrong(demo, tmp_path, capsys, content, box, message):
+    folder, _ = demo
+    gallery = open_dataset("synthetic_street2shop", folder / "data").split("gallery")
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(gallery.image_bytes(0) if content is None else content)
+    arguments = ["search", str(photo), "--workdir", f"{folder}/run"]
+    arguments += ["--picture", str(tmp_path / "p.png")]
+    assert main(arguments + (["--box", box] if box else [])) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "p.png").exists()

@@ -1,0 +1,121 @@
+import functools
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+
+from fashion_jax.models import depthwise
+from fashion_jax.models.convolution import convolution, depthwise_convolution, xla_convolution
+from fashion_jax.models.padding import same_padding, symmetric_padding
+
+NO_PADDING = ((0, 0), (0, 0))
+
+
+def random(*shape, dtype=np.float64):
+    return jnp.asarray(np.random.default_rng(sum(shape)).standard_normal(shape), dtype)
+
+
+def assert_same_values_and_gradients(form, reference, images, kernel):
+    cotangent = random(*jax.eval_shape(reference, images, kernel).shape)
+
+    def value_and_gradients(form):
+        outputs, pullback = jax.vjp(form, images, kernel)
+        return outputs, *pullback(cotangent)
+
+    found, expected = jax.jit(lambda: (value_and_gradients(form), value_and_gradients(reference)))()
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size", "stride", "padding"),
+    [
+        (8, 8, 3, 1, symmetric_padding(3)),
+        (8, 6, 3, 2, same_padding(8, 6, 3, 2)),
+        (7, 9, 5, 2, symmetric_padding(5)),
+        (5, 7, 5, 1, same_padding(5, 7, 5, 1)),
+        (9, 17, 3, 2, NO_PADDING),
+        (5, 66, 3, 1, symmetric_padding(3)),
+        (4, 4, 5, 2, same_padding(4, 4, 5, 2)),
+        (6, 5, 3, 3, ((2, 0), (0, 1))),
+        (1, 1, 3, 1, symmetric_padding(3)),
+    ],
+)
+def test_depthwise_is_xlas(height, width, size, stride, padding):
+    with jax.enable_x64(True):
+        assert_same_values_and_gradients(
+            lambda x, k: depthwise_convolution(x, k, stride, padding),
+            lambda x, k: xla_convolution(x, k, stride, padding, groups=3),
+            random(2, height, width, 3),
+            random(size, size, 1, 3),
+        )
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_pointwise_is_xlas(stride):
+    with jax.enable_x64(True):
+        assert_same_values_and_gradients(
+            lambda x, k: convolution(x, k, stride, NO_PADDING),
+            lambda x, k: xla_convolution(x, k, stride, NO_PADDING),
+            random(2, 5, 4, 3),
+            random(1, 1, 3, 6),
+        )
+
+
+def test_depthwise_by_hand():
+    images = jnp.arange(4.0).reshape(1, 1, 4, 1)
+    kernel = jnp.asarray([1.0, 10.0, 100.0]).reshape(1, 3, 1, 1)
+    found = depthwise_convolution(images, kernel, 1, ((0, 0), (1, 1)))
+    np.testing.assert_array_equal(found[0, 0, :, 0], [100, 210, 321, 32])
+
+
+def test_bfloat16_sums_in_float32():
+    images, kernel = random(2, 32, 32, 4, dtype=np.float32), random(3, 3, 1, 4, dtype=np.float32)
+    form = functools.partial(depthwise.correlate, stride=1, padding=symmetric_padding(3))
+    narrow = [array.astype(jnp.bfloat16) for array in (images, kernel)]
+    wide = [array.astype(jnp.float32) for array in narrow]
+
+    @jax.jit
+    def value_and_gradients(images, kernel):
+        outputs, pullback = jax.vjp(form, images, kernel)
+        return outputs, *pullback(jnp.ones_like(outputs))
+
+    pairs = zip(value_and_gradients(*narrow), value_and_gradients(*wide), strict=True)
+    for ours, theirs in pairs:
+        assert ours.dtype == jnp.bfloat16
+        np.testing.assert_array_equal(ours, theirs.astype(jnp.bfloat16))
+
+
+@pytest.mark.parametrize(("platform", "convolutions"), [("cpu", 0), ("cuda", 6), ("tpu", 6)])
+def test_accelerators_get_the_convolution(platform, convolutions):
+    def loss(images, pointwise, kernel):
+        hidden = convolution(images, pointwise, 1, NO_PADDING)
+        return jnp.sum(depthwise_convolution(hidden, kernel, 2, symmetric_padding(3)))
+
+    shapes = [
+        jax.ShapeDtypeStruct(shape, jnp.float32)
+        for shape in ((2, 8, 8, 3), (1, 1, 3, 4), (3, 3, 1, 4))
+    ]
+    step = jax.jit(jax.value_and_grad(loss, (0, 1, 2)))
+    text = jax.export.export(step, platforms=[platform])(*shapes).mlir_module()
+    assert text.count("stablehlo.convolution") == convolutions
+
+
+def test_a_sharded_batch_is_never_gathered():
+    mesh = jax.make_mesh((len(jax.devices()),), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (("data",), ()))
+    images = jax.device_put(random(16, 9, 8, 4, dtype=np.float32), split)
+    kernel = jax.device_put(random(3, 3, 1, 4, dtype=np.float32), whole)
+
+    def loss(images, kernel):
+        return jnp.sum(jnp.square(depthwise_convolution(images, kernel, 2, symmetric_padding(3))))
+
+    compiled = jax.jit(jax.grad(loss, (0, 1))).lower(images, kernel).compile()
+    assert "all-gather" not in compiled.as_text()
+    to_images, to_kernel = compiled(images, kernel)
+    alone = jax.jit(jax.grad(loss, (0, 1)))(*jax.device_get((images, kernel)))
+    np.testing.assert_allclose(to_images, alone[0], atol=1e-4)
+    np.testing.assert_allclose(to_kernel, alone[1], rtol=1e-4)

@@ -1,0 +1,133 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from fashion_jax.config import ModelConfig
+from fashion_jax.models.backbones import BACKBONES, UnknownBackboneError, backbone_spec
+from fashion_jax.models.backbones.efficientnet_lite import relu6
+from fashion_jax.models.embedder import Embedder, UnknownDtypeError
+from fashion_jax.models.preprocessing import preprocessing_for
+
+WIDTHS = {"resnet18": 512, "resnet50": 2048, "efficientnet_lite0": 1280}
+
+
+def abstract(call, config, num_identities=7, param_dtype=jnp.float32):
+    """Shapes and dtypes of `call(embedder)`, without computing anything."""
+    return nnx.eval_shape(lambda: call(Embedder(config, num_identities, nnx.Rngs(0), param_dtype)))
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize(("last_stride", "rows"), [(1, 4), (2, 2)])
+def test_shapes(backbone, last_stride, rows):
+    config = ModelConfig(backbone=backbone, last_stride=last_stride)
+    images = jnp.zeros((2, 64, 32, 3))
+    maps, embedding = abstract(
+        lambda embedder: (embedder.backbone(images, True), embedder(images, True)), config
+    )
+    width = WIDTHS[backbone]
+    assert maps.shape == (2, rows, rows // 2, width)
+    assert embedding.features.shape == embedding.neck.shape == (2, width)
+    assert embedding.logits.shape == (2, 7)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_bfloat16_stays_inside_the_backbone(backbone):
+    config = ModelConfig(backbone=backbone, compute_dtype="bfloat16")
+    images = jnp.zeros((2, 32, 32, 3))
+
+    def call(embedder):
+        maps = embedder.backbone(images.astype(jnp.bfloat16), True)
+        return maps, embedder(images, True), nnx.state(embedder)
+
+    maps, embedding, state = abstract(call, config)
+    assert maps.dtype == jnp.bfloat16
+    assert {leaf.dtype for leaf in jax.tree.leaves((embedding, state))} == {jnp.dtype(jnp.float32)}
+
+
+def test_float64_is_float64_throughout():
+    with jax.enable_x64(True):
+        config = ModelConfig(backbone="efficientnet_lite0", compute_dtype="float64")
+        images = jnp.zeros((2, 32, 32, 3))
+        found = abstract(
+            lambda embedder: (embedder(images, True), nnx.state(embedder)),
+            config,
+            param_dtype=jnp.float64,
+        )
+        assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype(jnp.float64)}
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_state_is_parameters_and_statistics(backbone):
+    state = abstract(nnx.state, ModelConfig(backbone=backbone))
+    kinds = {type(variable) for _, variable in nnx.to_flat_state(state)}
+    assert kinds == {nnx.Param, nnx.BatchStat}
+
+
+def test_training_and_inference():
+    config = ModelConfig(backbone="resnet18")
+    embedder = Embedder(config, 7, nnx.Rngs(0))
+    graphdef, state = nnx.split(embedder)
+    images = jnp.asarray(np.random.default_rng(0).standard_normal((4, 32, 32, 3)), jnp.float32)
+
+    @jax.jit
+    def both(state):
+        embedder = nnx.merge(graphdef, state, copy=True)
+        before = embedder(images, train=False)
+        untouched = nnx.state(embedder, nnx.BatchStat)
+        learning = embedder(images, train=True)
+        return before, untouched, learning, nnx.state(embedder, nnx.BatchStat)
+
+    before, untouched, learning, updated = both(state)
+    assert before.logits is None
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((before, learning, updated)))
+    statistics = jax.tree.leaves(nnx.state(embedder, nnx.BatchStat))
+    pairs = zip(statistics, jax.tree.leaves(untouched), jax.tree.leaves(updated), strict=True)
+    for first, kept, changed in pairs:
+        np.testing.assert_array_equal(first, kept)
+        assert not np.array_equal(first, changed)
+    np.testing.assert_allclose(learning.neck.mean(0), np.zeros(512), atol=1e-4)
+
+
+def test_without_identities_there_is_no_classifier():
+    state = abstract(nnx.state, ModelConfig(backbone="resnet18"), num_identities=None)
+    assert not [path for path, _ in nnx.to_flat_state(state) if path[0] == "classifier"]
+
+
+def test_the_stems_relu_is_an_option():
+    images = jnp.asarray(np.random.default_rng(0).standard_normal((1, 32, 32, 3)), jnp.float32)
+    with_relu, without = (
+        Embedder(ModelConfig(backbone="resnet18", stem_relu=relu), None, nnx.Rngs(0))
+        for relu in (True, False)
+    )
+    assert not np.allclose(with_relu(images, False).features, without(images, False).features)
+
+
+def test_relu6_and_its_gradient():
+    inputs = jnp.asarray([-1.0, 0.0, 3.0, 6.0, 7.0])
+    np.testing.assert_array_equal(relu6(inputs), [0, 0, 3, 6, 6])
+    np.testing.assert_array_equal(jax.vmap(jax.grad(relu6))(inputs), [0, 0, 1, 0, 0])
+
+
+def test_wrong_names_are_refused_with_the_nearest_right_one():
+    with pytest.raises(UnknownBackboneError, match="did you mean 'resnet50'"):
+        backbone_spec("resnet-50")
+    with pytest.raises(UnknownBackboneError, match="did you mean 'efficientnet_lite0'"):
+        backbone_spec("efficientnet")
+    with pytest.raises(UnknownDtypeError, match="bfloat16"):
+        Embedder(ModelConfig(backbone="resnet18", compute_dtype="float16"), None, nnx.Rngs(0))
+
+
+def test_preprocessing_by_hand():
+    pixels = jnp.asarray([0, 127, 255], jnp.uint8).reshape(1, 1, 3, 1)
+    pixels = jnp.broadcast_to(pixels, (1, 1, 3, 3))
+    lite = preprocessing_for("efficientnet_lite0", 1, 3).normalise(pixels)
+    np.testing.assert_allclose(lite[0, 0, :, 0], [-127 / 128, 0, 1])
+    imagenet = preprocessing_for("resnet50", 1, 3).normalise(pixels, jnp.bfloat16)
+    assert imagenet.dtype == jnp.bfloat16
+    np.testing.assert_allclose(
+        imagenet[0, 0, 2].astype(jnp.float32),
+        [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225],
+        rtol=1e-2,
+    )

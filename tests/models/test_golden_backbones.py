@@ -1,0 +1,50 @@
+import json
+import zlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+from flax import nnx
+
+from fashion_jax.config import ModelConfig
+from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.pretrained import load_pretrained
+
+
+def golden_weight(name: str, shape: list[int]) -> np.ndarray:
+    """By the formula in goldens/README.md."""
+    seed = zlib.crc32(name.encode()) & 0x7FFFFFFF
+    values = np.random.RandomState(seed).standard_normal(shape)
+    if name.endswith("num_batches_tracked"):
+        return np.zeros(shape, np.int64)
+    if name.endswith("running_var"):
+        values = 1 + 0.1 * np.abs(values)
+    elif name.endswith(("running_mean", "bias")):
+        values = 0.1 * values
+    elif len(shape) == 1:
+        values = 1 + 0.1 * values
+    else:
+        values = values / np.sqrt(np.prod(shape[1:]))
+    return values.astype(np.float32)
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
+def test_agrees_with_the_reference(shared, tmp_path, backbone):
+    golden = np.load(shared / "goldens" / "backbones.npz")
+    keys = json.loads((shared / "goldens" / "backbone_keys.json").read_text())[backbone]
+    path = tmp_path / "weights.safetensors"
+    weights = {name: golden_weight(name, shape) for name, shape in keys.items()}
+    safetensors.numpy.save_file(weights, path)
+    config = ModelConfig(backbone=backbone, last_stride=1, stem_relu=False, pretrained=str(path))
+    embedder = Embedder(config, None, nnx.Rngs(0))
+    load_pretrained(embedder, config)
+    graphdef, state = nnx.split(embedder.backbone)
+    images = jnp.asarray(golden["images_nhwc"])
+    maps = jax.jit(lambda state, x: nnx.merge(graphdef, state)(x, train=False))(state, images)
+    batch, channels, height, width = golden[f"{backbone}/map_shape"]
+    assert maps.shape == (batch, height, width, channels)
+    found, expected = np.asarray(maps.mean((1, 2))), golden[f"{backbone}/pooled"]
+    error = np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)
+    assert error.max() < 1e-4

@@ -1,0 +1,63 @@
+"""The mesh, sharding rules and hosts' parts."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec
+
+from fashion_jax.config import MeshConfig
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.parallel.hosts import check_batch_size, global_batch
+from fashion_jax.parallel.mesh import make_mesh, tree_shardings
+
+
+@pytest.mark.parametrize(
+    ("config", "shape"),
+    [
+        (MeshConfig(), {"data": 8, "model": 1}),
+        (MeshConfig(4, 2), {"data": 4, "model": 2}),
+        (MeshConfig(-1, 4), {"data": 2, "model": 4}),
+        (MeshConfig(1, -1), {"data": 1, "model": 8}),
+    ],
+)
+def test_mesh_takes_all_devices(config, shape):
+    assert dict(make_mesh(config).shape) == shape
+
+
+@pytest.mark.parametrize("config", [MeshConfig(3, 2), MeshConfig(-1, 3), MeshConfig(16, 1)])
+def test_mesh_that_does_not_fit_is_an_error(config):
+    with pytest.raises(FashionJaxError, match="does not divide 8 devices"):
+        make_mesh(config)
+
+
+def test_classifier_and_centers_are_divided_and_all_else_is_copied():
+    mesh = make_mesh(MeshConfig(4, 2))
+    tree = {
+        "classifier": {"kernel": jnp.zeros((6, 10))},
+        "centers": jnp.zeros((10, 6)),
+        "backbone": {"kernel": jnp.zeros((6, 10))},
+    }
+    specs = jax.tree.map(lambda sharding: sharding.spec, tree_shardings(tree, mesh))
+    assert specs["classifier"]["kernel"] == PartitionSpec(None, "model")
+    assert specs["centers"] == PartitionSpec("model", None)
+    assert specs["backbone"]["kernel"] == PartitionSpec()
+
+
+def test_an_odd_number_of_identities_stays_whole():
+    mesh = make_mesh(MeshConfig(4, 2))
+    shardings = tree_shardings({"centers": jnp.zeros((11, 6))}, mesh)
+    assert shardings["centers"].spec == PartitionSpec()
+
+
+def test_batch_is_divided_over_the_data_axis():
+    mesh = make_mesh(MeshConfig(4, 2))
+    values = np.arange(8, dtype=np.int32)
+    batch = global_batch({"identity": values}, mesh)["identity"]
+    np.testing.assert_array_equal(np.asarray(batch), values)
+    assert {shard.data.shape for shard in batch.addressable_shards} == {(2,)}
+
+
+def test_batch_that_devices_cannot_divide_names_the_field():
+    with pytest.raises(FashionJaxError, match=r"evaluation\.batch_size is 12"):
+        check_batch_size(12, make_mesh(MeshConfig()), "evaluation.batch_size")

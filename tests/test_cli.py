@@ -1,0 +1,76 @@
+"""The command line: help, errors without tracebacks, JSON."""
+
+import json
+
+import pytest
+
+from fashion_jax.cli import main, make_parser
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data", "check"],
+        ["data", "build"],
+        ["train"],
+        ["evaluate"],
+        ["index"],
+        ["search"],
+        ["demo"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_has_help(words, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main([*words, "--help"])
+    assert exit_info.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: fashion-jax {' '.join(words)}")
+    assert "None" not in text
+
+
+def test_help_shows_all_commands():
+    text = make_parser().format_help()
+    for command in ("data", "train", "evaluate", "index", "search", "demo"):
+        assert f"fashion-jax {command}" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "--workdir", "nowhere"], "no run in"),
+        (["evaluate", "--workdir", "nowhere", "--unknown"], "unknown argument '--unknown'"),
+        (["evaluate", "--workdir", "w", "--config.a=1"], "unknown argument '--config.a=1'"),
+        (["data", "check", "--dataset", "steet2shop"], "did you mean street2shop"),
+        (["data", "check", "--dataset", "street2shop", "--manual_dir", "/nowhere"], "/nowhere"),
+        (["train", "--config=configs/none.py", "--workdir=w"], "no config file"),
+        (["search", "photo.jpg", "--workdir", "nowhere"], "no photo"),
+    ],
+)
+def test_errors_are_one_message_and_status_2(arguments, message, capsys):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("fashion-jax: ")
+    assert "Traceback" not in captured.err
+
+
+def test_wrong_field_is_refused_with_the_nearest(tmp_path, capsys):
+    config = tmp_path / "c.py"
+    config.write_text("from fashion_jax.config import default_config as get_config\n")
+    arguments = ["train", f"--config={config}", f"--workdir={tmp_path}/w", "--config.loss.margin=1"]
+    assert main(arguments) == 2
+    assert "did you mean 'loss.triplet_margin'" in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()
+
+
+def test_build_of_some_splits_as_json(tmp_path, capsys):
+    from data_builders.street2shop.dummy_data import write_dummy_data
+
+    write_dummy_data(tmp_path / "raw")
+    arguments = ["data", "build", "--dataset", "street2shop", "--manual_dir", f"{tmp_path}/raw"]
+    arguments += ["--data_dir", f"{tmp_path}/data", "--splits", "query,gallery", "--json"]
+    assert main(arguments) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert set(report["splits"]) == {"query", "gallery"}
+    assert report["photos"]["expected"] == report["photos"]["found"] + report["photos"]["missing"]

@@ -1,0 +1,125 @@
+"""Configs: files, overrides, and errors that name the nearest right field."""
+
+import pathlib
+
+import pytest
+
+from fashion_jax.config import (
+    ConfigError,
+    ExperimentConfig,
+    default_config,
+    differences,
+    from_nested_dict,
+    load_config,
+    read_stored_config,
+    store_config,
+    to_nested_dict,
+)
+
+CONFIGS = sorted(
+    path
+    for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py")
+    if path.stem != "__init__"
+)
+
+
+@pytest.fixture
+def config_file(tmp_path) -> pathlib.Path:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from fashion_jax.config import default_config\n"
+        "def get_config():\n"
+        "    config = default_config()\n"
+        "    config.training.epochs = 7\n"
+        "    return config\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_of_the_project_is_valid_and_documented(path):
+    assert isinstance(load_config(path, {}), ExperimentConfig)
+    assert "fashion-jax" in path.read_text().split('"""')[1], "says with which command to run it"
+
+
+def test_file_and_overrides(config_file):
+    config = load_config(
+        config_file,
+        {
+            "optimizer.learning_rate": "1e-4",
+            "optimizer.milestones": "(3, 4.5)",
+            "loss.triplet_margin": "None",
+            "model.pretrained": "weights/resnet50.pth",
+            "optimizer.per_step": "True",
+        },
+    )
+    assert config.training.epochs == 7
+    assert config.optimizer.learning_rate == 1e-4
+    assert config.optimizer.milestones == (3.0, 4.5)
+    assert config.loss.triplet_margin is None
+    assert config.model.pretrained == "weights/resnet50.pth"
+    assert config.optimizer.per_step is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "training.epoch",
+            "3",
+            r"no config field 'training.epoch'; did you mean 'training.epochs'",
+        ),
+        ("epochs", "3", r"did you mean 'training.epochs'"),
+        ("training.epochs", "many", r"'training.epochs' has to be a whole number, got 'many'"),
+        ("training.epochs", "2.5", r"'training.epochs' has to be a whole number, got 2.5"),
+        ("training.epochs", "True", r"'training.epochs' has to be a whole number, got True"),
+        ("training.epochs", "0", r"'training.epochs' has to be at least 1, got 0"),
+        ("optimizer.learning_rate", "-1", r"'optimizer.learning_rate' cannot be negative"),
+        ("optimizer.milestones", "40", r"'optimizer.milestones' has to be a list of numbers"),
+        ("optimizer.per_step", "1", r"'optimizer.per_step' has to be True or False, got 1"),
+        ("model.pooling", "averge", r"'model.pooling' cannot be 'averge'; did you mean 'average'"),
+        ("model.last_stride", "3", r"'model.last_stride' cannot be 3"),
+    ],
+)
+def test_wrong_overrides_are_refused(config_file, name, value, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(config_file, {name: value})
+
+
+def test_unknown_field_in_a_file_is_refused_with_the_file(tmp_path):
+    path = tmp_path / "typo.py"
+    path.write_text(
+        "from fashion_jax.config import default_config\n"
+        "def get_config():\n"
+        "    config = default_config()\n"
+        "    config.training.epoch = 7\n"
+        "    return config\n"
+    )
+    with pytest.raises(ConfigError, match=r"typo.py: .*epoch"):
+        load_config(path, {})
+
+
+def test_missing_file_names_the_nearest(config_file):
+    with pytest.raises(ConfigError, match=r"no config file .*min.py; did you mean 'mine'"):
+        load_config(config_file.with_name("min.py"), {})
+
+
+def test_stored_config_is_the_same(tmp_path):
+    config = load_config(CONFIGS[0], {})
+    store_config(config, tmp_path / "config.json")
+    assert read_stored_config(tmp_path / "config.json") == config
+
+
+def test_unknown_section_and_field_in_nested_dicts():
+    with pytest.raises(ConfigError, match=r"section 'trainig'; did you mean 'training'"):
+        from_nested_dict({"trainig": {}})
+    with pytest.raises(ConfigError, match=r"'seeds'; did you mean 'seed'"):
+        from_nested_dict({"training": {"seeds": 1}})
+
+
+def test_differences_name_fields():
+    config = default_config()
+    config.training.seed = 5
+    changed = from_nested_dict(config.to_dict())
+    assert differences(ExperimentConfig(), changed) == ["training.seed: 0 != 5"]
+    assert to_nested_dict(changed)["training"]["seed"] == 5
