@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.models.host_memory import keep_freed_memory
 
 _DESCRIPTION = """\
 Fashion visual search: a street photo in, the shop's own photo of the same product out.
@@ -25,6 +26,7 @@ Fashion visual search: a street photo in, the shop's own photo of the same produ
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status (2 for an error that the user can mend)."""
+    keep_freed_memory()  # before any library starts a thread
     parser = make_parser()
     arguments = sys.argv[1:] if arguments is None else arguments
     flags, rest = parser.parse_known_args(arguments)

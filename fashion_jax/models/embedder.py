@@ -1,8 +1,7 @@
 """The embedder: backbone, pooling, neck and classifier."""
 
-import dataclasses
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -23,9 +22,7 @@ class UnknownDtypeError(FashionJaxError):
     """A dtype that the embedder does not compute in."""
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Embedding:
+class Embedding(NamedTuple):
     """What the embedder makes of a batch of photos; all in at least float32.
 
     Attributes:

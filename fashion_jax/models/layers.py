@@ -3,8 +3,6 @@
 Every layer computes in the dtype of its input; parameters are cast to it.
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -13,12 +11,8 @@ from jaxtyping import Array, Float
 
 from fashion_jax.models.convolution import convolution, depthwise_convolution
 from fashion_jax.models.dtypes import at_least_float32
+from fashion_jax.models.initial import kaiming_std, normal
 from fashion_jax.models.padding import Padding, same_padding, symmetric_padding
-
-Initializer = Callable[..., Array]
-
-# He et al. 2015 (arXiv:1502.01852), on the outgoing side, as PyTorch's networks start.
-kaiming_fan_out: Initializer = jax.nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 class Conv2d(nnx.Module):
@@ -41,7 +35,8 @@ class Conv2d(nnx.Module):
         param_dtype: DTypeLike = jnp.float32,
     ) -> None:
         shape = (kernel_size, kernel_size, inputs, outputs)
-        self.kernel = nnx.Param(kaiming_fan_out(rngs.params(), shape, param_dtype))
+        std = kaiming_std(kernel_size**2 * outputs)
+        self.kernel = nnx.Param(normal(rngs.params(), shape, std, param_dtype))
         self.stride = stride
         self.same = same
 
@@ -73,9 +68,8 @@ class DepthwiseConv2d(nnx.Module):
         param_dtype: DTypeLike = jnp.float32,
     ) -> None:
         shape = (kernel_size, kernel_size, 1, channels)
-        # A channel's fan-out is its own kernel: variance_scaling would count all channels.
-        scale = jnp.asarray((2.0 / kernel_size**2) ** 0.5, param_dtype)
-        self.kernel = nnx.Param(scale * jax.random.normal(rngs.params(), shape, param_dtype))
+        std = kaiming_std(kernel_size**2)
+        self.kernel = nnx.Param(normal(rngs.params(), shape, std, param_dtype))
         self.stride = stride
         self.same = same
 
@@ -106,9 +100,7 @@ class Linear(nnx.Module):
         std: float,
         param_dtype: DTypeLike = jnp.float32,
     ) -> None:
-        scale = jnp.asarray(std, param_dtype)
-        values = jax.random.normal(rngs.params(), (inputs, outputs), param_dtype)
-        self.kernel = nnx.Param(scale * values)
+        self.kernel = nnx.Param(normal(rngs.params(), (inputs, outputs), std, param_dtype))
 
     def __call__(self, features: Float[Array, "batch inputs"]) -> Float[Array, "batch outputs"]:
         """Returns `features @ kernel`."""

@@ -13,7 +13,7 @@ import pathlib
 import pickle
 import struct
 import zipfile
-from typing import IO, Any, BinaryIO
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -120,7 +120,7 @@ class _Unpickler(pickle.Unpickler):
         storages: what the pickle refers to, by key.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: io.BufferedIOBase) -> None:
         super().__init__(file)
         self.storages: dict[str, _Storage] = {}
 
@@ -166,7 +166,7 @@ def read_torch_file(path: pathlib.Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _read_archive(file: BinaryIO) -> dict[str, np.ndarray]:
+def _read_archive(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(file) as archive:
         pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
         if len(pickles) != 1:
@@ -189,7 +189,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     return archive.read(name)
 
 
-def _read_legacy(file: BinaryIO) -> dict[str, np.ndarray]:
+def _read_legacy(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
     if _Unpickler(file).load() != LEGACY_MAGIC or _Unpickler(file).load() != LEGACY_PROTOCOL:
         raise TorchFileError("it does not begin like a PyTorch file")
     if not _Unpickler(file).load()["little_endian"]:

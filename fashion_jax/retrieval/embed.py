@@ -64,11 +64,17 @@ def embed_split(
     """Embeds every photo of a split exactly once; each host gets all rows."""
     batches = EvaluationBatches(split, image, batch_size, this_host())
     parts = []
-    shown = tqdm(total=len(split), desc=f"embed {split.name}", unit="photo", disable=not progress)
-    with shown:
+    bar = tqdm(
+        total=len(split),
+        desc=f"embed {split.name}",
+        unit="photo",
+        disable=not progress,
+        leave=False,
+    )
+    with bar:
         for index, batch in enumerate(iterate(batches, data)):
             photos = min(batch_size, len(split) - index * batch_size)
             images = global_batch({"image": batch["image"]}, mesh)["image"]
             parts.append(np.asarray(encode(variables, images))[:photos])
-            shown.update(photos)
+            bar.update(photos)
     return np.concatenate(parts)

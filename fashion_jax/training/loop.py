@@ -13,6 +13,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from fashion_jax.config import (
     CONFIG_FILE,
@@ -214,7 +215,8 @@ def _steps(run: Run, state: TrainState, start: int) -> TrainState:
     bar = tqdm(
         total=run.total_steps, initial=start, desc="train", unit="step", disable=not run.progress
     )
-    with closing(source), bar:
+    bar.set_postfix_str("compiling the step")
+    with closing(source), logging_redirect_tqdm(), bar:
         for step, batch in _numbered(source, start, run.total_steps):
             photos = global_batch(batch, mesh)
             with jax.transfer_guard("disallow"):

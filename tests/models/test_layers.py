@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.test_util import check_grads
 
 from fashion_jax.models.bnneck import BNNeck
 from fashion_jax.models.layers import BatchNorm, Conv2d, DepthwiseConv2d, Linear
@@ -49,11 +50,12 @@ def test_batch_norm_in_float64_has_right_gradients():
         inputs = jnp.asarray(np.random.default_rng(0).standard_normal((3, 2, 2)))
 
         def form(inputs, params):
-            outputs = nnx.merge(graphdef, params, statistics, copy=True)(inputs, train=True)
+            norm = nnx.merge(graphdef, params, statistics, copy=True)
+            outputs = norm(jnp.asarray(inputs), train=True)
             return jnp.sum(outputs**3)
 
         assert form(inputs, params).dtype == jnp.float64
-        jax.test_util.check_grads(form, (inputs, params), order=1, modes=["rev"])
+        check_grads(form, (inputs, params), order=1, modes=["rev"])
 
 
 def test_neck_has_no_bias():

@@ -21,7 +21,9 @@ def read(folder: pathlib.Path, data: bytes) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("form", [torch_files.archive_of, torch_files.legacy_of])
 def test_reads_both_formats(tmp_path, form):
-    found = read(tmp_path, form({"a.weight": Entry(VALUES), "n": Entry(np.ones(()), "1")}))
+    found = read(
+        tmp_path, form({"a.weight": Entry(VALUES), "n": Entry(np.ones((), np.float32), "1")})
+    )
     assert set(found) == {"a.weight", "n"}
     np.testing.assert_array_equal(found["a.weight"], VALUES)
 
