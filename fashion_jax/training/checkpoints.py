@@ -67,6 +67,7 @@ class Checkpoints:
         metrics: Mapping[str, float] | None = None,
     ) -> None:
         """Starts writing a checkpoint; the state may be donated as soon as this returns."""
+        self._empty_trash()
         self._manager.save(
             int(state.step),
             args=ocp.args.Composite(
@@ -142,7 +143,8 @@ class Checkpoints:
     def _empty_trash(self) -> None:
         trash = self._directory / _TRASH
         if jax.process_index() == 0 and trash.exists():
-            shutil.rmtree(trash, ignore_errors=True)
+            for checkpoint in trash.iterdir():  # the folder itself stays: more is moved into it
+                shutil.rmtree(checkpoint, ignore_errors=True)
 
 
 def _with_numbered_layers(tree: Any) -> Any:
