@@ -11,17 +11,17 @@ from tests.conftest import TINY_DATASET
 COLAB = pathlib.Path(__file__).parents[1] / "colab"
 NOTEBOOKS = sorted(COLAB.glob("*.ipynb"))
 
-SMALL = f"""
+SMALL = """
 import pathlib
-FOLDER = pathlib.Path({{folder!r}})
-DATASET_OPTIONS = {TINY_DATASET!r}
-OVERRIDES = {{{{
-    "data": {{{{"identities_per_batch": 4, "photos_per_identity": 2}}}},
-    "image": {{{{"height": 32, "width": 32}}}},
-    "model": {{{{"backbone": "resnet18", "pretrained": "none"}}}},
-    "training": {{{{"epochs": 1, "evaluate_every_epochs": 1, "log_every_steps": 1}}}},
-    "evaluation": {{{{"batch_size": 16}}}},
-}}}}
+FOLDER = pathlib.Path(FOLDER_HERE)
+DATASET_OPTIONS = DATASET_OPTIONS_HERE
+OVERRIDES = {
+    "data": {"identities_per_batch": 4, "photos_per_identity": 2},
+    "image": {"height": 32, "width": 32},
+    "model": {"backbone": "resnet18", "pretrained": "none"},
+    "training": {"epochs": 1, "evaluate_every_epochs": 1, "log_every_steps": 1},
+    "evaluation": {"batch_size": 16},
+}
 """
 
 
@@ -55,7 +55,9 @@ def test_notebook_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "")
     notebook = jupytext.read(path.with_suffix(".py"))
     (settings,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    settings.source = SMALL.format(folder=str(tmp_path / "demo"))
+    settings.source = SMALL.replace("FOLDER_HERE", repr(str(tmp_path / "demo"))).replace(
+        "DATASET_OPTIONS_HERE", repr(TINY_DATASET)
+    )
     client = nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3")
     client.execute(cwd=str(tmp_path))
     printed = "".join(

@@ -19,26 +19,34 @@ from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.learner import Learner, make_learner
 from fashion_jax.training.step import ERASED_VALUE, erase
 
-IDENTITIES, PHOTOS, CLASSES = 8, 2, 16
+SIZE = 64
+IDENTITIES, PHOTOS, CLASSES = 16, 2, 32
 STEPS_PER_EPOCH = 100  # the recipe's first ten steps: the rate of the first warm-up epoch
 CONFIG = ExperimentConfig(
-    image=ImageConfig(32, 32),
+    image=ImageConfig(SIZE, SIZE),
     model=ModelConfig(backbone="resnet18"),
 )
 
 
 def batch(step: int) -> dict[str, np.ndarray]:
-    """A batch that depends on its number alone."""
+    """A batch that depends on its number alone; each identity has colours of its own."""
     rng = np.random.default_rng(step)
     size = IDENTITIES * PHOTOS
     identity = np.repeat(rng.permutation(CLASSES)[:IDENTITIES], PHOTOS).astype(np.int32)
+    noise = rng.normal(0, 90, (size, SIZE, SIZE, 3))
     return {
-        "image": rng.integers(0, 256, (size, 32, 32, 3), dtype=np.uint8),
+        "image": np.clip(colours(identity) + noise, 0, 255).astype(np.uint8),
         "erased": rng.integers(0, 10, (size, 4)).astype(np.int32),
         "identity": identity,
         "domain": np.tile(np.array([0, 1], np.int8), size // 2),
         "valid": np.ones(size, np.bool_),
     }
+
+
+def colours(identity: np.ndarray) -> np.ndarray:
+    """A coarse pattern for each identity, as large as a photo."""
+    cells = np.random.default_rng(99).uniform(0, 255, (CLASSES, 4, 4, 3))[identity]
+    return cells.repeat(SIZE // 4, axis=1).repeat(SIZE // 4, axis=2)
 
 
 def run(learner: Learner, steps: int) -> list[dict[str, float]]:
