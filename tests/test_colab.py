@@ -53,6 +53,7 @@ def test_first_cell_prints_versions_and_devices_and_jax_is_not_reinstalled(path)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.delenv("MPLBACKEND")  # the kernel shows its figures
     notebook = jupytext.read(path.with_suffix(".py"))
     (settings,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     settings.source = SMALL.replace("FOLDER_HERE", repr(str(tmp_path / "demo"))).replace(

@@ -44,6 +44,8 @@ class Checkpoints:
                 "card": ocp.JsonCheckpointHandler(),
             },
             options=ocp.CheckpointManagerOptions(
+                best_fn=_selection,  # without it Orbax stores no metrics
+                best_mode="max",
                 preservation_policy=AnyPreservationPolicy(
                     [
                         LatestN(n=1),

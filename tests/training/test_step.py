@@ -13,27 +13,31 @@ from fashion_jax.config import (
     LossConfig,
     MeshConfig,
     ModelConfig,
+    OptimizerConfig,
 )
 from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.learner import Learner, make_learner
 from fashion_jax.training.step import ERASED_VALUE, erase
 
-SIZE = 64
+SIZE = 32
 IDENTITIES, PHOTOS, CLASSES = 16, 2, 32
 STEPS_PER_EPOCH = 100  # the recipe's first ten steps: the rate of the first warm-up epoch
 CONFIG = ExperimentConfig(
     image=ImageConfig(SIZE, SIZE),
     model=ModelConfig(backbone="resnet18"),
 )
+# Adam's first steps move every weight by the rate, whatever its gradient's size: where rounding
+# decides on the sign, losses part: by 2e-4 after ten steps at the recipe's rate in float32.
+GENTLE = OptimizerConfig(learning_rate=1e-5)
 
 
 def batch(step: int) -> dict[str, np.ndarray]:
-    """A batch that depends on its number alone; each identity has colours of its own."""
+    """A batch that depends on its number alone; photos look like their identity's."""
     rng = np.random.default_rng(step)
     size = IDENTITIES * PHOTOS
     identity = np.repeat(rng.permutation(CLASSES)[:IDENTITIES], PHOTOS).astype(np.int32)
-    noise = rng.normal(0, 90, (size, SIZE, SIZE, 3))
+    noise = rng.normal(0, 60, (size, SIZE, SIZE, 3))
     return {
         "image": np.clip(colours(identity) + noise, 0, 255).astype(np.uint8),
         "erased": rng.integers(0, 10, (size, 4)).astype(np.int32),
@@ -79,8 +83,10 @@ def losses(config: ExperimentConfig, mesh_shape: MeshConfig, devices: int, dtype
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("float64", 1e-9)])
 def test_eight_devices_give_the_losses_of_one(dtype, tolerance):
     with jax.enable_x64(dtype == "float64"):
-        one = losses(CONFIG, MeshConfig(1, 1), 1, dtype)
-        eight = losses(CONFIG, MeshConfig(4, 2), 8, dtype)
+        optimizer = GENTLE if dtype == "float32" else CONFIG.optimizer
+        config = dataclasses.replace(CONFIG, optimizer=optimizer)
+        one = losses(config, MeshConfig(1, 1), 1, dtype)
+        eight = losses(config, MeshConfig(4, 2), 8, dtype)
     assert set(one) == {"loss/identity", "loss/triplet", "loss/center", "loss/total"}
     for name, values in one.items():
         np.testing.assert_allclose(eight[name], values, rtol=tolerance, err_msg=name)
