@@ -22,7 +22,7 @@ from fashion_jax.training.trained_model import TrainedModel, load_trained_model
 # A photo of a phone has 5 to 20 MB; whatever is far above that is no photo to search with.
 LARGEST_FILE = 100 * 2**20
 
-Photo = UInt8[np.ndarray, "height width 3"]
+Photo = UInt8[np.ndarray, "_ _ 3"]  # photos of one call may differ in size
 
 
 @dataclasses.dataclass(frozen=True)
