@@ -2,10 +2,10 @@
 
 import difflib
 import functools
+import io
 import json
 import os
 import pathlib
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,10 +13,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
+from fashion_jax.data.build_report import REPORT_NAME
 from fashion_jax.data.records import SPLITS
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import write_whole
 
-REPORT_NAME = "build_report.json"
 _COLUMN_NAMES = ("identity", "domain", "category", "photo_id", "camera")
 
 
@@ -184,6 +185,6 @@ def _text(value: bytes | str) -> str:
 
 
 def _store_columns(path: pathlib.Path, columns: dict[str, np.ndarray]) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-        np.savez(file, **columns)  # type: ignore[arg-type]
-    pathlib.Path(file.name).replace(path)
+    encoded = io.BytesIO()
+    np.savez(encoded, **columns)  # type: ignore[arg-type]
+    write_whole(path, encoded.getvalue())
