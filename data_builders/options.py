@@ -20,12 +20,22 @@ def option(default: Any, least: float = 0, most: float = math.inf) -> Any:
     return dataclasses.field(default=default, metadata={"least": least, "most": most})
 
 
+def choice(default: str, *others: str) -> Any:
+    """A field of an options dataclass: one of a few words."""
+    return dataclasses.field(default=default, metadata={"words": (default, *others)})
+
+
+def text(default: str = "") -> Any:
+    """A field of an options dataclass: any text."""
+    return dataclasses.field(default=default)
+
+
 def make_options(cls: type[Options], values: Mapping[str, Any]) -> Options:
     """Makes an options dataclass out of names and values.
 
     Args:
-        cls: a dataclass whose fields were made with `option`.
-        values: by name; numbers, or texts that a command line gave.
+        cls: a dataclass whose fields were made with `option`, `choice` or `text`.
+        values: by name; or as the texts that a command line gave.
 
     Raises:
         OptionError: a name that is no field, or a value that does not fit.
@@ -42,6 +52,8 @@ def make_options(cls: type[Options], values: Mapping[str, Any]) -> Options:
 
 
 def _convert(field: dataclasses.Field[Any], value: Any) -> Any:
+    if isinstance(field.default, str):
+        return _word(field, value)
     kind, least, most = type(field.default), field.metadata["least"], field.metadata["most"]
     number = _number(kind, value)
     if number is None or not least <= number <= most:
@@ -49,6 +61,14 @@ def _convert(field: dataclasses.Field[Any], value: Any) -> Any:
         limits = f"of at least {least}" if most == math.inf else f"in {least}..{most}"
         raise OptionError(f"builder option {field.name} must be a {wanted} {limits}, not {value!r}")
     return number
+
+
+def _word(field: dataclasses.Field[Any], value: Any) -> str:
+    words = field.metadata.get("words")
+    if isinstance(value, str) and (words is None or value in words):
+        return value
+    wanted = "a text" if words is None else f"one of {', '.join(words)}"
+    raise OptionError(f"builder option {field.name} must be {wanted}, not {value!r}")
 
 
 def _number(kind: type, value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,6 +10,8 @@ from jaxtyping import UInt8
 
 from fashion_jax.data.photos import Box
 from fashion_jax.data.records import NO_CAMERA, Domain
+
+Identity = tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class Item:
     Attributes:
         photo_id: the raw dataset's own name of the photo.
         category: kind of garment.
-        product: the raw dataset's own name of the product, unique inside its category.
+        identity: the raw dataset's own name of the product, unique in the dataset; in parts where
+            one alone is not, such as (category, product).
         domain: street or shop.
         box: where the product is; `None` for the whole photo.
         box_defect: why a box that the raw dataset has was not even read.
@@ -28,16 +31,11 @@ class Item:
 
     photo_id: str
     category: str
-    product: str
+    identity: Identity
     domain: Domain
     box: Box | None = None
     box_defect: str | None = None
     camera: int = NO_CAMERA
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """The identity, before it gets its number."""
-        return self.category, self.product
 
 
 @runtime_checkable
@@ -70,12 +68,12 @@ class Plan:
 
 def in_order(items: Iterable[Item]) -> list[Item]:
     """The order of records in a split: by photo, so that a photo of many items is read once."""
-    return sorted(items, key=lambda item: (item.photo_id, item.key))
+    return sorted(items, key=lambda item: (item.photo_id, item.identity))
 
 
 def choose_validation(
-    identities: Iterable[tuple[str, str]], fraction: float, seed: int
-) -> set[tuple[str, str]]:
+    identities: Iterable[Identity], fraction: float, seed: int
+) -> set[Identity]:
     """Picks validation identities by a seeded hash of their names.
 
     A product that is missing from another copy of the raw dataset moves the choice of others as
@@ -83,7 +81,7 @@ def choose_validation(
     fewer than two.
 
     Args:
-        identities: training identities to choose from, (category, product).
+        identities: training identities to choose from.
         fraction: of them, in 0..1.
         seed: another seed chooses others.
     """
@@ -92,5 +90,5 @@ def choose_validation(
     return set(ranked[:wanted])
 
 
-def _hash(seed: int, identity: Hashable) -> bytes:
+def _hash(seed: int, identity: Identity) -> bytes:
     return hashlib.sha256(repr((seed, identity)).encode()).digest()

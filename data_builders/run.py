@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from data_builders.crops import CropOptions, StoredItem, by_photo, process_photo, shards
 from data_builders.features import to_example
 from data_builders.ordered import map_in_order
-from data_builders.plan import Item, Plan
+from data_builders.plan import Identity, Item, Plan
 from fashion_jax.data.tally import Tally
 
 KeyExample = tuple[int, dict[str, Any]]
@@ -43,7 +43,7 @@ class Run:
 
     def shards(self) -> dict[str, list[ExampleGenerator]]:
         """Generators of examples, by split and shard; to be run in this order."""
-        identities: dict[tuple[str, str], int] = {}
+        identities: dict[Identity, int] = {}
         return {
             split: [
                 functools.partial(self._examples, split, items, identities)
@@ -53,11 +53,11 @@ class Run:
         }
 
     def _examples(
-        self, split: str, items: Sequence[Item], identities: dict[tuple[str, str], int]
+        self, split: str, items: Sequence[Item], identities: dict[Identity, int]
     ) -> Iterator[KeyExample]:
         for row, stored in enumerate(self._stored(split, items, encode=True)):
             # Numbered as they are first written: dense, whatever photos the raw copy lacks.
-            identity = identities.setdefault(stored.item.key, len(identities))
+            identity = identities.setdefault(stored.item.identity, len(identities))
             yield row, to_example(stored, identity)
 
     def _stored(self, split: str, items: Sequence[Item], *, encode: bool) -> Iterator[StoredItem]:
@@ -68,6 +68,6 @@ class Run:
         for result in map_in_order(process, by_photo(items), self.threads):
             result.count(self.tally)
             for stored in result.stored:
-                self.tally.add_record(split, stored.item.category, stored.item.key)
+                self.tally.add_record(split, stored.item.category, stored.item.identity)
                 yield stored
             self.bar.update(result.items)

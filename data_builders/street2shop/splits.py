@@ -4,12 +4,11 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 
 from data_builders.photo_folder import PhotoFolder
-from data_builders.plan import Item, choose_validation, in_order
+from data_builders.plan import Identity, Item, choose_validation, in_order
 from data_builders.street2shop.layout import photo_name
 from data_builders.street2shop.lists import Row
 from fashion_jax.data.records import Domain
 
-Identity = tuple[str, str]
 Rows = Mapping[str, Mapping[str, list[Row]]]
 
 
@@ -42,8 +41,8 @@ def divide(rows: Rows, photos: PhotoFolder, fraction: float, seed: int) -> Divis
     street = list(_items(rows["train_pairs"], Domain.STREET, repeated))
     query = list(_items(rows["test_pairs"], Domain.STREET, repeated))
     shop = list(_items(rows["retrieval"], Domain.SHOP, repeated))
-    asked = {item.key for item in query}
-    train = {item.key for item in street}
+    asked = {item.identity for item in query}
+    train = {item.identity for item in street}
     leaks = train & asked
     train -= leaks
     pairs = _present(street, photos) & _present(shop, photos) & train
@@ -52,7 +51,7 @@ def divide(rows: Rows, photos: PhotoFolder, fraction: float, seed: int) -> Divis
     splits = {
         "train": _of(street, train) + _of(shop, train),
         "query": query,
-        "gallery": [item for item in shop if item.key not in train | validation],
+        "gallery": [item for item in shop if item.identity not in train | validation],
         "val_query": _of(street, validation),
         "val_gallery": _of(shop, validation),
     }
@@ -75,7 +74,7 @@ def _items(rows: Mapping[str, list[Row]], domain: Domain, repeated: list[str]) -
             yield Item(
                 photo_id=photo_name(row.photo),
                 category=category,
-                product=str(row.product),
+                identity=(category, str(row.product)),
                 domain=domain,
                 box=row.box,
                 box_defect=row.box_defect,
@@ -83,8 +82,8 @@ def _items(rows: Mapping[str, list[Row]], domain: Domain, repeated: list[str]) -
 
 
 def _present(items: Iterable[Item], photos: PhotoFolder) -> set[Identity]:
-    return {item.key for item in items if item.photo_id in photos}
+    return {item.identity for item in items if item.photo_id in photos}
 
 
 def _of(items: Iterable[Item], identities: set[Identity]) -> list[Item]:
-    return [item for item in items if item.key in identities]
+    return [item for item in items if item.identity in identities]

@@ -132,7 +132,7 @@ def _items(options: SyntheticOptions, group: str, numbers: range) -> list[Item]:
             Item(
                 photo_id=photo_id_of(group, number, domain, index),
                 category=category,
-                product=f"{group}-{number:05d}",
+                identity=(f"{group}-{number:05d}",),
                 domain=domain,
             )
             for domain in Domain

@@ -13,7 +13,7 @@ def identities(count):
 
 
 def item(photo, product="1"):
-    return Item(photo_id=photo, category="hats", product=product, domain=Domain.SHOP)
+    return Item(photo_id=photo, category="hats", identity=(product,), domain=Domain.SHOP)
 
 
 def test_validation_takes_its_share_of_the_identities():
@@ -45,7 +45,10 @@ def test_validation_of_few_identities(count, fraction, chosen):
 
 def test_items_of_a_photo_are_neighbours():
     items = in_order([item("b", "2"), item("a", "2"), item("b", "1")])
-    assert [[each.product for each in group] for group in by_photo(items)] == [["2"], ["1", "2"]]
+    assert [[each.identity for each in group] for group in by_photo(items)] == [
+        [("2",)],
+        [("1",), ("2",)],
+    ]
 
 
 def test_shards_keep_the_order_and_all_items_of_a_photo():

@@ -59,8 +59,8 @@ def test_records(data_dir):
 
 def test_each_product_has_two_or_three_photos_of_each_domain():
     items = plan_splits(SyntheticOptions(train_identities=40))["train"]
-    for product in {item.product for item in items}:
-        domains = [item.domain for item in items if item.product == product]
+    for product in {item.identity for item in items}:
+        domains = [item.domain for item in items if item.identity == product]
         assert all(2 <= domains.count(domain) <= 3 for domain in Domain)
 
 
