@@ -7,35 +7,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_jax.model_card import ModelCard, ModelCardError
+from fashion_jax.model_card import ModelCardError
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError, Item
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import EmbeddingError
 from fashion_jax.retrieval.storage import StorageError
+from tests import cards
 from tests.retrieval.unit_vectors import clustered
 
 PHOTOS, DIMENSIONS = 40, 8
 EMBEDDINGS = clustered(PHOTOS, DIMENSIONS, 10)
 QUERIES = clustered(3, DIMENSIONS, 10, seed=1)
 ITEMS = [Item(f"photo/{i} é\u2028.jpg", i // 2, "dresses", "shop") for i in range(PHOTOS)]
-CARD = ModelCard(
-    backbone="resnet18",
-    last_stride=1,
-    stem_relu=True,
-    pooling="average",
-    neck="bnneck",
-    normalisation="l2",
-    metric="cosine",
-    embedding_width=DIMENSIONS,
-    image_height=32,
-    image_width=32,
-    pixel_mean=(1.0, 2.0, 3.0),
-    pixel_std=(4.0, 5.0, 6.0),
-    weights_hash="abc",
-    dataset="synthetic",
-    step=3,
-)
+CARD = dataclasses.replace(cards.CARD, embedding_width=DIMENSIONS)
 
 
 def jpeg(shade):
