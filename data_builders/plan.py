@@ -71,9 +71,7 @@ def in_order(items: Iterable[Item]) -> list[Item]:
     return sorted(items, key=lambda item: (item.photo_id, item.identity))
 
 
-def choose_validation(
-    identities: Iterable[Identity], fraction: float, seed: int
-) -> set[Identity]:
+def choose_validation(identities: Iterable[Identity], fraction: float, seed: int) -> set[Identity]:
     """Picks validation identities by a seeded hash of their names.
 
     A product that is missing from another copy of the raw dataset moves the choice of others as
