@@ -5,20 +5,22 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
 from data_builders.canonical import CanonicalWriter
+from data_builders.contact_sheet import require_writable, write_contact_sheet
+from data_builders.crop_samples import CropSamples
 from data_builders.crops import CropOptions
 from data_builders.features import record_features
 from data_builders.options import make_options, option
 from data_builders.ordered import default_threads
 from data_builders.plan import Plan
 from data_builders.run import ExampleGenerator, Run
-from fashion_jax.data.build_report import BuildReport, write_report
+from fashion_jax.data.build_report import BuildReport, published_sizes, write_report
 from fashion_jax.data.records import SPLITS
 from fashion_jax.data.tally import Tally
 from fashion_jax.errors import FashionJaxError
@@ -63,6 +65,8 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     OPTIONS: ClassVar[type[BuildOptions]] = BuildOptions
+    # Sizes that the dataset's authors published, by name; a plan's `listed` has the same names.
+    PUBLISHED: ClassVar[Mapping[str, int]] = {}
     DESCRIPTION: ClassVar[str] = ""
     HOMEPAGE: ClassVar[str | None] = None
     CITATION: ClassVar[str | None] = None
@@ -91,11 +95,23 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
     def plan(self, manual_dir: pathlib.Path | None) -> Plan:
         """Reads the raw dataset's lists; opens no photo."""
 
-    def check(self) -> BuildReport:
-        """Decodes every photo and counts, without writing anything."""
-        with self._run(self._plan(self._manual_dir), "checking photos") as run:
-            run.check()
-        return self._report(run.tally)
+    def check(self, contact_sheet: str | os.PathLike[str] | None = None) -> BuildReport:
+        """Decodes every photo and counts; writes nothing but the contact sheet.
+
+        Args:
+            contact_sheet: a PNG file for a few photos with their boxes and crops, all kinds of
+                defects among them; `None` for none.
+        """
+        if contact_sheet is not None:
+            require_writable(contact_sheet)
+        plan = self._plan(self._manual_dir)
+        samples = CropSamples(self.options.seed)
+        with self._run(plan, "checking photos") as run:
+            run.check(samples)
+        if contact_sheet is not None:
+            groups, margin = samples.groups(), self.options.margin
+            write_contact_sheet(contact_sheet, groups, plan.photos, margin, self._title())
+        return self._report(run.tally, plan)
 
     def option_values(self) -> dict[str, Any]:
         """What decides on the built records, as plain values; kept in the report."""
@@ -125,7 +141,7 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
             self._shards = run.shards()
             super()._download_and_prepare(dl_manager, download_config)
         self._refuse_empty(run.tally.empty_splits(), "has no usable photo")
-        write_report(self._report(run.tally), pathlib.Path(self.data_dir))
+        write_report(self._report(run.tally, plan), pathlib.Path(self.data_dir))
 
     def _example_writer(self) -> CanonicalWriter:
         return CanonicalWriter(self.info.file_format)
@@ -153,6 +169,13 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
         ) as bar:
             yield Run(plan, self.options, self._threads, tally, bar)
 
+    def _title(self) -> str:
+        """The dataset and what differs from the default options."""
+        default = dataclasses.asdict(self.OPTIONS())
+        values = dataclasses.asdict(self.options)
+        other = [f"{name}={values[name]}" for name in values if values[name] != default[name]]
+        return f"{self.name} {', '.join(other)}".strip()
+
     def _refuse_empty(self, splits: Sequence[str], reason: str) -> None:
         if not splits:
             return
@@ -164,13 +187,14 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
             f"complete the raw copy{others}"
         )
 
-    def _report(self, tally: Tally) -> BuildReport:
+    def _report(self, tally: Tally, plan: Plan) -> BuildReport:
         return BuildReport.from_tally(
             tally,
             dataset=self.name,
             version=str(self.version),
             manual_dir=None if self._manual_dir is None else str(self._manual_dir),
             options=self.option_values(),
+            published=published_sizes(self.PUBLISHED, plan.listed, plan.found),
         )
 
 

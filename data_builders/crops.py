@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from data_builders.options import option
-from data_builders.plan import Item, PhotoSource
+from data_builders.plan import Item, PhotoSource, ScalesBoxes
 from fashion_jax.data.photos import (
     Box,
     UndecodablePhotoError,
@@ -17,10 +17,9 @@ from fashion_jax.data.photos import (
     fit_box,
     shrink,
 )
-from fashion_jax.data.tally import MISSING, USABLE, Tally
+from fashion_jax.data.tally import MISSING, USABLE, WITHOUT_SCALE, Tally
 
-# TFDS keeps a shard's examples in memory until it is written.
-_ITEMS_A_SHARD = 2048
+_ITEMS_A_SHARD = 2048  # a few hundred files for the largest dataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +35,22 @@ class CropOptions:
     margin: float = option(0.0)
     longest_side: int = option(512, least=1)
     jpeg_quality: int = option(95, least=1, most=100)
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where an item is on its photo, in pixels of the photo as it is loaded.
+
+    Attributes:
+        box: as the raw dataset has it; `None` if there is none, or its scale is not known.
+        cut: whole pixels inside the photo that are cut out, the margin included; `None` where the
+            whole photo is taken.
+        defect: what was wrong with the box, if anything.
+    """
+
+    box: Box | None
+    cut: Box | None
+    defect: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,27 +130,34 @@ def process_photo(
         image = photos.load(photo_id)
     except UndecodablePhotoError as error:
         return PhotoResult(photo_id, categories, len(items), error.kind)
-    stored = tuple(_store(image, item, options, encode) for item in items)
+    stored = tuple(_store(image, item, photos, options, encode) for item in items)
     return PhotoResult(photo_id, categories, len(items), USABLE, stored)
 
 
 def _store(
-    image: UInt8[np.ndarray, "height width 3"], item: Item, options: CropOptions, encode: bool
+    image: UInt8[np.ndarray, "height width 3"],
+    item: Item,
+    photos: PhotoSource,
+    options: CropOptions,
+    encode: bool,
 ) -> StoredItem:
-    box, defect = _usable_box(image, item, options.margin)
-    if not encode:
-        return StoredItem(item, b"", defect)
-    region = image if box is None else crop(image, box)
-    jpeg = encode_jpeg(shrink(region, options.longest_side), options.jpeg_quality)
-    return StoredItem(item, jpeg, defect)
-
-
-def _usable_box(
-    image: UInt8[np.ndarray, "height width 3"], item: Item, margin: float
-) -> tuple[Box | None, str | None]:
-    """The box, or `None` for the whole photo, and what was wrong with it."""
-    if item.box is None:
-        return None, item.box_defect
     height, width = image.shape[:2]
-    fitted = fit_box(item.box, height, width, margin)
-    return fitted.box, fitted.defect
+    place = locate(item, photos, height, width, options.margin)
+    if not encode:
+        return StoredItem(item, b"", place.defect)
+    region = image if place.cut is None else crop(image, place.cut)
+    jpeg = encode_jpeg(shrink(region, options.longest_side), options.jpeg_quality)
+    return StoredItem(item, jpeg, place.defect)
+
+
+def locate(item: Item, photos: PhotoSource, height: int, width: int, margin: float) -> Place:
+    """Where an item is on its photo of `height`×`width` pixels, and what is cut out of it."""
+    if item.box is None:
+        return Place(None, None, item.box_defect)
+    box: Box | None = item.box
+    if isinstance(photos, ScalesBoxes):
+        box = photos.scaled_box(item.photo_id, item.box, height, width)
+    if box is None:
+        return Place(None, None, WITHOUT_SCALE)
+    fitted = fit_box(box, height, width, margin)
+    return Place(box, fitted.box, fitted.defect)

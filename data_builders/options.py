@@ -40,7 +40,12 @@ def make_options(cls: type[Options], values: Mapping[str, Any]) -> Options:
     Raises:
         OptionError: a name that is no field, or a value that does not fit.
     """
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    return cls(**given_options(cls, values))
+
+
+def given_options(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Only the options that were given, converted; see `make_options`."""
+    fields = {field.name: field for field in dataclasses.fields(cls)}
     for name in values:
         if name not in fields:
             near = difflib.get_close_matches(name, fields, n=1, cutoff=0.4)
@@ -48,7 +53,7 @@ def make_options(cls: type[Options], values: Mapping[str, Any]) -> Options:
             raise OptionError(
                 f"no builder option named {name!r}; {hint}there are {', '.join(fields)}"
             )
-    return cls(**{name: _convert(fields[name], value) for name, value in values.items()})
+    return {name: _convert(fields[name], value) for name, value in values.items()}
 
 
 def _convert(field: dataclasses.Field[Any], value: Any) -> Any:

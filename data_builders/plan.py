@@ -49,6 +49,21 @@ class PhotoSource(Protocol):
         """RGB pixels, or an `UndecodablePhotoError`."""
 
 
+@runtime_checkable
+class ScalesBoxes(Protocol):
+    """A `PhotoSource` whose boxes are given in the pixels of another copy of each photo."""
+
+    def scaled_box(self, photo_id: str, box: Box, height: int, width: int) -> Box | None:
+        """The box on the photo as it is loaded; `None` where the other copy's size is not known.
+
+        Args:
+            photo_id: the photo's name.
+            box: as the dataset's lists give it.
+            height: of the photo as it is loaded, in pixels.
+            width: see `height`.
+        """
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """All that a builder knows before it opens the first photo.
@@ -58,12 +73,16 @@ class Plan:
         photos: where their photos come from.
         categories: names of all categories, those without any item included.
         problems: names of what is wrong with the raw dataset's lists, by kind, for the report.
+        listed: sizes counted in the raw copy's lists, by the names of the builder's `PUBLISHED`.
+        found: how much of `listed` has its photos in the raw copy, where that is known.
     """
 
     splits: Mapping[str, Sequence[Item]]
     photos: PhotoSource
     categories: Sequence[str]
     problems: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    listed: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    found: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def in_order(items: Iterable[Item]) -> list[Item]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from data_builders.crop_samples import CropSamples
 from data_builders.crops import CropOptions, StoredItem, by_photo, process_photo, shards
 from data_builders.features import to_example
 from data_builders.ordered import map_in_order
@@ -35,11 +36,11 @@ class Run:
     tally: Tally
     bar: tqdm
 
-    def check(self) -> None:
-        """Decodes everything, keeps nothing."""
+    def check(self, samples: CropSamples) -> None:
+        """Decodes everything, keeps nothing but a few items' names to look at."""
         for split in self.tally.splits:
-            for _ in self._stored(split, self.plan.splits[split], encode=False):
-                pass
+            for stored in self._stored(split, self.plan.splits[split], encode=False):
+                samples.add(stored)
 
     def shards(self) -> dict[str, list[ExampleGenerator]]:
         """Generators of examples, by split and shard; to be run in this order."""
@@ -58,7 +59,10 @@ class Run:
         for row, stored in enumerate(self._stored(split, items, encode=True)):
             # Numbered as they are first written: dense, whatever photos the raw copy lacks.
             identity = identities.setdefault(stored.item.identity, len(identities))
-            yield row, to_example(stored, identity)
+            example = to_example(stored, identity)
+            yield row, example
+            # Written by now; but TFDS holds on to all examples of a shard, to count them.
+            example.clear()
 
     def _stored(self, split: str, items: Sequence[Item], *, encode: bool) -> Iterator[StoredItem]:
         """Decodes photos in threads, takes everything down, gives what is usable, in order."""

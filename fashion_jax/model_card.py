@@ -5,6 +5,7 @@ Every checkpoint and every index carries one. What does not match is refused, by
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from fashion_jax.errors import FashionJaxError
@@ -12,7 +13,7 @@ from fashion_jax.errors import FashionJaxError
 SCHEMA = 1
 
 # Where the weights come from; the weights' hash already says whether they are the same.
-_PROVENANCE = ("dataset", "step")
+_PROVENANCE = ("dataset", "step", "dataset_options")
 
 
 class ModelCardError(FashionJaxError):
@@ -39,6 +40,8 @@ class ModelCard:
         weights_hash: of the parameters and statistics; equal for equal weights only.
         dataset: that the weights were trained on; not compared.
         step: of training; not compared.
+        dataset_options: what the dataset was built with, such as `box_reading`, by name; empty
+            where that is not known; not compared.
     """
 
     backbone: str
@@ -56,6 +59,7 @@ class ModelCard:
     weights_hash: str
     dataset: str
     step: int
+    dataset_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def difference(self, other: "ModelCard") -> list[str]:
         """Names of the fields in which embeddings of the two models differ."""
@@ -114,6 +118,7 @@ class ModelCard:
                 f"reads {SCHEMA}. Write it again, or use the version that wrote it"
             )
         given = {name: value for name, value in values.items() if name != "schema"}
+        given.setdefault("dataset_options", {})  # cards of older versions have none
         known = {field.name for field in dataclasses.fields(cls)}
         if given.keys() != known:
             raise ModelCardError(

@@ -72,3 +72,15 @@ def test_a_card_of_another_kind_is_refused(change, message):
 def test_text_that_is_not_a_card_is_refused(text, message):
     with pytest.raises(ModelCardError, match=message):
         ModelCard.from_json(text)
+
+
+def test_what_the_dataset_was_built_with_is_kept_and_does_not_matter():
+    other = dataclasses.replace(CARD, dataset_options={"box_reading": "xywh", "margin": "0.1"})
+    assert ModelCard.from_json(other.to_json()) == other
+    CARD.require_same(other)
+
+
+def test_card_of_before_the_dataset_options():
+    values = CARD.to_dict()
+    del values["dataset_options"]
+    assert ModelCard.from_dict(values) == CARD

@@ -4,7 +4,7 @@ import pathlib
 import re
 
 from data_builders.photo_folder import PhotoFolder
-from fashion_jax.errors import FashionJaxError
+from data_builders.raw_folder import LayoutError, no_raw_copy
 
 ROLES = ("retrieval", "train_pairs", "test_pairs")
 
@@ -12,10 +12,6 @@ _LISTS = "meta/json"
 _PHOTO_FOLDERS = ("images", "photos")
 _LIST_NAME = re.compile(rf"({'|'.join(ROLES)})_(\w+)\.json")
 _PHOTO_NAME = re.compile(r"(\d+)(\.\w+)?")
-
-
-class LayoutError(FashionJaxError):
-    """A folder that is no raw copy of the dataset."""
 
 
 def photo_name(number: int) -> str:
@@ -38,7 +34,7 @@ def find_lists(manual_dir: pathlib.Path) -> dict[str, dict[str, pathlib.Path]]:
         if match := _LIST_NAME.fullmatch(path.name):
             found.setdefault(match[2], {})[match[1]] = path
     if not found:
-        raise LayoutError(_no_lists(manual_dir))
+        raise _no_lists(manual_dir)
     lacking = [
         f"{role}_{category}.json"
         for category, paths in sorted(found.items())
@@ -50,16 +46,20 @@ def find_lists(manual_dir: pathlib.Path) -> dict[str, dict[str, pathlib.Path]]:
     return dict(sorted(found.items()))
 
 
+def scan_photos(manual_dir: pathlib.Path) -> PhotoFolder:
+    """Scans the photos, once; there may be none."""
+    return PhotoFolder([manual_dir / name for name in _PHOTO_FOLDERS], _photo_id)
+
+
 def find_photos(manual_dir: pathlib.Path) -> PhotoFolder:
     """Scans the photos, once.
 
     Raises:
         LayoutError: there is not a single one.
     """
-    folders = [manual_dir / name for name in _PHOTO_FOLDERS]
-    photos = PhotoFolder(folders, _photo_id)
+    photos = scan_photos(manual_dir)
     if not len(photos):
-        places = " and ".join(str(folder) for folder in folders)
+        places = " and ".join(str(manual_dir / name) for name in _PHOTO_FOLDERS)
         raise LayoutError(
             f"no photo found: looked in {places} for files named {photo_name(7)}, "
             "with any ending or none"
@@ -72,17 +72,11 @@ def _photo_id(file_name: str) -> str | None:
     return photo_name(int(match[1])) if match else None
 
 
-def _no_lists(manual_dir: pathlib.Path) -> str:
-    state = "does not exist" if not manual_dir.exists() else "holds no raw copy of Street2Shop"
-    nearby = _nearby(manual_dir)
-    hint = f"; did you mean {nearby}?" if nearby else ""
+def _no_lists(manual_dir: pathlib.Path) -> LayoutError:
     lists = manual_dir / _LISTS / f"{{{','.join(ROLES)}}}_{{category}}.json"
-    folders = " or ".join(_PHOTO_FOLDERS)
-    return f"manual_dir {manual_dir} {state}: looked for {lists} and for photos in {folders}/{hint}"
+    looked_for = f"{lists} and for photos in {' or '.join(_PHOTO_FOLDERS)}/"
+    return no_raw_copy(manual_dir, "Street2Shop", looked_for, _is_copy)
 
 
-def _nearby(manual_dir: pathlib.Path) -> pathlib.Path | None:
-    """A folder just above or below that has the lists."""
-    below = sorted(path for path in manual_dir.glob("*") if path.is_dir())
-    above = list(manual_dir.parents)[:2]
-    return next((path for path in (*below, *above) if any(path.glob(f"{_LISTS}/*.json"))), None)
+def _is_copy(folder: pathlib.Path) -> bool:
+    return any(folder.glob(f"{_LISTS}/*.json"))

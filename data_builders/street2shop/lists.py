@@ -7,20 +7,10 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from data_builders.list_files import ListProblems, RowError, short
 from data_builders.street2shop.layout import ROLES
 from fashion_jax.data.photos import Box
 from fashion_jax.data.tally import WITHOUT_SIZE
-from fashion_jax.errors import FashionJaxError
-
-_SHOWN = 10
-
-
-class ListError(FashionJaxError):
-    """Lists with rows that cannot be understood."""
-
-
-class _RowError(Exception):
-    """What is wrong with one row."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,40 +44,34 @@ def read_lists(
     Raises:
         ListError: with the number of wrong rows or files, and the first of them.
     """
-    problems: list[str] = []
+    problems = ListProblems("Street2Shop's lists")
     rows: dict[str, dict[str, list[Row]]] = {role: {} for role in ROLES}
     for category, by_role in paths.items():
         for role, path in by_role.items():
             rows[role][category] = list(_read(path, role != "retrieval", problems))
-    if problems:
-        more = f"\n  … and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
-        raise ListError(
-            f"{len(problems):,} problem(s) in Street2Shop's lists; first ones:\n  "
-            + "\n  ".join(problems[:_SHOWN])
-            + more
-        )
+    problems.raise_any()
     return rows
 
 
-def _read(path: pathlib.Path, has_boxes: bool, problems: list[str]) -> Iterator[Row]:
+def _read(path: pathlib.Path, has_boxes: bool, problems: ListProblems) -> Iterator[Row]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        problems.append(f"{path}: not JSON: {error}")
+        problems.add(str(path), f"not JSON: {error}")
         return
     if not isinstance(rows, list):
-        problems.append(f"{path}: a list of rows was expected, not {_short(rows)}")
+        problems.add(str(path), f"a list of rows was expected, not {short(rows)}")
         return
     for number, row in enumerate(rows):
         try:
             yield _parse(row, has_boxes)
-        except _RowError as error:
-            problems.append(f"{path}, row {number}: {error}")
+        except RowError as error:
+            problems.add(f"{path}, row {number}", error)
 
 
 def _parse(row: Any, has_boxes: bool) -> Row:
     if not isinstance(row, dict):
-        raise _RowError(f"an object was expected, not {_short(row)}")
+        raise RowError(f"an object was expected, not {short(row)}")
     photo, product = _number(row, "photo"), _number(row, "product")
     if not has_boxes:
         return Row(photo, product, None, None)
@@ -100,7 +84,7 @@ def _number(row: dict[str, Any], name: str) -> int:
     if isinstance(value, str) and value.strip().isdecimal():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise _RowError(f"{name} must be a whole number, not {_short(value)}")
+        raise RowError(f"{name} must be a whole number, not {short(value)}")
     return value
 
 
@@ -108,21 +92,16 @@ def _box(box: Any) -> Box | None:
     if box is None:
         return None
     if not isinstance(box, dict):
-        raise _RowError(f"bbox must be an object, not {_short(box)}")
+        raise RowError(f"bbox must be an object, not {short(box)}")
     if box.get("width") is None or box.get("height") is None:
         return None
     for name in ("left", "top", "width", "height"):
         value = box.get(name)
         if not _is_finite(value):
-            raise _RowError(f"bbox {name} must be a number, not {_short(value)}")
+            raise RowError(f"bbox {name} must be a number, not {short(value)}")
     return Box(box["left"], box["top"], box["width"], box["height"])
 
 
 def _is_finite(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(value)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,7 +1,7 @@
 """Which photo of Street2Shop goes into which split."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from data_builders.photo_folder import PhotoFolder
 from data_builders.plan import Identity, Item, choose_validation, in_order
@@ -19,10 +19,16 @@ class Division:
     Attributes:
         splits: items by split, in the order of records.
         problems: by kind: `identity_in_train_and_test`, `repeated_row`.
+        listed: `shop_photos`, `street_photos` and `pairs` in the lists, each counted once. A pair
+            is a row of the pairs' lists: a street photo and a product that is on it. The paper
+            counts "clothing item matches between street and shop photos" without saying how.
+        found: the same, of photos that are there; a pair also needs a shop photo of its product.
     """
 
     splits: dict[str, list[Item]]
     problems: dict[str, list[str]]
+    listed: dict[str, int]
+    found: dict[str, int]
 
 
 def divide(rows: Rows, photos: PhotoFolder, fraction: float, seed: int) -> Division:
@@ -59,7 +65,32 @@ def divide(rows: Rows, photos: PhotoFolder, fraction: float, seed: int) -> Divis
         "identity_in_train_and_test": ["/".join(identity) for identity in leaks],
         "repeated_row": repeated,
     }
-    return Division({name: in_order(items) for name, items in splits.items()}, problems)
+    asking = [*street, *query]
+    return Division(
+        splits={name: in_order(items) for name, items in splits.items()},
+        problems=problems,
+        listed=_sizes(shop, asking),
+        found=_sizes_found(shop, asking, photos),
+    )
+
+
+def _sizes(shop: Iterable[Item], pairs: Sequence[Item]) -> dict[str, int]:
+    """Photos and pairs, those that are in several lists once."""
+    return {
+        "shop_photos": len({item.photo_id for item in shop}),
+        "street_photos": len({item.photo_id for item in pairs}),
+        "pairs": len({(item.photo_id, item.identity) for item in pairs}),
+    }
+
+
+def _sizes_found(
+    shop: Iterable[Item], pairs: Iterable[Item], photos: PhotoFolder
+) -> dict[str, int]:
+    shop = [item for item in shop if item.photo_id in photos]
+    street = [item for item in pairs if item.photo_id in photos]
+    sold = {item.identity for item in shop}
+    both = [item for item in street if item.identity in sold]
+    return {**_sizes(shop, street), "pairs": _sizes(shop, both)["pairs"]}
 
 
 def _items(rows: Mapping[str, list[Row]], domain: Domain, repeated: list[str]) -> Iterator[Item]:

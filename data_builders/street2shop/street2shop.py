@@ -1,10 +1,13 @@
 """TFDS builder of Exact Street2Shop."""
 
 import pathlib
+from collections.abc import Mapping
+from typing import ClassVar
 
 from data_builders.base import RetrievalBuilder
 from data_builders.plan import Plan
-from data_builders.street2shop.layout import LayoutError, find_lists, find_photos
+from data_builders.raw_folder import LayoutError
+from data_builders.street2shop.layout import find_lists, find_photos
 from data_builders.street2shop.lists import read_lists
 from data_builders.street2shop.splits import divide
 
@@ -13,6 +16,11 @@ class Street2Shop(RetrievalBuilder):
     """Street photos of customers, shop photos of exactly the same products."""
 
     name = "street2shop"
+    PUBLISHED: ClassVar[Mapping[str, int]] = {
+        "shop_photos": 404_683,
+        "street_photos": 20_357,
+        "pairs": 39_479,
+    }
     DESCRIPTION = (
         "Exact Street2Shop: street photos with a box around a garment, and shop photos of exactly "
         "the same product, in eleven categories."
@@ -44,4 +52,4 @@ class Street2Shop(RetrievalBuilder):
         photos = find_photos(manual_dir)
         division = divide(rows, photos, self.options.validation_fraction, self.options.seed)
         problems = {**division.problems, "duplicate_file": photos.duplicates}
-        return Plan(division.splits, photos, list(paths), problems)
+        return Plan(division.splits, photos, list(paths), problems, division.listed, division.found)

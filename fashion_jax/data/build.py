@@ -49,9 +49,10 @@ def check(
     splits: Sequence[str] | None = None,
     threads: int | None = None,
     progress: bool = True,
+    contact_sheet: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> BuildReport:
-    """Reads a raw copy, decodes every photo once, and counts; writes nothing.
+    """Reads a raw copy, decodes every photo once, and counts; writes no records.
 
     Args:
         dataset: name of a builder.
@@ -59,6 +60,8 @@ def check(
         splits: to look at; by default all.
         threads: decoding threads; by default one a core.
         progress: whether to show a progress bar.
+        contact_sheet: a PNG file that shows some photos, their boxes and what is cut out; `None`
+            for none.
         **options: of the builder, such as `longest_side`.
 
     Raises:
@@ -67,7 +70,7 @@ def check(
     builder = builder_class(dataset)(
         manual_dir=manual_dir, splits=splits, threads=threads, progress=progress, **options
     )
-    return builder.check()
+    return builder.check(contact_sheet)
 
 
 def build(

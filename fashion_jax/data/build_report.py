@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,11 @@ from tabulate import tabulate
 
 from fashion_jax.data.tally import BOX_DEFECTS, PHOTO_OUTCOMES, USABLE, Tally
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import write_whole
 
 REPORT_NAME = "build_report.json"
 
+_WIDTH = 100  # of lines for a person to read
 _LISTED = 5  # names of a problem that the table shows; the JSON has them all
 
 _COUNTED = {
@@ -41,6 +44,9 @@ class BuildReport:
         categories: the same for each category. A photo with items of two categories counts in
             both, and once in all.
         problems: photo ids (or other names) by kind of problem.
+        published: sizes by name, as `published` by the dataset's authors and as `listed` in the
+            raw copy; where it is known, also how many have their photos in it (`found`). `None`
+            stands for "not known".
     """
 
     dataset: str
@@ -50,6 +56,7 @@ class BuildReport:
     counts: Mapping[str, Any]
     categories: Mapping[str, Mapping[str, Any]]
     problems: Mapping[str, Sequence[str]]
+    published: Mapping[str, Mapping[str, int | None]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_tally(
@@ -60,6 +67,7 @@ class BuildReport:
         version: str,
         manual_dir: str | None,
         options: Mapping[str, Any],
+        published: Mapping[str, Mapping[str, int | None]] | None = None,
     ) -> "BuildReport":
         """The report of what a tally took down."""
         splits = tally.splits
@@ -71,12 +79,13 @@ class BuildReport:
             counts=tally.total.to_json(splits),
             categories={name: each.to_json(splits) for name, each in tally.categories.items()},
             problems=tally.problems,
+            published=published or {},
         )
 
     @classmethod
     def from_json(cls, report: Mapping[str, Any]) -> "BuildReport":
         """The inverse of `to_json`."""
-        rest = dict(report)
+        rest = {"published": {}, **report}  # older reports have no published sizes
         own = [field.name for field in dataclasses.fields(cls) if field.name != "counts"]
         return cls(counts=rest, **{name: rest.pop(name) for name in own})
 
@@ -87,6 +96,7 @@ class BuildReport:
             "version": self.version,
             "manual_dir": self.manual_dir,
             "options": dict(self.options),
+            "published": {name: dict(sizes) for name, sizes in self.published.items()},
             **self.counts,
             "categories": {name: dict(counts) for name, counts in self.categories.items()},
             "problems": {kind: list(names) for kind, names in self.problems.items()},
@@ -97,6 +107,7 @@ class BuildReport:
         source = f" from {self.manual_dir}" if self.manual_dir else ""
         parts = [
             f"{self.dataset} {self.version}" + source,
+            self._published_table(),
             self._photo_table(),
             self._box_table(),
             self._split_table("photos", "queries_without_match"),
@@ -110,6 +121,18 @@ class BuildReport:
         filled = [(name, each) for name, each in self.categories.items() if _filled(each)]
         return [*filled, ("all", self.counts)]
 
+    def _published_table(self) -> str:
+        if not self.published:
+            return ""
+        columns = list(dict.fromkeys(name for sizes in self.published.values() for name in sizes))
+        return _table(
+            ["sizes", *columns],
+            [
+                [_words(name), *_numbers({**dict.fromkeys(columns), **sizes}, columns)]
+                for name, sizes in self.published.items()
+            ],
+        )
+
     def _photo_table(self) -> str:
         # Kinds of which there is not a single one get no column.
         kinds = [kind for kind in PHOTO_OUTCOMES if kind != USABLE and self.counts["photos"][kind]]
@@ -120,7 +143,7 @@ class BuildReport:
         )
 
     def _box_table(self) -> str:
-        defects = [defect for defect in BOX_DEFECTS if self.counts["boxes"][defect]]
+        defects = [defect for defect in BOX_DEFECTS if self.counts["boxes"].get(defect)]
         if not defects:
             return ""
         rows = [(name, each) for name, each in self._rows() if any(each["boxes"].values())]
@@ -151,13 +174,25 @@ class BuildReport:
             shown = ", ".join(names[:_LISTED])
             more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
             lines.append(f"{_words(kind)} ({len(names):,}): {shown}{more}")
-        return "\n".join(lines)
+        return "\n".join(_wrapped(line) for line in lines)
+
+
+def published_sizes(
+    published: Mapping[str, int], listed: Mapping[str, int], found: Mapping[str, int]
+) -> dict[str, dict[str, int | None]]:
+    """Sizes by name, those that the authors published first; see `BuildReport.published`."""
+    sizes: dict[str, dict[str, int | None]] = {}
+    for name in dict.fromkeys((*published, *listed)):
+        sizes[name] = {"published": published.get(name), "listed": listed.get(name)}
+        if found:
+            sizes[name]["found"] = found.get(name)
+    return sizes
 
 
 def write_report(report: BuildReport, directory: pathlib.Path) -> None:
     """Stores a report beside the data."""
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
-    (directory / REPORT_NAME).write_text(text + "\n", encoding="utf-8")
+    write_whole(directory / REPORT_NAME, f"{text}\n".encode())
 
 
 def read_report(directory: pathlib.Path) -> BuildReport:
@@ -179,6 +214,12 @@ def _filled(counts: Mapping[str, Any]) -> bool:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(
+        line, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _numbers(counts: Mapping[str, Any], names: Iterable[str]) -> list[str]:

@@ -96,6 +96,11 @@ class BuiltDataset:
         path = epath.Path(self.directory) / REPORT_NAME
         return json.loads(path.read_text()) if path.exists() else None
 
+    def build_options(self) -> dict[str, str]:
+        """What it was built with, such as `box_reading`, as texts; empty if that is not known."""
+        options = (self.build_report() or {}).get("options", {})
+        return {name: _option_text(value) for name, value in options.items()}
+
     def fingerprint(self) -> dict[str, Any]:
         """What must not change under a run that is resumed."""
         sizes = {name: len(self.split(name)) for name in self.splits}
@@ -178,6 +183,10 @@ def _scan_columns(records: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         "photo_id": np.array([_text(value) for value in values["photo_id"]], np.str_),
         "camera": np.array(values["camera"], np.int32),
     }
+
+
+def _option_text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _text(value: bytes | str) -> str:

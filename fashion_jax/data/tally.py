@@ -10,8 +10,12 @@ MISSING = "missing"
 USABLE = "usable"
 PHOTO_OUTCOMES = (MISSING, *UNDECODABLE_KINDS, USABLE)
 
+WITHOUT_BOX = "missing"
 WITHOUT_SIZE = "without_size"
-BOX_DEFECTS = (WITHOUT_SIZE, "empty", "outside", "clipped")
+WITHOUT_SCALE = "without_scale"
+BOX_DEFECTS = (WITHOUT_BOX, WITHOUT_SIZE, WITHOUT_SCALE, "empty", "outside", "clipped")
+"""In place of a box: no row for the photo; no width and height; pixels of a photo whose size is
+not known; no area; nothing, or only a part of it, in the photo."""
 
 
 @dataclasses.dataclass

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from fashion_jax.data.build_report import BuildReport, read_report, write_report
+from fashion_jax.data.build_report import BuildReport, published_sizes, read_report, write_report
 from fashion_jax.data.tally import Tally
 from fashion_jax.errors import FashionJaxError
 
@@ -57,6 +57,30 @@ def test_json_there_and_back(report, tmp_path):
     assert BuildReport.from_json(json.loads(json.dumps(report.to_json()))) == report
     write_report(report, tmp_path)
     assert read_report(tmp_path) == report
+
+
+def test_report_of_before_the_published_sizes(report, tmp_path):
+    stored = report.to_json()
+    del stored["published"]
+    del stored["boxes"]["missing"]
+    (tmp_path / "build_report.json").write_text(json.dumps(stored))
+    read = read_report(tmp_path)
+    assert read.published == {}
+    assert "sizes" not in read.to_table()
+    assert "clipped" in read.to_table()
+
+
+def test_published_sizes_beside_the_listed_ones(tally):
+    sizes = published_sizes({"photos": 52712, "items": 7982}, {"photos": 9, "others": 2}, {})
+    report = BuildReport.from_tally(
+        tally, dataset="d", version="1", manual_dir=None, options={}, published=sizes
+    )
+    assert report.to_json()["published"]["items"] == {"published": 7982, "listed": None}
+    rows = [line.split() for line in report.to_table().splitlines()]
+    assert ["sizes", "published", "listed"] in rows
+    assert ["photos", "52,712", "9"] in rows
+    assert ["items", "7,982", "-"] in rows
+    assert ["others", "-", "2"] in rows
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"dataset": 3'])

@@ -23,8 +23,8 @@ def test_photos(report):
 
 @pytest.mark.slow
 def test_boxes(report):
-    boxes = {"without_size": 1, "empty": 1, "outside": 1, "clipped": 0}
-    assert report.counts["boxes"] == boxes
+    boxes = {defect: number for defect, number in report.counts["boxes"].items() if number}
+    assert boxes == {"without_size": 1, "empty": 1, "outside": 1}
     assert report.problems["box_without_size"] == ["000002699"]
 
 

@@ -3,10 +3,19 @@ import json
 import numpy as np
 import pytest
 
+from data_builders.raw_folder import LayoutError
 from data_builders.street2shop import dummy_data
-from data_builders.street2shop.layout import LayoutError
 from fashion_jax.data.build import build, check
 from fashion_jax.data.photos import decode_photo
+
+BOXES = {
+    "missing": 0,
+    "without_size": 1,
+    "without_scale": 0,
+    "empty": 1,
+    "outside": 1,
+    "clipped": 1,
+}
 
 
 def number_of(record):
@@ -34,7 +43,7 @@ def test_photo_counts(built):
 
 def test_box_counts(built):
     _, report = built
-    assert report.counts["boxes"] == {"without_size": 1, "empty": 1, "outside": 1, "clipped": 1}
+    assert report.counts["boxes"] == BOXES
     assert report.categories["dresses"]["boxes"] == report.counts["boxes"]
     assert not any(report.categories["hats"]["boxes"].values())
 
@@ -63,6 +72,19 @@ def test_counts_per_category(built):
     assert [categories[name]["photos"]["missing"] for name in ("dresses", "hats")] == [3, 1]
     # A street photo with a dress and a top on it counts in both, and once in all.
     assert sum(each["photos"]["expected"] for each in categories.values()) == 145
+
+
+def test_sizes_stand_beside_the_published_ones(built):
+    _, report = built
+    # 3 × 14 products have two shop photos each, of which three are missing. Of 3 × (16 + 4) + 1
+    # street photos one is missing and one shows two garments; one has no shop photo left.
+    assert report.published == {
+        "shop_photos": {"published": 404_683, "listed": 84, "found": 81},
+        "street_photos": {"published": 20_357, "listed": 61, "found": 60},
+        "pairs": {"published": 39_479, "listed": 62, "found": 60},
+    }
+    (line,) = [line for line in report.to_table().splitlines() if line.startswith("street photos")]
+    assert line.split() == ["street", "photos", "20,357", "61", "60"]
 
 
 def test_query_without_match_and_distractors(built):

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from data_builders.street2shop.lists import ListError, Row, read_lists
+from data_builders.list_files import ListError
+from data_builders.street2shop.lists import Row, read_lists
 from fashion_jax.data.photos import Box
 
 

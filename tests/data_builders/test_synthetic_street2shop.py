@@ -15,7 +15,7 @@ from data_builders.synthetic_street2shop.synthetic_street2shop import (
 )
 from fashion_jax.data.build import build
 from fashion_jax.data.records import Domain
-from tests.data_builders.conftest import read_split
+from tests.data_builders.built_records import read_split
 
 SMALL = {"train_identities": 12, "val_identities": 4, "test_identities": 6, "distractors": 2}
 

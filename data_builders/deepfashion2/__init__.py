@@ -1,0 +1,1 @@
+"""DeepFashion2 (Ge et al. 2019)."""

@@ -1,0 +1,159 @@
+"""DeepFashion2's annotations, one JSON file a photo: read in threads, validated strictly."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from data_builders.deepfashion2.layout import photo_id
+from data_builders.list_files import ListProblems, RowError, short
+from data_builders.ordered import map_in_order
+from fashion_jax.data.photos import Box
+from fashion_jax.data.records import Domain
+
+CATEGORIES = (  # in the order of their `category_id`, which starts at 1
+    "short sleeve top",
+    "long sleeve top",
+    "short sleeve outwear",
+    "long sleeve outwear",
+    "vest",
+    "sling",
+    "shorts",
+    "trousers",
+    "skirt",
+    "short sleeve dress",
+    "long sleeve dress",
+    "vest dress",
+    "sling dress",
+)
+_DOMAINS = {"user": Domain.STREET, "shop": Domain.SHOP}
+_ITEM_KEY = re.compile(r"item\d+")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Garment:
+    """One annotated item of a photo.
+
+    Attributes:
+        name: `item1`, `item2`, ….
+        category: one of `CATEGORIES`.
+        style: tells products of the same pair apart; 0 for what has no partner.
+        box: in pixels of the photo.
+        wrong_id: whether `category_id` is that of another category.
+    """
+
+    name: str
+    category: str
+    style: int
+    box: Box
+    wrong_id: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Annotation:
+    """What is known about a photo.
+
+    Attributes:
+        photo_id: its set and number.
+        domain: who took it.
+        pair_id: the same for a shop's photos and the photos of its customers.
+        garments: sorted by name.
+    """
+
+    photo_id: str
+    domain: Domain
+    pair_id: int
+    garments: tuple[Garment, ...]
+
+
+def read_annotations(
+    part: str, paths: Iterable[pathlib.Path], threads: int, problems: ListProblems
+) -> Iterator[Annotation]:
+    """Reads annotations, a few at a time.
+
+    Args:
+        part: their set.
+        paths: their files.
+        threads: that read.
+        problems: takes up what cannot be understood.
+
+    Returns:
+        Those that could be understood, in the order of the files.
+    """
+    for path, result in map_in_order(functools.partial(_read, part), paths, threads):
+        if isinstance(result, Annotation):
+            yield result
+        for problem in result if isinstance(result, list) else ():
+            problems.add(str(path), problem)
+
+
+def _read(part: str, path: pathlib.Path) -> tuple[pathlib.Path, Annotation | list[str]]:
+    """The annotation, or all that is wrong with it."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        return path, [f"not JSON: {error}"]
+    if not isinstance(content, dict):
+        return path, [f"an object was expected, not {short(content)}"]
+    return path, _parse(photo_id(part, path.stem), content)
+
+
+def _parse(photo: str, content: Mapping[str, Any]) -> Annotation | list[str]:
+    names = sorted(key for key in content if key.lower().startswith("item"))
+    readers: dict[str, Callable[[Any], Any]] = {"source": _domain, "pair_id": _whole}
+    readers |= {name: functools.partial(_garment, name) for name in names}
+    read: dict[str, Any] = {}
+    wrong: list[str] = []
+    for name, reader in readers.items():
+        try:
+            read[name] = reader(content.get(name))
+        except RowError as error:
+            wrong.append(f"{name}: {error}")
+    if wrong:
+        return wrong
+    garments = tuple(read[name] for name in names)
+    return Annotation(photo, read["source"], read["pair_id"], garments)
+
+
+def _domain(source: Any) -> Domain:
+    if not (isinstance(source, str) and source in _DOMAINS):
+        raise RowError(f"one of {', '.join(_DOMAINS)} was expected, not {short(source)}")
+    return _DOMAINS[source]
+
+
+def _garment(name: str, item: Any) -> Garment:
+    if not _ITEM_KEY.fullmatch(name):
+        raise RowError("items must be named item1, item2, …")
+    if not isinstance(item, dict):
+        raise RowError(f"an object was expected, not {short(item)}")
+    category = item.get("category_name")
+    if category not in CATEGORIES:
+        raise RowError(f"category_name must be one of DeepFashion2's 13, not {short(category)}")
+    try:
+        style = _whole(item.get("style"))
+    except RowError as error:
+        raise RowError(f"style: {error}") from error
+    wrong_id = item.get("category_id") != CATEGORIES.index(category) + 1
+    return Garment(name, category, style, _box(item.get("bounding_box")), wrong_id)
+
+
+def _box(corners: Any) -> Box:
+    if not (isinstance(corners, list) and len(corners) == 4 and all(map(_is_finite, corners))):
+        raise RowError(f"bounding_box must be [x1, y1, x2, y2], not {short(corners)}")
+    x1, y1, x2, y2 = corners
+    return Box(x1, y1, x2 - x1, y2 - y1)
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise RowError(f"a whole number was expected, not {short(value)}")
+    return value
+
+
+def _is_finite(value: Any) -> bool:
+    # Compared, not converted: JSON's whole numbers may be too long for a float.
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) < 1e9

@@ -1,0 +1,87 @@
+"""TFDS builder of DeepFashion2."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from tqdm.auto import tqdm
+
+from data_builders.base import RetrievalBuilder
+from data_builders.deepfashion2.annotations import CATEGORIES, read_annotations
+from data_builders.deepfashion2.layout import find_annotations, find_photos, photo_id, photo_ids
+from data_builders.deepfashion2.splits import Garments, divide
+from data_builders.list_files import ListProblems
+from data_builders.plan import Plan
+from data_builders.raw_folder import LayoutError
+
+
+class DeepFashion2(RetrievalBuilder):
+    """Customers' and shops' photos with boxes around all garments, some of them the same."""
+
+    name = "deepfashion2"
+    # What was released, half of the training set of the paper, as counted by those who unpacked
+    # it and confirmed by the authors: github.com/switchablenorms/DeepFashion2, issues 6 and 29.
+    PUBLISHED: ClassVar[Mapping[str, int]] = {
+        "train_photos": 191_961,
+        "validation_photos": 32_153,
+    }
+    DESCRIPTION = (
+        "DeepFashion2: photos by customers and by shops with boxes around all garments of 13 "
+        "categories, and which of them are the same product."
+    )
+    HOMEPAGE = "https://github.com/switchablenorms/DeepFashion2"
+    CITATION = """@inproceedings{ge2019deepfashion2,
+  title={DeepFashion2: A Versatile Benchmark for Detection, Pose Estimation, Segmentation and
+    Re-Identification of Clothing Images},
+  author={Ge, Yuying and Zhang, Ruimao and Wu, Lingyun and Wang, Xiaogang and Tang, Xiaoou and
+    Luo, Ping},
+  booktitle={IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year={2019}
+}"""
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    manual_dir must hold {train,validation}/image/000001.jpg, … and
+    {train,validation}/annos/000001.json, …, as train.zip and validation.zip unpack. The password
+    is given by a form that the dataset's page links to.
+    """
+
+    def plan(self, manual_dir: pathlib.Path | None) -> Plan:
+        """Reads the annotations.
+
+        Raises:
+            LayoutError: `manual_dir` is not given, or no raw copy.
+            ListError: annotations that cannot be understood.
+        """
+        if manual_dir is None:
+            raise LayoutError("deepfashion2 needs --manual_dir, the folder of its raw copy")
+        annotations = find_annotations(manual_dir)
+        photos = find_photos(manual_dir)
+        there = {part: photo_ids(manual_dir, part) for part in annotations}
+        garments = self._read(annotations)
+        present = {photo for of_part in there.values() for photo in of_part}
+        splits = divide(garments, present, self.options.validation_fraction, self.options.seed)
+        listed, found = {}, {}
+        for part, paths in annotations.items():
+            annotated = {photo_id(part, path.stem) for path in paths}
+            listed[f"{part}_photos"] = len(annotated)
+            found[f"{part}_photos"] = len(annotated & present)
+            lacking = [photo for photo in there[part] if photo not in annotated]
+            garments.problems["photo_without_annotation"] += lacking
+        categories = [category.replace(" ", "_") for category in CATEGORIES]
+        return Plan(splits, photos, categories, garments.problems, listed, found)
+
+    def _read(self, annotations: Mapping[str, Sequence[pathlib.Path]]) -> Garments:
+        garments = Garments()
+        problems = ListProblems("DeepFashion2's annotations")
+        with tqdm(
+            total=sum(map(len, annotations.values())),
+            desc=f"{self.name}: reading annotations",
+            unit=" files",
+            disable=not self._progress,
+            mininterval=0.5,
+        ) as bar:
+            for part, paths in annotations.items():
+                for annotation in read_annotations(part, paths, self._threads, problems):
+                    garments.add(part, annotation)
+                    bar.update()
+        problems.raise_any()
+        return garments

@@ -1,0 +1,1 @@
+"""DeepFashion Consumer-to-Shop (Liu et al. 2016)."""

@@ -1,0 +1,1 @@
+"""DeepFashion In-Shop Clothes Retrieval (Liu et al. 2016)."""

@@ -1,0 +1,82 @@
+"""In-Shop's two lists as one: every photo once, with its box."""
+
+import collections
+from collections.abc import Iterable, Mapping
+
+from data_builders.deepfashion_inshop.layout import BOXES, PARTITION
+from data_builders.deepfashion_inshop.lists import BoxRow, Row
+from data_builders.list_files import Table
+from data_builders.plan import Item
+from fashion_jax.data.photos import Box
+from fashion_jax.data.records import Domain
+from fashion_jax.data.tally import WITHOUT_BOX
+
+
+class JoinedLists:
+    """The two lists, joined; every photo once.
+
+    Args:
+        partition: rows of the partition; of a photo's rows the first one counts.
+        boxes: rows of the boxes; of a photo's boxes the first one counts.
+
+    Attributes:
+        rows: of the partition, by photo.
+        problems: names by kind.
+    """
+
+    def __init__(self, partition: Table[Row], boxes: Table[BoxRow]):
+        self.problems: dict[str, list[str]] = collections.defaultdict(list)
+        self.rows = self._unique_rows(partition.rows)
+        self._boxes = self._unique_boxes(boxes.rows)
+        self._check_counts({PARTITION: partition, BOXES: boxes})
+        self._check_categories()
+
+    def items(self, status: str) -> list[Item]:
+        """Items of all photos with that status."""
+        return [self._item(row) for row in self.rows.values() if row.status == status]
+
+    def _item(self, row: Row) -> Item:
+        box = self._boxes.get(row.photo)
+        return Item(
+            photo_id=row.photo,
+            category=row.category,
+            identity=(row.item,),
+            domain=Domain.SHOP,
+            box=box,
+            box_defect=WITHOUT_BOX if box is None else None,
+        )
+
+    def _unique_rows(self, rows: Iterable[Row]) -> dict[str, Row]:
+        unique: dict[str, Row] = {}
+        for row in rows:
+            first = unique.setdefault(row.photo, row)
+            if first is not row:
+                kind = "repeated_row" if first == row else "contradicting_row"
+                self.problems[kind].append(row.photo)
+            elif row.item != row.item_of_path:
+                self.problems["item_differs_from_path"].append(row.photo)
+        return unique
+
+    def _unique_boxes(self, rows: Iterable[BoxRow]) -> dict[str, Box]:
+        unique: dict[str, Box] = {}
+        for row in rows:
+            if row.photo not in self.rows:
+                self.problems["box_of_unlisted_photo"].append(row.photo)
+            elif row.photo in unique:
+                self.problems["repeated_box"].append(row.photo)
+            else:
+                unique[row.photo] = row.box
+        return unique
+
+    def _check_counts(self, tables: Mapping[str, Table[Row] | Table[BoxRow]]) -> None:
+        for name, table in tables.items():
+            if table.announced != len(table.rows):
+                says = f"{name} says {table.announced:,} rows and has {len(table.rows):,}"
+                self.problems["wrong_count"].append(says)
+
+    def _check_categories(self) -> None:
+        categories: dict[str, set[str]] = collections.defaultdict(set)
+        for row in self.rows.values():
+            categories[row.item].add(row.category)
+        several = [item for item, names in categories.items() if len(names) > 1]
+        self.problems["identity_in_several_categories"] += several

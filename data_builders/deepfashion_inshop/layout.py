@@ -1,0 +1,66 @@
+"""The raw layout of DeepFashion In-Shop: where its lists and photos lie."""
+
+import pathlib
+from collections.abc import Iterator
+
+from data_builders.photo_tree import PhotoTree
+from data_builders.raw_folder import LayoutError, no_raw_copy
+
+PARTITION = "Eval/list_eval_partition.txt"
+BOXES = "Anno/list_bbox_inshop.txt"
+
+PHOTOS = "img"
+_PHOTO_FOLDERS = (PHOTOS, f"Img/{PHOTOS}")  # img.zip is kept in Img/ and may be unpacked there
+_HIGH_RESOLUTION = ("img_highres", "Img/img_highres")
+
+
+def find_lists(manual_dir: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+    """Finds the two lists.
+
+    Returns:
+        The one of the partition, the one of the boxes.
+
+    Raises:
+        LayoutError: one of them, or both, are not there.
+    """
+    paths = (manual_dir / PARTITION, manual_dir / BOXES)
+    lacking = [path for path in paths if not path.is_file()]
+    if len(lacking) == 2:
+        looked_for = f"{' and '.join(map(str, paths))}, and for photos in {PHOTOS}/"
+        raise no_raw_copy(manual_dir, "DeepFashion In-Shop", looked_for, _is_copy)
+    if lacking:
+        raise LayoutError(
+            f"manual_dir {manual_dir} lacks {lacking[0].relative_to(manual_dir)}: complete the raw "
+            "copy of DeepFashion In-Shop, or is it one of another dataset?"
+        )
+    return paths
+
+
+def find_photos(manual_dir: pathlib.Path) -> PhotoTree:
+    """The photos, by the names that the lists give them.
+
+    Raises:
+        LayoutError: there is no folder of photos.
+    """
+    folders = [folder for folder in _PHOTO_FOLDERS if (manual_dir / folder).is_dir()]
+    if not folders:
+        places = " and ".join(str(manual_dir / folder) for folder in _PHOTO_FOLDERS)
+        raise LayoutError(f"no photos found: looked for {places}{_high_resolution(manual_dir)}")
+
+    def places_of(photo_id: str) -> Iterator[str]:
+        for folder in folders:
+            yield folder + photo_id.removeprefix(PHOTOS)
+
+    return PhotoTree(manual_dir, places_of)
+
+
+def _is_copy(folder: pathlib.Path) -> bool:
+    return (folder / BOXES).is_file()  # the other list has the same name in other datasets
+
+
+def _high_resolution(manual_dir: pathlib.Path) -> str:
+    """What to say where only the copy is there that the boxes do not fit."""
+    found = [folder for folder in _HIGH_RESOLUTION if (manual_dir / folder).is_dir()]
+    if not found:
+        return ""
+    return f"; {found[0]}/ is there, but the boxes are in pixels of {PHOTOS}/: unpack img.zip"

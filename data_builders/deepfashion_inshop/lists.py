@@ -1,0 +1,94 @@
+"""The rows of In-Shop's two lists: read, validated, all that is wrong reported at once."""
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Sequence
+
+from data_builders.deepfashion_inshop.layout import PHOTOS
+from data_builders.list_files import (
+    ListProblems,
+    RowError,
+    Table,
+    number,
+    one_of,
+    read_table,
+    short,
+)
+from data_builders.photo_tree import stays_inside
+from fashion_jax.data.photos import Box
+
+STATUSES = ("train", "query", "gallery")
+
+_PARTITION_COLUMNS = ("image_name", "item_id", "evaluation_status")
+_BOX_COLUMNS = ("image_name", "clothes_type", "pose_type", "x_1", "y_1", "x_2", "y_2")
+_PHOTO = re.compile(rf"{PHOTOS}/(?P<category>[^/]+/[^/]+)/(?P<item>id_\d+)/[^/]+")
+_ITEM = re.compile(r"id_\d+")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the partition.
+
+    Attributes:
+        photo: its path, as in `img/WOMEN/Dresses/id_00000002/02_1_front.jpg`.
+        category: the two folders below `img`: `WOMEN/Dresses`.
+        item: the product, `id_00000002`.
+        item_of_path: the product that the path names.
+        status: one of `STATUSES`.
+    """
+
+    photo: str
+    category: str
+    item: str
+    item_of_path: str
+    status: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BoxRow:
+    """One row of the boxes' list.
+
+    Attributes:
+        photo: its path.
+        box: in pixels of `img/`.
+    """
+
+    photo: str
+    box: Box
+
+
+def read_lists(partition: pathlib.Path, boxes: pathlib.Path) -> tuple[Table[Row], Table[BoxRow]]:
+    """Reads both lists.
+
+    Raises:
+        ListError: with the number of wrong rows, and the first of them.
+    """
+    problems = ListProblems("DeepFashion In-Shop's lists")
+    rows = read_table(partition, _PARTITION_COLUMNS, _partition_row, problems)
+    box_rows = read_table(boxes, _BOX_COLUMNS, _box_row, problems)
+    problems.raise_any()
+    return rows, box_rows
+
+
+def _partition_row(fields: Sequence[str]) -> Row:
+    photo, item, status = fields
+    match = _photo(photo)
+    if not _ITEM.fullmatch(item):
+        raise RowError(f"item_id must look like id_00000002, not {short(item)}")
+    one_of(status, STATUSES, "evaluation_status")
+    return Row(photo, match["category"], item, match["item"], status)
+
+
+def _box_row(fields: Sequence[str]) -> BoxRow:
+    _photo(fields[0])
+    x_1, y_1, x_2, y_2 = map(number, fields[3:], _BOX_COLUMNS[3:])
+    return BoxRow(fields[0], Box(x_1, y_1, x_2 - x_1, y_2 - y_1))
+
+
+def _photo(name: str) -> re.Match[str]:
+    match = _PHOTO.fullmatch(name)
+    if match is None or not stays_inside(name):
+        example = f"{PHOTOS}/WOMEN/Dresses/id_00000002/02_1_front.jpg"
+        raise RowError(f"image_name must look like {example}, not {short(name)}")
+    return match

@@ -1,0 +1,155 @@
+"""Lists that come with raw datasets: all that is wrong with them is raised at once.
+
+DeepFashion's lists have a form of their own: the number of rows, the names of the columns, the
+rows, with blanks between the columns.
+"""
+
+import dataclasses
+import math
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, TypeVar
+
+from fashion_jax.errors import FashionJaxError
+
+_SHOWN = 10
+
+RowType = TypeVar("RowType")
+
+
+class ListError(FashionJaxError):
+    """Lists with rows that cannot be understood."""
+
+
+class RowError(Exception):
+    """What is wrong with one row."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table(Generic[RowType]):
+    """What was read of a list.
+
+    Attributes:
+        rows: those that were understood, in the list's order.
+        announced: how many the list itself says it has.
+    """
+
+    rows: list[RowType]
+    announced: int
+
+
+class ListProblems:
+    """Collects what cannot be understood in a dataset's lists.
+
+    Args:
+        what: whose problems they are, such as `Street2Shop's lists`.
+    """
+
+    def __init__(self, what: str):
+        self._what = what
+        self._found: list[str] = []
+
+    def add(self, place: str, problem: object) -> None:
+        """A problem and where it is."""
+        self._found.append(f"{place}: {problem}")
+
+    def raise_any(self) -> None:
+        """Ends the reading of lists that have problems.
+
+        Raises:
+            ListError: with the number of problems, and the first of them.
+        """
+        if not self._found:
+            return
+        count = len(self._found)
+        more = f"\n  … and {count - _SHOWN:,} more" if count > _SHOWN else ""
+        raise ListError(
+            f"{count:,} problem(s) in {self._what}; first ones:\n  "
+            + "\n  ".join(self._found[:_SHOWN])
+            + more
+        )
+
+
+def read_table(
+    path: pathlib.Path,
+    columns: Sequence[str],
+    parse: Callable[[Sequence[str]], RowType],
+    problems: ListProblems,
+) -> Table[RowType]:
+    """Reads a list in DeepFashion's form.
+
+    Args:
+        path: the list.
+        columns: the names that its second line must have.
+        parse: makes a row of its fields, as many as there are columns, or raises a `RowError`.
+        problems: takes up what cannot be understood.
+
+    Returns:
+        What could be understood.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        problems.add(str(path), f"cannot be read: {error}")
+        return Table([], 0)
+    announced = lines[0].strip() if lines else ""
+    if not announced.isdecimal():
+        problems.add(f"{path}, line 1", f"the number of rows was expected, not {short(announced)}")
+    header = lines[1].split() if len(lines) > 1 else []
+    if header != list(columns):
+        wanted = " ".join(columns)
+        problems.add(f"{path}, line 2", f"{wanted!r} was expected, not {short(' '.join(header))}")
+    rows = list(_rows(path, lines[2:], columns, parse, problems))
+    return Table(rows, int(announced) if announced.isdecimal() else 0)
+
+
+def _rows(
+    path: pathlib.Path,
+    lines: Sequence[str],
+    columns: Sequence[str],
+    parse: Callable[[Sequence[str]], RowType],
+    problems: ListProblems,
+) -> Iterator[RowType]:
+    for number, line in enumerate(lines, start=3):
+        fields = line.split()
+        if not fields:
+            continue
+        try:
+            if len(fields) != len(columns):
+                wanted = f"{len(columns)} columns were expected"
+                raise RowError(f"{wanted}, not {len(fields)}: {short(line.strip())}")
+            yield parse(fields)
+        except RowError as error:
+            problems.add(f"{path}, line {number}", error)
+
+
+def number(text: str, name: str) -> int | float:
+    """A finite number in a column.
+
+    Raises:
+        RowError: it is none.
+    """
+    try:
+        value = int(text) if text.isdecimal() else float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise RowError(f"{name} must be a number, not {short(text)}")
+    return value
+
+
+def one_of(text: str, words: Sequence[str], name: str) -> str:
+    """One of a few words in a column.
+
+    Raises:
+        RowError: it is another.
+    """
+    if text not in words:
+        raise RowError(f"{name} must be one of {', '.join(words)}, not {short(text)}")
+    return text
+
+
+def short(value: object) -> str:
+    """A value for an error message, at most 60 characters of it."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,1 @@
+"""Market-1501 (Zheng et al. 2015)."""

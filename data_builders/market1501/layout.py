@@ -1,0 +1,92 @@
+"""The raw layout of Market-1501: three folders of photos, whose names say all there is to know."""
+
+import dataclasses
+import os
+import pathlib
+import re
+
+from data_builders.photo_tree import PhotoTree
+from data_builders.raw_folder import LayoutError, no_raw_copy
+
+TRAIN, QUERY, TEST = "bounding_box_train", "query", "bounding_box_test"
+FOLDERS = (TRAIN, QUERY, TEST)
+
+JUNK, DISTRACTOR = -1, 0
+
+# One photo of real copies ends in .jpg.jpg.
+_NAME = re.compile(r"(-1|\d+)_c(\d+)s\d+_\d+_\d+(?:\.jpg)+", re.IGNORECASE)
+_ENDING = ".jpg"  # whatever else lies there, such as Thumbs.db, is no photo
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Photo:
+    """What a photo's name says.
+
+    Attributes:
+        photo_id: its folder and name, as in `query/0002_c1s1_000451_03.jpg`.
+        person: the identity; `JUNK`, or `DISTRACTOR`.
+        camera: its number, from 1.
+    """
+
+    photo_id: str
+    person: int
+    camera: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Photos:
+    """All photos of a raw copy.
+
+    Attributes:
+        folders: photos by folder, sorted by name; an empty list for a folder that is not there.
+        misnamed: names that say nothing.
+        source: where their pixels come from.
+    """
+
+    folders: dict[str, list[Photo]]
+    misnamed: list[str]
+    source: PhotoTree
+
+
+def find_photos(manual_dir: pathlib.Path) -> Photos:
+    """Lists the photos of all folders, once.
+
+    Raises:
+        LayoutError: none of the folders is there, or there is no photo in them.
+    """
+    if not _is_copy(manual_dir):
+        looked_for = f"{manual_dir}/{{{','.join(FOLDERS)}}}/0002_c1s1_000451_03.jpg"
+        raise no_raw_copy(manual_dir, "Market-1501", looked_for, _is_copy)
+    photos: dict[str, list[Photo]] = {folder: [] for folder in FOLDERS}
+    misnamed = []
+    for folder in FOLDERS:
+        for name in _photo_names(manual_dir / folder):
+            photo = _parse(folder, name)
+            if photo is None:
+                misnamed.append(f"{folder}/{name}")
+            else:
+                photos[folder].append(photo)
+    if not any(photos.values()):
+        places = ", ".join(str(manual_dir / folder) for folder in FOLDERS)
+        raise LayoutError(
+            f"no photo found: looked in {places} for files named like 0002_c1s1_000451_03.jpg"
+            + (f"; {len(misnamed):,} have other names, such as {misnamed[0]}" if misnamed else "")
+        )
+    return Photos(photos, misnamed, PhotoTree(manual_dir))
+
+
+def _photo_names(folder: pathlib.Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.name.lower().endswith(_ENDING))
+
+
+def _parse(folder: str, name: str) -> Photo | None:
+    match = _NAME.fullmatch(name)
+    return Photo(f"{folder}/{name}", int(match[1]), int(match[2])) if match else None
+
+
+def _is_copy(folder: pathlib.Path) -> bool:
+    # Other datasets may have a folder named query.
+    return any((folder / name).is_dir() for name in (TRAIN, TEST))

@@ -1,0 +1,302 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from data_builders.base import EmptySplitError
+from data_builders.market1501 import dummy_data
+from data_builders.raw_folder import LayoutError
+from fashion_jax.data.build import build, check
+from fashion_jax.data.photos import decode_photo
+from fashion_jax.data.records import SPLITS
+from fashion_jax.evaluation.protocol import Labels
+from fashion_jax.evaluation.ranking import rank_embeddings
+from tests.data_builders.built_records import everything, identities, read_all
+
+
+def person(record):
+    """The person that the photo's name says."""
+    return int(record.photo_id.split("/")[1].split("_")[0])
+
+
+def is_distractor(record):
+    return person(record) == 0
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("raw") / "market"
+    dummy_data.write_dummy_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(raw, tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("data")
+    report = build("market1501", data_dir, raw, progress=False, validation_fraction=0.3)
+    return data_dir, report
+
+
+@pytest.fixture(scope="module")
+def records(built):
+    return read_all(built[0], "market1501")
+
+
+def test_photo_counts(built):
+    # Of 41 in train, 10 queries and 26 in the gallery.
+    assert built[1].counts["photos"] == {
+        "expected": 77,
+        "found": 77,
+        "missing": 0,
+        "empty": 1,
+        "truncated": 1,
+        "not_an_image": 1,
+        "too_large": 0,
+        "unreadable": 0,
+        "usable": 74,
+    }
+
+
+def test_all_that_is_left_out_is_listed_by_name(built):
+    assert built[1].problems == {
+        "distractor_outside_the_test": [dummy_data.DISTRACTOR_AS_QUERY],
+        "empty": [dummy_data.EMPTY],
+        "identity_in_train_and_test": ["0030"],
+        "junk": [
+            "bounding_box_test/-1_c1s1_000100_00.jpg",
+            "bounding_box_test/-1_c1s1_000125_01.jpg",
+            "bounding_box_test/-1_c1s1_000150_02.jpg",
+            "bounding_box_test/-1_c1s1_000175_03.jpg",
+            dummy_data.JUNK_IN_TRAIN,
+        ],
+        "misnamed": [dummy_data.MISNAMED],
+        "not_an_image": [dummy_data.NOT_AN_IMAGE],
+        "truncated": [dummy_data.TRUNCATED],
+    }
+
+
+def test_published_sizes_stand_beside_those_of_the_folders(built):
+    published = built[1].published
+    assert {name: sizes["listed"] for name, sizes in published.items()} == {
+        "boxes": 76,
+        "identities": 16,
+        "train_photos": 46,
+        "train_identities": 9,
+        "query_photos": 11,
+        "query_identities": 6,
+        "test_photos": 30,
+        "test_photos_without_junk": 26,
+        "distractors": 3,
+    }
+    assert published["boxes"]["published"] == 32_668
+    assert published["train_photos"]["published"] + published["test_photos"]["published"] == 32_668
+
+
+def test_junk_is_in_no_split(records):
+    assert not [record for record in everything(records) if person(record) < 0]
+
+
+def test_distractors_are_in_the_gallery_and_match_nothing(built, records):
+    distractors = [record for record in everything(records) if is_distractor(record)]
+    assert len(distractors) == dummy_data.DISTRACTORS
+    assert {each.photo_id for each in distractors} < {each.photo_id for each in records["gallery"]}
+    of_distractors = {record.identity for record in distractors}
+    assert len(of_distractors) == dummy_data.DISTRACTORS
+    assert not of_distractors & identities(records, "train", "query", "val_query", "val_gallery")
+    # Beside them, two persons whom nobody asks for.
+    assert built[1].counts["distractor_identities"] == dummy_data.DISTRACTORS + 2
+
+
+def test_identity_and_camera_are_those_of_the_name(records):
+    of_person = {}
+    for record in everything(records):
+        assert f"_c{record.camera}s" in record.photo_id
+        if not is_distractor(record):
+            of_person.setdefault(person(record), set()).add(record.identity)
+    assert all(len(each) == 1 for each in of_person.values())
+    found = identities(records, *SPLITS)
+    assert len(found) == len(of_person) + dummy_data.DISTRACTORS
+    assert found == set(range(len(found)))
+
+
+def test_domain_and_category(records):
+    assert {record.domain for record in everything(records)} == {"street"}
+    assert {record.category for record in everything(records)} == {"person"}
+
+
+def test_counts_of_splits_are_those_of_the_records(built, records):
+    for split, each in records.items():
+        expected = {"photos": len(each), "identities": len(identities(records, split))}
+        assert built[1].counts["splits"][split] == expected, split
+    assert len(records["query"]) == 10
+    assert len(records["gallery"]) == 24
+
+
+def test_train_validation_and_test_share_no_identity(records):
+    train, test = identities(records, "train"), identities(records, "query", "gallery")
+    val = identities(records, "val_query", "val_gallery")
+    assert not train & val
+    assert not train & test
+    assert not val & test
+
+
+def test_person_in_train_and_test_is_left_to_the_test(records):
+    places = [record.photo_id for record in everything(records) if person(record) == 30]
+    assert places == ["bounding_box_test/0030_c2s1_000200_00.jpg"]
+
+
+def test_validation_asks_once_by_each_camera(records):
+    # Three tenths of the six persons whom two cameras took twice.
+    queries = [(each.identity, int(each.camera)) for each in records["val_query"]]
+    assert len(identities(records, "val_query")) == 2
+    assert len(queries) == len(set(queries)) == 6
+    assert len(records["val_gallery"]) == 6
+    for identity, camera in queries:
+        others = {each.camera for each in records["val_gallery"] if each.identity == identity}
+        assert others - {camera}
+    assert {person(each) for each in records["val_query"]} <= set(dummy_data.TRAIN_PERSONS)
+
+
+def test_persons_without_a_match_by_another_camera_are_not_for_validation(raw, tmp_path):
+    build("market1501", tmp_path, raw, progress=False, validation_fraction=0.9)
+    left = {person(record) for record in read_all(tmp_path, "market1501")["train"]}
+    assert {dummy_data.ONE_CAMERA, dummy_data.SEEN_ONCE_EACH} < left
+
+
+def test_seed_chooses_validation(raw, records, tmp_path):
+    build("market1501", tmp_path, raw, progress=False, validation_fraction=0.3, seed=1)
+    other = read_all(tmp_path, "market1501")["val_query"]
+    assert {each.photo_id for each in other} != {each.photo_id for each in records["val_query"]}
+
+
+@pytest.mark.parametrize(
+    "photo_id",
+    [
+        "query/0001_c1s1_000105_00.jpg",
+        "bounding_box_test/0003_c2s1_000225_01.jpg",
+        "bounding_box_test/0000_c1s1_000100_00.jpg",
+        "bounding_box_train/0020_c1s1_000125_01.jpg",
+        dummy_data.ENDS_TWICE,
+    ],
+)
+def test_photo_is_stored_whole(raw, records, photo_id):
+    (stored,) = [each for each in everything(records) if each.photo_id == photo_id]
+    assert stored.image.shape == (64, 32, 3)
+    source = decode_photo((raw / photo_id).read_bytes())
+    assert np.abs(stored.image.astype(int) - source).mean() < 3
+
+
+def test_longest_side_is_an_option(raw, tmp_path):
+    build("market1501", tmp_path, raw, progress=False, longest_side=40)
+    assert {record.image.shape for record in everything(read_all(tmp_path, "market1501"))} == {
+        (40, 20, 3)
+    }
+
+
+def test_check_counts_what_build_counts(raw, built):
+    assert check("market1501", raw, progress=False, validation_fraction=0.3) == built[1]
+
+
+def labels(records, cameras_known=True):
+    camera = [int(record.camera) if cameras_known else -1 for record in records]
+    return Labels(
+        identity=np.array([record.identity for record in records]),
+        category=np.array([record.category for record in records]),
+        camera=np.array(camera),
+        photo=np.array([record.photo_id for record in records]),
+    )
+
+
+def rank(records, query, cameras_known=True):
+    """Ranks the gallery for a query to which its own camera's photos are the most alike.
+
+    Then come the distractors, then photos of the same person by other cameras, then all others.
+    """
+
+    def angle(record):
+        if is_distractor(record):
+            return 0.1
+        if record.identity != query.identity:
+            return 1.0
+        return 0.0 if record.camera == query.camera else 0.2
+
+    gallery = records["gallery"]
+    angles = np.array([angle(record) for record in gallery], dtype=np.float32)
+    return rank_embeddings(
+        np.array([[1.0, 0.0]], dtype=np.float32),
+        np.stack([np.cos(angles), np.sin(angles)], axis=1),
+        labels([query], cameras_known),
+        labels(gallery, cameras_known),
+    )
+
+
+def query_of(records, number):
+    return next(record for record in records["query"] if person(record) == number)
+
+
+def test_same_camera_is_left_out_of_the_ranking_and_distractors_are_not(records):
+    ranking = rank(records, query_of(records, 1))
+    # Behind the three distractors, two photos by the other camera: (1/4 + 2/5) / 2.
+    assert ranking.first_match.tolist() == [4]
+    np.testing.assert_allclose(ranking.average_precision, [0.325])
+
+
+def test_without_cameras_nothing_is_left_out(records):
+    ranking = rank(records, query_of(records, 1), cameras_known=False)
+    # Two by its own camera, then the distractors, then two more: (1/1 + 2/2 + 3/6 + 4/7) / 4.
+    assert ranking.first_match.tolist() == [1]
+    np.testing.assert_allclose(ranking.average_precision, [(2 + 1 / 2 + 4 / 7) / 4])
+
+
+def test_queries_without_a_right_answer_are_skipped_and_counted(records):
+    same_camera = rank(records, query_of(records, dummy_data.SAME_CAMERA_ONLY))
+    assert same_camera.skip_reason.tolist() == ["only_same_camera_matches"]
+    nothing = rank(records, query_of(records, dummy_data.WITHOUT_MATCH))
+    assert nothing.skip_reason.tolist() == ["no_match_in_gallery"]
+
+
+def test_copy_without_training_photos_can_be_tested_on(raw, tmp_path):
+    (tmp_path / "raw").mkdir()
+    for folder in ("query", "bounding_box_test"):
+        (tmp_path / "raw" / folder).symlink_to(raw / folder)
+    with pytest.raises(EmptySplitError, match=r"split train, .* --splits query,gallery"):
+        build("market1501", tmp_path / "data", tmp_path / "raw", progress=False)
+    report = build(
+        "market1501",
+        tmp_path / "data",
+        tmp_path / "raw",
+        splits=["query", "gallery"],
+        progress=False,
+    )
+    assert report.counts["splits"]["query"]["photos"] == 10
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (
+            "nowhere",
+            r"nowhere does not exist: looked for .*nowhere/\{bounding_box_train,query,boun",
+        ),
+        ("market/query", r"holds no raw copy of Market-1501.*did you mean .*market\?"),
+        (".", r"0002_c1s1_000451_03\.jpg; did you mean .*market\?"),
+    ],
+)
+def test_wrong_manual_dir(raw, place, message):
+    with pytest.raises(LayoutError, match=message):
+        check("market1501", raw.parent / place, progress=False)
+
+
+def test_without_manual_dir():
+    with pytest.raises(LayoutError, match="manual_dir"):
+        check("market1501", progress=False)
+
+
+def test_folders_without_any_photo(raw, tmp_path):
+    (tmp_path / "bounding_box_test").mkdir()
+    shutil.copy(raw / "query" / "Thumbs.db", tmp_path / "bounding_box_test")
+    with pytest.raises(LayoutError, match=r"no photo found: .*/query, .*box_test for files"):
+        check("market1501", tmp_path, progress=False)
+    (tmp_path / "bounding_box_test" / "a.jpg").write_bytes(b"")
+    with pytest.raises(LayoutError, match=r"1 have other names, such as bounding_box_test/a\.jpg"):
+        check("market1501", tmp_path, progress=False)
