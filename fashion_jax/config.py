@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import importlib.util
 import json
+import math
 import pathlib
 import types
 import typing
@@ -27,10 +28,13 @@ class ConfigError(FashionJaxError):
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Which built dataset to read, and how.
+    """Which built datasets to read, and how.
 
     Attributes:
         dataset: name of a builder in `data_builders/`.
+        more_datasets: further ones to train on at the same time; their identities stay apart.
+        weights: share of each dataset in a batch, `dataset` first, in any unit; empty for shares
+            by the numbers of training identities.
         data_dir: folder that `fashion-jax data build` wrote to.
         identities_per_batch: P, distinct products in a training batch, over all devices and hosts.
         photos_per_identity: K, photos of each of them.
@@ -39,11 +43,18 @@ class DataConfig:
     """
 
     dataset: str = "synthetic_street2shop"
+    more_datasets: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
     data_dir: str = "data"
     identities_per_batch: int = 16
     photos_per_identity: int = 4
     workers: int = 0
     threads: int = 2
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """All datasets that are trained on, `dataset` first."""
+        return (self.dataset, *self.more_datasets)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,6 +209,7 @@ class ExperimentConfig:
 
 CONFIG_FILE = "config.json"
 _SCALARS = {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}
+_LISTS = {float: "a list of numbers, such as (1, 2)", str: "a list of texts, such as ('a', 'b')"}
 
 
 def default_config() -> ml_collections.ConfigDict:
@@ -332,9 +344,10 @@ def _checked(name: str, kind: typing.Any, value: typing.Any) -> typing.Any:
             return None
         (kind,) = [option for option in typing.get_args(kind) if option is not type(None)]
     if typing.get_origin(kind) is tuple:
+        item_kind = typing.get_args(kind)[0]
         if not isinstance(value, list | tuple):
-            raise ConfigError(f"config field {name!r} has to be a list of numbers, got {value!r}")
-        return tuple(_checked(name, typing.get_args(kind)[0], item) for item in value)
+            raise ConfigError(f"config field {name!r} has to be {_LISTS[item_kind]}, got {value!r}")
+        return tuple(_checked(name, item_kind, item) for item in value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -389,6 +402,31 @@ def _check_ranges(config: ExperimentConfig) -> None:
         if _value(config, name) not in allowed:
             hint = nearest(str(_value(config, name)), [str(choice) for choice in allowed])
             raise ConfigError(f"config field {name!r} cannot be {_value(config, name)!r}{hint}")
+    _check_datasets(config.data)
+
+
+def _check_datasets(data: DataConfig) -> None:
+    names = data.datasets
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise ConfigError(
+            "'data.dataset' and 'data.more_datasets' together name a dataset more than once: "
+            f"{', '.join(twice)}; use 'data.weights' to show it more often"
+        )
+    if data.weights and len(data.weights) != len(names):
+        raise ConfigError(
+            f"config field 'data.weights' has to hold one number for each of the {len(names)} "
+            f"datasets ({', '.join(names)}), or none, got {data.weights}"
+        )
+    if not all(math.isfinite(weight) and weight > 0 for weight in data.weights):
+        raise ConfigError(
+            f"config field 'data.weights' has to hold positive numbers, got {data.weights}"
+        )
+    if data.identities_per_batch < len(names):
+        raise ConfigError(
+            f"config field 'data.identities_per_batch' has to be at least {len(names)}, one for "
+            f"each dataset, got {data.identities_per_batch}"
+        )
 
 
 def _value(config: ExperimentConfig, name: str) -> typing.Any:

@@ -77,6 +77,13 @@ def test_file_and_overrides(config_file):
         ("optimizer.learning_rate", "-1", r"'optimizer.learning_rate' cannot be negative"),
         ("optimizer.milestones", "40", r"'optimizer.milestones' has to be a list of numbers"),
         ("optimizer.per_step", "1", r"'optimizer.per_step' has to be True or False, got 1"),
+        ("data.more_datasets", "b", r"'data.more_datasets' has to be a list of texts, .*got 'b'"),
+        ("data.more_datasets", "('b', 3)", r"'data.more_datasets' has to be a text, got 3"),
+        ("data.more_datasets", "('b', 'c', 'b')", r"more than once: b; use 'data.weights'"),
+        ("data.more_datasets", "('synthetic_street2shop',)", r"more than once: synthetic_street"),
+        ("data.weights", "(1, 2)", r"one number for each of the 1 datasets .*got \(1.0, 2.0\)"),
+        ("data.weights", "(0,)", r"'data.weights' has to hold positive numbers, got \(0.0,\)"),
+        ("data.weights", "('x',)", r"'data.weights' has to be a number, got 'x'"),
         ("model.pooling", "averge", r"'model.pooling' cannot be 'averge'; did you mean 'average'"),
         ("model.last_stride", "3", r"'model.last_stride' cannot be 3"),
     ],
@@ -84,6 +91,29 @@ def test_file_and_overrides(config_file):
 def test_wrong_overrides_are_refused(config_file, name, value, message):
     with pytest.raises(ConfigError, match=message):
         load_config(config_file, {name: value})
+
+
+def test_several_datasets(config_file):
+    config = load_config(
+        config_file, {"data.more_datasets": "('b', 'c')", "data.weights": "(2, 1, 0.5)"}
+    )
+    assert config.data.datasets == ("synthetic_street2shop", "b", "c")
+    assert config.data.weights == (2.0, 1.0, 0.5)
+    with pytest.raises(ConfigError, match=r"'data.identities_per_batch' has to be at least 3"):
+        load_config(
+            config_file, {"data.more_datasets": "('b', 'c')", "data.identities_per_batch": "2"}
+        )
+
+
+def test_infinite_weights_are_refused():
+    with pytest.raises(ConfigError, match="positive numbers"):
+        from_nested_dict({"data": {"weights": [float("inf")]}})
+
+
+def test_config_of_an_older_run_has_one_dataset():
+    stored = to_nested_dict(ExperimentConfig())
+    del stored["data"]["more_datasets"], stored["data"]["weights"]
+    assert from_nested_dict(stored) == ExperimentConfig()
 
 
 def test_unknown_field_in_a_file_is_refused_with_the_file(tmp_path):

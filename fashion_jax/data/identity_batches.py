@@ -5,6 +5,8 @@ photos in several groups of K, those with fewer than K photos with some of them 
 is a pure function of (seed, step) and nothing is stored between batches.
 """
 
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 from jaxtyping import Int, Shaped
 
@@ -12,6 +14,21 @@ from fashion_jax.errors import FashionJaxError
 
 # First elements of random seeds: what the numbers are drawn for.
 _EPOCH, _FILLER, _PHOTOS = 0, 1, 2
+
+
+@runtime_checkable
+class BatchPlan(Protocol):
+    """What a loader asks of a plan, be it over one dataset or several.
+
+    Attributes:
+        labels: int32 [N], each photo's identity as a class of the classifier.
+    """
+
+    labels: Int[np.ndarray, "photos"]
+
+    def rows(self, step: int) -> Int[np.ndarray, "batch"]:
+        """Rows of the photos in batch `step`."""
+        ...
 
 
 class IdentityBatchPlan:

@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from fashion_jax.config import AugmentConfig, DataConfig, ImageConfig
 from fashion_jax.data.augment import augment
 from fashion_jax.data.dataset import Split
-from fashion_jax.data.identity_batches import IdentityBatchPlan
+from fashion_jax.data.identity_batches import BatchPlan
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.parallel.hosts import Host
 
@@ -27,10 +27,19 @@ _AUGMENT = 3
 
 def decode(encoded: bytes, image: ImageConfig) -> UInt8[np.ndarray, "height width 3"]:
     """Decodes a record's photo to RGB and resizes it; a smaller size averages over areas."""
+    return resize(decode_at_stored_size(encoded), image)
+
+
+def decode_at_stored_size(encoded: bytes) -> UInt8[np.ndarray, "height width 3"]:
+    """Decodes a record's photo to RGB.
+
+    Raises:
+        FashionJaxError: if the record is damaged.
+    """
     pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
     if pixels is None:
         raise FashionJaxError("a record's photo cannot be decoded: the built dataset is damaged")
-    return resize(pixels, image)
+    return pixels
 
 
 def resize(
@@ -48,7 +57,7 @@ class TrainingBatches:
     def __init__(
         self,
         split: Split,
-        plan: IdentityBatchPlan,
+        plan: BatchPlan,
         image: ImageConfig,
         augmentation: AugmentConfig,
         seed: int,

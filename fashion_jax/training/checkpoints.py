@@ -17,6 +17,9 @@ from fashion_jax.errors import FashionJaxError
 from fashion_jax.training.state import TrainState
 
 SELECTION_METRIC = "val/instance/mAP"
+# Of a run on several datasets, each of which validation measures on its own.
+MEAN_OF_DATASETS = "mean_of_datasets"
+JOINED_SELECTION_METRIC = f"val/{MEAN_OF_DATASETS}/instance/mAP"
 # Old checkpoints are renamed away before they are deleted: a deletion that is interrupted
 # leaves no half checkpoint under a step's name.
 _TRASH = "deleted"
@@ -97,7 +100,7 @@ class Checkpoints:
                 f"no checkpoint in {self._directory}: train first, or let the run get further"
             )
         scored = [
-            (metrics[SELECTION_METRIC], step)
+            (_selection(metrics), step)
             for step in steps
             if (metrics := self._manager.metrics(step)) is not None
         ]
@@ -159,8 +162,13 @@ def _with_numbered_layers(tree: Any) -> Any:
     }
 
 
+def selection_metric(metrics: Mapping[str, float]) -> str:
+    """Name of the one of validation's metrics that the best checkpoint has most of."""
+    return JOINED_SELECTION_METRIC if JOINED_SELECTION_METRIC in metrics else SELECTION_METRIC
+
+
 def _selection(metrics: Mapping[str, float]) -> float:
-    return metrics[SELECTION_METRIC]
+    return metrics[selection_metric(metrics)]
 
 
 def _model(state: TrainState) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import logging
 import math
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -24,13 +24,13 @@ from fashion_jax.config import (
     store_config,
 )
 from fashion_jax.data.dataset import BuiltDataset, open_dataset
-from fashion_jax.data.identity_batches import IdentityBatchPlan
+from fashion_jax.data.joined import JoinedPlan, JoinedSplit
 from fashion_jax.data.loader import Batch, TrainingBatches, iterate
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.models.host_memory import keep_freed_memory
 from fashion_jax.parallel.hosts import check_batch_size, global_batch, this_host
 from fashion_jax.parallel.mesh import make_mesh
-from fashion_jax.training.checkpoints import SELECTION_METRIC, Checkpoints
+from fashion_jax.training.checkpoints import Checkpoints, selection_metric
 from fashion_jax.training.learner import Learner, make_learner
 from fashion_jax.training.metrics_log import MetricsLog
 from fashion_jax.training.state import TrainState
@@ -51,12 +51,12 @@ class Reader:
     """Where the data iterator stands: saved with each checkpoint, checked when it is restored.
 
     A batch is a pure function of (seed, step), so that a position fits any number of hosts and
-    workers; `dataset` and `plan` say what it is a position in.
+    workers; `dataset` (or datasets) and `plan` say what it is a position in.
     """
 
     next_step: int
     dataset: dict[str, Any]
-    plan: dict[str, int]
+    plan: dict[str, Any]
 
 
 @dataclasses.dataclass
@@ -65,8 +65,8 @@ class Run:
 
     config: ExperimentConfig
     workdir: pathlib.Path
-    dataset: BuiltDataset
-    plan: IdentityBatchPlan
+    datasets: Sequence[BuiltDataset]
+    plan: JoinedPlan
     learner: Learner
     checkpoints: Checkpoints
     log: MetricsLog
@@ -104,9 +104,9 @@ def train(
     _claim(workdir, config)
     keep_freed_memory()
     mesh = make_mesh(config.mesh) if mesh is None else mesh
-    dataset = open_dataset(config.data.dataset, config.data.data_dir)
-    _require_validation(dataset)
-    plan = make_plan(config, dataset)
+    datasets = [open_dataset(name, config.data.data_dir) for name in config.data.datasets]
+    _require_validation(datasets)
+    plan = make_plan(config, datasets)
     check_batch_size(
         config.data.identities_per_batch * config.data.photos_per_identity,
         mesh,
@@ -115,31 +115,30 @@ def train(
     check_batch_size(config.evaluation.batch_size, mesh, "evaluation.batch_size")
     learner = make_learner(config, plan.num_identities, plan.steps_per_epoch, mesh)
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
-        state, start = _first_or_latest(checkpoints, learner, _reader(config, dataset, 0))
+        state, start = _first_or_latest(checkpoints, learner, _reader(config, datasets, plan, 0))
         log = MetricsLog(workdir, start, enabled=jax.process_index() == 0)
-        run = Run(config, workdir, dataset, plan, learner, checkpoints, log, progress)
+        run = Run(config, workdir, datasets, plan, learner, checkpoints, log, progress)
         with closing(log):
             return _steps(run, state, start)
 
 
-def make_plan(config: ExperimentConfig, dataset: BuiltDataset) -> IdentityBatchPlan:
+def make_plan(config: ExperimentConfig, datasets: Sequence[BuiltDataset]) -> JoinedPlan:
     """The plan of a run's batches."""
-    split = dataset.split("train")
-    return IdentityBatchPlan(
-        split.identity,
-        split.domain,
+    return JoinedPlan(
+        {dataset.name: dataset.split("train") for dataset in datasets},
         config.data.identities_per_batch,
         config.data.photos_per_identity,
         config.training.seed,
+        config.data.weights,
     )
 
 
 def training_batches(
-    config: ExperimentConfig, dataset: BuiltDataset, plan: IdentityBatchPlan
+    config: ExperimentConfig, datasets: Sequence[BuiltDataset], plan: JoinedPlan
 ) -> TrainingBatches:
     """This host's part of every batch of a run."""
     return TrainingBatches(
-        dataset.split("train"),
+        JoinedSplit([dataset.split("train") for dataset in datasets]),
         plan,
         config.image,
         config.augment,
@@ -170,25 +169,29 @@ def _claim(workdir: pathlib.Path, config: ExperimentConfig) -> None:
         )
 
 
-def _require_validation(dataset: BuiltDataset) -> None:
-    missing = {"train", "val_query", "val_gallery"} - set(dataset.splits)
-    if missing:
-        raise FashionJaxError(
-            f"{dataset.name} in {dataset.directory} was built without "
-            f"{', '.join(sorted(missing))}, which training needs: build it again without --splits"
-        )
+def _require_validation(datasets: Sequence[BuiltDataset]) -> None:
+    for dataset in datasets:
+        missing = {"train", "val_query", "val_gallery"} - set(dataset.splits)
+        if missing:
+            raise FashionJaxError(
+                f"{dataset.name} in {dataset.directory} was built without "
+                f"{', '.join(sorted(missing))}, which training needs: build it again without "
+                "--splits"
+            )
 
 
-def _reader(config: ExperimentConfig, dataset: BuiltDataset, next_step: int) -> Reader:
-    return Reader(
-        next_step,
-        dataset.fingerprint(),
-        {
-            "seed": config.training.seed,
-            "identities_per_batch": config.data.identities_per_batch,
-            "photos_per_identity": config.data.photos_per_identity,
-        },
-    )
+def _reader(
+    config: ExperimentConfig, datasets: Sequence[BuiltDataset], plan: JoinedPlan, next_step: int
+) -> Reader:
+    prints = [dataset.fingerprint() for dataset in datasets]
+    numbers = {
+        "seed": config.training.seed,
+        "identities_per_batch": config.data.identities_per_batch,
+        "photos_per_identity": config.data.photos_per_identity,
+    }
+    if len(prints) == 1:
+        return Reader(next_step, prints[0], numbers)
+    return Reader(next_step, {"datasets": prints}, numbers | {"quotas": list(plan.quotas)})
 
 
 def _first_or_latest(
@@ -211,7 +214,7 @@ def _first_or_latest(
 
 def _steps(run: Run, state: TrainState, start: int) -> TrainState:
     config, mesh = run.config, run.learner.mesh
-    source = iterate(training_batches(config, run.dataset, run.plan), config.data, start)
+    source = iterate(training_batches(config, run.datasets, run.plan), config.data, start)
     bar = tqdm(
         total=run.total_steps, initial=start, desc="train", unit="step", disable=not run.progress
     )
@@ -270,9 +273,10 @@ def _checkpoint_if_due(run: Run, state: TrainState, step: int) -> None:
     _log_pending(run)
     metrics = None
     if validates:
-        metrics = validate(run.learner, state, run.dataset, run.progress)
+        metrics = validate(run.learner, state, run.datasets, run.progress)
         run.log.write(step, {"epoch": step / per_epoch, **metrics})
-        logger.info("step %d: %s %.4f", step, SELECTION_METRIC, metrics[SELECTION_METRIC])
-    reader = _reader(run.config, run.dataset, step)
-    card = model_card(run.learner, state, run.dataset)
+        name = selection_metric(metrics)
+        logger.info("step %d: %s %.4f", step, name, metrics[name])
+    reader = _reader(run.config, run.datasets, run.plan, step)
+    card = model_card(run.learner, state, run.datasets)
     run.checkpoints.save(state, dataclasses.asdict(reader), json.loads(card.to_json()), metrics)

@@ -1,9 +1,14 @@
 """What training asks of evaluation: mAP on validation identities, and the model's card."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from fashion_jax.data.dataset import BuiltDataset
 from fashion_jax.evaluation.embedded import embed_test
 from fashion_jax.model_card import ModelCard
 from fashion_jax.models.pretrained import weights_hash
+from fashion_jax.training.checkpoints import MEAN_OF_DATASETS
 from fashion_jax.training.learner import Learner, variables_for_encode
 from fashion_jax.training.state import TrainState
 
@@ -12,9 +17,30 @@ VALIDATION_SPLITS = ("val_query", "val_gallery")
 
 
 def validate(
-    learner: Learner, state: TrainState, dataset: BuiltDataset, progress: bool = True
+    learner: Learner, state: TrainState, datasets: Sequence[BuiltDataset], progress: bool = True
 ) -> dict[str, float]:
-    """Metrics over the whole validation gallery, named such as `val/instance/mAP`."""
+    """Metrics over the whole validation gallery of each dataset on its own.
+
+    Returns:
+        For one dataset, metrics named such as `val/instance/mAP`; for several, such as
+        `val/street2shop/instance/mAP`, and their means as `val/mean_of_datasets/instance/mAP`.
+    """
+    found = {dataset.name: _validate_one(learner, state, dataset, progress) for dataset in datasets}
+    if len(found) == 1:
+        (metrics,) = found.values()
+        return {f"val/{name}": value for name, value in metrics.items()}
+    names = next(iter(found.values())).keys()
+    means = {name: float(np.mean([each[name] for each in found.values()])) for name in names}
+    return {
+        f"val/{dataset}/{name}": value
+        for dataset, metrics in (found | {MEAN_OF_DATASETS: means}).items()
+        for name, value in metrics.items()
+    }
+
+
+def _validate_one(
+    learner: Learner, state: TrainState, dataset: BuiltDataset, progress: bool
+) -> dict[str, float]:
     config = learner.config
     embedded = embed_test(
         learner.encode,
@@ -27,11 +53,10 @@ def validate(
         learner.mesh,
         progress,
     )
-    metrics = embedded.rank("instance").metrics(ranks=(1, 10))
-    return {f"val/{name}": value for name, value in metrics.items()}
+    return embedded.rank("instance").metrics(ranks=(1, 10))
 
 
-def model_card(learner: Learner, state: TrainState, dataset: BuiltDataset) -> ModelCard:
+def model_card(learner: Learner, state: TrainState, datasets: Sequence[BuiltDataset]) -> ModelCard:
     """Says what the state's embeddings are comparable with."""
     model = learner.config.model
     variables = variables_for_encode(state.params, state.model_state)
@@ -50,6 +75,18 @@ def model_card(learner: Learner, state: TrainState, dataset: BuiltDataset) -> Mo
         pixel_mean=preprocessing.mean,
         pixel_std=preprocessing.std,
         weights_hash=weights_hash(variables["params"], variables["model_state"]),
-        dataset=f"{dataset.name} {dataset.version}",
+        dataset=", ".join(f"{dataset.name} {dataset.version}" for dataset in datasets),
         step=int(state.step),
+        dataset_options=_build_options(datasets),
     )
+
+
+def _build_options(datasets: Sequence[BuiltDataset]) -> dict[str, str]:
+    """Builders' options; of several datasets with their names in front."""
+    if len(datasets) == 1:
+        return datasets[0].build_options()
+    return {
+        f"{dataset.name}.{name}": value
+        for dataset in datasets
+        for name, value in dataset.build_options().items()
+    }
