@@ -1,6 +1,7 @@
 """Evaluation of a run on test identities: numbers, and the report that shows them."""
 
 import dataclasses
+import os
 import pathlib
 import time
 from collections.abc import Sequence
@@ -10,11 +11,12 @@ from fashion_jax.evaluation.embedded import EmbeddedTest, embed_test
 from fashion_jax.evaluation.ranking import Ranking
 from fashion_jax.evaluation.report import RankedList, write_report
 from fashion_jax.evaluation.report_of_run import report_data
-from fashion_jax.evaluation.result import Evaluation
+from fashion_jax.evaluation.result import Evaluation, Evaluations
 from fashion_jax.retrieval.embed import Variables
 from fashion_jax.training.trained_model import (
     TrainedModel,
     load_trained_model,
+    read_run_config,
     untrained_variables,
 )
 
@@ -31,52 +33,77 @@ def evaluate_run(
     report: str | pathlib.Path | None = None,
     progress: bool = True,
 ) -> Evaluation:
-    """Measures a run's best model on the queries and gallery of a built dataset.
+    """Measures a run's best model on the queries and gallery of one built dataset.
 
     Args:
         workdir: of the run.
-        dataset: another one than the run's own.
+        dataset: another one than the run's own, or than the first of its own.
         data_dir: where it lies; by default the run's.
         untrained: measure the network that the run started from, too.
         searches: answers of an index, to be shown in the report.
         report: where the page goes; by default `report/index.html` in the workdir, or
-            `report/DATASET/index.html` for another dataset than the run's own.
+            `report/DATASET/index.html` for another dataset than the run's own, and wherever the
+            run has several.
         progress: whether to show bars.
 
     Raises:
         FashionJaxError: if there is no run, no checkpoint, no dataset, or nothing to measure.
     """
+    config = read_run_config(workdir)
+    built = open_test(dataset or config.data.dataset, data_dir or config.data.data_dir)
     model = load_trained_model(workdir)
-    own = model.config.data.dataset
-    built = open_dataset(dataset or own, data_dir or model.config.data.data_dir)
-    start = time.perf_counter()
-    test = _embed(model, model.variables, built, progress)
-    before = None
-    if untrained:
-        weights = untrained_variables(model.config, model.mesh)
-        before = _rank(_embed(model, weights, built, progress))
-    evaluation = Evaluation(
-        dataset=built.name,
-        step=model.card.step,
-        photos={name: len(built.split(name)) for name in built.splits},
-        rankings=_rank(test),
-        untrained=before,
-        coverage=dict((built.build_report() or {}).get("photos", {})),
-        seconds=time.perf_counter() - start,
+    before = untrained_variables(config, model.mesh) if untrained else None
+    return _evaluate(workdir, model, before, built, searches, report, progress)
+
+
+def evaluate_datasets(
+    workdir: str | pathlib.Path,
+    dataset: str | None = None,
+    data_dir: str | None = None,
+    untrained: bool = False,
+    progress: bool = True,
+) -> Evaluations:
+    """Measures a run's best model on each of its datasets on its own, or on another one.
+
+    Args:
+        workdir: of the run.
+        dataset: the only one to be measured; by default all that the run was trained on.
+        data_dir: where they lie; by default the run's.
+        untrained: measure the network that the run started from, too.
+        progress: whether to show bars.
+
+    Returns:
+        The datasets' results, each with a report of its own; see `evaluate_run`.
+
+    Raises:
+        FashionJaxError: if there is no run, no checkpoint, no dataset, or nothing to measure.
+    """
+    data = read_run_config(workdir).data
+    names = (dataset,) if dataset else data.datasets
+    datasets = [open_test(name, data_dir or data.data_dir) for name in names]
+    model = load_trained_model(workdir)
+    before = untrained_variables(model.config, model.mesh) if untrained else None
+    return Evaluations(
+        [_evaluate(workdir, model, before, built, (), None, progress) for built in datasets]
     )
-    page = _page(workdir, built.name, own) if report is None else pathlib.Path(report)
-    write_report(page, report_data(workdir, model, built, test, evaluation, searches))
-    return dataclasses.replace(evaluation, report=page)
 
 
-def _page(workdir: str | pathlib.Path, dataset: str, own: str) -> pathlib.Path:
-    folder = pathlib.Path(workdir) / "report"
-    return (folder if dataset == own else folder / dataset) / "index.html"
+def open_test(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
+    """Opens a built dataset with its test splits.
+
+    Raises:
+        FashionJaxError: if there is no such dataset, or it was built without them.
+    """
+    built = open_dataset(name, data_dir)
+    for split in TEST_SPLITS:
+        built.split(split)
+    return built
 
 
-def _embed(
-    model: TrainedModel, variables: Variables, dataset: BuiltDataset, progress: bool
+def embed_dataset(
+    model: TrainedModel, variables: Variables, dataset: BuiltDataset, progress: bool = True
 ) -> EmbeddedTest:
+    """Embeds the test splits of a dataset with a run's network and some weights of it."""
     config = model.config
     return embed_test(
         model.encode,
@@ -91,5 +118,41 @@ def _embed(
     )
 
 
-def _rank(test: EmbeddedTest) -> dict[str, Ranking]:
+def rank_by_all_protocols(test: EmbeddedTest) -> dict[str, Ranking]:
+    """What became of each query, by protocol."""
     return {name: test.rank(name) for name in PROTOCOL_NAMES}
+
+
+def _evaluate(
+    workdir: str | pathlib.Path,
+    model: TrainedModel,
+    before: Variables | None,
+    built: BuiltDataset,
+    searches: Sequence[RankedList],
+    report: str | pathlib.Path | None,
+    progress: bool,
+) -> Evaluation:
+    """Measures on one dataset the trained weights and, if there are any, those of before."""
+    start = time.perf_counter()
+    test = embed_dataset(model, model.variables, built, progress)
+    untrained = None
+    if before is not None:
+        untrained = rank_by_all_protocols(embed_dataset(model, before, built, progress))
+    evaluation = Evaluation(
+        dataset=built.name,
+        step=model.card.step,
+        photos={name: len(built.split(name)) for name in built.splits},
+        rankings=rank_by_all_protocols(test),
+        untrained=untrained,
+        coverage=dict((built.build_report() or {}).get("photos", {})),
+        seconds=time.perf_counter() - start,
+    )
+    own = model.config.data.datasets
+    page = _page(workdir, built.name, own) if report is None else pathlib.Path(report)
+    write_report(page, report_data(workdir, model, built, test, evaluation, searches))
+    return dataclasses.replace(evaluation, report=page)
+
+
+def _page(workdir: str | pathlib.Path, dataset: str, own: tuple[str, ...]) -> pathlib.Path:
+    folder = pathlib.Path(workdir) / "report"
+    return (folder if (dataset,) == own else folder / dataset) / "index.html"

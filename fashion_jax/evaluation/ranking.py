@@ -12,14 +12,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Shaped
 
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.evaluation.protocol import Labels, Pool, ignored, pools
+from fashion_jax.evaluation.protocol import Labels, Pool, ignored, pools, with_photo_numbers
 from fashion_jax.retrieval.index import EmbeddingError, check_embeddings
 
 ACCURACY_RANKS = (1, 5, 10, 20, 50)
 
 NO_MATCH = "no_match_in_gallery"
 ONLY_SAME_CAMERA = "only_same_camera_matches"
-SKIP_REASONS = (NO_MATCH, ONLY_SAME_CAMERA)
+ONLY_ITSELF = "only_itself_matches"
+SKIP_REASONS = (NO_MATCH, ONLY_SAME_CAMERA, ONLY_ITSELF)
 
 # 64 MiB of float32 scores at a time.
 _SCORES_AT_ONCE = 2**24
@@ -41,7 +42,7 @@ class CategoryMetrics:
 
     Attributes:
         queries: how many were measured.
-        skipped: how many had no right answer in the gallery.
+        skipped: how many had no right answer to find.
         mean_average_precision: NaN where no query was measured.
         accuracy_at_1: NaN where no query was measured.
     """
@@ -234,6 +235,7 @@ def _rank(
     score: ScoreBlock, query_labels: Labels, gallery_labels: Labels, protocol: str
 ) -> Ranking:
     count = len(query_labels)
+    query_labels, gallery_labels = with_photo_numbers(query_labels, gallery_labels)
     ranking = Ranking(
         protocol=protocol,
         average_precision=np.full(count, np.nan),
@@ -259,16 +261,29 @@ def _rank_block(
 ) -> None:
     """Fills in the results of a block of queries."""
     for query, scores in zip(pool.queries, scores_qg, strict=True):
-        identity, camera = query_labels.identity[query], query_labels.camera[query]
-        left_out = ignored(int(identity), int(camera), gallery_labels)
-        matches = np.flatnonzero((gallery_labels.identity == identity) & ~left_out)
+        same_product = gallery_labels.identity == query_labels.identity[query]
+        left_out = ignored(query_labels, int(query), gallery_labels)
+        matches = np.flatnonzero(same_product & ~left_out)
         if len(matches) == 0:
-            ranking.skip_reason[query] = ONLY_SAME_CAMERA if left_out.any() else NO_MATCH
+            itself = gallery_labels.photo[same_product] == query_labels.photo[query]
+            ranking.skip_reason[query] = _skip_reason(itself)
             continue
         scores[left_out] = -np.inf
         ranks = match_ranks(scores, matches)
         ranking.average_precision[query] = average_precision(ranks)
         ranking.first_match[query] = ranks[0]
+
+
+def _skip_reason(itself: Bool[np.ndarray, " same_product"]) -> str:
+    """Why a query has nothing to find.
+
+    Args:
+        itself: for each gallery photo of the query's product, all of which are left out, whether
+            it is the photo that the query shows.
+    """
+    if len(itself) == 0:
+        return NO_MATCH
+    return ONLY_ITSELF if itself.all() else ONLY_SAME_CAMERA
 
 
 def _rows_of(

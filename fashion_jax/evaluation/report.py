@@ -1,20 +1,13 @@
-"""One self-contained HTML file that shows what a trained model can do.
+"""One self-contained HTML file that shows what a trained model can do."""
 
-The page asks for nothing outside itself, runs no script, and forbids both to whatever its photos'
-names may hold; so it can be opened from a disk, mailed, printed and kept.
-"""
-
-import base64
 import dataclasses
-import functools
 import math
 import os
 from collections.abc import Mapping, Sequence
 
-import jinja2
 import numpy as np
 
-from fashion_jax.evaluation.charts import bar
+from fashion_jax.evaluation.page import render_page
 from fashion_jax.evaluation.report_page import figures, tables
 from fashion_jax.files import write_whole
 
@@ -27,7 +20,6 @@ GROUPS = {
         "approximate, as the command fashion-jax search answers",
     ),
 }
-_UNKNOWN = "–"
 
 Curves = Mapping[str, Sequence[float] | np.ndarray]
 
@@ -99,6 +91,9 @@ class DatasetFacts:
         raw_photos: of the raw copy: `expected`, `found`, `missing`, `empty`, `truncated`,
             `not_an_image`, as far as known.
         boxes: boxes that were repaired or dropped, by what was wrong with them.
+        build_options: what the records were built with, such as `box_reading`.
+        trained_on: what the model was trained on.
+        training_options: what that was built with.
     """
 
     name: str
@@ -108,6 +103,9 @@ class DatasetFacts:
     skipped_queries: Mapping[str, int] = dataclasses.field(default_factory=dict)
     raw_photos: Mapping[str, int] = dataclasses.field(default_factory=dict)
     boxes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    build_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    trained_on: str = ""
+    training_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,58 +158,22 @@ def write_report(path: str | os.PathLike[str], data: ReportData) -> None:
 def render_report(data: ReportData) -> str:
     """The page's HTML."""
     lists = [*data.ranked_lists, *data.searches]
-    return (
-        _templates()
-        .get_template("page.html")
-        .render(
-            data=data,
-            untrained=data.baseline_metrics is not None,
-            metric_tables=tables.metric_tables(data.metrics, data.baseline_metrics),
-            groups=[
-                (key, *GROUPS.get(key, (key, "")), [each for each in lists if each.group == key])
-                for key in dict.fromkeys([*GROUPS, *(each.group for each in lists)])
-            ],
-            cmc=figures.cmc_charts(data.cmc, data.baseline_cmc),
-            categories=_sorted_categories(data.per_category),
-            training=figures.training_figures(data.history),
-            usable_photos=tables.usable_photos(data.dataset.raw_photos),
-            settings=tables.settings(data.config),
-            meaning=tables.meaning,
-        )
+    return render_page(
+        "page.html",
+        data=data,
+        untrained=data.baseline_metrics is not None,
+        metric_tables=tables.metric_tables(data.metrics, data.baseline_metrics),
+        groups=[
+            (key, *GROUPS.get(key, (key, "")), [each for each in lists if each.group == key])
+            for key in dict.fromkeys([*GROUPS, *(each.group for each in lists)])
+        ],
+        cmc=figures.cmc_charts(data.cmc, data.baseline_cmc),
+        categories=_sorted_categories(data.per_category),
+        training=figures.training_figures(data.history),
+        usable_photos=tables.usable_photos(data.dataset.raw_photos),
+        settings=tables.settings(data.config),
+        meaning=tables.meaning,
     )
-
-
-@functools.cache
-def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fashion_jax.evaluation", "report_page"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "score": _score,
-        "gain": _gain,
-        "count": lambda value: f"{value:,}",
-        "percent": lambda part, whole: f"{100 * part / whole:.1f} %" if whole else _UNKNOWN,
-        "jpeg_uri": lambda jpeg: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode(),
-        "plain": tables.plain,
-        "words": lambda name: str(name).replace("_", " "),
-        "bar": bar,
-    }
-    return environment
-
-
-def _score(value: float | None) -> str:
-    if value is None or not math.isfinite(value):
-        return _UNKNOWN
-    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no negative zero
-
-
-def _gain(value: float | None) -> str:
-    sign = "+" if value is not None and math.isfinite(value) and round(value, 3) > 0 else ""
-    return sign + _score(value)
 
 
 def _sorted_categories(results: Sequence[CategoryResult]) -> list[CategoryResult]:

@@ -1,19 +1,17 @@
 """Gathers what the report of a run shows."""
 
-import datetime
 import pathlib
-import platform
 from collections.abc import Sequence
 
-import flax
-import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from fashion_jax.config import to_nested_dict
 from fashion_jax.data.dataset import BuiltDataset, Split
 from fashion_jax.data.thumbnails import thumbnail
-from fashion_jax.evaluation.embedded import EmbeddedTest
+from fashion_jax.evaluation.embedded import EmbeddedTest, labels
+from fashion_jax.evaluation.environment import environment
+from fashion_jax.evaluation.protocol import ignored
 from fashion_jax.evaluation.ranking import Ranking
 from fashion_jax.evaluation.report import (
     CategoryResult,
@@ -23,6 +21,7 @@ from fashion_jax.evaluation.report import (
     ReportData,
 )
 from fashion_jax.evaluation.result import Evaluation, all_metrics
+from fashion_jax.model_card import ModelCard
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.training.metrics_log import read_metrics
 from fashion_jax.training.trained_model import TrainedModel
@@ -48,7 +47,7 @@ def report_data(
         title=f"Fashion retrieval on {dataset.name}",
         subtitle=f"{model.card.backbone}, {config.image.height}×{config.image.width} pixels, "
         f"checkpoint of step {model.card.step} (best validation mAP)",
-        dataset=_facts(dataset, ranking),
+        dataset=_facts(dataset, ranking, model.card),
         metrics=evaluation.metrics(),
         baseline_metrics=None if before is None else all_metrics(before),
         cmc=_cmc(evaluation.rankings),
@@ -58,8 +57,9 @@ def report_data(
         searches=searches,
         history=read_metrics(pathlib.Path(workdir)),
         config=to_nested_dict(config),
-        environment=_environment(evaluation.seconds),
+        environment=environment(evaluation.seconds),
         command=f"fashion-jax evaluate --workdir={workdir}"
+        + ("" if dataset.name in config.data.datasets else f" --dataset={dataset.name}")
         + ("" if before is None else " --untrained"),
     )
 
@@ -68,7 +68,7 @@ def _cmc(rankings: dict[str, Ranking]) -> dict[str, np.ndarray]:
     return {name: ranking.cmc(_CMC_RANKS) for name, ranking in rankings.items()}
 
 
-def _facts(dataset: BuiltDataset, ranking: Ranking) -> DatasetFacts:
+def _facts(dataset: BuiltDataset, ranking: Ranking, card: ModelCard) -> DatasetFacts:
     splits = {name: dataset.split(name) for name in dataset.splits}
     raw = dataset.build_report() or {}
     return DatasetFacts(
@@ -79,6 +79,9 @@ def _facts(dataset: BuiltDataset, ranking: Ranking) -> DatasetFacts:
         skipped_queries=ranking.skipped(),
         raw_photos=raw.get("photos", {}),
         boxes=raw.get("boxes", {}),
+        build_options=dataset.build_options(),
+        trained_on=card.dataset,
+        training_options=card.dataset_options,
     )
 
 
@@ -92,11 +95,19 @@ def _per_category(ranking: Ranking) -> list[CategoryResult]:
 
 def _ranked_lists(test: EmbeddedTest, ranking: Ranking) -> list[RankedList]:
     index = ExactIndex(test.gallery_gd)
+    query_labels, gallery_labels = labels(test.query), labels(test.gallery)
     lists = []
-    for group, rows in _chosen_queries(ranking).items():
-        neighbours = index.search(test.queries_qd[rows], _ANSWERS)
-        for query, found, scores in zip(rows, neighbours.rows, neighbours.scores, strict=True):
-            lists.append(_ranked_list(test, ranking, group, int(query), found, scores))
+    for group, queries in _chosen_queries(ranking).items():
+        left_out = [ignored(query_labels, query, gallery_labels) for query in queries.tolist()]
+        # As many more as may have to be left out of an answer.
+        wanted = _ANSWERS + max((int(each.sum()) for each in left_out), default=0)
+        found = index.search(test.queries_qd[queries], wanted)
+        for query, out, rows, scores in zip(
+            queries.tolist(), left_out, found.rows, found.scores, strict=True
+        ):
+            kept = np.flatnonzero(~out[rows])[:_ANSWERS]
+            answers = list(zip(rows[kept].tolist(), scores[kept].tolist(), strict=True))
+            lists.append(_ranked_list(test, ranking, group, query, answers, out))
     return lists
 
 
@@ -118,10 +129,11 @@ def _ranked_list(
     ranking: Ranking,
     group: str,
     query: int,
-    found: Int[np.ndarray, "answers"],
-    scores: np.ndarray,
+    answers: Sequence[tuple[int, float]],
+    left_out: Bool[np.ndarray, "gallery"],
 ) -> RankedList:
-    identity = test.query.identity[query]
+    """A query and its answers: rows of the gallery and their scores."""
+    same_product = test.gallery.identity == test.query.identity[query]
     return RankedList(
         query_jpeg=thumbnail(test.query.image_bytes(query)),
         caption=_caption(test.query, query),
@@ -130,28 +142,16 @@ def _ranked_list(
                 jpeg=thumbnail(test.gallery.image_bytes(row)),
                 caption=_caption(test.gallery, row),
                 score=score,
-                right=bool(test.gallery.identity[row] == identity),
+                right=bool(same_product[row]),
             )
-            for row, score in zip(found.tolist(), scores.tolist(), strict=True)
+            for row, score in answers
         ],
         group=group,
         average_precision=float(ranking.average_precision[query]),
         first_match_rank=int(ranking.first_match[query]),
-        total_relevant=int(np.sum(test.gallery.identity == identity)),
+        total_relevant=int(np.sum(same_product & ~left_out)),
     )
 
 
 def _caption(split: Split, row: int) -> str:
     return f"{split.category[row]} {split.photo_id[row]}"
-
-
-def _environment(seconds: float) -> dict[str, object]:
-    devices = jax.devices()
-    return {
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "evaluation took": f"{seconds:.1f} s",
-        "devices": f"{len(devices)} × {devices[0].device_kind}",
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "flax": flax.__version__,
-    }

@@ -88,6 +88,27 @@ class Evaluation:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class Evaluations:
+    """A model measured on each of its datasets, one or several.
+
+    Attributes:
+        results: in the order of the run's datasets; at least one.
+    """
+
+    results: list[Evaluation]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`: of a single dataset its own, of several by their names."""
+        if len(self.results) == 1:
+            return self.results[0].to_json()
+        return {result.dataset: result.to_json() for result in self.results}
+
+    def to_table(self) -> str:
+        """A table for each dataset."""
+        return "\n\n".join(result.to_table() for result in self.results)
+
+
 def all_metrics(rankings: dict[str, Ranking]) -> dict[str, float]:
     """Metrics of several protocols in one dict."""
     return {

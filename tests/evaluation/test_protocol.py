@@ -1,12 +1,19 @@
 import numpy as np
 import pytest
 
-from fashion_jax.evaluation.protocol import Labels, ProtocolError, ignored, pools
+from fashion_jax.evaluation.protocol import (
+    Labels,
+    ProtocolError,
+    ignored,
+    pools,
+    with_photo_numbers,
+)
 
 
-def labels(identity, category, camera=None):
+def labels(identity, category, camera=None, photo=None):
     camera = [-1] * len(identity) if camera is None else camera
-    return Labels(np.array(identity), np.array(category), np.array(camera))
+    photo = range(len(identity)) if photo is None else photo
+    return Labels(np.array(identity), np.array(category), np.array(camera), np.array(photo))
 
 
 QUERIES = labels([0, 1, 2, 3], ["hats", "bags", "hats", "belts"])
@@ -34,8 +41,11 @@ def test_an_unknown_protocol_names_the_right_ones(wrong, message):
 
 
 def test_columns_must_be_equally_long():
-    with pytest.raises(ProtocolError, match="2 identities, 1 categories and 2 cameras"):
+    message = "2 identities, 1 categories, 2 cameras and 2 photos"
+    with pytest.raises(ProtocolError, match=message):
         labels([0, 1], ["hats"])
+    with pytest.raises(ProtocolError, match="2 cameras and 3 photos"):
+        labels([0, 1], ["hats", "hats"], photo=["a", "b", "c"])
 
 
 @pytest.mark.parametrize(
@@ -49,5 +59,37 @@ def test_columns_must_be_equally_long():
     ],
 )
 def test_left_out_is_the_same_product_by_the_same_known_camera(identity, camera, left_out):
-    gallery = labels([5, 5, 5, 6], ["hats"] * 4, [1, 2, -1, 1])
-    assert ignored(identity, camera, gallery).tolist() == left_out
+    gallery = labels([5, 5, 5, 6], ["hats"] * 4, [1, 2, -1, 1], list("abcd"))
+    query = labels([9, identity], ["hats"] * 2, [1, camera], ["a", "z"])
+    assert ignored(query, 1, gallery).tolist() == left_out
+
+
+@pytest.mark.parametrize(
+    ("photo", "camera", "left_out"),
+    [
+        ("b", -1, [False, True, True, False]),  # two products on one photo
+        ("c", -1, [False, False, False, True]),
+        ("z", -1, [False] * 4),
+        ("c", 1, [True, False, False, True]),  # its product by its camera, and itself
+    ],
+)
+def test_left_out_is_the_photo_itself_whatever_product_is_on_it(photo, camera, left_out):
+    gallery = labels([5, 5, 6, 5], ["hats"] * 4, [1, 2, 1, 3], ["a", "b", "b", "c"])
+    query = labels([5], ["hats"], [camera], [photo])
+    assert ignored(query, 0, gallery).tolist() == left_out
+
+
+def test_numbers_of_photos_are_those_of_their_ids():
+    queries = labels([1, 2, 3], ["hats"] * 3, photo=["a.jpg", "street/long name.jpg", "b.jpg"])
+    gallery = labels([1, 2], ["hats"] * 2, photo=["b.jpg", "a.jpg"])
+    numbered = with_photo_numbers(queries, gallery)
+    assert [each.photo.tolist() for each in numbered] == [[0, 1, 2], [2, 0]]
+    assert numbered[0].identity.tolist() == [1, 2, 3]
+
+
+def test_rows_are_taken_from_every_column():
+    taken = labels([5, 6, 7], ["hats", "bags", "tops"], [1, 2, 3], list("abc")).take(
+        np.array([2, 0])
+    )
+    columns = (taken.identity, taken.category, taken.camera, taken.photo)
+    assert [column.tolist() for column in columns] == [[7, 5], ["tops", "hats"], [3, 1], ["c", "a"]]

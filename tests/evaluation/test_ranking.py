@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ from fashion_jax.evaluation import ranking as ranking_module
 from fashion_jax.evaluation.protocol import Labels
 from fashion_jax.evaluation.ranking import (
     NO_MATCH,
+    ONLY_ITSELF,
     ONLY_SAME_CAMERA,
     NothingToMeasureError,
     average_precision,
@@ -17,13 +19,18 @@ from fashion_jax.evaluation.ranking import (
 )
 from fashion_jax.retrieval.index import EmbeddingError
 
+NUMBERS = itertools.count()
 
-def labels(identity, category=None, camera=None):
+
+def labels(identity, category=None, camera=None, photo=None):
+    """Labels; every photo is another one unless they are named."""
     count = len(identity)
+    photo = [f"photo {next(NUMBERS)}" for _ in range(count)] if photo is None else photo
     return Labels(
         identity=np.array(identity),
         category=np.array(category or ["hats"] * count, dtype="<U8"),
         camera=np.array(camera or [-1] * count),
+        photo=np.array(photo),
     )
 
 
@@ -124,12 +131,52 @@ def test_without_cameras_nothing_is_left_out():
     assert result.first_match.tolist() == [1]
 
 
+# Every photo is query and gallery: a and b show product 7, c and d product 8, e product 9; d
+# shows product 7 as well, cut out by another box, and f is the only photo of product 6.
+#   photo     a    b    c    d    d    e    f
+#   identity  7    7    8    8    7    9    6
+# Every query sees the gallery in this order. Without themselves:
+#   a finds b at rank 1 and d's 7 at rank 4: AP = (1 + 2/4) / 2 = 3/4; so does b.
+#   c finds d's 8 at rank 3: AP = 1/3.
+#   d's 8 leaves out both rows of d and finds c at rank 3: AP = 1/3; d's 7 finds a and b: AP = 1.
+#   e and f could only find themselves.
+ALL_PHOTOS = labels([7, 7, 8, 8, 7, 9, 6], photo=["a", "b", "c", "d", "d", "e", "f"])
+IN_ORDER = np.array([[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]] * 7)
+
+
+def test_a_photo_never_retrieves_itself():
+    result = rank_distances(IN_ORDER, ALL_PHOTOS, ALL_PHOTOS)
+    expected = [3 / 4, 3 / 4, 1 / 3, 1 / 3, 1, np.nan, np.nan]
+    np.testing.assert_allclose(result.average_precision, expected)
+    assert result.first_match.tolist() == [1, 1, 3, 3, 1, 0, 0]
+    assert result.skip_reason.tolist() == [""] * 5 + [ONLY_ITSELF] * 2
+    assert result.skipped() == {NO_MATCH: 0, ONLY_SAME_CAMERA: 0, ONLY_ITSELF: 2}
+
+
+def test_a_photo_never_retrieves_itself_from_embeddings():
+    angles = np.array([0.1, 0.15, 0.3, 0.55, 0.55, 0.9, 1.3])
+    embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    for protocol in ("instance", "in_category"):
+        result = rank_embeddings(embeddings, embeddings, ALL_PHOTOS, ALL_PHOTOS, protocol)
+        # d's 7 sees c, e, b, a: b and a are at ranks 3 and 4.
+        expected = [3 / 4, 3 / 4, 1 / 3, 1, (1 / 3 + 2 / 4) / 2, np.nan, np.nan]
+        np.testing.assert_allclose(result.average_precision, expected)
+
+
+def test_only_the_same_camera_is_said_where_the_camera_hides_another_photo():
+    gallery = labels([7, 7], camera=[1, 1], photo=["a", "b"])
+    result = rank_distances(np.zeros((1, 2)), labels([7], camera=[1], photo=["a"]), gallery)
+    assert result.skip_reason.tolist() == [ONLY_SAME_CAMERA]
+    result = rank_distances(np.zeros((1, 2)), labels([8], camera=[1], photo=["a"]), gallery)
+    assert result.skip_reason.tolist() == [NO_MATCH]
+
+
 def test_skipped_queries_are_counted_by_reason():
     queries = labels([7, 6, 8, 5], camera=[1, 1, 2, 1])
     gallery = labels([7, 8], camera=[1, 1])
     result = rank_distances(np.zeros((4, 2)), queries, gallery)
     assert result.skip_reason.tolist() == [ONLY_SAME_CAMERA, NO_MATCH, "", NO_MATCH]
-    assert result.skipped() == {NO_MATCH: 2, ONLY_SAME_CAMERA: 1}
+    assert result.skipped() == {NO_MATCH: 2, ONLY_SAME_CAMERA: 1, ONLY_ITSELF: 0}
     assert result.measured.tolist() == [False, False, True, False]
 
 

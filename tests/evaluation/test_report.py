@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from fashion_jax.evaluation import report
+from fashion_jax.evaluation.page import gain
 from fashion_jax.evaluation.report import (
     CategoryResult,
     DatasetFacts,
@@ -20,7 +21,7 @@ from fashion_jax.evaluation.report import (
     write_report,
 )
 
-VOID = {"meta", "link", "img", "br", "path", "use", "rect", "circle"}
+VOID = {"meta", "link", "img", "br", "wbr", "path", "use", "rect", "circle"}
 HOSTILE = "<script>alert('x')</script> \" onerror=alert(1) & {{ 7*7 }}"
 
 
@@ -244,7 +245,7 @@ def test_a_list_of_which_little_is_known():
     ("value", "text"), [(0.25, "+0.250"), (-0.25, "−0.250"), (-1e-5, "0.000"), (None, "–")]
 )
 def test_gain(value, text):
-    assert report._gain(value) == text
+    assert gain(value) == text
 
 
 def test_the_file_is_what_was_rendered(tmp_path):
@@ -267,3 +268,27 @@ def test_a_failed_write_leaves_the_former_page_and_nothing_else(tmp_path, monkey
         write_report(path, full_data())
     assert path.read_bytes() == former
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_the_records_were_built_with_is_named():
+    facts = dataclasses.replace(
+        full_data().dataset,
+        build_options={"box_reading": "corners"},
+        trained_on="deepfashion_consumer2shop 1.0.0",
+        training_options={"box_reading": "xywh", "margin": HOSTILE},
+    )
+    page = Page(render_report(dataclasses.replace(full_data(), dataset=facts)))
+    text = " ".join(" ".join(page.text).split())
+    assert "Options of its build box_reading corners" in text
+    assert "training data’s build, deepfashion_consumer2shop 1.0.0 box_reading xywh" in text
+    assert not page.tags["script"]
+
+
+def test_options_of_the_model_s_own_dataset_are_named_once():
+    facts = full_data().dataset
+    options = {"box_reading": "corners"}
+    facts = dataclasses.replace(
+        facts, build_options=options, trained_on=facts.name, training_options=options
+    )
+    text = render_report(dataclasses.replace(full_data(), dataset=facts))
+    assert text.count("box_reading") == 1

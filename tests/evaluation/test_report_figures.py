@@ -4,6 +4,7 @@ import re
 import numpy as np
 
 from fashion_jax.evaluation.report_page.figures import cmc_charts, training_figures
+from fashion_jax.training.checkpoints import MEAN_OF_DATASETS
 
 
 def history(steps=8, steps_per_epoch=4):
@@ -59,6 +60,18 @@ def test_validation_under_two_protocols_is_told_apart():
     (figure,) = training_figures(lines)
     assert "in_category goes" in label(figure)
     assert "instance goes" in label(figure)
+
+
+def test_several_datasets_have_a_figure_each_the_mean_first_and_pointed_out():
+    values = {"hats": 0.2, "bags": 0.4, MEAN_OF_DATASETS: 0.3}
+    line = {f"val/{name}/instance/mAP": value for name, value in values.items()}
+    figures = training_figures([{"step": 1, **line}])
+    assert titles(figures) == [
+        "Validation mAP: mean of the datasets",
+        "Validation mAP: hats",
+        "Validation mAP: bags",
+    ]
+    assert ["best 0.300" in figure.chart for figure in figures] == [True, False, False]
 
 
 def test_epochs_are_the_axis_only_where_they_tell_steps_apart():

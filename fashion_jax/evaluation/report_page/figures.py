@@ -11,6 +11,7 @@ from fashion_jax.evaluation.charts import Line, Note, line_chart
 
 _MOST_POINTS = 200  # of a line; more than its pixels would only swell the file
 _VALIDATION, _LOSS = "val/", "loss/"
+_MEAN = "mean_of_datasets"  # beside the values of each dataset, where a run has several
 _NOTES = {
     "loss/total": "the weighted sum that is minimised",
     "loss/identity": "cross entropy over the training products",
@@ -48,7 +49,10 @@ def training_figures(history: Sequence[Mapping[str, object]]) -> list[Figure]:
     unit = _time_unit(lines)
     keys = dict.fromkeys(key for line in lines for key in line)
     losses = sorted((key for key in keys if key.startswith(_LOSS)), key=_loss_order)
-    figures = [_validation_figure(lines, list(keys), unit)]
+    figures: list[Figure | None] = [
+        _validation_figure(lines, group, group_keys, unit)
+        for group, group_keys in _validation_groups(list(keys)).items()
+    ]
     figures += [
         _term_figure(lines, key, unit)
         for key in (*losses, "triplet/active_fraction", "learning_rate")
@@ -86,20 +90,31 @@ def _cmc_line(label: str, curve: Sequence[float] | np.ndarray, style: str) -> Li
     return Line(label, np.arange(1.0, values.size + 1), values, style)
 
 
+def _validation_groups(keys: Sequence[str]) -> dict[str, list[str]]:
+    """Names of validation's mAP by dataset: "" where a run has only one, else the mean first."""
+    groups: dict[str, list[str]] = {}
+    for key in keys:
+        if key.startswith(_VALIDATION) and key.endswith("/mAP"):
+            group = key.removeprefix(_VALIDATION).removesuffix("/mAP").rpartition("/")[0]
+            groups.setdefault(group, []).append(key)
+    return dict(sorted(groups.items(), key=lambda item: item[0] != _MEAN))
+
+
 def _validation_figure(
-    lines: Sequence[Mapping[str, object]], keys: Sequence[str], unit: str
-) -> Figure | None:
-    keys = [key for key in keys if key.startswith(_VALIDATION) and key.endswith("/mAP")]
-    if not keys:
-        return None
-    key = "val/instance/mAP" if "val/instance/mAP" in keys else keys[0]
+    lines: Sequence[Mapping[str, object]], group: str, keys: Sequence[str], unit: str
+) -> Figure:
+    prefix = f"{_VALIDATION}{group}/" if group else _VALIDATION
+    key = f"{prefix}instance/mAP" if f"{prefix}instance/mAP" in keys else keys[0]
     drawn = []
     for other in sorted(keys, key=lambda other: other == key):
-        label = other.removeprefix(_VALIDATION).removesuffix("/mAP") if len(keys) > 1 else ""
+        label = other.removeprefix(prefix).removesuffix("/mAP") if len(keys) > 1 else ""
         style = "main" if other == key else "second"
         drawn.append(Line(label, *_series(lines, other, unit), style, dots=True))
-    name = "Validation mAP"
-    chart = line_chart(drawn, name=name, x_label=unit, y_high=1.0, note=_best(drawn[-1], unit))
+    # The weights come from the best mean, not from a dataset's own best.
+    note = _best(drawn[-1], unit) if group in ("", _MEAN) else None
+    title = "mean of the datasets" if group == _MEAN else group
+    name = f"Validation mAP: {title}" if title else "Validation mAP"
+    chart = line_chart(drawn, name=name, x_label=unit, y_high=1.0, note=note)
     return Figure(name, "on products kept out of training and test", chart)
 
 
