@@ -12,8 +12,11 @@ from fashion_jax.cli import main, make_parser
     [
         ["data", "check"],
         ["data", "build"],
+        ["data", "download"],
         ["train"],
         ["evaluate"],
+        ["cross-domain"],
+        ["robustness"],
         ["index"],
         ["search"],
         ["demo"],
@@ -31,7 +34,7 @@ def test_every_command_has_help(words, capsys):
 
 def test_help_shows_all_commands():
     text = make_parser().format_help()
-    for command in ("data", "train", "evaluate", "index", "search", "demo"):
+    for command in ("data", "train", "evaluate", "cross-domain", "index", "search", "demo"):
         assert f"fashion-jax {command}" in text
 
 
@@ -39,8 +42,12 @@ def test_help_shows_all_commands():
     ("arguments", "message"),
     [
         (["evaluate", "--workdir", "nowhere"], "no run in"),
+        (["cross-domain", "--runs", "nowhere,no", "--datasets", "x"], "problems: 2"),
+        (["cross-domain", "--runs", ",", "--datasets", "x"], "at least one run"),
         (["evaluate", "--workdir", "nowhere", "--unknown"], "unknown argument '--unknown'"),
         (["evaluate", "--workdir", "w", "--config.a=1"], "unknown argument '--config.a=1'"),
+        (["robustness", "--workdir", "nowhere"], "no run in"),
+        (["robustness", "--workdir", "w", "--nuisances", "light,blurr"], "did you mean 'blur'"),
         (["data", "check", "--dataset", "steet2shop"], "did you mean street2shop"),
         (["data", "check", "--dataset", "street2shop", "--manual_dir", "/nowhere"], "/nowhere"),
         (["train", "--config=configs/none.py", "--workdir=w"], "no config file"),

@@ -13,6 +13,7 @@ from fashion_jax.cli import main
 from fashion_jax.data.build import build
 from fashion_jax.data.dataset import open_dataset
 from fashion_jax.demo import run_demo
+from fashion_jax.retrieval.catalogue import Catalogue
 from tests.conftest import TINY_DATASET
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
@@ -48,6 +49,16 @@ def test_workdir_holds_what_the_design_says(demo):
     assert {"config.json", "checkpoints", "metrics.jsonl", "events", "index"} <= names
 
 
+def test_what_the_records_were_built_with_is_named(demo):
+    folder, _ = demo
+    card = Catalogue.open(folder / "run" / "index").card
+    assert card.dataset_options["margin"] == "0.0"
+    assert card.dataset_options["train_identities"] == str(TINY_DATASET["train_identities"])
+    page = (folder / "report" / "index.html").read_text()
+    assert "Options of its build" in page
+    assert "<span>train_identities <b>12</b></span>" in page
+
+
 def test_evaluate_prints_json_and_takes_another_dataset(demo, tmp_path, capsys):
     folder, evaluation = demo
     assert main(["evaluate", "--workdir", f"{folder}/run", "--json"]) == 0
@@ -56,6 +67,7 @@ def test_evaluate_prints_json_and_takes_another_dataset(demo, tmp_path, capsys):
     assert printed["skipped_queries"]["instance"].keys() == {
         "no_match_in_gallery",
         "only_same_camera_matches",
+        "only_itself_matches",
     }
 
     write_dummy_data(tmp_path / "raw")
@@ -66,6 +78,20 @@ def test_evaluate_prints_json_and_takes_another_dataset(demo, tmp_path, capsys):
     assert printed["dataset"] == "street2shop"
     assert printed["coverage"]["missing"] > 0
     assert (folder / "run" / "report" / "street2shop" / "index.html").exists()
+
+
+def test_robustness_prints_json_and_writes_its_page(demo, tmp_path, capsys):
+    folder, evaluation = demo
+    arguments = ["--workdir", f"{folder}/run", "--report", str(tmp_path), "--json"]
+    assert main(["robustness", *arguments, "--nuisances", "blur,occlusion"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    metrics = evaluation.metrics()
+    assert printed["clean"] == pytest.approx(
+        {name: metrics[name] for name in ("instance/mAP", "instance/Acc@1")}
+    )
+    assert printed["nuisances"].keys() == {"blur", "occlusion"}
+    assert json.loads((tmp_path / "robustness.json").read_text()) == printed
+    assert "Robustness on synthetic_street2shop" in (tmp_path / "index.html").read_text()
 
 
 @pytest.mark.parametrize("kind", ["scann", "exact"])
