@@ -1,0 +1,87 @@
+"""How long does it take to check the manifest of a million photos? The limit is 20 seconds.
+
+    python benchmarks/manifest_reading.py
+
+Every row is checked, as `fashion-jax data check` does before it opens the first photo; dividing the
+products into splits is timed beside it. On a machine that has other things to do, look at the
+processor's time.
+"""
+
+import argparse
+import csv
+import pathlib
+import tempfile
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tabulate import tabulate
+
+from data_builders.catalogue.manifest import read_manifest
+from data_builders.catalogue.splits import divide
+
+LIMIT = 20.0  # seconds for a million rows
+COLUMNS = (
+    *("photo", "identity", "domain", "category", "camera"),
+    *("x", "y", "width", "height"),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000, help="default: %(default)s")
+    rows = parser.parse_args().rows
+    with tempfile.TemporaryDirectory() as folder:
+        table = [measure(path) for path in write(pathlib.Path(folder), rows)]
+    header = ["manifest", "MB", "checked in s", "limit in s", "CPU s", "rows/s", "divided in s"]
+    print(tabulate(table, header, floatfmt=(None, *[",.1f"] * 4, ",.0f", ",.1f")))
+
+
+def write(folder: pathlib.Path, rows: int) -> tuple[pathlib.Path, pathlib.Path]:
+    as_csv, as_parquet = folder / "items.csv", folder / "items.parquet"
+    columns = list(zip(*map(row, range(rows)), strict=True))
+    with as_csv.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(zip(*columns, strict=True))
+    pq.write_table(pa.table(dict(zip(COLUMNS, columns, strict=True))), as_parquet)
+    return as_csv, as_parquet
+
+
+def row(number: int) -> tuple[object, ...]:
+    product = number // 4
+    domain = ("street", "shop")[number % 2]
+    box = (number % 40, number % 33 + 0.5, 200 + number % 100, 300 + number % 50)
+    return (
+        f"{domain}/{product // 1000:04d}/{number:08d}.jpg",
+        f"Product {product}, red",
+        domain,
+        f"category {product % 11}",
+        number % 5,
+        *(box if domain == "street" else (None,) * 4),
+    )
+
+
+def measure(path: pathlib.Path) -> list[object]:
+    data = path.read_bytes()
+    start, cpu_start = time.perf_counter(), time.process_time()
+    manifest = read_manifest(data, path.name)
+    checked, cpu_checked = time.perf_counter(), time.process_time()
+    splits = divide(manifest.rows, test_fraction=0.2, validation_fraction=0.05, seed=0)
+    divided = time.perf_counter()
+    rows = manifest.rows.num_rows
+    assert sum(map(len, splits.values())) == rows
+    seconds = checked - start
+    return [
+        path.name,
+        len(data) / 1e6,
+        seconds,
+        LIMIT * rows / 1e6,
+        cpu_checked - cpu_start,
+        rows / seconds,
+        divided - checked,
+    ]
+
+
+if __name__ == "__main__":
+    main()

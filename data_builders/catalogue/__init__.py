@@ -1,0 +1,1 @@
+"""A team's own photos, listed in one CSV or Parquet file."""

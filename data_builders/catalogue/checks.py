@@ -1,0 +1,192 @@
+"""What the cells of a manifest must be; column by column, without a loop over the rows."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Bool, Int
+
+from data_builders.catalogue.cells import Cells
+from data_builders.catalogue.columns import BOX, REQUIRED
+from data_builders.catalogue.problems import Problems, short
+from fashion_jax.data.records import DOMAIN_NAMES, SPLITS
+
+URI_SCHEMES = ("gs", "s3")
+
+_HERE = r"^(\./+)+"
+_URI = rf"^({'|'.join(URI_SCHEMES)})://[^/]+/."
+# An empty folder's name (an absolute path has one in front), or one that goes nowhere or upwards.
+_WRONG_FOLDER = r"(^|/)\.{0,2}(/|$)"
+_WRONG_CHARACTER = r"[\\\x00-\x1f\x7f]"
+# Short enough to be finite whatever the digits are.
+_NUMBER = r"^[+-]?([0-9]{1,15}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$"
+_LARGEST_CAMERA = 2**31 - 1  # records have 32 bits for it
+
+_GROUPS = np.array([0, 1, 1, 2, 2])  # training, test or validation, for each of SPLITS
+
+
+def check_cells(cells: Cells, problems: Problems) -> pa.Table:
+    """Checks every cell, and turns texts into what they stand for.
+
+    Args:
+        cells: of the manifest.
+        problems: takes up what is wrong.
+
+    Returns:
+        One row for each of the manifest's: `photo`, `identity`, `domain`, `category`, `split` as
+        text, `camera` as int32, `x`, `y`, `width`, `height` as float64; null where nothing is
+        given or what is given is wrong.
+    """
+    check = _Check(cells, problems)
+    for name in REQUIRED:
+        check.refuse(f"{name} is empty", pc.is_null(cells.column(name)), lambda _: "")
+    columns = {
+        "photo": check.photo(),
+        "identity": cells.column("identity"),
+        "domain": check.word("domain", DOMAIN_NAMES),
+        "category": cells.column("category"),
+        "split": check.word("split", SPLITS),
+        "camera": check.camera(),
+        **{name: check.number(name) for name in BOX},
+    }
+    check.whole_boxes()
+    check.splits_of_all(columns["split"])
+    check.one_group_an_identity(columns["identity"], columns["split"])
+    return pa.table(columns)
+
+
+class _Check:
+    """The checks of one manifest."""
+
+    def __init__(self, cells: Cells, problems: Problems):
+        self._cells = cells
+        self._problems = problems
+
+    def refuse(self, what: str, wrong: pa.ChunkedArray, value: Callable[[int], str]) -> None:
+        """Takes down the rows where `wrong` is true, with their places and values."""
+        self._add(what, np.flatnonzero(_mask(wrong)), value)
+
+    def photo(self) -> pa.ChunkedArray:
+        """Relative paths, without a leading `./`, and URIs; the others refused."""
+        photo = pc.replace_substring_regex(self._cells.column("photo"), _HERE, "")
+        is_uri = pc.match_substring(photo, "://")
+        wrong_uri = pc.invert(pc.match_substring_regex(photo, _URI))
+        schemes = " or ".join(f"{scheme}://" for scheme in URI_SCHEMES)
+        self.refuse(
+            f"photo in object storage must be {schemes}, a bucket and a name",
+            pc.and_(is_uri, wrong_uri),
+            self._value("photo"),
+        )
+        is_path = pc.invert(is_uri)
+        self.refuse(
+            "photo must be a path below --photos, without a / in front and without //, . and ..",
+            pc.and_(is_path, pc.match_substring_regex(photo, _WRONG_FOLDER)),
+            self._value("photo"),
+        )
+        self.refuse(
+            "photo must have / between folders, no \\, and no control characters",
+            pc.and_(is_path, pc.match_substring_regex(photo, _WRONG_CHARACTER)),
+            self._value("photo"),
+        )
+        return photo
+
+    def word(self, name: str, words: tuple[str, ...]) -> pa.ChunkedArray:
+        """One of a few words, in upper or lower case."""
+        text = pc.utf8_lower(self._cells.column(name))
+        right = pc.is_in(text, value_set=pa.array(words))
+        wrong = pc.and_(pc.is_valid(text), pc.invert(right))
+        self.refuse(f"{name} must be one of {', '.join(words)}", wrong, self._value(name))
+        return pc.if_else(right, text, None)
+
+    def number(self, name: str) -> pa.ChunkedArray:
+        """Finite numbers."""
+        text = self._cells.column(name)
+        right = pc.match_substring_regex(text, _NUMBER)
+        self.refuse(f"{name} must be a number", pc.invert(right), self._value(name))
+        return pc.cast(pc.if_else(right, text, None), pa.float64())
+
+    def camera(self) -> pa.ChunkedArray:
+        """Whole numbers, which a spreadsheet may have written as 3.0."""
+        text = self._cells.column("camera")
+        number = pc.match_substring_regex(text, _NUMBER)
+        value = pc.cast(pc.if_else(number, text, None), pa.float64())
+        within = pc.and_(pc.greater_equal(value, 0), pc.less_equal(value, _LARGEST_CAMERA))
+        right = pc.fill_null(pc.and_(within, pc.equal(pc.floor(value), value)), False)
+        wrong = pc.and_(pc.is_valid(text), pc.invert(right))
+        self.refuse(
+            f"camera must be a whole number in 0..{_LARGEST_CAMERA}", wrong, self._value("camera")
+        )
+        return pc.cast(pc.if_else(right, value, None), pa.int32())
+
+    def whole_boxes(self) -> None:
+        """All four numbers of a box, or none."""
+        given = np.stack([_mask(pc.is_valid(self._cells.column(name))) for name in BOX])
+        count = given.sum(axis=0)
+        self._add(
+            f"{', '.join(BOX)} must be given all or none",
+            np.flatnonzero((count > 0) & (count < len(BOX))),
+            lambda row: ", ".join(
+                f"{name} {self._cells.column(name)[row].as_py() or '(empty)'}" for name in BOX
+            ),
+        )
+
+    def splits_of_all(self, split: pa.ChunkedArray) -> None:
+        """A split in every row, or in none."""
+        empty = pc.is_null(self._cells.column("split"))
+        if split.null_count < len(split):
+            self.refuse(
+                "split is empty, though other rows have one: give it to all of them or to none",
+                empty,
+                lambda _: "",
+            )
+
+    def one_group_an_identity(self, identity: pa.ChunkedArray, split: pa.ChunkedArray) -> None:
+        """A product is trained on, or validated with, or tested with."""
+        known = np.flatnonzero(_mask(pc.and_(pc.is_valid(identity), pc.is_valid(split))))
+        names = codes_of(identity)[0][known]
+        splits = pc.index_in(split, value_set=pa.array(SPLITS)).to_numpy()[known].astype(int)
+        _, first, name = np.unique(names, return_index=True, return_inverse=True)
+        clashing = np.flatnonzero(_GROUPS[splits] != _GROUPS[splits][first[name]])
+        # The first row of each identity that clashes with the identity's first row.
+        clashing = clashing[np.sort(np.unique(name[clashing], return_index=True)[1])]
+
+        def describe(row: int) -> str:
+            here = np.searchsorted(known, row)
+            there = first[name[here]]
+            return (
+                f"{self._value('identity')(row)} is in {SPLITS[splits[here]]}, but "
+                f"{self._cells.place(known[there])} has it in {SPLITS[splits[there]]}"
+            )
+
+        what = "identity must be in one of training, validation and test only"
+        self._add(what, known[clashing], describe, "product")
+
+    def _value(self, name: str) -> Callable[[int], str]:
+        return lambda row: short(self._cells.column(name)[row].as_py())
+
+    def _add(
+        self,
+        what: str,
+        rows: Int[np.ndarray, " wrong"],
+        value: Callable[[int], str],
+        unit: str = "row",
+    ) -> None:
+        def describe(row: int) -> str:
+            return ": ".join(part for part in (self._cells.place(row), value(row)) if part)
+
+        self._problems.add(what, rows, describe, unit)
+
+
+def codes_of(column: pa.ChunkedArray) -> tuple[Int[np.ndarray, " rows"], list[str]]:
+    """A column of texts as numbers from 0, and the texts that they stand for.
+
+    Where there is nothing, the number is -1.
+    """
+    encoded = column.combine_chunks().dictionary_encode()
+    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+    return codes.astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _mask(condition: pa.ChunkedArray) -> Bool[np.ndarray, " rows"]:
+    return pc.fill_null(condition, False).to_numpy()

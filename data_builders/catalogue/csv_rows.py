@@ -1,0 +1,137 @@
+"""The rows of a CSV file, thousands at a time, each with the line on which it starts."""
+
+import csv
+import io
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from data_builders.catalogue.problems import SHOWN, ManifestError, Problems, short
+
+_ROWS_AT_ONCE = 2**15
+
+
+class Part(NamedTuple):
+    """Some rows of a CSV file.
+
+    Attributes:
+        rows: their cells, as many as the header has.
+        lines: on which they start, as an editor counts, from 1.
+    """
+
+    rows: list[list[str]]
+    lines: Int[np.ndarray, " rows"]
+
+
+class CsvReader:
+    """Reads the rows of a CSV file; those that cannot be understood are taken down as problems.
+
+    Cells are separated by commas; by semicolons or tabs, as some spreadsheets write, where the
+    header has those.
+
+    Args:
+        data: content of the file, in UTF-8.
+        problems: takes up malformed rows.
+    """
+
+    def __init__(self, data: bytes, problems: Problems):
+        self._data = data
+        self._problems = problems
+        text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+        first_line = data.split(b"\n", 1)[0].decode("utf-8", "replace")
+        delimiter = max(",;\t", key=first_line.count)
+        self._reader = csv.reader(text, delimiter=delimiter, strict=True)
+        self._malformed: dict[int, str] = {}
+        self._ragged: dict[int, str] = {}
+
+    def header(self) -> list[str]:
+        """The first row; none in an empty file.
+
+        Raises:
+            ManifestError: it is no row of a CSV file.
+        """
+        rows, error = self._take(1)
+        if error:
+            raise ManifestError(f"{self._problems.place}, line 1: {_explained(error)}")
+        return rows[0] if rows else []
+
+    def parts(self, width: int) -> Iterator[Part]:
+        """All other rows, but for empty lines and for rows that have not `width` cells."""
+        more = True
+        while more:
+            before = self._reader.line_num
+            rows, error = self._take(_ROWS_AT_ONCE)
+            lines = self._lines(rows, before, exact=error is not None)
+            if error is not None:
+                self._malformed[int(lines[-1])] = _explained(error)
+            more = len(rows) == _ROWS_AT_ONCE or (error is not None and "limit" not in error)
+            yield self._whole(rows, lines, width)
+        self._report(width)
+
+    def _take(self, count: int) -> tuple[list[list[str]], str | None]:
+        """Up to `count` rows; fewer before a malformed one, which is skipped."""
+        rows: list[list[str]] = []
+        try:
+            rows.extend(itertools.islice(self._reader, count))  # keeps those before an error
+        except csv.Error as error:
+            return rows, str(error)
+        except UnicodeDecodeError:
+            raise _not_utf8(self._data, self._problems.place) from None
+        return rows, None
+
+    def _lines(
+        self, rows: Sequence[Sequence[str]], before: int, exact: bool
+    ) -> Int[np.ndarray, " rows_and_next"]:
+        """Lines on which rows start, and on which the next one does."""
+        if not exact and self._reader.line_num - before == len(rows):
+            return before + 1 + np.arange(len(rows) + 1)
+        taken = [1 + sum(map(_line_breaks, row)) for row in rows]
+        return before + 1 + np.cumsum([0, *taken])
+
+    def _whole(self, rows: list[list[str]], lines: np.ndarray, width: int) -> Part:
+        """Only rows of the right width."""
+        if set(map(len, rows)) <= {width}:
+            return Part(rows, lines[:-1])
+        wrong = [number for number, row in enumerate(rows) if len(row) != width]
+        for number in wrong:
+            if rows[number]:
+                shown = len(self._ragged) < SHOWN
+                self._ragged[int(lines[number])] = _cells(rows[number]) if shown else ""
+        kept = np.setdiff1d(np.arange(len(rows)), wrong)
+        return Part([rows[number] for number in kept.tolist()], lines[kept])
+
+    def _report(self, width: int) -> None:
+        self._add("quotation marks that do not fit together", self._malformed)
+        self._add(f"not as many cells as there are columns ({width})", self._ragged)
+
+    def _add(self, what: str, found: Mapping[int, str]) -> None:
+        self._problems.add(what, list(found), lambda line: f"line {line:,}: {found[line]}")
+
+
+def _line_breaks(cell: str) -> int:
+    return cell.count("\n") + cell.count("\r") - cell.count("\r\n")
+
+
+def _cells(row: Sequence[str]) -> str:
+    return f"{len(row)} cell{'' if len(row) == 1 else 's'}, {short(row)}"
+
+
+def _explained(error: str) -> str:
+    if "limit" in error or "end of data" in error:
+        return "a mark that opens in this row is never closed; what follows is not read"
+    return f"{error}; inside of a quoted cell a mark is written twice"
+
+
+def _not_utf8(data: bytes, place: str) -> ManifestError:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        content = data.splitlines()[line - 1]
+        return ManifestError(
+            f"{place}, line {line:,}: not UTF-8: {short(content)}; save the file as UTF-8"
+        )
+    return ManifestError(f"{place}: not UTF-8; save the file as UTF-8")
