@@ -63,7 +63,7 @@ class BoxError(FashionJaxError):
     """A box that cannot be cut out of its photo."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Box:
     """A rectangle in pixels; the origin is the photo's upper left corner."""
 
