@@ -35,8 +35,8 @@ class BuildOptions(CropOptions):
     """Everything that the records of a dataset depend on.
 
     Attributes:
-        validation_fraction: of the training identities that can be asked for and answered; they make up
-            `val_query` and `val_gallery`.
+        validation_fraction: of the training identities that can be asked for and answered; they
+            make up `val_query` and `val_gallery`.
         seed: of the choice of validation identities.
     """
 

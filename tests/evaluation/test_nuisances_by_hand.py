@@ -109,13 +109,19 @@ def test_rotation(strength):
     assert found == {(round(50 + x), round(50 + y)), (round(50 + x), round(50 - y))}
 
 
-def test_zoom_in_doubles_distances_and_zoom_out_mirrors():
+def test_zoom_doubles_distances_from_the_middle_or_halves_them():
     found = outcomes("zoom", spot(70, 50), 1.0)
     bright = {tuple(np.flatnonzero(o[50, :, 0] > 200).tolist()) for o in found}
-    near, far = sorted(bright, key=len)
-    assert np.mean(far) == 90  # 50 + 2 · 20; the mirrored spot is outside
-    # 50 + 20 / 2 = 60, and mirrored at 100: (130 − 50) / 2 + 50 = 90
-    assert {round(x / 10) * 10 for x in near} == {60, 90}
+    assert {round(np.mean(columns)) for columns in bright} == {60, 90}  # 50 + 20 / 2, 50 + 2 · 20
+
+
+def test_what_a_zoomed_out_photo_does_not_cover_continues_its_edge():
+    image = grey(0, 101, 101)
+    image[:, 100] = 255
+    found = outcomes("zoom", image, 1.0)
+    bright = {tuple(np.flatnonzero(o[50, :, 0] == 255).tolist()) for o in found}
+    # The right edge comes to lie at 50 + 50 / 2; zoomed in, it is out of the frame.
+    assert bright == {(), tuple(range(75, 101))}
 
 
 def test_view_angle_is_the_image_of_a_turned_plane():

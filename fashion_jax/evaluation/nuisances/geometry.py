@@ -1,6 +1,7 @@
 """Camera and cloth in other places: rotation, view angle, crumpling, zoom.
 
-Where the moved photo does not cover the frame, it goes on mirrored at its edge.
+Where the moved photo does not cover the frame, its edge goes on outwards: a mirrored photo would
+show the garment several times, which is another nuisance.
 """
 
 import math
@@ -19,7 +20,7 @@ ZOOM_FACTOR = 2.0
 CRUMPLE_SHIFT = 0.08  # of the longest side
 CRUMPLE_STOPS = 1.5
 
-_BORDER = cv2.BORDER_REFLECT_101
+_BORDER = cv2.BORDER_REPLICATE
 _FIELD = 128  # samples along a side of the crumpled surface
 _FOLDS = ((5, 1.0), (9, 0.5))  # folds along a side, and their height
 
@@ -27,7 +28,7 @@ _FOLDS = ((5, 1.0), (9, 0.5))  # folds along a side, and their height
 def disturb_rotation(
     image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Turns the photo about its middle, to the left or to the right; the border is mirrored."""
+    """Turns the photo about its middle, to the left or to the right; its edge goes on outwards."""
     angle = either_way(rng) * strength * ROTATION_DEGREES
     return _warp(image, np.vstack([cv2.getRotationMatrix2D(_middle(image), angle, 1), [0, 0, 1]]))
 
@@ -35,7 +36,7 @@ def disturb_rotation(
 def disturb_zoom(
     image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Multiplies or divides the focal length: the middle alone, or a mirrored border around."""
+    """Multiplies or divides the focal length: the middle alone, or a drawn-out edge around."""
     factor = ZOOM_FACTOR ** (either_way(rng) * strength)
     return _warp(image, np.vstack([cv2.getRotationMatrix2D(_middle(image), 0, factor), [0, 0, 1]]))
 
@@ -43,7 +44,7 @@ def disturb_zoom(
 def disturb_view_angle(
     image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Looks at the photo from a random side: perspective of a plane; the border is mirrored."""
+    """Looks at the photo from a random side: perspective of a plane; its edge goes on."""
     direction = rng.uniform(0, 2 * np.pi)
     tilt = math.radians(strength * VIEW_DEGREES)
     return _warp(image, _homography(image, direction, tilt))
@@ -69,7 +70,7 @@ def _homography(
 def disturb_crumpling(
     image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Crumples the photo like cloth: folds move it and shade it; the border is mirrored.
+    """Crumples the photo like cloth: folds move it and shade it; its edge goes on.
 
     Both follow one random surface: every part moves along the surface's slope there, and the
     slopes that face a light from a random direction turn lighter, the others darker.
