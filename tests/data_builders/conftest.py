@@ -2,7 +2,7 @@ import pytest
 
 from data_builders.street2shop.dummy_data import write_dummy_data
 from fashion_jax.data.build import build
-from tests.data_builders.built_records import read_split
+from tests.data_builders.built_records import read_all, read_split
 
 
 @pytest.fixture(scope="session")
