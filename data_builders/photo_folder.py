@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-from fashion_jax.data.photos import UndecodablePhotoError, decode_photo
+from fashion_jax.data.photos import read_photo
 
 
 class PhotoFolder:
@@ -54,8 +54,4 @@ class PhotoFolder:
         Raises:
             UndecodablePhotoError: the file cannot be read, or holds no usable photo.
         """
-        try:
-            data = self.path(photo_id).read_bytes()
-        except OSError as error:
-            raise UndecodablePhotoError("unreadable", str(error)) from error
-        return decode_photo(data)
+        return read_photo(self.path(photo_id))

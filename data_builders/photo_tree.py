@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from jaxtyping import UInt8
 
-from fashion_jax.data.photos import UndecodablePhotoError, decode_photo
+from fashion_jax.data.photos import UndecodablePhotoError, read_photo
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -61,8 +61,4 @@ class PhotoTree:
         path = self.path(photo_id)
         if path is None:
             raise UndecodablePhotoError("unreadable", f"no file {photo_id} in {self.root}")
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise UndecodablePhotoError("unreadable", str(error)) from error
-        return decode_photo(data)
+        return read_photo(path)

@@ -7,6 +7,7 @@ a billion pixels. `decode_photo` gives pixels or one error whose kind can be cou
 import dataclasses
 import io
 import math
+import pathlib
 import re
 
 import cv2
@@ -118,6 +119,19 @@ def decode_photo(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
         except Exception as error:
             raise UndecodablePhotoError("truncated", f"{image.format}: {error}") from error
     return pixels
+
+
+def read_photo(path: pathlib.Path) -> UInt8[np.ndarray, "height width 3"]:
+    """RGB pixels of a photo's file; see `decode_photo`.
+
+    Raises:
+        UndecodablePhotoError: the file cannot be read, or holds no usable photo.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UndecodablePhotoError("unreadable", str(error)) from error
+    return decode_photo(data)
 
 
 def _open(data: bytes) -> Image.Image:

@@ -148,11 +148,18 @@ def _evaluate(
         seconds=time.perf_counter() - start,
     )
     own = model.config.data.datasets
-    page = _page(workdir, built.name, own) if report is None else pathlib.Path(report)
+    page = pathlib.Path(report or report_folder(workdir, built.name, own) / "index.html")
     write_report(page, report_data(workdir, model, built, test, evaluation, searches))
     return dataclasses.replace(evaluation, report=page)
 
 
-def _page(workdir: str | pathlib.Path, dataset: str, own: tuple[str, ...]) -> pathlib.Path:
+def report_folder(workdir: str | pathlib.Path, dataset: str, own: tuple[str, ...]) -> pathlib.Path:
+    """Where a run's reports on a dataset go: `report`, or `report/DATASET` if it has others.
+
+    Args:
+        workdir: of the run.
+        dataset: that was measured.
+        own: all datasets that the run was trained on.
+    """
     folder = pathlib.Path(workdir) / "report"
-    return (folder if (dataset,) == own else folder / dataset) / "index.html"
+    return folder if (dataset,) == own else folder / dataset

@@ -17,7 +17,7 @@ from fashion_jax.data.dataset import Split
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.evaluation.disturbed import DisturbedSplit
 from fashion_jax.evaluation.embedded import EmbeddedTest
-from fashion_jax.evaluation.evaluate import open_test
+from fashion_jax.evaluation.evaluate import open_test, report_folder
 from fashion_jax.evaluation.nuisances import Nuisance, find_nuisances
 from fashion_jax.evaluation.ranking import Ranking
 from fashion_jax.evaluation.robustness_page import model_in_words, write_robustness
@@ -69,7 +69,8 @@ def measure_robustness(
     model = load_trained_model(workdir)
     total = len(gallery) + len(rows) * (1 + len(kinds) * len(STRENGTHS[1:]))
     _say_amount(len(gallery), len(rows), len(kinds), total)
-    page = _page(workdir, built.name, data.datasets, report)
+    folder = report or report_folder(workdir, built.name, data.datasets) / "robustness"
+    page = pathlib.Path(folder) / "index.html"
     start = time.perf_counter()
     with _Embedder(model, total, progress) as embedder:
         rankings = _rankings(embedder, query, gallery, rows, kinds, seed)
@@ -187,15 +188,3 @@ def _result(nuisance: Nuisance, rankings: Sequence[Ranking]) -> NuisanceResult:
         metric: Curve(STRENGTHS, tuple(value[metric] for value in values)) for metric in METRICS
     }
     return NuisanceResult(nuisance.name, nuisance.full_strength, curves)
-
-
-def _page(
-    workdir: str | pathlib.Path,
-    dataset: str,
-    own: tuple[str, ...],
-    folder: str | pathlib.Path | None,
-) -> pathlib.Path:
-    if folder is None:
-        reports = pathlib.Path(workdir) / "report"
-        folder = (reports if (dataset,) == own else reports / dataset) / "robustness"
-    return pathlib.Path(folder) / "index.html"
