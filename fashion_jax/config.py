@@ -59,10 +59,20 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ImageConfig:
-    """Size of a photo as the network sees it, in pixels."""
+    """A photo as the network sees it.
+
+    Attributes:
+        height: in pixels.
+        width: in pixels.
+        pixel_mean: subtracted from red, green and blue, in units of 0..255; empty for what the
+            backbone's published weights expect.
+        pixel_std: what they are divided by then.
+    """
 
     height: int = 256
     width: int = 128
+    pixel_mean: tuple[float, ...] = ()
+    pixel_std: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,12 +103,23 @@ class ModelConfig:
     """The embedder.
 
     Attributes:
-        backbone: `resnet18`, `resnet50` or `efficientnet_lite0`.
+        backbone: a name of the table in docs/models.md, such as `resnet50`.
         pretrained: `none`, `package` (weights from the backbone's Python package) or the path of
-            a torchvision `.pth` or `.safetensors` file.
+            a `.pth` or `.safetensors` file; see docs/weights.md.
         last_stride: stride of the backbone's last stage, 1 or 2.
         stem_relu: whether a ResNet's stem has its ReLU (the ReID reference networks lack it).
-        pooling: `average` or `max`.
+        pooling: `average`, `max`, `average_max` (their sum), `gem`, `learned_gem`, or `token`
+            (a transformer's class token).
+        gem_power: of `gem`; what `learned_gem` starts from.
+        neck: `bnneck`, `none`, `linear`, `linear_bnneck` or `linear_bn_relu`.
+        embedding_width: of the linear necks; 0 for the others, which keep the backbone's.
+        dropout: share of the embedding's numbers that the classifier does not see in training.
+        classifier_bias: whether the classifier has a bias.
+        batch_norm_group: photos whose BatchNorm statistics go together in training; 0 for the
+            whole batch over all devices and hosts. 32, say, is what a device with 32 photos would
+            see of its own.
+        gradient_checkpointing: compute each block again in the backward pass instead of keeping
+            what it made: less memory, more time.
         compute_dtype: `float32` or `bfloat16`; parameters, statistics, losses and distances
             stay in float32.
     """
@@ -108,6 +129,13 @@ class ModelConfig:
     last_stride: int = 1
     stem_relu: bool = True
     pooling: str = "average"
+    gem_power: float = 3.0
+    neck: str = "bnneck"
+    embedding_width: int = 0
+    dropout: float = 0.0
+    classifier_bias: bool = False
+    batch_norm_group: int = 0
+    gradient_checkpointing: bool = False
     compute_dtype: str = "float32"
 
 
@@ -373,6 +401,9 @@ _NOT_NEGATIVE = (
     "data.workers",
     "loss.identity_weight",
     "loss.triplet_weight",
+    "model.batch_norm_group",
+    "model.dropout",
+    "model.embedding_width",
     "loss.center_weight",
     "optimizer.learning_rate",
     "optimizer.weight_decay",
@@ -382,7 +413,8 @@ _NOT_NEGATIVE = (
 )
 _CHOICES: dict[str, tuple[typing.Any, ...]] = {
     "model.last_stride": (1, 2),
-    "model.pooling": ("average", "max"),
+    "model.pooling": ("average", "max", "average_max", "gem", "learned_gem", "token"),
+    "model.neck": ("bnneck", "none", "linear", "linear_bnneck", "linear_bn_relu"),
     "model.compute_dtype": ("float32", "bfloat16", "float64"),
 }
 
@@ -403,6 +435,38 @@ def _check_ranges(config: ExperimentConfig) -> None:
             hint = nearest(str(_value(config, name)), [str(choice) for choice in allowed])
             raise ConfigError(f"config field {name!r} cannot be {_value(config, name)!r}{hint}")
     _check_datasets(config.data)
+    _check_pixels(config.image)
+    _check_model(config)
+
+
+def _check_pixels(image: ImageConfig) -> None:
+    for name, values in (("pixel_mean", image.pixel_mean), ("pixel_std", image.pixel_std)):
+        if len(values) not in (0, 3):
+            raise ConfigError(
+                f"config field 'image.{name}' has to hold three numbers, for red, green and blue, "
+                f"or none, got {values}"
+            )
+    if not all(value > 0 for value in image.pixel_std):
+        raise ConfigError(
+            f"config field 'image.pixel_std' has to hold positive numbers, got {image.pixel_std}"
+        )
+
+
+def _check_model(config: ExperimentConfig) -> None:
+    model = config.model
+    batch = config.data.identities_per_batch * config.data.photos_per_identity
+    if model.batch_norm_group and batch % model.batch_norm_group:
+        raise ConfigError(
+            f"config field 'model.batch_norm_group' has to divide the batch of {batch} photos "
+            "(data.identities_per_batch times data.photos_per_identity), "
+            f"got {model.batch_norm_group}"
+        )
+    if model.dropout >= 1:
+        raise ConfigError(f"config field 'model.dropout' has to be below 1, got {model.dropout}")
+    if not model.gem_power > 0:
+        raise ConfigError(
+            f"config field 'model.gem_power' has to be above 0, got {model.gem_power}"
+        )
 
 
 def _check_datasets(data: DataConfig) -> None:

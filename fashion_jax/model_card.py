@@ -13,7 +13,7 @@ from fashion_jax.errors import FashionJaxError
 SCHEMA = 1
 
 # Where the weights come from; the weights' hash already says whether they are the same.
-_PROVENANCE = ("dataset", "step", "dataset_options")
+_PROVENANCE = ("dataset", "step", "dataset_options", "pretrained", "pretrained_sha256")
 
 
 class ModelCardError(FashionJaxError):
@@ -42,6 +42,10 @@ class ModelCard:
         step: of training; not compared.
         dataset_options: what the dataset was built with, such as `box_reading`, by name; empty
             where that is not known; not compared.
+        gem_power: of the pooling `gem`; 3 (its usual value) where it is not used.
+        pretrained: name of the file whose weights training started from, without its folder;
+            empty where they were drawn at random; not compared.
+        pretrained_sha256: of that file; not compared.
     """
 
     backbone: str
@@ -60,6 +64,9 @@ class ModelCard:
     dataset: str
     step: int
     dataset_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    gem_power: float = 3.0
+    pretrained: str = ""
+    pretrained_sha256: str = ""
 
     def difference(self, other: "ModelCard") -> list[str]:
         """Names of the fields in which embeddings of the two models differ."""
@@ -118,11 +125,16 @@ class ModelCard:
                 f"reads {SCHEMA}. Write it again, or use the version that wrote it"
             )
         given = {name: value for name, value in values.items() if name != "schema"}
-        given.setdefault("dataset_options", {})  # cards of older versions have none
         known = {field.name for field in dataclasses.fields(cls)}
-        if given.keys() != known:
+        # Cards of older versions lack what has a default.
+        needed = {
+            field.name
+            for field in dataclasses.fields(cls)
+            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        }
+        if not needed <= given.keys() <= known:
             raise ModelCardError(
-                f"the model card lacks the fields {sorted(known - given.keys())} and has the "
+                f"the model card lacks the fields {sorted(needed - given.keys())} and has the "
                 f"unknown fields {sorted(given.keys() - known)}; write it again"
             )
         tuples = {name: tuple(given[name]) for name in ("pixel_mean", "pixel_std")}

@@ -86,6 +86,12 @@ def test_file_and_overrides(config_file):
         ("data.weights", "('x',)", r"'data.weights' has to be a number, got 'x'"),
         ("model.pooling", "averge", r"'model.pooling' cannot be 'averge'; did you mean 'average'"),
         ("model.last_stride", "3", r"'model.last_stride' cannot be 3"),
+        ("model.neck", "bneck", r"'model.neck' cannot be 'bneck'; did you mean 'bnneck'"),
+        ("model.batch_norm_group", "5", r"'model.batch_norm_group' has to divide .* of 64 photos"),
+        ("model.dropout", "1", r"'model.dropout' has to be below 1, got 1.0"),
+        ("model.gem_power", "0", r"'model.gem_power' has to be above 0, got 0.0"),
+        ("image.pixel_mean", "(1, 2)", r"'image.pixel_mean' has to hold three numbers"),
+        ("image.pixel_std", "(1, 0, 2)", r"'image.pixel_std' has to hold positive numbers"),
     ],
 )
 def test_wrong_overrides_are_refused(config_file, name, value, message):

@@ -25,6 +25,7 @@ def test_the_same_model_is_accepted():
         ("stem_relu", False),
         ("pooling", "max"),
         ("neck", "none"),
+        ("gem_power", 4.0),
         ("normalisation", "none"),
         ("metric", "euclidean"),
         ("embedding_width", 512),
@@ -52,6 +53,14 @@ def test_all_differing_fields_are_named():
 
 def test_where_equal_weights_come_from_does_not_matter():
     CARD.require_same(dataclasses.replace(CARD, dataset="copy", step=0))
+    CARD.require_same(dataclasses.replace(CARD, pretrained="a.pth", pretrained_sha256="99"))
+
+
+def test_cards_of_older_versions_lack_what_has_a_default():
+    values = CARD.to_dict()
+    for name in ("dataset_options", "gem_power", "pretrained", "pretrained_sha256"):
+        del values[name]
+    assert ModelCard.from_dict(values) == CARD
 
 
 @pytest.mark.parametrize(

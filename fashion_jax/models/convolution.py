@@ -21,13 +21,14 @@ Form = Callable[[Array, Array], Array]
 
 def convolution(
     images: Float[Array, "batch height width inputs"],
-    kernel: Float[Array, "rows columns inputs outputs"],
+    kernel: Float[Array, "rows columns inputs_per_group outputs"],
     stride: int,
     padding: Padding,
+    groups: int = 1,
 ) -> Float[Array, "batch height2 width2 outputs"]:
     """Returns the (cross-)correlation of photos and kernel."""
-    default = functools.partial(xla_convolution, stride=stride, padding=padding)
-    if kernel.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)):
+    default = functools.partial(xla_convolution, stride=stride, padding=padding, groups=groups)
+    if kernel.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)) and groups == 1:
         return _by_platform(functools.partial(_matrix_product, stride=stride), default)(
             images, kernel
         )

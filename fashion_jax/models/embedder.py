@@ -1,18 +1,21 @@
 """The embedder: backbone, pooling, neck and classifier."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, cast
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from fashion_jax.config import ModelConfig
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.models.backbones import backbone_spec
-from fashion_jax.models.bnneck import BNNeck
+from fashion_jax.models.backbones.spec import BackboneOptions
+from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.layers import Linear
-from fashion_jax.models.pooling import pooling
+from fashion_jax.models.necks import make_neck
+from fashion_jax.models.pooling import make_pooling
 
 COMPUTE_DTYPES = ("float32", "bfloat16", "float64")
 CLASSIFIER_STD = 0.001  # arXiv:1906.08332's reference implementation
@@ -32,7 +35,7 @@ class Embedding(NamedTuple):
     """
 
     features: Float[Array, "batch features"]
-    neck: Float[Array, "batch features"]
+    neck: Float[Array, "batch embedding"]
     logits: Float[Array, "batch identities"] | None
 
 
@@ -43,9 +46,11 @@ class Embedder(nnx.Module):
 
     Attributes:
         backbone: photos to feature maps.
-        bottleneck: the BNNeck.
+        pool: feature maps to features.
+        bottleneck: the neck.
         classifier: to the training identities; `None` for an embedder that is not trained.
         compute_dtype: of the backbone; neck and classifier work in at least float32.
+        dropout: share of the embedding's numbers that the classifier does not see in training.
     """
 
     def __init__(
@@ -55,7 +60,7 @@ class Embedder(nnx.Module):
         rngs: nnx.Rngs,
         param_dtype: DTypeLike = jnp.float32,
     ) -> None:
-        """Makes an embedder with fresh weights (see `pretrained.py` for others).
+        """Makes an embedder with fresh weights (see `models/weights/` for others).
 
         Args:
             config: the model's part of an experiment's config.
@@ -66,6 +71,7 @@ class Embedder(nnx.Module):
         Raises:
             UnknownBackboneError: there is no such backbone.
             UnknownPoolingError: there is no such pooling.
+            UnknownNeckError: there is no such neck, or its width does not fit it.
             UnknownDtypeError: it does not compute in this dtype.
         """
         if config.compute_dtype not in COMPUTE_DTYPES:
@@ -73,41 +79,75 @@ class Embedder(nnx.Module):
                 f"model.compute_dtype is {config.compute_dtype!r}; "
                 f"it has to be one of {', '.join(COMPUTE_DTYPES)}"
             )
+        layers = LayerFactory(rngs, param_dtype, config.batch_norm_group)
         self.compute_dtype = jnp.dtype(config.compute_dtype)
-        self._pool = pooling(config.pooling)
-        self.backbone = backbone_spec(config.backbone).build(
-            last_stride=config.last_stride,
-            stem_relu=config.stem_relu,
-            rngs=rngs,
-            param_dtype=param_dtype,
-        )
-        self.bottleneck = BNNeck(self.width, param_dtype=param_dtype)
-        self.classifier = _classifier(self.width, num_identities, rngs, param_dtype)
+        self.dropout = config.dropout
+        self.backbone = backbone_spec(config.backbone).build(layers, _options(config))
+        self.pool = make_pooling(config, layers)
+        self.bottleneck = make_neck(config, self.backbone.width, layers)
+        self.classifier = _classifier(self.bottleneck.width, num_identities, config, layers)
 
     @property
-    def width(self) -> int:
-        """Dimensions of an embedding."""
+    def feature_width(self) -> int:
+        """Dimensions of a feature before the neck."""
         return self.backbone.width
 
-    def __call__(self, images: Float[Array, "batch height width 3"], train: bool) -> Embedding:
+    @property
+    def embedding_width(self) -> int:
+        """Dimensions of an embedding, after the neck."""
+        return self.bottleneck.width
+
+    def __call__(
+        self,
+        images: Float[Array, "batch height width 3"],
+        train: bool,
+        key: Key[Array, ""] | None = None,
+    ) -> Embedding:
         """Embeds normalised photos.
 
         Args:
             images: as `Preprocessing.normalise` returns them.
             train: use the batch's statistics, update the running ones, and return logits.
+            key: for dropout; needed in training where there is some.
         """
         maps = self.backbone(images.astype(self.compute_dtype), train)
-        features = self._pool(maps)
+        features = self.pool(maps)
         neck = self.bottleneck(features, train)
         logits = None
         if train and self.classifier is not None:
-            logits = self.classifier(neck)
+            logits = self.classifier(drop(neck, self.dropout, key))
         return Embedding(features, neck, logits)
 
 
+def drop(
+    features: Float[Array, "batch features"], rate: float, key: Key[Array, ""] | None
+) -> Float[Array, "batch features"]:
+    """Sets each number to 0 with probability `rate`, and divides the others by `1 - rate`.
+
+    Dropout (Srivastava et al. 2014).
+
+    Raises:
+        ValueError: the rate is above 0 and there is no key.
+    """
+    if rate == 0:
+        return features
+    if key is None:
+        raise ValueError(f"dropout of {rate} needs a random key")
+    kept = jax.random.bernoulli(key, 1 - rate, features.shape)
+    return jnp.where(kept, features / (1 - rate), jnp.zeros_like(features))
+
+
+def _options(config: ModelConfig) -> BackboneOptions:
+    return BackboneOptions(
+        last_stride=cast(Literal[1, 2], config.last_stride),
+        stem_relu=config.stem_relu,
+        gradient_checkpointing=config.gradient_checkpointing,
+    )
+
+
 def _classifier(
-    width: int, num_identities: int | None, rngs: nnx.Rngs, param_dtype: DTypeLike
+    width: int, num_identities: int | None, config: ModelConfig, layers: LayerFactory
 ) -> Linear | None:
     if num_identities is None:
         return None
-    return Linear(width, num_identities, std=CLASSIFIER_STD, rngs=rngs, param_dtype=param_dtype)
+    return layers.linear(width, num_identities, std=CLASSIFIER_STD, bias=config.classifier_bias)

@@ -1,68 +1,112 @@
-"""Pooling: over windows, and over whole feature maps."""
+"""Global poolings: a feature map in, one vector a photo out, in at least float32."""
 
 from collections.abc import Callable
 
 import jax.numpy as jnp
+from flax import nnx
 from jaxtyping import Array, Float
 
+from fashion_jax.config import ModelConfig
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.models.backbones.spec import FeatureMap
 from fashion_jax.models.dtypes import at_least_float32
+from fashion_jax.models.layer_factory import LayerFactory
+
+SMALLEST_ACTIVATION = 1e-6  # GeM's clamp: a power of 0 has no finite gradient
+
+Pooling = Callable[[FeatureMap], Array]
 
 
 class UnknownPoolingError(FashionJaxError):
-    """A pooling that does not exist."""
+    """A pooling that does not exist, or that the backbone has nothing for."""
 
 
-def average(
-    features: Float[Array, "batch height width channels"],
-) -> Float[Array, "batch channels"]:
-    """Returns the mean over a feature map's positions, in at least float32."""
-    return jnp.mean(features.astype(at_least_float32(features.dtype)), (1, 2))
+def average(features: FeatureMap) -> Float[Array, "batch features"]:
+    """Returns the mean over the map's positions."""
+    return jnp.mean(_wide(features.positions), (1, 2))
 
 
-def maximum(
-    features: Float[Array, "batch height width channels"],
-) -> Float[Array, "batch channels"]:
-    """Returns the maximum over a feature map's positions, in at least float32."""
-    return jnp.max(features.astype(at_least_float32(features.dtype)), (1, 2))
+def maximum(features: FeatureMap) -> Float[Array, "batch features"]:
+    """Returns the maximum over the map's positions."""
+    return jnp.max(_wide(features.positions), (1, 2))
 
 
-POOLINGS: dict[str, Callable[[Array], Array]] = {"average": average, "max": maximum}
+def average_max(features: FeatureMap) -> Float[Array, "batch features"]:
+    """Returns the sum of mean and maximum (fast-reid, arXiv:2006.02631)."""
+    return average(features) + maximum(features)
 
 
-def pooling(name: str) -> Callable[[Array], Array]:
-    """Returns the global pooling of that name.
+def token(features: FeatureMap) -> Float[Array, "batch features"]:
+    """Returns a transformer's class token.
 
     Raises:
-        UnknownPoolingError: there is none.
+        UnknownPoolingError: the backbone has none.
     """
-    if name not in POOLINGS:
-        raise UnknownPoolingError(f"model.pooling is {name!r}; it has to be one of {[*POOLINGS]}")
-    return POOLINGS[name]
+    if features.token is None:
+        raise UnknownPoolingError(
+            "model.pooling is 'token', but the backbone is no transformer and has no class "
+            f"token; choose another of {', '.join(POOLINGS)}"
+        )
+    return _wide(features.token)
 
 
-def max_pool_3x3(
-    images: Float[Array, "batch height width channels"],
-) -> Float[Array, "batch height2 width2 channels"]:
-    """Returns the maximum of 3x3 windows, stride 2, one pixel of padding.
+def generalised_mean(
+    positions: Float[Array, "batch rows columns features"], power: Float[Array, ""]
+) -> Float[Array, "batch features"]:
+    """Returns (mean of max(x, 1e-6)^p over the map)^(1/p).
 
-    A maximum over shifted slices: on CPUs its gradient runs several times faster than that of
-    `lax.reduce_window`, and every platform fuses it.
+    GeM: Radenović et al. 2018, arXiv:1711.02512, equation 3. 1 is the mean, infinity the maximum.
     """
-    lowest = jnp.asarray(-jnp.inf, images.dtype)
-    for axis in (1, 2):
-        images = _max_of_three(images, axis, lowest)
-    return images
+    wide = _wide(positions)
+    power = power.astype(wide.dtype)
+    floor = jnp.asarray(SMALLEST_ACTIVATION, wide.dtype)
+    return jnp.mean(jnp.maximum(wide, floor) ** power, (1, 2)) ** (1 / power)
 
 
-def _max_of_three(images: Array, axis: int, lowest: Array) -> Array:
-    widths = [(0, 0)] * 4
-    widths[axis] = (1, 1)
-    padded = jnp.pad(images, widths, constant_values=lowest)
-    count = (images.shape[axis] - 1) // 2 + 1
-    slices = [slice(None)] * 4
-    windows = []
-    for shift in range(3):
-        slices[axis] = slice(shift, shift + 2 * count - 1, 2)
-        windows.append(padded[tuple(slices)])
-    return jnp.maximum(jnp.maximum(windows[0], windows[1]), windows[2])
+class GeneralisedMean(nnx.Module):
+    """GeM with one power for all channels.
+
+    Attributes:
+        p: the power, learned.
+    """
+
+    def __init__(self, power: float, layers: LayerFactory) -> None:
+        self.p = nnx.Param(jnp.full((1,), power, layers.param_dtype))
+
+    def __call__(self, features: FeatureMap) -> Float[Array, "batch features"]:
+        """Returns the generalised mean over the map's positions."""
+        return generalised_mean(features.positions, self.p[...][0])
+
+
+def _fixed_generalised_mean(power: float) -> Pooling:
+    return lambda features: generalised_mean(features.positions, jnp.asarray(power))
+
+
+_WITHOUT_STATE: dict[str, Pooling] = {
+    "average": average,
+    "max": maximum,
+    "average_max": average_max,
+    "token": token,
+}
+POOLINGS = (*_WITHOUT_STATE, "gem", "learned_gem")
+
+
+def make_pooling(config: ModelConfig, layers: LayerFactory) -> Pooling:
+    """Returns the pooling that `model.pooling` names; `learned_gem` is an `nnx.Module`.
+
+    Raises:
+        UnknownPoolingError: there is none of that name.
+    """
+    if config.pooling == "gem":
+        return _fixed_generalised_mean(config.gem_power)
+    if config.pooling == "learned_gem":
+        return GeneralisedMean(config.gem_power, layers)
+    if config.pooling not in _WITHOUT_STATE:
+        raise UnknownPoolingError(
+            f"model.pooling is {config.pooling!r}; it has to be one of {', '.join(POOLINGS)}"
+        )
+    return _WITHOUT_STATE[config.pooling]
+
+
+def _wide(features: Array) -> Array:
+    return features.astype(at_least_float32(features.dtype))

@@ -1,13 +1,17 @@
 """What a backbone expects of a photo: its size, and the scale of its pixels."""
 
 import dataclasses
+from typing import cast
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, UInt8
 
+from fashion_jax.config import ExperimentConfig
 from fashion_jax.models.backbones import backbone_spec
 from fashion_jax.models.dtypes import at_least_float32
+
+Channels = tuple[float, float, float]  # red, green, blue
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +27,8 @@ class Preprocessing:
 
     height: int
     width: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
 
     def normalise(
         self, images: UInt8[Array, "batch height width 3"], dtype: DTypeLike = jnp.float32
@@ -36,11 +40,23 @@ class Preprocessing:
         return ((images.astype(compute) - mean) / std).astype(dtype)
 
 
-def preprocessing_for(backbone: str, height: int, width: int) -> Preprocessing:
-    """Returns the preprocessing that the backbone's published weights were trained with.
+def preprocessing_for(config: ExperimentConfig) -> Preprocessing:
+    """Returns the config's preprocessing.
+
+    The scale of pixels is the one that the backbone's published weights were trained with, where
+    the config does not say otherwise (`image.pixel_mean`, `image.pixel_std`).
 
     Raises:
         UnknownBackboneError: there is no such backbone.
     """
-    spec = backbone_spec(backbone)
-    return Preprocessing(height, width, spec.mean, spec.std)
+    spec, image = backbone_spec(config.model.backbone), config.image
+    return Preprocessing(
+        image.height,
+        image.width,
+        _channels(image.pixel_mean) or spec.mean,
+        _channels(image.pixel_std) or spec.std,
+    )
+
+
+def _channels(values: tuple[float, ...]) -> Channels | None:
+    return cast(Channels, values) if values else None

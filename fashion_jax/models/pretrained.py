@@ -46,11 +46,16 @@ def load_pretrained(embedder: Embedder, config: ModelConfig) -> None:
         TorchFileError: the `.pth` file is broken, or holds more than tensors.
     """
     if config.pretrained != "none":
-        path = _resolve(config)
+        path = resolve(config)
         fill(embedder.backbone, read_weights(path), str(path))
 
 
-def _resolve(config: ModelConfig) -> pathlib.Path:
+def resolve(config: ModelConfig) -> pathlib.Path:
+    """Returns the path of the weights that `config.pretrained` names.
+
+    Raises:
+        PretrainedWeightsError: there is no such file, or no such package.
+    """
     if config.pretrained != "package":
         return pathlib.Path(config.pretrained).expanduser().resolve()
     package_weights = backbone_spec(config.backbone).package_weights

@@ -31,6 +31,7 @@ class Learner:
         encode: compiled; embeddings for retrieval.
         abstract_state: shapes, dtypes and places of the state's arrays.
         preprocessing: of photos.
+        embedding_width: dimensions of an embedding.
     """
 
     config: ExperimentConfig
@@ -42,6 +43,7 @@ class Learner:
     encode: Encode
     abstract_state: TrainState
     preprocessing: Preprocessing
+    embedding_width: int
 
     def first_state(self) -> TrainState:
         """The state before the first step, with the pretrained weights that the config names.
@@ -72,9 +74,7 @@ def make_learner(
     """
     abstract = _abstract_state(config, num_identities, steps_per_epoch, mesh, param_dtype)
     graphdef, _, _ = split_model(_abstract_model(config, num_identities, param_dtype))
-    preprocessing = preprocessing_for(
-        config.model.backbone, config.image.height, config.image.width
-    )
+    preprocessing = preprocessing_for(config)
     compute_dtype = jnp.dtype(config.model.compute_dtype)
     step = make_train_step(
         graphdef,
@@ -85,7 +85,8 @@ def make_learner(
         config.optimizer.center_learning_rate,
         compute_dtype,
     )
-    headless, _, _ = split_model(_abstract_model(config, None, param_dtype))
+    embedder = _abstract_model(config, None, param_dtype)
+    headless, _, _ = split_model(embedder)
     return Learner(
         config=config,
         num_identities=num_identities,
@@ -96,6 +97,7 @@ def make_learner(
         encode=make_encode(headless, preprocessing, compute_dtype, mesh),
         abstract_state=abstract,
         preprocessing=preprocessing,
+        embedding_width=embedder.embedding_width,
     )
 
 
@@ -123,7 +125,7 @@ def _state_of(model: Embedder, config: ExperimentConfig, steps_per_epoch: int) -
     optimizer = make_optimizer(config.optimizer, steps_per_epoch)
     num_identities = params["classifier"]["kernel"].shape[1]
     return initial_state(
-        params, model_state, optimizer, num_identities, model.width, config.training.seed
+        params, model_state, optimizer, num_identities, model.feature_width, config.training.seed
     )
 
 

@@ -27,7 +27,9 @@ from fashion_jax.data.dataset import BuiltDataset, open_dataset
 from fashion_jax.data.joined import JoinedPlan, JoinedSplit
 from fashion_jax.data.loader import Batch, TrainingBatches, iterate
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.model_card import ModelCard
 from fashion_jax.models.host_memory import keep_freed_memory
+from fashion_jax.models.weights.origin import WeightsOrigin, weights_origin
 from fashion_jax.parallel.hosts import check_batch_size, global_batch, this_host
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import Checkpoints, selection_metric
@@ -71,6 +73,7 @@ class Run:
     checkpoints: Checkpoints
     log: MetricsLog
     progress: bool
+    origin: WeightsOrigin
     pending: list[tuple[int, dict[str, jax.Array]]] = dataclasses.field(default_factory=list)
 
     @property
@@ -114,10 +117,12 @@ def train(
     )
     check_batch_size(config.evaluation.batch_size, mesh, "evaluation.batch_size")
     learner = make_learner(config, plan.num_identities, plan.steps_per_epoch, mesh)
+    logger.info(_statistics_of(config))
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
         state, start = _first_or_latest(checkpoints, learner, _reader(config, datasets, plan, 0))
+        origin = _origin(checkpoints, config)
         log = MetricsLog(workdir, start, enabled=jax.process_index() == 0)
-        run = Run(config, workdir, datasets, plan, learner, checkpoints, log, progress)
+        run = Run(config, workdir, datasets, plan, learner, checkpoints, log, progress, origin)
         with closing(log):
             return _steps(run, state, start)
 
@@ -169,6 +174,14 @@ def _claim(workdir: pathlib.Path, config: ExperimentConfig) -> None:
         )
 
 
+def _statistics_of(config: ExperimentConfig) -> str:
+    batch = config.data.identities_per_batch * config.data.photos_per_identity
+    group = config.model.batch_norm_group
+    if group in (0, batch):
+        return f"BatchNorm statistics: over the global batch of {batch} photos"
+    return f"BatchNorm statistics: over each {group} of the global batch's {batch} photos"
+
+
 def _require_validation(datasets: Sequence[BuiltDataset]) -> None:
     for dataset in datasets:
         missing = {"train", "val_query", "val_gallery"} - set(dataset.splits)
@@ -210,6 +223,15 @@ def _first_or_latest(
         )
     logger.info("going on after step %d", latest)
     return state, there.next_step
+
+
+def _origin(checkpoints: Checkpoints, config: ExperimentConfig) -> WeightsOrigin:
+    """Of the first weights; of a run that goes on it is in its cards, the file may have moved."""
+    latest = checkpoints.latest_step()
+    if latest is None:
+        return weights_origin(config.model)
+    card = ModelCard.from_dict(checkpoints.restore_card(latest))
+    return WeightsOrigin(card.pretrained, card.pretrained_sha256)
 
 
 def _steps(run: Run, state: TrainState, start: int) -> TrainState:
@@ -278,5 +300,5 @@ def _checkpoint_if_due(run: Run, state: TrainState, step: int) -> None:
         name = selection_metric(metrics)
         logger.info("step %d: %s %.4f", step, name, metrics[name])
     reader = _reader(run.config, run.datasets, run.plan, step)
-    card = model_card(run.learner, state, run.datasets)
+    card = model_card(run.learner, state, run.datasets, run.origin)
     run.checkpoints.save(state, dataclasses.asdict(reader), json.loads(card.to_json()), metrics)

@@ -57,7 +57,8 @@ def make_train_step(
     def loss(params: Any, state: TrainState, batch: Batch) -> tuple[Array, tuple[Any, ...]]:
         model = nnx.merge(graphdef, params, state.model_state, copy=True)
         images = preprocessing.normalise(batch["image"], compute_dtype)
-        embedding = model(erase(images, batch["erased"]), train=True)
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
+        embedding = model(erase(images, batch["erased"]), train=True, key=key)
         total, terms = objective(
             embedding.features, embedding.logits, batch["identity"], state.centers, batch["valid"]
         )

@@ -96,9 +96,7 @@ def _check_hash(variables: Variables, card: ModelCard, workdir: str | pathlib.Pa
 
 def _encode(config: ExperimentConfig, mesh: Mesh) -> Encode:
     graphdef, _, _ = split_model(nnx.eval_shape(lambda: _headless(config)))
-    preprocessing = preprocessing_for(
-        config.model.backbone, config.image.height, config.image.width
-    )
+    preprocessing = preprocessing_for(config)
     return make_encode(graphdef, preprocessing, jnp.dtype(config.model.compute_dtype), mesh)
 
 

@@ -8,6 +8,7 @@ from fashion_jax.data.dataset import BuiltDataset
 from fashion_jax.evaluation.embedded import embed_test
 from fashion_jax.model_card import ModelCard
 from fashion_jax.models.pretrained import weights_hash
+from fashion_jax.models.weights.origin import WeightsOrigin
 from fashion_jax.training.checkpoints import MEAN_OF_DATASETS
 from fashion_jax.training.learner import Learner, variables_for_encode
 from fashion_jax.training.state import TrainState
@@ -56,7 +57,9 @@ def _validate_one(
     return embedded.rank("instance").metrics(ranks=(1, 10))
 
 
-def model_card(learner: Learner, state: TrainState, datasets: Sequence[BuiltDataset]) -> ModelCard:
+def model_card(
+    learner: Learner, state: TrainState, datasets: Sequence[BuiltDataset], origin: WeightsOrigin
+) -> ModelCard:
     """Says what the state's embeddings are comparable with."""
     model = learner.config.model
     variables = variables_for_encode(state.params, state.model_state)
@@ -66,10 +69,10 @@ def model_card(learner: Learner, state: TrainState, datasets: Sequence[BuiltData
         last_stride=model.last_stride,
         stem_relu=model.stem_relu,
         pooling=model.pooling,
-        neck="bnneck",
+        neck=model.neck,
         normalisation="l2",
         metric="cosine",
-        embedding_width=learner.abstract_state.centers.shape[1],
+        embedding_width=learner.embedding_width,
         image_height=preprocessing.height,
         image_width=preprocessing.width,
         pixel_mean=preprocessing.mean,
@@ -78,6 +81,9 @@ def model_card(learner: Learner, state: TrainState, datasets: Sequence[BuiltData
         dataset=", ".join(f"{dataset.name} {dataset.version}" for dataset in datasets),
         step=int(state.step),
         dataset_options=_build_options(datasets),
+        gem_power=model.gem_power,
+        pretrained=origin.name,
+        pretrained_sha256=origin.sha256,
     )
 
 

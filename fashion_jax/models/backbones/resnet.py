@@ -1,17 +1,21 @@
 """ResNet (He et al. 2015, arXiv:1512.03385), with the layer names of torchvision."""
 
+import dataclasses
 import functools
-from collections.abc import Sequence
-from typing import Literal
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
-from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from fashion_jax.models.layers import BatchNorm, Conv2d
-from fashion_jax.models.pooling import max_pool_3x3
+from fashion_jax.models.backbones.spec import (
+    Backbone,
+    BackboneOptions,
+    BackboneSpec,
+    FeatureMap,
+)
+from fashion_jax.models.gradient_checkpointing import run_block
+from fashion_jax.models.layer_factory import LayerFactory
+from fashion_jax.models.max_pool import max_pool_3x3
 
 STAGE_WIDTHS = (64, 128, 256, 512)
 
@@ -21,14 +25,12 @@ class BasicBlock(nnx.Module):
 
     expansion = 1
 
-    def __init__(
-        self, inputs: int, width: int, stride: int, rngs: nnx.Rngs, param_dtype: DTypeLike
-    ) -> None:
-        self.conv1 = Conv2d(inputs, width, 3, stride=stride, rngs=rngs, param_dtype=param_dtype)
-        self.bn1 = BatchNorm(width, param_dtype=param_dtype)
-        self.conv2 = Conv2d(width, width, 3, rngs=rngs, param_dtype=param_dtype)
-        self.bn2 = BatchNorm(width, param_dtype=param_dtype)
-        self.downsample = _downsample(inputs, width, stride, rngs, param_dtype)
+    def __init__(self, inputs: int, width: int, stride: int, layers: LayerFactory) -> None:
+        self.conv1 = layers.conv(inputs, width, 3, stride=stride)
+        self.bn1 = layers.batch_norm(width)
+        self.conv2 = layers.conv(width, width, 3)
+        self.bn2 = layers.batch_norm(width)
+        self.downsample = _downsample(inputs, width, stride, layers)
 
     def __call__(
         self, inputs: Float[Array, "batch height width inputs"], train: bool
@@ -44,17 +46,15 @@ class Bottleneck(nnx.Module):
 
     expansion = 4
 
-    def __init__(
-        self, inputs: int, width: int, stride: int, rngs: nnx.Rngs, param_dtype: DTypeLike
-    ) -> None:
+    def __init__(self, inputs: int, width: int, stride: int, layers: LayerFactory) -> None:
         outputs = width * self.expansion
-        self.conv1 = Conv2d(inputs, width, 1, rngs=rngs, param_dtype=param_dtype)
-        self.bn1 = BatchNorm(width, param_dtype=param_dtype)
-        self.conv2 = Conv2d(width, width, 3, stride=stride, rngs=rngs, param_dtype=param_dtype)
-        self.bn2 = BatchNorm(width, param_dtype=param_dtype)
-        self.conv3 = Conv2d(width, outputs, 1, rngs=rngs, param_dtype=param_dtype)
-        self.bn3 = BatchNorm(outputs, param_dtype=param_dtype)
-        self.downsample = _downsample(inputs, outputs, stride, rngs, param_dtype)
+        self.conv1 = layers.conv(inputs, width, 1)
+        self.bn1 = layers.batch_norm(width)
+        self.conv2 = layers.conv(width, width, 3, stride=stride)
+        self.bn2 = layers.batch_norm(width)
+        self.conv3 = layers.conv(width, outputs, 1)
+        self.bn3 = layers.batch_norm(outputs)
+        self.downsample = _downsample(inputs, outputs, stride, layers)
 
     def __call__(
         self, inputs: Float[Array, "batch height width inputs"], train: bool
@@ -69,13 +69,11 @@ class Bottleneck(nnx.Module):
 Block = type[BasicBlock] | type[Bottleneck]
 
 
-def _downsample(
-    inputs: int, outputs: int, stride: int, rngs: nnx.Rngs, param_dtype: DTypeLike
-) -> nnx.List | None:
+def _downsample(inputs: int, outputs: int, stride: int, layers: LayerFactory) -> nnx.List | None:
     if stride == 1 and inputs == outputs:
         return None
-    conv = Conv2d(inputs, outputs, 1, stride=stride, rngs=rngs, param_dtype=param_dtype)
-    return nnx.List([conv, BatchNorm(outputs, param_dtype=param_dtype)])
+    conv = layers.conv(inputs, outputs, 1, stride=stride)
+    return nnx.List([conv, layers.batch_norm(outputs)])
 
 
 def _shortcut(downsample: nnx.List | None, inputs: Array, train: bool) -> Array:
@@ -85,24 +83,20 @@ def _shortcut(downsample: nnx.List | None, inputs: Array, train: bool) -> Array:
     return norm(conv(inputs), train)
 
 
-def _stage(
-    block: Block,
-    inputs: int,
-    width: int,
-    count: int,
-    stride: int,
-    *,
-    rngs: nnx.Rngs,
-    param_dtype: DTypeLike,
-) -> nnx.List:
-    """A run of blocks; the first of them has the stride and changes the width."""
-    first = block(inputs, width, stride, rngs, param_dtype)
-    outputs = width * block.expansion
-    rest = (block(outputs, width, 1, rngs, param_dtype) for _ in range(count - 1))
-    return nnx.List([first, *rest])
+@dataclasses.dataclass(frozen=True)
+class ResNetVariant:
+    """What distinguishes one ResNet from another.
+
+    Attributes:
+        block: kind of block.
+        blocks: in each of the four stages.
+    """
+
+    block: Block
+    blocks: tuple[int, int, int, int]
 
 
-class ResNet(nnx.Module):
+class ResNet(Backbone):
     """The network up to its last feature map.
 
     Attributes:
@@ -110,39 +104,22 @@ class ResNet(nnx.Module):
     """
 
     def __init__(
-        self,
-        block: Block,
-        blocks_per_stage: Sequence[int],
-        *,
-        last_stride: Literal[1, 2],
-        stem_relu: bool,
-        rngs: nnx.Rngs,
-        param_dtype: DTypeLike = jnp.float32,
+        self, variant: ResNetVariant, layers: LayerFactory, options: BackboneOptions
     ) -> None:
-        """Makes the network with fresh weights.
-
-        Args:
-            block: kind of block.
-            blocks_per_stage: of the four stages.
-            last_stride: of the last stage.
-            stem_relu: whether there is a ReLU after the first convolution.
-            rngs: for the initial weights.
-            param_dtype: of parameters and statistics.
-        """
-        self.stem_relu = stem_relu
-        self.conv1 = Conv2d(3, STAGE_WIDTHS[0], 7, stride=2, rngs=rngs, param_dtype=param_dtype)
-        self.bn1 = BatchNorm(STAGE_WIDTHS[0], param_dtype=param_dtype)
-        stage = functools.partial(_stage, block, rngs=rngs, param_dtype=param_dtype)
-        one, two, three, four = (width * block.expansion for width in STAGE_WIDTHS)
-        self.layer1 = stage(STAGE_WIDTHS[0], STAGE_WIDTHS[0], blocks_per_stage[0], 1)
-        self.layer2 = stage(one, STAGE_WIDTHS[1], blocks_per_stage[1], 2)
-        self.layer3 = stage(two, STAGE_WIDTHS[2], blocks_per_stage[2], 2)
-        self.layer4 = stage(three, STAGE_WIDTHS[3], blocks_per_stage[3], last_stride)
+        """Makes the network with fresh weights."""
+        self.stem_relu = options.stem_relu
+        self.gradient_checkpointing = options.gradient_checkpointing
+        self.conv1 = layers.conv(3, STAGE_WIDTHS[0], 7, stride=2)
+        self.bn1 = layers.batch_norm(STAGE_WIDTHS[0])
+        stage = functools.partial(_stage, variant.block, layers)
+        one, two, three, four = (width * variant.block.expansion for width in STAGE_WIDTHS)
+        self.layer1 = stage(STAGE_WIDTHS[0], STAGE_WIDTHS[0], variant.blocks[0], 1)
+        self.layer2 = stage(one, STAGE_WIDTHS[1], variant.blocks[1], 2)
+        self.layer3 = stage(two, STAGE_WIDTHS[2], variant.blocks[2], 2)
+        self.layer4 = stage(three, STAGE_WIDTHS[3], variant.blocks[3], options.last_stride)
         self.width = four
 
-    def __call__(
-        self, images: Float[Array, "batch height width 3"], train: bool
-    ) -> Float[Array, "batch rows columns features"]:
+    def __call__(self, images: Float[Array, "batch height width 3"], train: bool) -> FeatureMap:
         """Returns the feature map, in the dtype of the photos."""
         features = self.bn1(self.conv1(images), train)
         if self.stem_relu:
@@ -150,5 +127,24 @@ class ResNet(nnx.Module):
         features = max_pool_3x3(features)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             for block in stage:
-                features = block(features, train)
-        return features
+                features = run_block(block, features, train, self.gradient_checkpointing)
+        return FeatureMap(features)
+
+
+def _stage(
+    block: Block, layers: LayerFactory, inputs: int, width: int, count: int, stride: int
+) -> nnx.List:
+    """A run of blocks; the first of them has the stride and changes the width."""
+    first = block(inputs, width, stride, layers)
+    outputs = width * block.expansion
+    return nnx.List([first, *(block(outputs, width, 1, layers) for _ in range(count - 1))])
+
+
+def _spec(block: Block, blocks: tuple[int, int, int, int]) -> BackboneSpec:
+    return BackboneSpec(ResNet, ResNetVariant(block, blocks), "arXiv:1512.03385")
+
+
+SPECS = {
+    "resnet18": _spec(BasicBlock, (2, 2, 2, 2)),
+    "resnet50": _spec(Bottleneck, (3, 4, 6, 3)),
+}

@@ -1,0 +1,82 @@
+"""What a backbone is: the way it is made, what it returns, and what its weights expect."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+from flax import nnx
+from jaxtyping import Array, Float
+
+from fashion_jax.models.layer_factory import LayerFactory
+
+IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
+IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
+
+
+class FeatureMap(NamedTuple):
+    """What a backbone makes of a batch of photos, in the dtype of the photos.
+
+    Attributes:
+        positions: a feature vector at each position of the photo.
+        token: a transformer's class token; `None` for a convolutional network.
+    """
+
+    positions: Float[Array, "batch rows columns features"]
+    token: Float[Array, "batch features"] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class BackboneOptions:
+    """What can be changed about any backbone; one that lacks such a part ignores it.
+
+    Attributes:
+        last_stride: of the last stage that halves the map.
+        stem_relu: whether there is a ReLU after a ResNet's first convolution.
+        gradient_checkpointing: keep only each block's input for the backward pass and compute
+            the rest again (Chen et al. 2016, arXiv:1604.06174): less memory, a third more time.
+    """
+
+    last_stride: Literal[1, 2] = 1
+    stem_relu: bool = True
+    gradient_checkpointing: bool = False
+
+
+class Backbone(nnx.Module):
+    """What every backbone derives from: normalised photos in, a feature map out.
+
+    Attributes:
+        width: features at each position of the map.
+    """
+
+    width: int
+
+    def __call__(self, images: Float[Array, "batch height width 3"], train: bool) -> FeatureMap:
+        """Returns the feature map; `train` uses the batch's statistics and updates them."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class BackboneSpec:
+    """A backbone's name in the registry stands for this.
+
+    Attributes:
+        network: class of the family, called with variant, layer factory and options.
+        variant: what distinguishes this network within the family.
+        paper: where it is described.
+        input_size: height and width in pixels that its published weights were trained with.
+        mean: of the pixels that it was trained with, per channel (RGB), in units of 0..255.
+        std: what the pixels were divided by.
+        package_weights: returns the path of the weights that come as a Python package, if any do.
+    """
+
+    network: Callable[[Any, LayerFactory, BackboneOptions], Backbone]
+    variant: Any
+    paper: str
+    input_size: tuple[int, int] = (224, 224)
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    package_weights: Callable[[], str] | None = None
+
+    def build(self, layers: LayerFactory, options: BackboneOptions) -> Backbone:
+        """Returns the network with fresh weights."""
+        return self.network(self.variant, layers, options)

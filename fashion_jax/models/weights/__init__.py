@@ -1,0 +1,1 @@
+"""Published weights: reading untrusted files, naming, filling networks, checksums."""

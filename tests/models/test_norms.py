@@ -1,0 +1,93 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax.test_util import check_grads
+
+from fashion_jax.models.norms import BatchNorm, BatchNormGroupError, InstanceNorm, LayerNorm
+
+
+def test_batch_norm_by_hand():
+    norm = BatchNorm(1, epsilon=0.0)
+    outputs = norm(jnp.asarray([[1.0], [3.0]]), train=True)
+    np.testing.assert_allclose(outputs, [[-1.0], [1.0]])  # biased variance 1
+    np.testing.assert_allclose(norm.mean[...], [0.2])
+    np.testing.assert_allclose(norm.var[...], [0.9 + 0.1 * 2.0])  # unbiased variance 2
+
+
+def test_batch_norm_in_inference_uses_and_keeps_the_running_statistics():
+    norm = BatchNorm(2, epsilon=1.0)
+    norm.mean[...] = jnp.asarray([1.0, 2.0])
+    norm.var[...] = jnp.asarray([3.0, 8.0])
+    norm.scale[...] = jnp.asarray([4.0, 6.0])
+    norm.bias[...] = jnp.asarray([0.5, -0.5])
+    outputs = norm(jnp.asarray([[[3.0, 3.0]]]), train=False)
+    np.testing.assert_allclose(outputs, [[[4.5, 1.5]]])
+    np.testing.assert_array_equal(norm.mean[...], [1.0, 2.0])
+
+
+def test_batch_norm_survives_one_position_and_a_large_mean():
+    norm = BatchNorm(1)
+    assert np.isfinite(norm(jnp.asarray([[5.0]]), train=True)).all()
+    shifted = norm(jnp.asarray([[1e4 - 1.0], [1e4 + 1.0]]), train=True)
+    np.testing.assert_allclose(shifted, [[-1.0], [1.0]], rtol=1e-4)
+
+
+def test_batch_norm_keeps_its_statistics_in_float32():
+    norm = BatchNorm(3)
+    outputs = norm(jnp.ones((4, 2, 2, 3), jnp.bfloat16), train=True)
+    assert outputs.dtype == jnp.bfloat16
+    assert {norm.mean.dtype, norm.var.dtype, norm.scale.dtype} == {jnp.dtype(jnp.float32)}
+
+
+def test_batch_norm_in_float64_has_right_gradients():
+    with jax.enable_x64(True):
+        norm = BatchNorm(2, param_dtype=jnp.float64)
+        graphdef, params, statistics = nnx.split(norm, nnx.Param, nnx.BatchStat)
+        inputs = jnp.asarray(np.random.default_rng(0).standard_normal((3, 2, 2)))
+
+        def form(inputs, params):
+            norm = nnx.merge(graphdef, params, statistics, copy=True)
+            outputs = norm(jnp.asarray(inputs), train=True)
+            return jnp.sum(outputs**3)
+
+        assert form(inputs, params).dtype == jnp.float64
+        check_grads(form, (inputs, params), order=1, modes=["rev"])
+
+
+def test_groups_of_photos_are_what_each_would_be_alone():
+    inputs = jnp.asarray(np.random.default_rng(0).normal(3, 2, (6, 4, 5, 3)), jnp.float32)
+    together = BatchNorm(3, group=2)
+    outputs = together(inputs, train=True)
+    alone = [BatchNorm(3) for _ in range(3)]
+    parts = [norm(part, train=True) for norm, part in zip(alone, jnp.split(inputs, 3), strict=True)]
+    np.testing.assert_allclose(outputs, np.concatenate(parts), rtol=1e-5, atol=1e-6)
+    for name in ("mean", "var"):
+        expected = np.mean([getattr(norm, name)[...] for norm in alone], 0)
+        np.testing.assert_allclose(getattr(together, name)[...], expected, rtol=1e-6)
+    np.testing.assert_array_equal(
+        BatchNorm(3, group=4)(inputs, train=False), BatchNorm(3)(inputs, train=False)
+    )
+
+
+def test_a_batch_that_cannot_be_grouped_is_refused():
+    with pytest.raises(BatchNormGroupError, match="6 photos cannot be divided into groups of 4"):
+        BatchNorm(3, group=4)(jnp.zeros((6, 3)), train=True)
+
+
+def test_instance_norm_by_hand():
+    norm = InstanceNorm(1, epsilon=0.0)
+    norm.scale[...] = norm.scale[...] * 2.0
+    norm.bias[...] = norm.bias[...] + 1.0
+    images = jnp.asarray([[1.0, 3.0], [10.0, 30.0]]).reshape(2, 1, 2, 1)
+    np.testing.assert_allclose(norm(images).reshape(2, 2), [[-1.0, 3.0], [-1.0, 3.0]], rtol=1e-6)
+
+
+def test_layer_norm_by_hand():
+    norm = LayerNorm(2, epsilon=0.0)
+    norm.scale[...] = jnp.asarray([2.0, 3.0])
+    norm.bias[...] = jnp.asarray([1.0, -1.0])
+    outputs = norm(jnp.asarray([[[1.0, 3.0]], [[30.0, 10.0]]]))
+    np.testing.assert_allclose(outputs, [[[-1.0, 2.0]], [[3.0, -4.0]]], rtol=1e-6)
+    assert norm(jnp.ones((1, 2), jnp.bfloat16)).dtype == jnp.bfloat16
