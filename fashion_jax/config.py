@@ -108,6 +108,8 @@ class ModelConfig:
             a `.pth` or `.safetensors` file; see docs/weights.md.
         last_stride: stride of the backbone's last stage, 1 or 2.
         stem_relu: whether a ResNet's stem has its ReLU (the ReID reference networks lack it).
+        stem_pool: `padded` (a ResNet's pooling after the stem as published) or `ceil` (it begins
+            at the border without padding, as fast-reid's).
         pooling: `average`, `max`, `average_max` (their sum), `gem`, `learned_gem`, or `token`
             (a transformer's class token).
         gem_power: of `gem`; what `learned_gem` starts from.
@@ -128,6 +130,7 @@ class ModelConfig:
     pretrained: str = "none"
     last_stride: int = 1
     stem_relu: bool = True
+    stem_pool: str = "padded"
     pooling: str = "average"
     gem_power: float = 3.0
     neck: str = "bnneck"
@@ -262,17 +265,22 @@ def load_config(path: str | pathlib.Path, overrides: Mapping[str, str]) -> Exper
         ConfigError: if the file or a field does not exist, or a value does not fit.
     """
     config = _get_config(pathlib.Path(path))
-    fields = {
-        f"{section}.{field}": value
-        for section, values in config.items()
-        for field, value in values.items()
-    }
+    set_fields(config, overrides)
+    return from_nested_dict(config.to_dict())
+
+
+def set_fields(config: ml_collections.ConfigDict, overrides: Mapping[str, str]) -> None:
+    """Changes fields by texts such as `{"training.epochs": "3"}`, in place.
+
+    Raises:
+        ConfigError: if a field does not exist.
+    """
+    fields = [f"{section}.{field}" for section, values in config.items() for field in values]
     for name, text in overrides.items():
         if name not in fields:
-            raise ConfigError(f"there is no config field {name!r}{nearest(name, list(fields))}")
+            raise ConfigError(f"there is no config field {name!r}{nearest(name, fields)}")
         section, field = name.split(".")
         config[section][field] = _literal(text)
-    return from_nested_dict(config.to_dict())
 
 
 def from_nested_dict(values: Mapping[str, typing.Any]) -> ExperimentConfig:
@@ -414,6 +422,7 @@ _NOT_NEGATIVE = (
 _CHOICES: dict[str, tuple[typing.Any, ...]] = {
     "model.last_stride": (1, 2),
     "model.pooling": ("average", "max", "average_max", "gem", "learned_gem", "token"),
+    "model.stem_pool": ("padded", "ceil"),
     "model.neck": ("bnneck", "none", "linear", "linear_bnneck", "linear_bn_relu"),
     "model.compute_dtype": ("float32", "bfloat16", "float64"),
 }

@@ -42,6 +42,7 @@ class ModelCard:
         step: of training; not compared.
         dataset_options: what the dataset was built with, such as `box_reading`, by name; empty
             where that is not known; not compared.
+        stem_pool: how a ResNet's pooling after the stem begins.
         gem_power: of the pooling `gem`; 3 (its usual value) where it is not used.
         pretrained: name of the file whose weights training started from, without its folder;
             empty where they were drawn at random; not compared.
@@ -64,6 +65,7 @@ class ModelCard:
     dataset: str
     step: int
     dataset_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    stem_pool: str = "padded"
     gem_power: float = 3.0
     pretrained: str = ""
     pretrained_sha256: str = ""

@@ -141,6 +141,7 @@ def _options(config: ModelConfig) -> BackboneOptions:
     return BackboneOptions(
         last_stride=cast(Literal[1, 2], config.last_stride),
         stem_relu=config.stem_relu,
+        stem_pool=cast(Literal["padded", "ceil"], config.stem_pool),
         gradient_checkpointing=config.gradient_checkpointing,
     )
 

@@ -1,11 +1,13 @@
 """Makes the layers of one network, which share dtype, random numbers and BatchNorm groups."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
+from fashion_jax.models.initial import normal
 from fashion_jax.models.layers import Conv2d, DepthwiseConv2d, Linear
 from fashion_jax.models.norms import BatchNorm, InstanceNorm, LayerNorm
 
@@ -66,6 +68,10 @@ class LayerFactory:
         return Linear(
             inputs, outputs, std=std, use_bias=bias, rngs=self.rngs, param_dtype=self.param_dtype
         )
+
+    def parameter(self, shape: Sequence[int], *, std: float) -> nnx.Param:
+        """Returns a parameter that is no layer's, drawn from N(0, std²)."""
+        return nnx.Param(normal(self.rngs.params(), shape, std, self.param_dtype))
 
     def batch_norm(self, channels: int, *, epsilon: float = 1e-5, bias: bool = True) -> BatchNorm:
         """See `BatchNorm`."""

@@ -15,6 +15,7 @@ from fashion_jax.config import DataConfig, ImageConfig
 from fashion_jax.data.dataset import Split
 from fashion_jax.data.loader import EvaluationBatches, iterate
 from fashion_jax.models.preprocessing import Preprocessing
+from fashion_jax.parallel.compiler_options import compiler_options
 from fashion_jax.parallel.hosts import global_batch, this_host
 from fashion_jax.parallel.mesh import batch_sharding, replicated
 
@@ -42,7 +43,12 @@ def make_encode(
         return l2_normalise(embedding.neck).astype(jnp.float32)
 
     shardings = (None, batch_sharding(mesh))
-    return jax.jit(encode, in_shardings=shardings, out_shardings=replicated(mesh))
+    return jax.jit(
+        encode,
+        in_shardings=shardings,
+        out_shardings=replicated(mesh),
+        compiler_options=compiler_options(mesh),
+    )
 
 
 def l2_normalise(features: Float[Array, "batch features"]) -> Float[Array, "batch features"]:

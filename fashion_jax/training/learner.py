@@ -13,7 +13,7 @@ from fashion_jax.config import ExperimentConfig
 from fashion_jax.losses.objective import Objective
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.preprocessing import Preprocessing, preprocessing_for
-from fashion_jax.models.pretrained import load_pretrained
+from fashion_jax.models.weights.pretrained import load_pretrained
 from fashion_jax.optim.optimizer import make_optimizer
 from fashion_jax.optim.schedules import warmup_multistep
 from fashion_jax.parallel.mesh import tree_shardings

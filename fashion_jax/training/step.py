@@ -14,6 +14,7 @@ from fashion_jax.losses.center import center_gradient
 from fashion_jax.losses.objective import Objective
 from fashion_jax.models.preprocessing import Preprocessing
 from fashion_jax.optim.optimizer import update_centers
+from fashion_jax.parallel.compiler_options import compiler_options
 from fashion_jax.parallel.mesh import batch_sharding, replicated, tree_shardings
 from fashion_jax.training.state import TrainState
 
@@ -100,4 +101,5 @@ def jit_train_step(train_step: TrainStep, state: TrainState, mesh: Mesh) -> Trai
         in_shardings=(shardings, batch_sharding(mesh)),
         out_shardings=(shardings, replicated(mesh)),
         donate_argnums=0,
+        compiler_options=compiler_options(mesh),
     )

@@ -16,7 +16,8 @@ from fashion_jax.model_card import ModelCard
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.host_memory import keep_freed_memory
 from fashion_jax.models.preprocessing import preprocessing_for
-from fashion_jax.models.pretrained import load_pretrained, weights_hash
+from fashion_jax.models.weights.checksum import weights_hash
+from fashion_jax.models.weights.pretrained import load_pretrained
 from fashion_jax.parallel.mesh import make_mesh, replicated
 from fashion_jax.retrieval.embed import Encode, Variables, make_encode
 from fashion_jax.training.checkpoints import Checkpoints

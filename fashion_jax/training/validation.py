@@ -7,7 +7,7 @@ import numpy as np
 from fashion_jax.data.dataset import BuiltDataset
 from fashion_jax.evaluation.embedded import embed_test
 from fashion_jax.model_card import ModelCard
-from fashion_jax.models.pretrained import weights_hash
+from fashion_jax.models.weights.checksum import weights_hash
 from fashion_jax.models.weights.origin import WeightsOrigin
 from fashion_jax.training.checkpoints import MEAN_OF_DATASETS
 from fashion_jax.training.learner import Learner, variables_for_encode
@@ -68,6 +68,7 @@ def model_card(
         backbone=model.backbone,
         last_stride=model.last_stride,
         stem_relu=model.stem_relu,
+        stem_pool=model.stem_pool,
         pooling=model.pooling,
         neck=model.neck,
         normalisation="l2",

@@ -10,7 +10,7 @@ from flax import nnx
 
 from fashion_jax.config import ModelConfig
 from fashion_jax.models.embedder import Embedder
-from fashion_jax.models.pretrained import load_pretrained
+from fashion_jax.models.weights.pretrained import load_pretrained
 
 
 def golden_weight(name: str, shape: list[int]) -> np.ndarray:
@@ -30,14 +30,19 @@ def golden_weight(name: str, shape: list[int]) -> np.ndarray:
     return values.astype(np.float32)
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
-def test_agrees_with_the_reference(shared, tmp_path, backbone):
+@pytest.mark.parametrize(
+    ("backbone", "stem_relu"),
+    [("resnet18", False), ("resnet50", False), ("resnet50_ibn_a", True), ("osnet_x0_25", True)],
+)
+def test_agrees_with_the_reference(shared, tmp_path, backbone, stem_relu):
     golden = np.load(shared / "goldens" / "backbones.npz")
     keys = json.loads((shared / "goldens" / "backbone_keys.json").read_text())[backbone]
     path = tmp_path / "weights.safetensors"
     weights = {name: golden_weight(name, shape) for name, shape in keys.items()}
     safetensors.numpy.save_file(weights, path)
-    config = ModelConfig(backbone=backbone, last_stride=1, stem_relu=False, pretrained=str(path))
+    config = ModelConfig(
+        backbone=backbone, last_stride=1, stem_relu=stem_relu, pretrained=str(path)
+    )
     embedder = Embedder(config, None, nnx.Rngs(0))
     load_pretrained(embedder, config)
     graphdef, state = nnx.split(embedder.backbone)

@@ -3,7 +3,7 @@
 import difflib
 
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.models.backbones import efficientnet_lite, resnet
+from fashion_jax.models.backbones import efficientnet_lite, osnet, resnet, vit_specs
 from fashion_jax.models.backbones.spec import BackboneSpec
 
 
@@ -13,7 +13,9 @@ class UnknownBackboneError(FashionJaxError):
 
 BACKBONES: dict[str, BackboneSpec] = {
     **resnet.SPECS,
+    **osnet.SPECS,
     **efficientnet_lite.SPECS,
+    **vit_specs.SPECS,
 }
 
 

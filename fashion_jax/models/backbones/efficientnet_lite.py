@@ -1,10 +1,12 @@
-"""EfficientNet-Lite0: EfficientNet (arXiv:1905.11946) without squeeze-and-excitation.
+"""EfficientNet-Lite: EfficientNet (arXiv:1905.11946) without squeeze-and-excitation.
 
 ReLU6 takes the place of swish; stem and head keep their width. Layers carry the names of the
 published PyTorch weights, less their leading underscores.
 """
 
 import dataclasses
+import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +37,7 @@ class Stage:
     width: int
 
 
+# Of EfficientNet-B0 (arXiv:1905.11946, table 1).
 LITE0_STAGES = (
     Stage(1, 3, 1, 1, 16),
     Stage(2, 3, 2, 6, 24),
@@ -141,13 +144,44 @@ def package_weights() -> str:
     return EfficientnetLite0ModelFile.get_model_file_path()
 
 
-SPECS = {
-    "efficientnet_lite0": BackboneSpec(
+def scaled_stages(width: float, depth: float) -> tuple[Stage, ...]:
+    """Returns Lite0's stages, wider and deeper (arXiv:1905.11946, equation 3).
+
+    Widths are rounded to multiples of 8, by at most a tenth downwards; numbers of blocks are
+    rounded up, and stay as they are in the first and the last stage, as those of all Lite networks.
+    """
+    last = len(LITE0_STAGES) - 1
+    return tuple(
+        dataclasses.replace(
+            stage,
+            width=_rounded_width(stage.width * width),
+            blocks=stage.blocks if index in (0, last) else math.ceil(stage.blocks * depth),
+        )
+        for index, stage in enumerate(LITE0_STAGES)
+    )
+
+
+def _rounded_width(width: float) -> int:
+    rounded = max(8, int(width + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * width else rounded
+
+
+def _spec(
+    width: float, depth: float, side: int, package: Callable[[], str] | None = None
+) -> BackboneSpec:
+    return BackboneSpec(
         EfficientNetLite,
-        LiteVariant(LITE0_STAGES),
-        "arXiv:1905.11946",
+        LiteVariant(scaled_stages(width, depth)),
+        "1905.11946",
+        (side, side),
         mean=(127.0, 127.0, 127.0),
         std=(128.0, 128.0, 128.0),
-        package_weights=package_weights,
-    ),
+        package_weights=package,
+    )
+
+
+SPECS = {
+    "efficientnet_lite0": _spec(1.0, 1.0, 224, package_weights),
+    "efficientnet_lite1": _spec(1.0, 1.1, 240),
+    "efficientnet_lite2": _spec(1.1, 1.2, 260),
 }

@@ -1,4 +1,10 @@
-"""ResNet (He et al. 2015, arXiv:1512.03385), with the layer names of torchvision."""
+"""ResNet (He et al. 2015, arXiv:1512.03385) and its relatives.
+
+Layers carry the names of torchvision; those of IBN-Net and timm where torchvision has no such
+network. SE networks are timm's: the stride is in the 3x3 convolution. Those of Cadene's
+`pretrained-models` (which some ReID projects copied) have it in the first 1x1 convolution and
+pool with another padding; their weights do not fit, and neither do the names.
+"""
 
 import dataclasses
 import functools
@@ -7,6 +13,13 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
+from fashion_jax.models.backbones.resnet_blocks import (
+    IBN,
+    BasicBlock,
+    Block,
+    BlockOptions,
+    Bottleneck,
+)
 from fashion_jax.models.backbones.spec import (
     Backbone,
     BackboneOptions,
@@ -16,71 +29,12 @@ from fashion_jax.models.backbones.spec import (
 from fashion_jax.models.gradient_checkpointing import run_block
 from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.max_pool import max_pool_3x3
+from fashion_jax.models.norms import InstanceNorm
 
 STAGE_WIDTHS = (64, 128, 256, 512)
 
 
-class BasicBlock(nnx.Module):
-    """Two 3x3 convolutions and a shortcut."""
-
-    expansion = 1
-
-    def __init__(self, inputs: int, width: int, stride: int, layers: LayerFactory) -> None:
-        self.conv1 = layers.conv(inputs, width, 3, stride=stride)
-        self.bn1 = layers.batch_norm(width)
-        self.conv2 = layers.conv(width, width, 3)
-        self.bn2 = layers.batch_norm(width)
-        self.downsample = _downsample(inputs, width, stride, layers)
-
-    def __call__(
-        self, inputs: Float[Array, "batch height width inputs"], train: bool
-    ) -> Float[Array, "batch height2 width2 outputs"]:
-        """Returns the block's features."""
-        hidden = jax.nn.relu(self.bn1(self.conv1(inputs), train))
-        hidden = self.bn2(self.conv2(hidden), train)
-        return jax.nn.relu(hidden + _shortcut(self.downsample, inputs, train))
-
-
-class Bottleneck(nnx.Module):
-    """1x1, 3x3 and 1x1 convolutions and a shortcut; the 3x3 has the stride (torchvision, v1.5)."""
-
-    expansion = 4
-
-    def __init__(self, inputs: int, width: int, stride: int, layers: LayerFactory) -> None:
-        outputs = width * self.expansion
-        self.conv1 = layers.conv(inputs, width, 1)
-        self.bn1 = layers.batch_norm(width)
-        self.conv2 = layers.conv(width, width, 3, stride=stride)
-        self.bn2 = layers.batch_norm(width)
-        self.conv3 = layers.conv(width, outputs, 1)
-        self.bn3 = layers.batch_norm(outputs)
-        self.downsample = _downsample(inputs, outputs, stride, layers)
-
-    def __call__(
-        self, inputs: Float[Array, "batch height width inputs"], train: bool
-    ) -> Float[Array, "batch height2 width2 outputs"]:
-        """Returns the block's features."""
-        hidden = jax.nn.relu(self.bn1(self.conv1(inputs), train))
-        hidden = jax.nn.relu(self.bn2(self.conv2(hidden), train))
-        hidden = self.bn3(self.conv3(hidden), train)
-        return jax.nn.relu(hidden + _shortcut(self.downsample, inputs, train))
-
-
-Block = type[BasicBlock] | type[Bottleneck]
-
-
-def _downsample(inputs: int, outputs: int, stride: int, layers: LayerFactory) -> nnx.List | None:
-    if stride == 1 and inputs == outputs:
-        return None
-    conv = layers.conv(inputs, outputs, 1, stride=stride)
-    return nnx.List([conv, layers.batch_norm(outputs)])
-
-
-def _shortcut(downsample: nnx.List | None, inputs: Array, train: bool) -> Array:
-    if downsample is None:
-        return inputs
-    conv, norm = downsample
-    return norm(conv(inputs), train)
+_PLAIN = BlockOptions()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,10 +44,14 @@ class ResNetVariant:
     Attributes:
         block: kind of block.
         blocks: in each of the four stages.
+        ibn: kind of instance normalisation in each stage; `b` only in its last block.
+        options: of all blocks.
     """
 
     block: Block
     blocks: tuple[int, int, int, int]
+    ibn: tuple[IBN, IBN, IBN, IBN] = (None, None, None, None)
+    options: BlockOptions = _PLAIN
 
 
 class ResNet(Backbone):
@@ -107,24 +65,31 @@ class ResNet(Backbone):
         self, variant: ResNetVariant, layers: LayerFactory, options: BackboneOptions
     ) -> None:
         """Makes the network with fresh weights."""
+        stem = STAGE_WIDTHS[0]
         self.stem_relu = options.stem_relu
+        self.stem_padding = 1 if options.stem_pool == "padded" else 0
         self.gradient_checkpointing = options.gradient_checkpointing
-        self.conv1 = layers.conv(3, STAGE_WIDTHS[0], 7, stride=2)
-        self.bn1 = layers.batch_norm(STAGE_WIDTHS[0])
-        stage = functools.partial(_stage, variant.block, layers)
+        self.conv1 = layers.conv(3, stem, 7, stride=2)
+        by_instance = variant.ibn[0] == "b"
+        self.bn1 = layers.instance_norm(stem) if by_instance else layers.batch_norm(stem)
+        stage = functools.partial(_stage, variant, layers)
         one, two, three, four = (width * variant.block.expansion for width in STAGE_WIDTHS)
-        self.layer1 = stage(STAGE_WIDTHS[0], STAGE_WIDTHS[0], variant.blocks[0], 1)
-        self.layer2 = stage(one, STAGE_WIDTHS[1], variant.blocks[1], 2)
-        self.layer3 = stage(two, STAGE_WIDTHS[2], variant.blocks[2], 2)
-        self.layer4 = stage(three, STAGE_WIDTHS[3], variant.blocks[3], options.last_stride)
+        self.layer1 = stage(0, stem, 1)
+        self.layer2 = stage(1, one, 2)
+        self.layer3 = stage(2, two, 2)
+        self.layer4 = stage(3, three, options.last_stride)
         self.width = four
 
     def __call__(self, images: Float[Array, "batch height width 3"], train: bool) -> FeatureMap:
         """Returns the feature map, in the dtype of the photos."""
-        features = self.bn1(self.conv1(images), train)
+        features = self.conv1(images)
+        if isinstance(self.bn1, InstanceNorm):
+            features = self.bn1(features)
+        else:
+            features = self.bn1(features, train)
         if self.stem_relu:
             features = jax.nn.relu(features)
-        features = max_pool_3x3(features)
+        features = max_pool_3x3(features, self.stem_padding)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             for block in stage:
                 features = run_block(block, features, train, self.gradient_checkpointing)
@@ -132,19 +97,61 @@ class ResNet(Backbone):
 
 
 def _stage(
-    block: Block, layers: LayerFactory, inputs: int, width: int, count: int, stride: int
+    variant: ResNetVariant, layers: LayerFactory, index: int, inputs: int, stride: int
 ) -> nnx.List:
     """A run of blocks; the first of them has the stride and changes the width."""
-    first = block(inputs, width, stride, layers)
-    outputs = width * block.expansion
-    return nnx.List([first, *(block(outputs, width, 1, layers) for _ in range(count - 1))])
+    width, count, ibn = STAGE_WIDTHS[index], variant.blocks[index], variant.ibn[index]
+    outputs = width * variant.block.expansion
+    blocks = []
+    for number in range(count):
+        last = number == count - 1
+        blocks.append(
+            variant.block(
+                inputs if number == 0 else outputs,
+                width,
+                stride if number == 0 else 1,
+                None if ibn == "b" and not last else ibn,
+                variant.options,
+                layers,
+            )
+        )
+    return nnx.List(blocks)
 
 
-def _spec(block: Block, blocks: tuple[int, int, int, int]) -> BackboneSpec:
-    return BackboneSpec(ResNet, ResNetVariant(block, blocks), "arXiv:1512.03385")
+_RESNET = "1512.03385"
+_IBN = "1807.09441"
+_SE = "1709.01507"
 
-
-SPECS = {
-    "resnet18": _spec(BasicBlock, (2, 2, 2, 2)),
-    "resnet50": _spec(Bottleneck, (3, 4, 6, 3)),
+_DEPTHS: dict[str, tuple[Block, tuple[int, int, int, int]]] = {
+    "18": (BasicBlock, (2, 2, 2, 2)),
+    "34": (BasicBlock, (3, 4, 6, 3)),
+    "50": (Bottleneck, (3, 4, 6, 3)),
+    "101": (Bottleneck, (3, 4, 23, 3)),
+    "152": (Bottleneck, (3, 8, 36, 3)),
 }
+_IBN_A: tuple[IBN, IBN, IBN, IBN] = ("a", "a", "a", None)
+_IBN_B: tuple[IBN, IBN, IBN, IBN] = ("b", "b", None, None)
+_SQUEEZED = BlockOptions(squeeze_excitation=True)
+_SQUEEZED_GROUPS = BlockOptions(squeeze_excitation=True, groups=32, group_width=4)
+
+
+def _specs() -> dict[str, BackboneSpec]:
+    variants = {
+        f"resnet{depth}": (_RESNET, ResNetVariant(*shape)) for depth, shape in _DEPTHS.items()
+    }
+    for depth in ("18", "34", "50", "101"):
+        name = f"resnet{depth}_ibn_a"
+        variants[name] = (_IBN, ResNetVariant(*_DEPTHS[depth], ibn=_IBN_A))
+    for depth in ("50", "101"):
+        shape = _DEPTHS[depth]
+        variants |= {
+            f"resnet{depth}_ibn_b": (_IBN, ResNetVariant(*shape, ibn=_IBN_B)),
+            f"se_resnet{depth}": (_SE, ResNetVariant(*shape, options=_SQUEEZED)),
+            f"se_resnext{depth}_32x4d": (_SE, ResNetVariant(*shape, options=_SQUEEZED_GROUPS)),
+        }
+    return {
+        name: BackboneSpec(ResNet, variant, paper) for name, (paper, variant) in variants.items()
+    }
+
+
+SPECS = _specs()

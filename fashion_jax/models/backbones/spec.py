@@ -32,12 +32,15 @@ class BackboneOptions:
     Attributes:
         last_stride: of the last stage that halves the map.
         stem_relu: whether there is a ReLU after a ResNet's first convolution.
+        stem_pool: `ceil` where a ResNet's pooling after the stem begins at the border, without
+            padding (fast-reid); `padded` as published.
         gradient_checkpointing: keep only each block's input for the backward pass and compute
             the rest again (Chen et al. 2016, arXiv:1604.06174): less memory, a third more time.
     """
 
     last_stride: Literal[1, 2] = 1
     stem_relu: bool = True
+    stem_pool: Literal["padded", "ceil"] = "padded"
     gradient_checkpointing: bool = False
 
 
@@ -62,7 +65,7 @@ class BackboneSpec:
     Attributes:
         network: class of the family, called with variant, layer factory and options.
         variant: what distinguishes this network within the family.
-        paper: where it is described.
+        paper: where it is described, as a number of arXiv.org.
         input_size: height and width in pixels that its published weights were trained with.
         mean: of the pixels that it was trained with, per channel (RGB), in units of 0..255.
         std: what the pixels were divided by.

@@ -2,9 +2,11 @@
 
 import dataclasses
 import hashlib
+import pathlib
 
 from fashion_jax.config import ModelConfig
-from fashion_jax.models.pretrained import resolve
+from fashion_jax.models.weights.files import WeightsFileError
+from fashion_jax.models.weights.pretrained import resolve
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +26,21 @@ def weights_origin(config: ModelConfig) -> WeightsOrigin:
     """Returns what `config.pretrained` is.
 
     Raises:
-        PretrainedWeightsError: there is no such file.
+        PretrainedWeightsError: no package has weights for the backbone.
+        WeightsFileError: there is no such file.
     """
     if config.pretrained == "none":
         return WeightsOrigin()
-    path = resolve(config)
+    return file_origin(resolve(config))
+
+
+def file_origin(path: pathlib.Path) -> WeightsOrigin:
+    """Returns a file's name and checksum.
+
+    Raises:
+        WeightsFileError: there is no such file.
+    """
+    if not path.is_file():
+        raise WeightsFileError(f"there is no file {path}")
     with path.open("rb") as file:
         return WeightsOrigin(path.name, hashlib.file_digest(file, "sha256").hexdigest())

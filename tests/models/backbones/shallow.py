@@ -13,5 +13,8 @@ def shallow(spec: BackboneSpec) -> BackboneSpec:
         return dataclasses.replace(spec, variant=dataclasses.replace(variant, stages=stages))
     if hasattr(variant, "depth"):
         return dataclasses.replace(spec, variant=dataclasses.replace(variant, depth=2))
-    blocks = (1,) * len(variant.blocks)
+    if isinstance(variant.blocks[0], tuple):
+        blocks = tuple(stage[:1] for stage in variant.blocks)
+    else:
+        blocks = (1,) * len(variant.blocks)
     return dataclasses.replace(spec, variant=dataclasses.replace(variant, blocks=blocks))

@@ -6,9 +6,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from fashion_jax.models.torch_file import TorchFileError, read_torch_file
-from tests.models import torch_files
-from tests.models.torch_files import Entry
+from fashion_jax.models.weights.torch_file import TorchFileError, read_torch_file
+from tests.models.weights import torch_files
+from tests.models.weights.torch_files import Entry
 
 VALUES = np.arange(12, dtype=np.float32).reshape(3, 4)
 
@@ -16,7 +16,7 @@ VALUES = np.arange(12, dtype=np.float32).reshape(3, 4)
 def read(folder: pathlib.Path, data: bytes) -> dict[str, np.ndarray]:
     path = folder / "weights.pth"
     path.write_bytes(data)
-    return read_torch_file(path)
+    return read_torch_file(path).tensors
 
 
 @pytest.mark.parametrize("form", [torch_files.archive_of, torch_files.legacy_of])
@@ -57,11 +57,37 @@ def test_parameters_are_tensors(tmp_path):
     np.testing.assert_array_equal(read(tmp_path, data)["a"], VALUES)
 
 
-def test_a_training_scripts_wrapping_is_undone(tmp_path):
+@pytest.mark.parametrize("key", ["state_dict", "model", "net"])
+def test_a_training_scripts_wrapping_is_undone(tmp_path, key):
     inner = torch_files.state_pickle({"a": torch_files.tensor(Entry(VALUES))})[2:-1]
-    outer = torch_files.state_pickle({"state_dict": inner, "epoch": b"K\x07"})
-    found = read(tmp_path, torch_files.archive(outer, {"0": VALUES.tobytes()}))
-    assert set(found) == {"a"}
+    rest = {"epoch": b"K\x07", "optimizer": torch_files.plain({"state": {}, "lr": 0.1})}
+    outer = torch_files.state_pickle({key: inner, **rest})
+    path = tmp_path / "weights.pth"
+    path.write_bytes(torch_files.archive(outer, {"0": VALUES.tobytes()}))
+    found = read_torch_file(path)
+    assert (set(found.tensors), found.key) == ({"a"}, key)
+
+
+def test_older_names_of_pytorchs_are_known(tmp_path):
+    storage = b"(" + torch_files.plain("storage") + torch_files.name("torch", "FloatStorage")
+    storage += torch_files.plain("0") + torch_files.plain("cpu") + torch_files.plain(12) + b"tQ"
+    size = torch_files.call(torch_files.name("torch", "Size"), torch_files.plain((3, 4)))
+    rebuild = torch_files.name("torch._utils", "_rebuild_tensor")
+    old = torch_files.call(rebuild, storage, b"K\x00", size, torch_files.plain((4, 1)))
+    data = torch_files.archive(torch_files.state_pickle({"a": old}), {"0": VALUES.tobytes()})
+    np.testing.assert_array_equal(read(tmp_path, data)["a"], VALUES)
+
+
+def test_an_attack_beside_the_weights_is_not_run_either(tmp_path):
+    victim = tmp_path / "victim"
+    attack = torch_files.call(
+        torch_files.name("os", "system"), torch_files.plain(f"touch {victim}")
+    )
+    inner = torch_files.state_pickle({"a": torch_files.tensor(Entry(VALUES))})[2:-1]
+    outer = torch_files.state_pickle({"state_dict": inner, "hyper_parameters": attack})
+    with pytest.raises(TorchFileError, match=r"os\.system.*torch\.save\(model\.state_dict"):
+        read(tmp_path, torch_files.archive(outer, {"0": VALUES.tobytes()}))
+    assert not victim.exists()
 
 
 @pytest.mark.parametrize(

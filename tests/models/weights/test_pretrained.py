@@ -1,25 +1,24 @@
 import dataclasses
-import pathlib
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
 from flax import nnx
 
 from fashion_jax.config import ModelConfig
-from fashion_jax.models.backbones import backbone_spec
+from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.embedder import Embedder
-from fashion_jax.models.layers import BatchNorm, Conv2d
-from fashion_jax.models.pretrained import (
-    PretrainedWeightsError,
-    fill,
-    load_pretrained,
-    read_weights,
-    weights_hash,
-)
-from tests.models import torch_files
+from fashion_jax.models.layers import Conv2d
+from fashion_jax.models.norms import BatchNorm
+from fashion_jax.models.weights.checksum import weights_hash
+from fashion_jax.models.weights.files import WeightsFileError, read_weights
+from fashion_jax.models.weights.fill import PretrainedWeightsError, fill
+from fashion_jax.models.weights.origin import WeightsOrigin, weights_origin
+from fashion_jax.models.weights.pretrained import load_pretrained
+from tests.models.weights import torch_files
 
 
 class Tiny(nnx.Module):
@@ -33,13 +32,10 @@ def tiny_weights() -> dict[str, np.ndarray]:
     chance = np.random.RandomState(0)
     shapes = {
         "conv1.weight": (3, 2, 1, 1),
-        "_blocks.0.weight": (3,),
-        "_blocks.0.bias": (3,),
-        "_blocks.0.running_mean": (3,),
-        "_blocks.0.running_var": (3,),
-        "_blocks.0.num_batches_tracked": (),
-        "fc.weight": (10, 3),
-        "fc.bias": (10,),
+        "blocks.0.weight": (3,),
+        "blocks.0.bias": (3,),
+        "blocks.0.running_mean": (3,),
+        "blocks.0.running_var": (3,),
     }
     return {
         name: np.asarray(chance.uniform(0.5, 1, shape), np.float32)
@@ -60,34 +56,39 @@ def test_fills_by_name_and_layout():
         (norm.mean, "running_mean"),
         (norm.var, "running_var"),
     ):
-        np.testing.assert_array_equal(ours[...], weights[f"_blocks.0.{theirs}"])
+        np.testing.assert_array_equal(ours[...], weights[f"blocks.0.{theirs}"])
 
 
 def test_one_error_lists_everything_and_fills_nothing():
     network, weights = Tiny(), tiny_weights()
     before = weights_hash(network)
-    del weights["_blocks.0.bias"], weights["_blocks.0.running_mean"]
+    del weights["blocks.0.running_mean"]
     weights["conv1.weight"] = np.zeros((4, 2, 1, 1), np.float32)
     weights["layer9.weight"] = weights["layer9.bias"] = np.zeros(3, np.float32)
-    weights["_blocks.0.running_var"][1] = np.nan
+    weights["blocks.0.running_var"][1] = np.nan
+    weights["blocks.0.bias"] = np.zeros(3, np.int64)
     with pytest.raises(PretrainedWeightsError) as caught:
         fill(network, weights, "some.pth")
     lines = str(caught.value).split("\n")
     assert lines[0].startswith("some.pth does not fit")
     assert lines[1:] == [
-        "2 missing: blocks.0.bias, blocks.0.mean",
+        "1 missing: blocks.0.mean",
         "2 surplus: layer9.weight, layer9.bias",
         "1 misshapen: conv1.weight ((1, 1, 2, 4) for (1, 1, 2, 3))",
-        "1 not finite: _blocks.0.running_var",
+        "1 no floating numbers: blocks.0.bias (int64)",
+        "1 not finite: blocks.0.running_var",
     ]
     assert weights_hash(network) == before
 
 
-def test_two_sources_for_one_target_are_surplus():
-    weights = tiny_weights()
-    weights["_conv1.weight"] = weights["conv1.weight"]
-    with pytest.raises(PretrainedWeightsError, match=r"1 surplus: _conv1\.weight"):
-        fill(Tiny(), weights, "here")
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
+def test_other_floats_become_the_networks(dtype):
+    network = Tiny()
+    fill(network, {name: value.astype(dtype) for name, value in tiny_weights().items()}, "here")
+    assert network.conv1.kernel.dtype == jnp.float32
+    np.testing.assert_allclose(
+        network.blocks[0].bias[...], tiny_weights()["blocks.0.bias"], rtol=1e-2
+    )
 
 
 def test_reads_what_safetensors_and_pth_hold(tmp_path):
@@ -99,9 +100,10 @@ def test_reads_what_safetensors_and_pth_hold(tmp_path):
     }
     (tmp_path / "w.pth").write_bytes(torch_files.archive_of(entries))
     hashes = set()
-    for name in ("w.safetensors", "w.pth"):
-        network = Tiny()
-        fill(network, read_weights(tmp_path / name), name)
+    for name, kind in (("w.safetensors", "safetensors"), ("w.pth", "PyTorch")):
+        network, file = Tiny(), read_weights(tmp_path / name)
+        assert file.format == kind
+        fill(network, file.tensors, name)
         hashes.add(weights_hash(network))
     assert len(hashes) == 1
 
@@ -116,7 +118,7 @@ def test_unreadable_sources_are_named(tmp_path):
         (text, "ends neither"),
         (tmp_path / "none.pth", "no file"),
     ):
-        with pytest.raises(PretrainedWeightsError, match=message):
+        with pytest.raises(WeightsFileError, match=message):
             read_weights(path)
 
 
@@ -128,14 +130,26 @@ def test_package_weights_reach_every_parameter():
     assert [
         path for path, new in arrays(embedder.backbone).items() if new is not before[path]
     ] == []
-    load_pretrained(embedder, dataclasses.replace(config, pretrained="package"))
+    package = dataclasses.replace(config, pretrained="package")
+    load_pretrained(embedder, package)
     after = arrays(embedder.backbone)
     assert [path for path, new in after.items() if np.array_equal(new, before[path])] == []
-    source = read_weights(pathlib.Path(backbone_spec(config.backbone).package_weights()))
+    path = BACKBONES[config.backbone].package_weights()
+    source = torch_weights(path)
     np.testing.assert_array_equal(
         after["blocks", 15, "depthwise_conv", "kernel"][:, :, 0],
         source["_blocks.15._depthwise_conv.weight"][:, 0].transpose(1, 2, 0),
     )
+    origin = weights_origin(package)
+    assert origin.name.endswith(".pth")
+    assert len(origin.sha256) == 64
+    assert weights_origin(config) == WeightsOrigin()
+
+
+def torch_weights(path):
+    import pathlib
+
+    return read_weights(pathlib.Path(path)).tensors
 
 
 def arrays(network):
@@ -145,7 +159,7 @@ def arrays(network):
 
 def test_a_backbone_without_package_says_what_to_do():
     config = ModelConfig(backbone="resnet18", pretrained="package")
-    with pytest.raises(PretrainedWeightsError, match="torchvision"):
+    with pytest.raises(PretrainedWeightsError, match=r"docs/weights\.md"):
         load_pretrained(Embedder(config, None, nnx.Rngs(0)), config)
 
 

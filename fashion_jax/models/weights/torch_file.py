@@ -13,7 +13,7 @@ import pathlib
 import pickle
 import struct
 import zipfile
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -93,6 +93,10 @@ def _rebuild_parameter(tensor: Any, *_: Any) -> Any:
     return tensor
 
 
+def _rebuild_size(numbers: Any) -> tuple[Any, ...]:
+    return tuple(numbers)
+
+
 _STORAGES = {
     "BFloat16Storage": ml_dtypes.bfloat16,
     "BoolStorage": np.bool_,
@@ -108,7 +112,9 @@ _STORAGES = {
 _ALLOWED: dict[str, Any] = {
     "collections.OrderedDict": collections.OrderedDict,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
+    "torch._utils._rebuild_tensor": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
+    "torch.Size": _rebuild_size,
     **{f"torch.{name}": _StorageType(np.dtype(dtype)) for name, dtype in _STORAGES.items()},
 }
 
@@ -129,7 +135,8 @@ class _Unpickler(pickle.Unpickler):
         if full not in _ALLOWED:
             raise TorchFileError(
                 f"its pickle asks for {full!r}, which is not part of a tensor; nothing was run. "
-                "Save the network's state_dict() alone"
+                "Where you trust the file, save the weights alone with PyTorch: "
+                "torch.save(model.state_dict(), 'weights.pth')"
             )
         return _ALLOWED[full]
 
@@ -145,10 +152,24 @@ class _Unpickler(pickle.Unpickler):
         return storage
 
 
-def read_torch_file(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Returns the tensors of a state dict, by name.
+class StateDict(NamedTuple):
+    """Tensors by name.
 
-    Training scripts' wrapping is undone: a state dict may lie under the key `state_dict`.
+    Attributes:
+        tensors: with the axes that the file has.
+        key: under which they lay in a training checkpoint; empty for a state dict alone.
+    """
+
+    tensors: dict[str, np.ndarray]
+    key: str = ""
+
+
+# Where training scripts put the weights; the first that is there counts.
+STATE_DICT_KEYS = ("state_dict", "model", "model_state_dict", "net", "network", "teacher")
+
+
+def read_torch_file(path: pathlib.Path) -> StateDict:
+    """Returns the tensors of a state dict, alone or inside a training checkpoint.
 
     Raises:
         TorchFileError: the file is broken or holds anything but tensors; nothing of it is run.
@@ -166,7 +187,7 @@ def read_torch_file(path: pathlib.Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _read_archive(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
+def _read_archive(file: io.BufferedIOBase) -> StateDict:
     with zipfile.ZipFile(file) as archive:
         pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
         if len(pickles) != 1:
@@ -176,10 +197,10 @@ def _read_archive(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
         if byte_order in archive.namelist() and _member(archive, byte_order) != b"little":
             raise TorchFileError(BIG_ENDIAN)
         unpickler = _Unpickler(io.BytesIO(_member(archive, pickles[0])))
-        state = _state_dict(unpickler.load())
+        state, wrapped = _state_dict(unpickler.load())
         needed = {tensor.storage.key: tensor.storage for tensor in state.values()}
         data = {key: _member(archive, f"{folder}data/{key}") for key in needed}
-        return _tensors(state, data)
+        return StateDict(_tensors(state, data), wrapped)
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -189,13 +210,13 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     return archive.read(name)
 
 
-def _read_legacy(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
+def _read_legacy(file: io.BufferedIOBase) -> StateDict:
     if _Unpickler(file).load() != LEGACY_MAGIC or _Unpickler(file).load() != LEGACY_PROTOCOL:
         raise TorchFileError("it does not begin like a PyTorch file")
     if not _Unpickler(file).load()["little_endian"]:
         raise TorchFileError(BIG_ENDIAN)
     unpickler = _Unpickler(file)
-    state = _state_dict(unpickler.load())
+    state, wrapped = _state_dict(unpickler.load())
     data = {}
     for key in _Unpickler(file).load():
         storage = unpickler.storages[key]
@@ -203,18 +224,23 @@ def _read_legacy(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
         if size != storage.size:
             raise TorchFileError(f"storage {key!r} holds {size} numbers, not {storage.size}")
         data[key] = file.read(size * storage.dtype.itemsize)
-    return _tensors(state, data)
+    return StateDict(_tensors(state, data), wrapped)
 
 
-def _state_dict(state: Any) -> dict[str, _Tensor]:
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict):
-        raise TorchFileError(f"it holds a {type(state).__name__} instead of a state dict")
+def _state_dict(loaded: Any) -> tuple[dict[str, _Tensor], str]:
+    """Returns what is under the first key of `STATE_DICT_KEYS`, or else everything; and the key."""
+    if not isinstance(loaded, dict):
+        raise TorchFileError(f"it holds a {type(loaded).__name__} instead of a state dict")
+    keys = [key for key in STATE_DICT_KEYS if isinstance(loaded.get(key), dict)]
+    key = keys[0] if keys else ""
+    state = loaded[key] if key else loaded
     wrong = [str(name) for name, value in state.items() if not isinstance(value, _Tensor)]
-    if wrong:
-        raise TorchFileError(f"{len(wrong)} entries are no tensors: {', '.join(wrong)}")
-    return {str(name): value for name, value in state.items()}
+    if wrong or not state:
+        raise TorchFileError(
+            f"{len(wrong)} entries are no tensors: {', '.join(wrong)}; a state dict has to be "
+            f"alone in the file, or under one of the keys {', '.join(STATE_DICT_KEYS)}"
+        )
+    return {str(name): value for name, value in state.items()}, key
 
 
 def _tensors(state: dict[str, _Tensor], data: dict[str, bytes]) -> dict[str, np.ndarray]:

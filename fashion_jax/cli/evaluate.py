@@ -1,0 +1,95 @@
+"""`fashion-jax evaluate`, `cross-domain` and `robustness`."""
+
+import argparse
+from typing import Any
+
+from fashion_jax.cli.command import add_model, command, print_result
+
+
+def add(commands: Any) -> None:
+    """Adds the commands of this file."""
+    _add_evaluate(commands)
+    _add_cross_domain(commands)
+    _add_robustness(commands)
+
+
+def _add_evaluate(commands: Any) -> None:
+    evaluate = command(
+        commands,
+        "evaluate",
+        _evaluate,
+        "measure a run's best model on test identities and write its report",
+    )
+    add_model(evaluate)
+    evaluate.add_argument(
+        "--untrained", action="store_true", help="measure the network before training, too"
+    )
+    evaluate.add_argument("--json", action="store_true", help="print the numbers as JSON")
+
+
+def _add_cross_domain(commands: Any) -> None:
+    cross_domain = command(
+        commands,
+        "cross-domain",
+        _cross_domain,
+        "measure several runs on the test identities of several datasets",
+    )
+    cross_domain.add_argument("--runs", required=True, help="their workdirs: A,B,...")
+    cross_domain.add_argument("--datasets", required=True, help="built datasets: C,D,...")
+    cross_domain.add_argument("--data_dir", help="where they lie (default: where each run says)")
+    cross_domain.add_argument(
+        "--report", default="report", help="for cross_domain.html (default: %(default)s)"
+    )
+    cross_domain.add_argument("--json", action="store_true", help="print the numbers as JSON")
+
+
+def _add_robustness(commands: Any) -> None:
+    robustness = command(
+        commands,
+        "robustness",
+        _robustness,
+        "measure a run's best model as light, blur, occlusion and other nuisances grow",
+        "The gallery stays clean; the queries are embedded again for every nuisance at each of\n"
+        "five strengths. Writes a page with curves and pictures, and robustness.json beside it.",
+    )
+    add_model(robustness)
+    robustness.add_argument(
+        "--queries", type=int, metavar="N", help="draw N queries at random (default: all)"
+    )
+    robustness.add_argument("--nuisances", metavar="A,B", help="only these (default: all)")
+    robustness.add_argument(
+        "--report", metavar="DIR", help="for index.html (default: WORKDIR/report/robustness)"
+    )
+    robustness.add_argument("--json", action="store_true", help="print the numbers as JSON")
+
+
+def _evaluate(flags: argparse.Namespace) -> None:
+    from fashion_jax.evaluation.evaluate import evaluate_datasets
+
+    result = evaluate_datasets(flags.workdir, flags.dataset, flags.data_dir, flags.untrained)
+    print_result(result, flags)
+
+
+def _cross_domain(flags: argparse.Namespace) -> None:
+    from fashion_jax.evaluation.cross_domain import cross_domain
+
+    result = cross_domain(_names(flags.runs), _names(flags.datasets), flags.data_dir, flags.report)
+    print_result(result, flags)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _robustness(flags: argparse.Namespace) -> None:
+    from fashion_jax.evaluation.robustness import measure_robustness
+
+    result = measure_robustness(
+        flags.workdir,
+        flags.dataset,
+        flags.data_dir,
+        flags.queries,
+        flags.nuisances.split(",") if flags.nuisances else None,
+        flags.report,
+    )
+    print_result(result, flags)

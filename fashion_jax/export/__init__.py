@@ -1,0 +1,1 @@
+"""The embedder for other programs: its preprocessing and weights inside, no classifier."""

@@ -1,0 +1,90 @@
+"""Does what was exported embed the same photos to the same embeddings?"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from fashion_jax.errors import FashionJaxError
+
+BATCH_SIZES = (1, 2, 5)
+# Largest difference of any number of an embedding, which has length 1.
+TOLERANCES = {"float32": 1e-5, "bfloat16": 2e-2}
+
+Embed = Callable[[np.ndarray], np.ndarray]
+
+
+class ParityError(FashionJaxError):
+    """An export that does not embed as the model does."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+    """How an export compares with the model that it was made of.
+
+    Attributes:
+        photos: compared, in batches of `BATCH_SIZES`.
+        largest_difference: of any number of an embedding.
+        smallest_cosine: between the two embeddings of a photo.
+        tolerance: that the difference had to stay below.
+    """
+
+    photos: int
+    largest_difference: float
+    smallest_cosine: float
+    tolerance: float
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return dataclasses.asdict(self)
+
+
+def check_parity(
+    model: Embed, exported: Embed, height: int, width: int, compute_dtype: str
+) -> Parity:
+    """Compares the embeddings of drawn photos in several batch sizes.
+
+    Args:
+        model: photos [batch, height, width, 3] to embeddings.
+        exported: the same, by what was exported.
+        height: of a photo, in pixels.
+        width: see `height`.
+        compute_dtype: of the model.
+
+    Raises:
+        ParityError: they differ by more than the tolerance.
+    """
+    tolerance = TOLERANCES[compute_dtype]
+    differences, cosines = [], []
+    for size in BATCH_SIZES:
+        photos = drawn_photos(size, height, width)
+        expected, found = np.asarray(model(photos)), np.asarray(exported(photos))
+        differences.append(float(np.abs(expected - found).max()))
+        cosines.append(float((expected * found).sum(1).min()))
+    parity = Parity(sum(BATCH_SIZES), max(differences), min(cosines), tolerance)
+    if not parity.largest_difference <= tolerance:
+        raise ParityError(
+            f"the export's embeddings differ from the model's by {parity.largest_difference:.2g}, "
+            f"more than {tolerance:g} (smallest cosine {parity.smallest_cosine:.6f}); it was not "
+            "kept"
+        )
+    return parity
+
+
+def drawn_photos(count: int, height: int, width: int) -> UInt8[np.ndarray, "count height width 3"]:
+    """Returns photos of noise, and every second one a ramp, the same ones each time."""
+    photos = np.random.default_rng(count).integers(0, 256, (count, height, width, 3), np.uint8)
+    ramp = np.linspace(0, 255, height * width).reshape(height, width, 1).astype(np.uint8)
+    photos[1::2] = ramp
+    return photos
+
+
+def embeddings_of(call: Callable[[np.ndarray], Any]) -> Embed:
+    """Returns the function with its result as an array of NumPy's."""
+
+    def embed(photos: np.ndarray) -> Float32[np.ndarray, "batch features"]:
+        return np.asarray(call(photos), np.float32)
+
+    return embed

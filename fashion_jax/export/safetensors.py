@@ -1,0 +1,66 @@
+"""Weights under PyTorch's names, as safetensors."""
+
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors.numpy
+from flax import nnx
+
+from fashion_jax.export.parity import Embed
+from fashion_jax.model_card import ModelCard
+from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.weights.checksum import named_arrays
+from fashion_jax.models.weights.files import read_weights
+from fashion_jax.models.weights.fill import fill
+from fashion_jax.models.weights.naming import translate
+from fashion_jax.models.weights.namings import NAMINGS
+from fashion_jax.models.weights.torch_names import to_torch_names
+from fashion_jax.training.state import split_model
+from fashion_jax.training.trained_model import TrainedModel
+
+FILE = "model.safetensors"
+
+USAGE = """\
+from safetensors.torch import load_file
+
+tensors = load_file("model.safetensors")
+# The backbone alone, for its reference implementation (BatchNorm's counters are not there):
+prefix = "backbone."
+backbone = {{name[len(prefix):]: t for name, t in tensors.items() if name.startswith(prefix)}}
+# network.load_state_dict(backbone, strict=False)
+# Photos: RGB, {height} x {width} pixels, (pixel - {mean}) / {std} with pixels of 0..255.
+"""
+
+
+def write_safetensors(model: TrainedModel, folder: pathlib.Path) -> Embed:
+    """Writes the weights, with the model card in the file's metadata.
+
+    Returns:
+        What reads the file back and embeds by it.
+    """
+    arrays = named_arrays(model.variables["params"]) | named_arrays(model.variables["model_state"])
+    tensors = to_torch_names(arrays, model.card.backbone)
+    path = folder / FILE
+    card = {"model_card": json.dumps(model.card.to_dict())}
+    safetensors.numpy.save_file(tensors, path, metadata=card)
+    (folder / "usage.py").write_text(_usage(model.card))
+    return _read_back(model, path)
+
+
+def _usage(card: ModelCard) -> str:
+    return USAGE.format(
+        height=card.image_height, width=card.image_width, mean=card.pixel_mean, std=card.pixel_std
+    )
+
+
+def _read_back(model: TrainedModel, path: pathlib.Path) -> Embed:
+    embedder = Embedder(model.config.model, None, nnx.Rngs(0))
+    fill(embedder, translate(read_weights(path).tensors, NAMINGS).tensors, str(path))
+    _, params, model_state = split_model(embedder)
+    variables = jax.device_put(
+        {"params": params, "model_state": model_state}, jax.tree.leaves(model.variables)[0].sharding
+    )
+    return lambda photos: np.asarray(model.encode(variables, jnp.asarray(photos)))
