@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format notebooks clean help
+.PHONY: docs demo test check format notebooks clean help
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -25,6 +25,9 @@ format: $(VENV)/installed ## mend what ruff can mend
 
 notebooks: $(VENV)/installed ## make the notebooks from their scripts
 	$(BIN)/jupytext --to ipynb colab/*.py
+
+docs: $(VENV)/installed ## make the pages that come from the code
+	$(BIN)/python -m fashion_jax.models.table > docs/models.md
 
 clean: ## remove the environment, data, runs and report
 	rm -rf $(VENV) data runs report build *.egg-info

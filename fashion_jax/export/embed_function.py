@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
@@ -39,10 +40,11 @@ def embed_function(model: TrainedModel) -> EmbedFunction:
     graphdef, _, _ = split_model(headless)
     preprocessing = preprocessing_for(config)
     dtype = jnp.dtype(config.model.compute_dtype)
-    params, model_state = model.variables["params"], model.variables["model_state"]
+    # On one device: whoever loads the export may have no more.
+    variables = jax.tree.map(jnp.asarray, jax.device_get(model.variables))
 
     def call(photos: UInt8[Array, "batch height width 3"]) -> Float[Array, "batch features"]:
-        embedder = nnx.merge(graphdef, params, model_state)
+        embedder = nnx.merge(graphdef, variables["params"], variables["model_state"])
         embedding = embedder(preprocessing.normalise(photos, dtype), train=False)
         return l2_normalise(embedding.neck).astype(jnp.float32)
 

@@ -7,7 +7,6 @@ import tempfile
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.export.embed_function import embed_function
@@ -73,7 +72,7 @@ def _write(model: TrainedModel, format: str, folder: pathlib.Path) -> Parity:
     exported: Embed = writers[format]()
     size = function.preprocessing
     parity = check_parity(
-        embeddings_of(lambda photos: model.encode(model.variables, jnp.asarray(photos))),
+        embeddings_of(jax.jit(function.call)),
         embeddings_of(exported),
         size.height,
         size.width,

@@ -1,14 +1,14 @@
 """Weights under PyTorch's names, as safetensors."""
 
+import dataclasses
 import json
 import pathlib
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import safetensors.numpy
 from flax import nnx
 
+from fashion_jax.export.embed_function import embed_function
 from fashion_jax.export.parity import Embed
 from fashion_jax.model_card import ModelCard
 from fashion_jax.models.embedder import Embedder
@@ -60,7 +60,5 @@ def _read_back(model: TrainedModel, path: pathlib.Path) -> Embed:
     embedder = Embedder(model.config.model, None, nnx.Rngs(0))
     fill(embedder, translate(read_weights(path).tensors, NAMINGS).tensors, str(path))
     _, params, model_state = split_model(embedder)
-    variables = jax.device_put(
-        {"params": params, "model_state": model_state}, jax.tree.leaves(model.variables)[0].sharding
-    )
-    return lambda photos: np.asarray(model.encode(variables, jnp.asarray(photos)))
+    variables = {"params": params, "model_state": model_state}
+    return jax.jit(embed_function(dataclasses.replace(model, variables=variables)).call)

@@ -6,15 +6,13 @@ import jax
 from jax.sharding import Mesh
 
 # As of jaxlib 0.10 XLA's CPU backend hands convolutions, products and sums to YNNPACK, whose sums
-# over a batch run on one core, and whose gradients of kernels are slow. oneDNN, which it also
-# has, runs what PyTorch runs. docs/runs.md has the times.
-_CPU: dict[str, bool | str] = {
-    "xla_cpu_experimental_onednn_custom_call": True,
-    "xla_cpu_experimental_ynn_fusion_type": "",
-}
+# over a batch run on one core, and whose gradients of kernels are several times slower than
+# XLA's older ones. Without it a training step takes about half the time; docs/runs.md has the
+# times.
+_CPU: dict[str, str] = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
-def compiler_options(mesh: Mesh) -> dict[str, bool | str] | None:
+def compiler_options(mesh: Mesh) -> dict[str, str] | None:
     """Returns the options to compile for the mesh with; `None` for XLA's own on accelerators."""
     if mesh.devices.flat[0].platform != "cpu" or not _known():
         return None
@@ -23,7 +21,7 @@ def compiler_options(mesh: Mesh) -> dict[str, bool | str] | None:
 
 @functools.cache
 def _known() -> bool:
-    """Whether this jaxlib has these options, which are experimental."""
+    """Whether this jaxlib has this option, which is experimental."""
     try:
         jax.jit(lambda: 0, compiler_options=_CPU).lower().compile()
     except jax.errors.JaxRuntimeError as error:

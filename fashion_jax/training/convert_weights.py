@@ -93,7 +93,7 @@ def _state(model: Embedder) -> TrainState:
         params=params,
         model_state=model_state,
         optimizer_state={},
-        centers=jnp.zeros((0, model.feature_width)),
+        centers=jnp.zeros((1, model.feature_width)),  # Orbax stores nothing empty
         rng=jnp.zeros((2,), jnp.uint32),
     )
 

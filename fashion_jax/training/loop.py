@@ -213,6 +213,11 @@ def _first_or_latest(
     latest = checkpoints.latest_step()
     if latest is None:
         return learner.first_state(), 0
+    if latest == 0:  # a run's own checkpoints begin after its first step
+        raise FashionJaxError(
+            "this workdir holds converted weights and no run. To train from them, choose another "
+            "--workdir and set model.pretrained to the file that they came from"
+        )
     state, stored = checkpoints.restore(latest, learner.abstract_state)
     there = Reader(**stored)
     if (there.dataset, there.plan) != (here.dataset, here.plan):

@@ -65,6 +65,43 @@ def test_pointwise_is_xlas(stride):
         )
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "size", "stride", "groups"),
+    [(7, 6, 3, 1, 1), (7, 6, 3, 2, 1), (9, 8, 7, 2, 1), (7, 6, 3, 2, 2)],
+)
+def test_values_and_gradients_by_shifted_products(height, width, size, stride, groups):
+    padding = symmetric_padding(size)
+    with jax.enable_x64(True):
+        assert_same_values_and_gradients(
+            lambda x, k: convolution(x, k, stride, padding, groups),
+            lambda x, k: shifted_products(x, k, stride, padding, groups),
+            random(2, height, width, 4),
+            random(size, size, 4 // groups, 6),
+        )
+
+
+def shifted_products(images, kernel, stride, padding, groups):
+    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+    rows, columns = kernel.shape[:2]
+    height = (padded.shape[1] - rows) // stride + 1
+    width = (padded.shape[2] - columns) // stride + 1
+    parts = []
+    for part, weights in zip(
+        jnp.split(padded, groups, -1), jnp.split(kernel, groups, -1), strict=True
+    ):
+        taps = (
+            part[:, row : row + height * stride : stride, column : column + width * stride : stride]
+            for row in range(rows)
+            for column in range(columns)
+        )
+        products = (
+            tap[:, :height, :width] @ weight
+            for tap, weight in zip(taps, weights.reshape(-1, *weights.shape[2:]), strict=True)
+        )
+        parts.append(functools.reduce(jnp.add, products))
+    return jnp.concatenate(parts, -1)
+
+
 def test_depthwise_by_hand():
     images = jnp.arange(4.0).reshape(1, 1, 4, 1)
     kernel = jnp.asarray([1.0, 10.0, 100.0]).reshape(1, 3, 1, 1)

@@ -66,8 +66,8 @@ class Stem(nnx.Module):
 class OSNet(Backbone):
     """OSNet and OSNet-IBN, or with `AINBlock`s OSNet-AIN.
 
-    The options `last_stride` and `stem_relu` have no effect: the map is a sixteenth of the photo
-    as published, and the stem has its ReLU.
+    The options `last_stride`, `stem_relu` and `stem_pool` have no effect: the map is a sixteenth
+    of the photo, and the stem is as published.
 
     Attributes:
         width: channels of the feature map.

@@ -143,12 +143,12 @@ def _specs() -> dict[str, BackboneSpec]:
         name = f"resnet{depth}_ibn_a"
         variants[name] = (_IBN, ResNetVariant(*_DEPTHS[depth], ibn=_IBN_A))
     for depth in ("50", "101"):
-        shape = _DEPTHS[depth]
-        variants |= {
-            f"resnet{depth}_ibn_b": (_IBN, ResNetVariant(*shape, ibn=_IBN_B)),
-            f"se_resnet{depth}": (_SE, ResNetVariant(*shape, options=_SQUEEZED)),
-            f"se_resnext{depth}_32x4d": (_SE, ResNetVariant(*shape, options=_SQUEEZED_GROUPS)),
-        }
+        name = f"resnet{depth}_ibn_b"
+        variants[name] = (_IBN, ResNetVariant(*_DEPTHS[depth], ibn=_IBN_B))
+    for title, options in (("se_resnet{}", _SQUEEZED), ("se_resnext{}_32x4d", _SQUEEZED_GROUPS)):
+        for depth in ("50", "101"):
+            variant = ResNetVariant(*_DEPTHS[depth], options=options)
+            variants[title.format(depth)] = (_SE, variant)
     return {
         name: BackboneSpec(ResNet, variant, paper) for name, (paper, variant) in variants.items()
     }

@@ -1,0 +1,152 @@
+"""The tables of docs/models.md, made from the code: `python -m fashion_jax.models.table`.
+
+Nothing is computed: shapes and traced operations are enough.
+"""
+
+import functools
+import inspect
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import tabulate
+from flax import nnx
+
+from fashion_jax.models import necks, pooling
+from fashion_jax.models.backbones import BACKBONES
+from fashion_jax.models.backbones.spec import Backbone, BackboneOptions, BackboneSpec
+from fashion_jax.models.layer_factory import LayerFactory
+from fashion_jax.models.library_forms import library_forms
+
+# What the paper's tables show, and what networks are compared at; patches divide the second.
+REID_SIZE = (256, 128)
+PATCH_SIZE = (252, 126)
+
+_HEAD = """\
+# Backbones, poolings and necks
+
+Made by `make docs` from the code; a test compares.
+
+`model.backbone` is one of these names. Parameters are those up to the last map, without neck and
+classifier. FLOPs are two for each multiplication with its addition in convolutions and matrix
+products, for one photo and the same part of the network: at the size of the published weights,
+and at 256 × 128 (252 × 126 where patches have 14 pixels) with last stride 1. The map is the one at
+that size. Options without effect: `last_stride`, `stem_relu` and `stem_pool` for OSNet and ViT, the
+latter two for EfficientNet-Lite. Pixels are scaled as the published weights expect, unless
+`image.pixel_mean` and `image.pixel_std` say otherwise.
+"""
+
+
+def main() -> None:
+    """Prints docs/models.md."""
+    print(page(), end="")
+
+
+def page() -> str:
+    """Returns docs/models.md."""
+    headers = [
+        "name", "paper", "published at", "parameters", "MB in float32", "GFLOPs",
+        "GFLOPs at 256 × 128", "map", "width",
+    ]  # fmt: skip
+    rows = [row(name, spec) for name, spec in BACKBONES.items()]
+    parts = [
+        _HEAD,
+        tabulate.tabulate(rows, headers, tablefmt="github", disable_numparse=True),
+        "\n\n## Poolings (`model.pooling`)\n\n",
+        _described(_poolings()),
+        "\n\n## Necks (`model.neck`)\n\n",
+        _described(_necks()),
+    ]
+    return parts[0] + "\n" + "".join(parts[1:]) + "\n"
+
+
+def row(name: str, spec: BackboneSpec) -> list[str]:
+    """Returns a network's line."""
+    network = abstract(spec)
+    count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
+    height, width = spec.input_size
+    size = PATCH_SIZE if getattr(spec.variant, "patch", 0) == 14 else REID_SIZE
+    maps = nnx.eval_shape(lambda network: network(jnp.zeros((1, *size, 3)), False), network)
+    _, rows, columns, features = maps.positions.shape
+    return [
+        f"`{name}`",
+        f"[{spec.paper}](https://arxiv.org/abs/{spec.paper})",
+        f"{height} × {width}",
+        f"{count:,}",
+        f"{4 * count / 1e6:.1f}",
+        f"{flops(network, spec.input_size) / 1e9:.2f}",
+        f"{flops(network, size) / 1e9:.2f}",
+        f"{rows} × {columns}",
+        str(features),
+    ]
+
+
+def abstract(spec: BackboneSpec) -> Backbone:
+    """Returns a network of shapes alone."""
+    build = functools.partial(spec.build, options=BackboneOptions())
+    return nnx.eval_shape(lambda: build(LayerFactory(nnx.Rngs(0))))
+
+
+def flops(network: Backbone, size: tuple[int, int]) -> int:
+    """Returns the floating-point operations of convolutions and matrix products for one photo."""
+    graphdef, state = nnx.split(network)
+    photo = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+    with library_forms():
+        traced = jax.make_jaxpr(lambda state, x: nnx.merge(graphdef, state)(x, False))(state, photo)
+    return sum(_flops_of(equation) for equation in _equations(traced.jaxpr))
+
+
+def _equations(jaxpr: Any) -> Iterator[Any]:
+    for equation in jaxpr.eqns:
+        yield equation
+        for value in equation.params.values():
+            inner = getattr(value, "jaxpr", value)  # closed, or open as it is
+            if hasattr(inner, "eqns"):
+                yield from _equations(inner)
+
+
+def _flops_of(equation: Any) -> int:
+    outputs = math.prod(equation.outvars[0].aval.shape) if equation.outvars else 0
+    if equation.primitive.name == "conv_general_dilated":
+        kernel = equation.invars[1].aval.shape  # [rows, columns, inputs of a group, outputs]
+        return 2 * outputs * math.prod(kernel[:-1])
+    if equation.primitive.name == "dot_general":
+        (contracted, _), _ = equation.params["dimension_numbers"]
+        shape = equation.invars[0].aval.shape
+        return 2 * outputs * math.prod(shape[axis] for axis in contracted)
+    return 0
+
+
+def _poolings() -> dict[str, Any]:
+    return {
+        "average": pooling.average,
+        "max": pooling.maximum,
+        "average_max": pooling.average_max,
+        "gem": pooling.generalised_mean,
+        "learned_gem": pooling.GeneralisedMean,
+        "token": pooling.token,
+    }
+
+
+def _necks() -> dict[str, Any]:
+    return {
+        "bnneck": necks.BNNeck,
+        "none": necks.NoNeck,
+        "linear": necks.LinearNeck,
+        "linear_bnneck": necks.LinearBNNeck,
+        "linear_bn_relu": necks.LinearReluNeck,
+    }
+
+
+def _described(things: dict[str, Any]) -> str:
+    rows = [
+        (f"`{name}`", (inspect.getdoc(thing) or "").split("\n")[0])
+        for name, thing in things.items()
+    ]
+    return tabulate.tabulate(rows, ["name", "what it does"], tablefmt="github")
+
+
+if __name__ == "__main__":
+    main()

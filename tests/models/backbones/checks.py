@@ -1,0 +1,59 @@
+"""What holds for a block or a network of any family."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.test_util import check_grads
+
+from fashion_jax.models.backbones.spec import Backbone, BackboneOptions, BackboneSpec
+from fashion_jax.models.layer_factory import LayerFactory
+from tests.models.backbones.reference import randomised
+
+
+def layers_float64() -> LayerFactory:
+    return LayerFactory(nnx.Rngs(0), jnp.float64)
+
+
+def shapes_of(spec: BackboneSpec) -> Backbone:
+    """The network without any numbers."""
+    return nnx.eval_shape(lambda: spec.build(LayerFactory(nnx.Rngs(0)), BackboneOptions()))
+
+
+def drawn(*shape: int, seed: int = 1) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
+
+
+def gradients_are_right(block: nnx.Module, inputs: jax.Array) -> None:
+    """Of inputs and all parameters, with the batch's own statistics."""
+    graphdef, params, statistics = nnx.split(randomised(block), nnx.Param, nnx.BatchStat)
+    cotangent = drawn(*jax.eval_shape(lambda: block(inputs, False)).shape, seed=2)
+
+    @jax.jit
+    def form(inputs, params):
+        merged = nnx.merge(graphdef, params, statistics, copy=True)
+        return jnp.sum(merged(jnp.asarray(inputs), True) * cotangent)
+
+    check_grads(form, (inputs, params), order=1, modes=["rev"], rtol=1e-4, eps=1e-6)
+
+
+def checkpointing_changes_nothing(spec, side: int) -> None:
+    """Values, gradients and running statistics with gradient checkpointing and without."""
+    images = drawn(2, side, side, 3)
+    found = []
+    for checkpointing in (False, True):
+        options = BackboneOptions(gradient_checkpointing=checkpointing)
+        network = spec.build(layers_float64(), options)
+        graphdef, params, statistics = nnx.split(network, nnx.Param, nnx.BatchStat)
+
+        def loss(params, graphdef=graphdef, statistics=statistics):
+            merged = nnx.merge(graphdef, params, statistics, copy=True)
+            maps = merged(images, True).positions
+            return jnp.mean(maps**2), nnx.to_pure_dict(nnx.state(merged, nnx.BatchStat))
+
+        step = jax.jit(jax.value_and_grad(loss, has_aux=True))
+        text = str(jax.make_jaxpr(jax.value_and_grad(loss, has_aux=True))(params))
+        assert ("remat" in text or "checkpoint" in text) is checkpointing
+        found.append(step(params))
+    for one, other in zip(*(jax.tree.leaves(values) for values in found), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
