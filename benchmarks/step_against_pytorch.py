@@ -5,14 +5,15 @@
 A training step (forward, identity and triplet loss, backward, Adam) and an inference step
 (normalised embeddings) of both, float32, side by side: each in a process of its own, taking turns
 step by step, so that other load on the machine meets both alike. PyTorch runs in both memory
-formats, and its better one counts. Prints the least wall and processor time of a step, and the
-ratio. Needs the extra `benchmarks`.
+formats, and its better one counts. Prints least and median wall time and least processor time of a
+step, and PyTorch's least over ours: above 1 we are faster. Needs the extra `benchmarks`.
 """
 
 import argparse
 import multiprocessing
 import os
 import resource
+import statistics
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -38,8 +39,11 @@ def main() -> None:
     for network in arguments.networks.split(","):
         for kind in ("train", "infer"):
             rows += compare(network, kind, arguments)
-    headers = ["network", "step", "peer", "wall [ms]", "CPU [ms]", "wall ratio", "CPU ratio"]
-    print(tabulate.tabulate(rows, headers, floatfmt=(None, None, None, ".0f", ".0f", ".2f", ".2f")))
+    headers = [
+        "network", "step", "peer", "wall [ms]", "median", "CPU [ms]", "wall ratio", "CPU ratio",
+    ]  # fmt: skip
+    formats = ("", "", "", ".0f", ".0f", ".0f", ".2f", ".2f")
+    print(tabulate.tabulate(rows, headers, tablefmt="github", floatfmt=formats))
 
 
 def compare(network: str, kind: str, arguments: argparse.Namespace) -> list[list]:
@@ -62,10 +66,13 @@ def compare(network: str, kind: str, arguments: argparse.Namespace) -> list[list
     for pipe, process in zip(pipes, processes, strict=True):
         pipe.send("stop")
         process.join()
-    best = [tuple(min(part) for part in zip(*found, strict=True)) for found in times]
-    peer_best = [min(best[1][part], best[2][part]) for part in range(2)]
-    rows = [[network, kind, peer, *best[number]] for number, peer in enumerate(PEERS)]
-    rows[0] += [peer_best[part] / best[0][part] for part in range(2)]
+    walls, processors = ([[step[part] for step in found] for found in times] for part in range(2))
+    rows = [
+        [network, kind, peer, min(wall), statistics.median(wall), min(processor)]
+        for peer, wall, processor in zip(PEERS, walls, processors, strict=True)
+    ]
+    for found in (walls, processors):
+        rows[0].append(min(*found[1], *found[2]) / min(found[0]))
     for row in rows:
         print(row, flush=True)
     return rows

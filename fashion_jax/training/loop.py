@@ -117,7 +117,7 @@ def train(
     )
     check_batch_size(config.evaluation.batch_size, mesh, "evaluation.batch_size")
     learner = make_learner(config, plan.num_identities, plan.steps_per_epoch, mesh)
-    logger.info(_statistics_of(config))
+    logger.info(statistics_of(config))
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
         state, start = _first_or_latest(checkpoints, learner, _reader(config, datasets, plan, 0))
         origin = _origin(checkpoints, config)
@@ -174,7 +174,8 @@ def _claim(workdir: pathlib.Path, config: ExperimentConfig) -> None:
         )
 
 
-def _statistics_of(config: ExperimentConfig) -> str:
+def statistics_of(config: ExperimentConfig) -> str:
+    """Says which photos BatchNorm's statistics go over."""
     batch = config.data.identities_per_batch * config.data.photos_per_identity
     group = config.model.batch_norm_group
     if group in (0, batch):

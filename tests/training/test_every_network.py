@@ -1,7 +1,7 @@
 """Every network of the registry trains in bfloat16 on eight devices, compiled once.
 
 Each with its own blocks and widths, and as few of them as there can be: depth changes nothing
-but the time to compile. `benchmarks/every_network.py` does the same at full depth.
+but the time to compile.
 """
 
 import jax

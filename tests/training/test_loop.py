@@ -18,7 +18,7 @@ import pytest
 from fashion_jax.config import ConfigError, ExperimentConfig, store_config
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import SELECTION_METRIC, Checkpoints
-from fashion_jax.training.loop import NonFiniteLossError, train
+from fashion_jax.training.loop import NonFiniteLossError, statistics_of, train
 from fashion_jax.training.metrics_log import read_metrics
 
 TRAIN = """
@@ -159,6 +159,19 @@ def test_non_finite_loss_stops_the_run_and_names_step_and_term(tiny_config, one_
     # Whatever was saved is finite.
     for line in read_metrics(tmp_path):
         assert np.isfinite(list(line.values())).all()
+
+
+@pytest.mark.parametrize(
+    ("group", "line"),
+    [
+        (0, "over the global batch of 8 photos"),
+        (8, "over the global batch of 8 photos"),
+        (2, "over each 2 of the global batch's 8 photos"),
+    ],
+)
+def test_a_run_says_what_its_batch_norm_sees(tiny_config, group, line):
+    model = dataclasses.replace(tiny_config.model, batch_norm_group=group)
+    assert line in statistics_of(dataclasses.replace(tiny_config, model=model))
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path):

@@ -29,6 +29,8 @@ def model_config_of(translation: Translation, given: Mapping[str, Any]) -> Model
     fields: dict[str, Any] = dict(translation.known) | _of_tensors(tensors) | dict(given)
     if "backbone" not in fields:
         fields["backbone"] = _only_backbone(tensors)
+    if "ibn" in fields["backbone"] and "stem_relu" not in given:
+        fields["stem_relu"] = True  # ReID's IBN networks have it where their plain ones lack it
     return dataclasses.replace(ModelConfig(pretrained="none"), **fields)
 
 

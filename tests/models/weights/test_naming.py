@@ -10,6 +10,7 @@ from fashion_jax.models.weights.matching import backbone_shapes, fitting_backbon
 from fashion_jax.models.weights.naming import NamingError, translate
 from fashion_jax.models.weights.namings import NAMINGS
 from fashion_jax.models.weights.torch_names import to_torch_names
+from fashion_jax.models.weights.whole_model import model_config_of
 
 NORM = ("weight", "running_mean", "running_var")
 
@@ -134,6 +135,9 @@ def test_centroids_reid():
     assert fitting_backbones(found.tensors) == ["resnet50_ibn_a"]
     assert parts(found) == {f"bottleneck.norm.{leaf}" for leaf in NORM} | {"classifier.weight"}
     assert "center_loss.centers" in found.ignored
+    config = model_config_of(found, {})
+    assert (config.backbone, config.neck, config.stem_relu) == ("resnet50_ibn_a", "bnneck", True)
+    assert model_config_of(found, {"stem_relu": False}).stem_relu is False
 
 
 @pytest.mark.parametrize("classifier", ["heads.weight", "heads.classifier.weight"])
