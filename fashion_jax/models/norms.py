@@ -1,7 +1,5 @@
 """Normalisations; statistics and sums in at least float32 whatever the dtype of the input."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -9,6 +7,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.models.batch_statistics import normalise_batch
 from fashion_jax.models.dtypes import at_least_float32
 
 
@@ -65,34 +64,33 @@ class BatchNorm(nnx.Module):
         Raises:
             BatchNormGroupError: in training, if the batch is no multiple of the group.
         """
-        # [groups, whatever is normalised together, channels]
-        grouped = inputs.reshape(self._groups(inputs, train), -1, inputs.shape[-1])
-        if train:
-            outputs, mean, var = normalise_batch(
-                grouped, jnp.asarray(self.scale[...]), self._shift(), self.epsilon
-            )
-            self._update(mean, var, grouped.shape[1])
-        else:
-            outputs = self._with_running_statistics(grouped)
-        return outputs.reshape(inputs.shape)
+        if not train:
+            return self._with_running_statistics(inputs)
+        outputs, mean, var = normalise_batch(
+            inputs, *self._scale_and_shift(inputs), self._groups(inputs), self.epsilon
+        )
+        self._update(mean, var, inputs.size // inputs.shape[-1] // mean.shape[0])
+        return outputs
 
-    def _shift(self) -> Float[Array, " channels"]:
-        return jnp.zeros_like(self.scale[...]) if self.bias is None else jnp.asarray(self.bias[...])
+    def _scale_and_shift(self, inputs: Array) -> tuple[Array, Array]:
+        scale = jnp.asarray(self.scale[...], at_least_float32(inputs.dtype))
+        if self.bias is None:
+            return scale, jnp.zeros_like(scale)
+        return scale, jnp.asarray(self.bias[...], scale.dtype)
 
     def _with_running_statistics(
-        self, grouped: Float[Array, "1 positions channels"]
-    ) -> Float[Array, "1 positions channels"]:
-        compute = at_least_float32(grouped.dtype)
-        scale, shift, mean, var = (
-            part.astype(compute)
-            for part in (self.scale[...], self._shift(), self.mean[...], self.var[...])
-        )
+        self, inputs: Float[Array, "batch *positions channels"]
+    ) -> Float[Array, "batch *positions channels"]:
+        scale, shift = self._scale_and_shift(inputs)
+        mean, var = (part[...].astype(scale.dtype) for part in (self.mean, self.var))
         factor = scale * jax.lax.rsqrt(var + self.epsilon)
-        outputs = grouped.astype(compute) * factor[None, None] + (shift - mean * factor)[None, None]
-        return outputs.astype(grouped.dtype)
+        broadcast = (1,) * (inputs.ndim - 1) + (-1,)
+        offset = (shift - mean * factor).reshape(broadcast)
+        outputs = inputs.astype(scale.dtype) * factor.reshape(broadcast) + offset
+        return outputs.astype(inputs.dtype)
 
-    def _groups(self, inputs: Array, train: bool) -> int:
-        if not train or self.group == 0:
+    def _groups(self, inputs: Array) -> int:
+        if self.group == 0:
             return 1
         if inputs.shape[0] % self.group:
             raise BatchNormGroupError(
@@ -106,70 +104,6 @@ class BatchNorm(nnx.Module):
         for running, batch in ((self.mean, mean), (self.var, unbiased)):
             fresh = jax.lax.stop_gradient(jnp.mean(batch, 0)).astype(running.dtype)
             running[...] = (1 - self.momentum) * running[...] + self.momentum * fresh
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def normalise_batch(
-    inputs: Float[Array, "groups positions channels"],
-    scale: Float[Array, " channels"],
-    shift: Float[Array, " channels"],
-    epsilon: float,
-) -> tuple[
-    Float[Array, "groups positions channels"],
-    Float[Array, "groups channels"],
-    Float[Array, "groups channels"],
-]:
-    """Returns the normalised inputs, and the mean and biased variance of each group.
-
-    arXiv:1502.03167, algorithm 1. The gradient is that of section 3 in the form that reads the
-    inputs twice; no gradient flows through the mean and the variance that are returned.
-    """
-    return _normalise_forward(inputs, scale, shift, epsilon)[0]
-
-
-Residuals = tuple[Array, Array, Array, Array]
-
-
-def _normalise_forward(
-    inputs: Array, scale: Array, shift: Array, epsilon: float
-) -> tuple[tuple[Array, Array, Array], Residuals]:
-    compute = at_least_float32(inputs.dtype)
-    wide = inputs.astype(compute)
-    mean = jnp.mean(wide, 1)
-    # In two passes: the mean of squares less the square of the mean cancels.
-    var = jnp.mean(jnp.square(wide - mean[:, None]), 1)
-    inverse = jax.lax.rsqrt(var + epsilon)
-    factor = scale.astype(compute)[None] * inverse
-    offset = shift.astype(compute)[None] - mean * factor
-    outputs = wide * factor[:, None] + offset[:, None]
-    return (outputs.astype(inputs.dtype), mean, var), (inputs, scale, mean, inverse)
-
-
-def _normalise_backward(
-    epsilon: float, residuals: Residuals, cotangents: tuple[Array, Array, Array]
-) -> tuple[Array, Array, Array]:
-    inputs, scale, mean, inverse = residuals
-    compute = at_least_float32(inputs.dtype)
-    cotangent = cotangents[0].astype(compute)
-    centered = inputs.astype(compute) - mean[:, None]
-    count = inputs.shape[1]
-    to_shift = jnp.sum(cotangent, 1)
-    to_scale = jnp.sum(cotangent * centered, 1) * inverse
-    factor = scale.astype(compute)[None] * inverse
-    slope = factor * inverse * to_scale / count
-    to_inputs = (
-        cotangent * factor[:, None]
-        - centered * slope[:, None]
-        - (factor * to_shift / count)[:, None]
-    )
-    return (
-        to_inputs.astype(inputs.dtype),
-        jnp.sum(to_scale, 0).astype(scale.dtype),
-        jnp.sum(to_shift, 0).astype(scale.dtype),
-    )
-
-
-normalise_batch.defvjp(_normalise_forward, _normalise_backward)
 
 
 class InstanceNorm(nnx.Module):

@@ -1,9 +1,8 @@
 """ResNet (He et al. 2015, arXiv:1512.03385) and its relatives.
 
 Layers carry the names of torchvision; those of IBN-Net and timm where torchvision has no such
-network. SE networks are timm's: the stride is in the 3x3 convolution. Those of Cadene's
-`pretrained-models` (which some ReID projects copied) have it in the first 1x1 convolution and
-pool with another padding; their weights do not fit, and neither do the names.
+network. SE networks are timm's: the stride is in the 3x3 convolution. SE-ResNets that came from
+Caffe have it in the first 1x1 convolution; their weights would fit, and mean something else.
 """
 
 import dataclasses

@@ -57,7 +57,8 @@ class SqueezeExcitation(nnx.Module):
     """Weighs each channel by a function of all channels' means (arXiv:1709.01507, equation 3)."""
 
     def __init__(self, channels: int, layers: LayerFactory) -> None:
-        squeezed = round(channels / SE_REDUCTION / SE_MULTIPLE) * SE_MULTIPLE
+        nearest = int(channels / SE_REDUCTION / SE_MULTIPLE + 0.5) * SE_MULTIPLE
+        squeezed = max(nearest, SE_MULTIPLE)
         self.fc1 = layers.conv(channels, squeezed, 1, bias=True)
         self.fc2 = layers.conv(squeezed, channels, 1, bias=True)
 

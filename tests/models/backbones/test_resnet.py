@@ -6,7 +6,12 @@ from flax import nnx
 
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.backbones.resnet import ResNet
-from fashion_jax.models.backbones.resnet_blocks import BasicBlock, BlockOptions, Bottleneck
+from fashion_jax.models.backbones.resnet_blocks import (
+    BasicBlock,
+    BlockOptions,
+    Bottleneck,
+    SqueezeExcitation,
+)
 from fashion_jax.models.backbones.spec import BackboneOptions
 from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.max_pool import max_pool_3x3
@@ -34,6 +39,7 @@ GROUPS = BlockOptions(squeeze_excitation=True, groups=4, group_width=16)
 BLOCKS = {
     "basic": (BasicBlock, 8, 8, 1, None, PLAIN),
     "basic, stride 2": (BasicBlock, 8, 12, 2, None, PLAIN),
+    "basic, SE": (BasicBlock, 64, 64, 1, None, SQUEEZED),
     "basic, IBN-a": (BasicBlock, 8, 8, 1, "a", PLAIN),
     "bottleneck": (Bottleneck, 16, 4, 1, None, PLAIN),
     "bottleneck, stride 2": (Bottleneck, 8, 8, 2, None, PLAIN),
@@ -114,6 +120,12 @@ def test_as_many_parameters_as_published(name, with_classifier):
     network = shapes_of(BACKBONES[name])
     count = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
     assert count == with_classifier - 1000 * (network.width + 1)
+
+
+@pytest.mark.parametrize(("channels", "squeezed"), [(64, 8), (256, 16), (320, 24), (2048, 128)])
+def test_squeezed_widths_are_timms(channels, squeezed):
+    block = SqueezeExcitation(channels, LayerFactory(nnx.Rngs(0)))
+    assert block.fc1.kernel.shape[-1] == squeezed
 
 
 def test_ibn_is_where_the_paper_has_it():
