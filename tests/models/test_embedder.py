@@ -114,7 +114,7 @@ def test_wrong_names_are_refused_with_the_nearest_right_one():
     with pytest.raises(UnknownBackboneError, match="did you mean 'resnet50'"):
         backbone_spec("resnet-50")
     with pytest.raises(UnknownBackboneError, match="did you mean 'efficientnet_lite0'"):
-        backbone_spec("efficientnet")
+        backbone_spec("efficientnet-lite0")
     with pytest.raises(UnknownDtypeError, match="bfloat16"):
         Embedder(ModelConfig(backbone="resnet18", compute_dtype="float16"), None, nnx.Rngs(0))
 

@@ -4,6 +4,8 @@ Each with its own blocks and widths, and as few of them as there can be: depth c
 but the time to compile.
 """
 
+import gc
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +22,14 @@ SIZES = {14: 28}  # side of a patch to that of a photo; 32 for whatever has none
 CLASSES = 8
 # A gate's two units may both be dead at the start.
 MAY_BE_DEAD = "['fc1']['bias']"
+
+
+@pytest.fixture(autouse=True)
+def forget_programs():
+    """Forty compiled steps would fill gigabytes."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 def batch(step: int, side: int) -> dict[str, np.ndarray]:
