@@ -46,6 +46,7 @@ def write_safetensors(model: TrainedModel, folder: pathlib.Path) -> Embed:
     path = folder / FILE
     card = {"model_card": json.dumps(model.card.to_dict())}
     safetensors.numpy.save_file(tensors, path, metadata=card)
+    path.chmod(0o644)  # the library keeps it to the user alone
     (folder / "usage.py").write_text(_usage(model.card))
     return _read_back(model, path)
 
