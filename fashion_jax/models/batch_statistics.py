@@ -12,14 +12,20 @@ With g, the gradient of y, those of scale and shift are sum(g n) and sum(g), and
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from fashion_jax.models.divisors import largest_divisor
 from fashion_jax.models.dtypes import at_least_float32
 
 Residuals = tuple[Array, Array, Array, Array]
+Term = Callable[..., Array]
+
+# Enough that adding up the partial sums costs nothing, few enough to compile quickly.
+POSITIONS_PER_SUM = 16
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
@@ -52,8 +58,8 @@ def _forward(
     inputs: Array, scale: Array, shift: Array, groups: int, epsilon: float
 ) -> tuple[tuple[Array, Array, Array], Residuals]:
     wide = _grouped(inputs, groups)
-    mean = _mean(wide)
-    var = _mean(jnp.square(wide - _spread(mean)))
+    mean = _mean(lambda values: values, wide)
+    var = _mean(lambda values: jnp.square(values - _spread(mean)), wide)
     inverse = jax.lax.rsqrt(var + epsilon)
     factor = scale[None] * inverse
     outputs = wide * _spread(factor) + _spread(shift[None] - mean * factor)
@@ -66,12 +72,14 @@ def _backward(
 ) -> tuple[Array, Array, Array]:
     inputs, scale, mean, inverse = residuals
     gradient = _grouped(cotangents[0], groups)
-    centred = _grouped(inputs, groups) - _spread(mean)
-    gradient_mean = _mean(gradient)
-    product_mean = _mean(gradient * centred) * inverse
+    wide = _grouped(inputs, groups)
+    gradient_mean = _mean(lambda values: values, gradient)
+    product_mean = inverse * _mean(
+        lambda values, factors: values * (factors - _spread(mean)), gradient, wide
+    )
     factor = scale[None] * inverse
     to_inputs = _spread(factor) * (
-        gradient - _spread(gradient_mean) - centred * _spread(inverse * product_mean)
+        gradient - _spread(gradient_mean) - (wide - _spread(mean)) * _spread(inverse * product_mean)
     )
     count = inputs.size // inputs.shape[-1] // groups
     to_scale, to_shift = (count * jnp.sum(part, 0) for part in (product_mean, gradient_mean))
@@ -88,20 +96,38 @@ def _grouped(inputs: Array, groups: int) -> Array:
     return grouped.astype(at_least_float32(inputs.dtype))
 
 
-def _mean(grouped: Array) -> Array:
-    """[groups, channels] of [groups, photos, positions, channels]."""
-    total = jax.lax.platform_dependent(grouped, cpu=_sum_in_two_stages, default=_sum)
-    return total / (grouped.shape[1] * grouped.shape[2])
+def _mean(term: Term, *grouped: Array) -> Array:
+    """[groups, channels]: the mean over photos and positions of an elementwise term.
+
+    Args:
+        term: of values [groups, ..., channels] of each array.
+        *grouped: arrays [groups, photos, positions, channels].
+    """
+    total = jax.lax.platform_dependent(
+        *grouped,
+        cpu=functools.partial(_sum_of_partial_sums, term),
+        default=functools.partial(_sum, term),
+    )
+    return total / (grouped[0].shape[1] * grouped[0].shape[2])
 
 
-def _sum(grouped: Array) -> Array:
-    return jnp.sum(grouped, (1, 2))
+def _sum(term: Term, *grouped: Array) -> Array:
+    return jnp.sum(term(*grouped), (1, 2))
 
 
-def _sum_in_two_stages(grouped: Array) -> Array:
-    # Without the barrier XLA merges both sums into one, which its CPU backend runs two to five
-    # times slower.
-    return jnp.sum(jax.lax.optimization_barrier(jnp.sum(grouped, 2)), 1)
+def _sum_of_partial_sums(term: Term, *grouped: Array) -> Array:
+    """As XLA's CPU backend runs it fast: one pass over memory.
+
+    Given a sum of terms, it writes the terms to memory first, or adds them up channel by channel.
+    Sums of a few positions, written out, are one elementwise pass instead; the product with ones
+    that adds those up is never merged with it.
+    """
+    groups, photos, positions, channels = grouped[0].shape
+    run = largest_divisor(positions, POSITIONS_PER_SUM)
+    runs = [part.reshape(groups, photos, positions // run, run, channels) for part in grouped]
+    terms = (term(*(part[:, :, :, place] for part in runs)) for place in range(run))
+    partial = functools.reduce(jnp.add, terms).reshape(groups, -1, channels)
+    return jnp.einsum("n,gnc->gc", jnp.ones(partial.shape[1], partial.dtype), partial)
 
 
 def _spread(statistic: Array) -> Array:

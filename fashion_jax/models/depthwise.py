@@ -15,12 +15,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from fashion_jax.models.divisors import largest_divisor
 from fashion_jax.models.dtypes import at_least_float32
 from fashion_jax.models.padding import Padding
 
 # Products that one pass of the kernel's gradient adds up: enough to amortise reading and writing
 # the sum, few enough to compile quickly.
-PRODUCTS_PER_PASS = 32
+PRODUCTS_PER_PASS = 64
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -115,8 +116,8 @@ def _kernel_gradient(padded: Array, cotangent: Array, stride: int, shape: tuple[
     """
     batch, height, width, channels = cotangent.shape
     rows, columns = shape[:2]
-    block_width = _largest_divisor(width, PRODUCTS_PER_PASS)
-    block_height = _largest_divisor(height, PRODUCTS_PER_PASS // block_width)
+    block_width = largest_divisor(width, PRODUCTS_PER_PASS)
+    block_height = largest_divisor(height, PRODUCTS_PER_PASS // block_width)
     blocks_per_row = width // block_width
     patch_height = (block_height - 1) * stride + rows
     patch_width = (block_width - 1) * stride + columns
@@ -143,7 +144,3 @@ def _kernel_gradient(padded: Array, cotangent: Array, stride: int, shape: tuple[
     start = jnp.zeros((batch, rows, columns, channels), cotangent.dtype)
     total = jax.lax.fori_loop(0, blocks, add_block, start)
     return jnp.sum(total, 0)[:, :, None]
-
-
-def _largest_divisor(number: int, limit: int) -> int:
-    return max(divisor for divisor in range(1, max(limit, 1) + 1) if number % divisor == 0)
