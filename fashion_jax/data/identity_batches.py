@@ -34,6 +34,18 @@ class BatchPlan(Protocol):
 class IdentityBatchPlan:
     """Rows of a training split for every step.
 
+    An identity with n photos has max(1, n // K) groups of K in an epoch, at most one in a batch.
+    Its groups go through its photos in a random order, one taking up where the last one stopped,
+    so that they share none, but for the one photo that may be moved up to show the other domain:
+    each group shows both domains where the identity has both.
+
+    With balanced domains the identities of each batch stay the same and only their photos differ.
+    A group then shows K // 2 photos of the domain that has fewer, or all of them if there are not
+    so many, and fills up with the other domain; of equal domains, chance says which one counts as
+    the one with fewer, anew in each epoch. Groups go through each domain on its own: none shows
+    a photo again before the others of its domain were shown. The domain with fewer photos may
+    come round several times in an epoch, which leaves out photos of the other until a later one.
+
     Attributes:
         labels: int32 [N], each photo's identity as a class 0..C−1 of the classifier.
         num_identities: C.
@@ -47,8 +59,18 @@ class IdentityBatchPlan:
         identities_per_batch: int,
         photos_per_identity: int,
         seed: int,
+        balance_domains: bool = False,
     ) -> None:
         """Plans over photos with these identities and domains.
+
+        Args:
+            identity: [N], any whole numbers.
+            domain: [N], street or shop.
+            identities_per_batch: P.
+            photos_per_identity: K; of 1 there are no halves, and `balance_domains` changes nothing.
+            seed: of the run.
+            balance_domains: whether half of an identity's K photos are from the street and half
+                from the shop.
 
         Raises:
             FashionJaxError: if there are fewer identities than a batch needs.
@@ -57,6 +79,8 @@ class IdentityBatchPlan:
         self._identities_per_batch = identities_per_batch
         self._photos_per_identity = photos_per_identity
         self._seed = seed
+        # A single photo would always be of the domain with more, and the others never be shown.
+        self._balance_domains = balance_domains and photos_per_identity > 1
         unique, labels = np.unique(identity, return_inverse=True)
         self.labels = labels.astype(np.int32)
         self.num_identities = len(unique)
@@ -120,8 +144,8 @@ class IdentityBatchPlan:
         rng = np.random.default_rng((_PHOTOS, self._seed, epoch, label))
         rows = rng.permutation(self._rows_of[label])
         wanted = self._photos_per_identity
-        rotated = np.roll(rows, -group * wanted)
-        chosen = _both_domains_first(rotated, self._domain[rotated])[:wanted]
+        choose = _half_of_each_domain if self._balance_domains else _some_of_both_domains
+        chosen = choose(rows, self._domain[rows], group, wanted)
         if len(chosen) < wanted:
             repeats = np.random.default_rng((_PHOTOS, self._seed, epoch, label, group))
             extra = repeats.choice(rows, wanted - len(chosen), replace=wanted > 2 * len(rows))
@@ -138,6 +162,30 @@ def _groups_and_steps(
         groups = np.minimum(groups, steps)
         steps = -(-int(groups.sum()) // identities_per_batch)
     return groups, steps
+
+
+def _some_of_both_domains(
+    rows: Int[np.ndarray, "photos"], domain: Shaped[np.ndarray, "photos"], group: int, wanted: int
+) -> Int[np.ndarray, "chosen"]:
+    """The group's stretch of the rows, at most `wanted`, with both domains if there are two."""
+    shift = -group * wanted
+    return _both_domains_first(np.roll(rows, shift), np.roll(domain, shift))[:wanted]
+
+
+def _half_of_each_domain(
+    rows: Int[np.ndarray, "photos"], domain: Shaped[np.ndarray, "photos"], group: int, wanted: int
+) -> Int[np.ndarray, "chosen"]:
+    """The group's stretch of each domain's rows, half of `wanted` each as far as there are any."""
+    first = domain == domain[0]
+    fewer, more = sorted((rows[first], rows[~first]), key=len)
+    of_fewer = min(len(fewer), wanted // 2)
+    of_more = min(len(more), wanted - of_fewer)
+    return np.concatenate(
+        [
+            np.roll(fewer, -group * of_fewer)[:of_fewer],
+            np.roll(more, -group * of_more)[:of_more],
+        ]
+    )
 
 
 def _both_domains_first(

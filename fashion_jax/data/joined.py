@@ -66,6 +66,7 @@ class JoinedPlan:
         photos_per_identity: int,
         seed: int,
         weights: Sequence[float] = (),
+        balance_domains: bool = False,
     ) -> None:
         """Plans over the training splits of some datasets, by their names.
 
@@ -76,6 +77,7 @@ class JoinedPlan:
             seed: of the run.
             weights: share of each dataset in a batch, in any unit; if there are none, the
                 numbers of their identities.
+            balance_domains: of each dataset's own plan.
 
         Raises:
             FashionJaxError: if a batch has fewer places than there are datasets, or more places
@@ -84,7 +86,15 @@ class JoinedPlan:
         weights = weights or [float(len(np.unique(split.identity))) for split in parts.values()]
         self.quotas = quotas(identities_per_batch, weights)
         self._plans = [
-            _own_plan(name, split, quota, photos_per_identity, _own_seed(seed, number), len(parts))
+            _own_plan(
+                name,
+                split,
+                quota,
+                photos_per_identity,
+                _own_seed(seed, number),
+                balance_domains,
+                len(parts),
+            )
             for number, ((name, split), quota) in enumerate(
                 zip(parts.items(), self.quotas, strict=True)
             )
@@ -166,10 +176,18 @@ def _due(weights: list[fractions.Fraction], places: int) -> list[fractions.Fract
 
 
 def _own_plan(
-    name: str, split: Split, quota: int, photos_per_identity: int, seed: int, datasets: int
+    name: str,
+    split: Split,
+    quota: int,
+    photos_per_identity: int,
+    seed: int,
+    balance_domains: bool,
+    datasets: int,
 ) -> IdentityBatchPlan:
     try:
-        return IdentityBatchPlan(split.identity, split.domain, quota, photos_per_identity, seed)
+        return IdentityBatchPlan(
+            split.identity, split.domain, quota, photos_per_identity, seed, balance_domains
+        )
     except FashionJaxError as error:
         if datasets == 1:
             raise

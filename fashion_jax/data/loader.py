@@ -16,12 +16,13 @@ from fashion_jax.config import AugmentConfig, DataConfig, ImageConfig
 from fashion_jax.data.augment import augment
 from fashion_jax.data.dataset import Split
 from fashion_jax.data.identity_batches import BatchPlan
+from fashion_jax.data.sizes import size_of_batch, training_sizes
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.parallel.hosts import Host
 
 Batch = dict[str, np.ndarray]
 
-# First element of random seeds, apart from those of the plan.
+# First element of random seeds, apart from those of the plan and the size.
 _AUGMENT = 3
 
 
@@ -52,7 +53,10 @@ def resize(
 
 
 class TrainingBatches:
-    """A Grain source: element `step` is this host's part of batch `step`."""
+    """A Grain source: element `step` is this host's part of batch `step`.
+
+    Where `image` has `more_sizes`, batches differ in their photos' size; see `sizes`.
+    """
 
     def __init__(
         self,
@@ -64,10 +68,14 @@ class TrainingBatches:
         steps: int,
         host: Host,
     ) -> None:
-        """Joins a split, its plan and the augmentations; `steps` is the length."""
+        """Joins a split, its plan and the augmentations; `steps` is the length.
+
+        Raises:
+            FashionJaxError: if one of the image's `more_sizes` is not of the form "160x96".
+        """
         self._split = split
         self._plan = plan
-        self._image = image
+        self._sizes = training_sizes(image)
         self._augmentation = augmentation
         self._seed = seed
         self._steps = steps
@@ -81,7 +89,8 @@ class TrainingBatches:
         """Reads, decodes and augments the photos of batch `step`."""
         rows = self._plan.rows(step)
         slots = np.arange(len(rows))[self._host.part(len(rows))]
-        photos = [self._photo(int(rows[slot]), step, int(slot)) for slot in slots]
+        size = size_of_batch(self._sizes, self._seed, step)
+        photos = [self._photo(int(rows[slot]), step, int(slot), size) for slot in slots]
         mine = rows[slots]
         return {
             "image": np.stack([image for image, _ in photos]),
@@ -91,13 +100,18 @@ class TrainingBatches:
             "valid": np.ones(len(mine), np.bool_),
         }
 
-    def _photo(self, row: int, step: int, slot: int) -> tuple[np.ndarray, np.ndarray]:
+    def _photo(
+        self, row: int, step: int, slot: int, size: ImageConfig
+    ) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng((_AUGMENT, self._seed, step, slot))
-        return augment(decode(self._split.image_bytes(row), self._image), self._augmentation, rng)
+        return augment(decode(self._split.image_bytes(row), size), self._augmentation, rng)
 
 
 class EvaluationBatches:
-    """A Grain source that shows every photo of a split once, in order; the end is padded."""
+    """A Grain source that shows every photo of a split once, in order; the end is padded.
+
+    All photos are of the image's own `height` and `width`, whatever its `more_sizes`.
+    """
 
     def __init__(self, split: Split, image: ImageConfig, batch_size: int, host: Host) -> None:
         """`batch_size` counts photos over all hosts."""

@@ -6,22 +6,25 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from fashion_jax.losses.distances import paired_distances, squared_distances
-from fashion_jax.losses.masking import all_valid, masked_mean, zero_padding
+from fashion_jax.losses.distances import COSINE, normalise, paired_distances, squared_distances
+from fashion_jax.losses.masking import weighted_mean
+from fashion_jax.losses.pairs import Context, Pairs, make_pairs
 
 
 class HardPairs(NamedTuple):
     """Each row as an anchor, with its hardest positive and negative.
 
     Attributes:
-        positive_distance: to the farthest row of the same identity (the anchor itself counts).
-        negative_distance: to the nearest row of another identity; meaningless where not `anchor`.
-        anchor: rows that are valid and have a negative.
+        positive_distance: to the farthest positive.
+        negative_distance: to the nearest negative; meaningless where not `anchor`.
+        anchor: rows that are valid and have a positive and a negative.
+        weight: of the pair of anchor and positive.
     """
 
     positive_distance: Float[Array, " batch"]
     negative_distance: Float[Array, " batch"]
     anchor: Bool[Array, " batch"]
+    weight: Float[Array, " batch"]
 
 
 def batch_hard_triplet(
@@ -29,12 +32,14 @@ def batch_hard_triplet(
     identities: Int[Array, " batch"],
     margin: float | None = 0.3,
     valid: Bool[Array, " batch"] | None = None,
+    distance: str = "euclidean",
+    context: Context | None = None,
 ) -> Float[Array, ""]:
     """Mean over anchors of max(0, d(a, p) − d(a, n) + margin), or softplus(d(a, p) − d(a, n)).
 
-    p is the anchor's farthest positive in the batch (the anchor itself counts as one), n its
-    nearest negative, d the Euclidean distance sqrt(max(d², 1e-12)). Anchors whose term is 0 stay
-    in the mean. The loss is 0 where no anchor has a negative.
+    p is the anchor's farthest positive in the batch (the anchor itself counts as one, unless
+    positives have to be of the other domain), n its nearest negative. Anchors whose term is 0
+    stay in the mean. The loss is 0 where no anchor has a negative.
 
     Example:
         >>> import jax.numpy as jnp
@@ -47,64 +52,59 @@ def batch_hard_triplet(
         identities: of each row.
         margin: `None` for the soft margin.
         valid: rows that are not padding; all of them if `None`.
+        distance: `euclidean`, sqrt(max(d², 1e-12)), or `cosine`.
+        context: domains, memory and which pairs count; an anchor counts as much as the pair
+            that it makes with its positive.
 
     Returns:
         The loss, at least in float32.
     """
-    pairs = hardest_pairs(features, identities, valid)
-    return triplet_of_pairs(pairs, margin)
+    pairs = make_pairs(features, identities, valid, context)
+    return triplet_of_pairs(hardest_pairs(pairs, distance), margin)
 
 
-def hardest_pairs(
-    features: Float[Array, "batch features"],
-    identities: Int[Array, " batch"],
-    valid: Bool[Array, " batch"] | None = None,
-) -> HardPairs:
-    """Mines each row's farthest positive and nearest negative.
+def hardest_pairs(pairs: Pairs, distance: str = "euclidean") -> HardPairs:
+    """Mines each anchor's farthest positive and nearest negative.
 
-    Pairs are chosen from all B×B distances without a gradient; the distances returned are
-    computed anew from the chosen rows, exactly, and carry the gradient.
-
-    Args:
-        features: rows to compare.
-        identities: of each row.
-        valid: rows that are not padding; all of them if `None`.
-
-    Returns:
-        The chosen pairs' distances.
+    Pairs are chosen from all distances without a gradient; the distances returned are computed
+    anew from the chosen rows, exactly, and carry the gradient.
     """
-    valid = all_valid(identities) if valid is None else valid
-    features = zero_padding(features, valid)
-    distances = _mining_distances(features, valid)
-    same = identities[:, None] == identities[None, :]
-    positives = same & valid[None, :]
-    negatives = ~same & valid[None, :]
+    distances = mining_distances(pairs.anchors, pairs.candidates, distance)
+    positives = pairs.positives | pairs.itself
     farthest = jnp.argmax(jnp.where(positives, distances, -jnp.inf), axis=1)
-    nearest = jnp.argmin(jnp.where(negatives, distances, jnp.inf), axis=1)
+    nearest = jnp.argmin(jnp.where(pairs.negatives, distances, jnp.inf), axis=1)
+    rows, candidates = pairs.anchors, pairs.candidates
     return HardPairs(
-        positive_distance=paired_distances(features, features[farthest]),
-        negative_distance=paired_distances(features, features[nearest]),
-        anchor=valid & jnp.any(negatives, axis=1),
+        positive_distance=paired_distances(rows, candidates[farthest], distance),
+        negative_distance=paired_distances(rows, candidates[nearest], distance),
+        anchor=pairs.valid & jnp.any(positives, axis=1) & jnp.any(pairs.negatives, axis=1),
+        weight=jnp.take_along_axis(pairs.weights, farthest[:, None], axis=1)[:, 0],
     )
 
 
 def triplet_of_pairs(pairs: HardPairs, margin: float | None) -> Float[Array, ""]:
     """The loss of mined pairs; see `batch_hard_triplet`."""
     gap = pairs.positive_distance - pairs.negative_distance
-    terms = jax.nn.softplus(gap) if margin is None else jax.nn.relu(gap + margin)
-    return masked_mean(terms, pairs.anchor)
+    return weighted_mean(hinge(gap, margin), pairs.anchor, pairs.weight)
 
 
-def _mining_distances(
-    features: Float[Array, "batch features"], valid: Bool[Array, " batch"]
-) -> Float[Array, "batch batch"]:
-    """Squared distances for choosing pairs, taken about the mean.
+def hinge(gap: Float[Array, "*shape"], margin: float | None) -> Float[Array, "*shape"]:
+    """max(0, gap + margin), or softplus(gap) without a margin."""
+    return jax.nn.softplus(gap) if margin is None else jax.nn.relu(gap + margin)
+
+
+def mining_distances(
+    rows: Float[Array, "rows features"],
+    others: Float[Array, "others features"],
+    distance: str = "euclidean",
+) -> Float[Array, "rows others"]:
+    """What grows with the distance, for choosing pairs; taken about the mean, without gradient.
 
     The matrix product loses small distances between features far from the origin, so late in
     training, or in a collapse, the wrong pairs would be chosen without the shift.
     """
-    features = jax.lax.stop_gradient(features)
-    count = jnp.maximum(jnp.sum(valid).astype(features.dtype), 1.0)
-    mean = jnp.sum(features, axis=0) / count
-    centered = features - mean[None, :]
-    return squared_distances(centered, centered)
+    rows, others = jax.lax.stop_gradient((rows, others))
+    if distance == COSINE:
+        rows, others = normalise(rows), normalise(others)
+    mean = jnp.mean(others, axis=0)[None, :]
+    return squared_distances(rows - mean, others - mean)

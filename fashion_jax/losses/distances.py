@@ -1,4 +1,4 @@
-"""Euclidean distances between rows, at least in float32."""
+"""Euclidean and cosine distances between rows, at least in float32."""
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,17 @@ from fashion_jax.losses.masking import at_least_float32
 
 # Keeps the square root's gradient finite; a pair nearer than 1e-6 gets no gradient at all.
 SMALLEST_SQUARED_DISTANCE = 1e-12
+# Keeps the gradient of a direction finite; a row shorter than 1e-6 is left shorter than 1.
+SMALLEST_SQUARED_NORM = 1e-12
+
+EUCLIDEAN, COSINE = "euclidean", "cosine"
+
+
+def normalise(rows: Float[Array, "rows features"]) -> Float[Array, "rows features"]:
+    """Rows x of length 1: x / sqrt(max(‖x‖², 1e-12)), at least in float32."""
+    rows = at_least_float32(rows)
+    squares = jnp.sum(rows * rows, axis=1, keepdims=True)
+    return rows * jax.lax.rsqrt(jnp.maximum(squares, SMALLEST_SQUARED_NORM))
 
 
 def squared_distances(
@@ -26,23 +37,55 @@ def squared_distances(
         Squared distance of each row of `a` to each row of `b`.
     """
     a, b = at_least_float32(a), at_least_float32(b)
-    products = jnp.matmul(a, b.T, precision=jax.lax.Precision.HIGHEST)
+    products = dot_products(a, b)
     squares_a, squares_b = jnp.sum(a * a, axis=1), jnp.sum(b * b, axis=1)
     return jnp.maximum(squares_a[:, None] - 2.0 * products + squares_b[None, :], 0.0)
 
 
+def dot_products(a: Float[Array, "a features"], b: Float[Array, "b features"]) -> Array:
+    """All pairs' dot products, at least in float32 on every platform."""
+    a, b = at_least_float32(a), at_least_float32(b)
+    return jnp.matmul(a, b.T, precision=jax.lax.Precision.HIGHEST)
+
+
+def cosines(a: Float[Array, "a features"], b: Float[Array, "b features"]) -> Float[Array, "a b"]:
+    """All pairs' cosines."""
+    return dot_products(normalise(a), normalise(b))
+
+
 def paired_distances(
-    a: Float[Array, "pairs features"], b: Float[Array, "pairs features"]
+    a: Float[Array, "pairs features"],
+    b: Float[Array, "pairs features"],
+    distance: str = EUCLIDEAN,
 ) -> Float[Array, " pairs"]:
-    """Euclidean distance of each row of `a` to the same row of `b`: sqrt(max(d², 1e-12)).
+    """Distance of each row of `a` to the same row of `b`, exactly, also of rows close together.
 
     Args:
         a: rows.
         b: rows.
+        distance: `euclidean`, sqrt(max(d², 1e-12)), or `cosine`, 1 − cos = ‖a/‖a‖ − b/‖b‖‖² / 2.
 
     Returns:
-        Distances, at least 1e-6; their gradients are finite everywhere.
+        Distances; their gradients are finite everywhere.
     """
+    if distance == COSINE:
+        difference = normalise(a) - normalise(b)
+        return 0.5 * jnp.sum(difference * difference, axis=1)
     difference = at_least_float32(a) - at_least_float32(b)
     squares = jnp.sum(difference * difference, axis=1)
+    return jnp.sqrt(jnp.maximum(squares, SMALLEST_SQUARED_DISTANCE))
+
+
+def pairwise_distances(
+    a: Float[Array, "a features"], b: Float[Array, "b features"], distance: str = EUCLIDEAN
+) -> Float[Array, "a b"]:
+    """All pairs' distances as `paired_distances` defines them, up to rounding.
+
+    Euclidean ones are taken about the mean of `b`: what rounding loses grows with the distance
+    from there, no longer with that from the origin.
+    """
+    if distance == COSINE:
+        return 1.0 - cosines(a, b)
+    middle = jax.lax.stop_gradient(jnp.mean(at_least_float32(b), axis=0))[None, :]
+    squares = squared_distances(at_least_float32(a) - middle, at_least_float32(b) - middle)
     return jnp.sqrt(jnp.maximum(squares, SMALLEST_SQUARED_DISTANCE))

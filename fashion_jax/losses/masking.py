@@ -1,5 +1,6 @@
 """Padding rows, and what every loss does about them."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -25,7 +26,39 @@ def zero_padding(
     return jnp.where(valid[:, None], at_least_float32(x), 0.0)
 
 
-def masked_mean(values: Float[Array, " batch"], mask: Bool[Array, " batch"]) -> Float[Array, ""]:
+def masked_mean(values: Float[Array, "*shape"], mask: Bool[Array, "*shape"]) -> Float[Array, ""]:
     """Mean of the values under the mask; 0 where there are none."""
     count = jnp.sum(mask).astype(values.dtype)
     return jnp.sum(jnp.where(mask, values, 0.0)) / jnp.maximum(count, 1.0)
+
+
+def weighted_mean(
+    values: Float[Array, " batch"], mask: Bool[Array, " batch"], weights: Float[Array, " batch"]
+) -> Float[Array, ""]:
+    """Mean of the values under the mask, each counting by its weight; 0 where there are none."""
+    counted = jnp.where(mask, weights, 0.0)
+    total = jnp.sum(counted)
+    return jnp.sum(jnp.where(mask, values, 0.0) * counted) / jnp.where(total > 0, total, 1.0)
+
+
+def log_one_plus_sum_exp(
+    exponents: Float[Array, "rows columns"], mask: Bool[Array, "rows columns"]
+) -> Float[Array, " rows"]:
+    """log(1 + Σ exp(x)) over the columns under the mask; 0 where there are none."""
+    masked = jnp.where(mask, exponents, -jnp.inf)
+    largest = jax.lax.stop_gradient(jnp.maximum(jnp.max(masked, axis=1), 0.0))
+    powers = jnp.where(mask, jnp.exp(jnp.where(mask, exponents, 0.0) - largest[:, None]), 0.0)
+    return largest + jnp.log(jnp.exp(-largest) + jnp.sum(powers, axis=1))
+
+
+def log_sum_exp(
+    exponents: Float[Array, "rows columns"], mask: Bool[Array, "rows columns"]
+) -> Float[Array, " rows"]:
+    """Log Σ exp(x) over the columns under the mask; 0, without a gradient, where there are none."""
+    some = jnp.any(mask, axis=1)
+    masked = jnp.where(mask, exponents, -jnp.inf)
+    largest = jax.lax.stop_gradient(jnp.where(some, jnp.max(masked, axis=1), 0.0))
+    # The exponent under no mask is replaced before it is raised: it may be too large, or NaN.
+    powers = jnp.exp(jnp.where(mask, exponents - largest[:, None], 0.0))
+    total = jnp.sum(jnp.where(mask, powers, 0.0), axis=1)
+    return jnp.where(some, largest + jnp.log(jnp.where(some, total, 1.0)), 0.0)

@@ -1,111 +1,199 @@
 """The weighted sum of losses that a network is trained on, and what to log about it."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Int, Key
 
-from fashion_jax.config import LossConfig
-from fashion_jax.losses.batch_hard_triplet import HardPairs, hardest_pairs, triplet_of_pairs
-from fashion_jax.losses.center import center
-from fashion_jax.losses.label_smoothed_cross_entropy import label_smoothed_cross_entropy
-from fashion_jax.losses.masking import masked_mean, zero_padding
+from fashion_jax.config import ClassifierConfig, LossConfig, MiningConfig
+from fashion_jax.losses.center import center, center_gradient
+from fashion_jax.losses.class_columns import (
+    Columns,
+    all_columns,
+    num_classes,
+    sampled_columns,
+    sampled_per_group,
+)
+from fashion_jax.losses.class_terms import any_class_term, class_terms
+from fashion_jax.losses.diagnostics import Scalars, diagnostics
+from fashion_jax.losses.memory import empty_memory, remember
+from fashion_jax.losses.pair_terms import PAIR_TERMS, Photos
+from fashion_jax.losses.pairs import Context, Memory
 
-Terms = dict[str, Float[Array, ""]]
+LossState = dict[str, Any]
+Needed = TypeVar("Needed")
+
+
+class Outputs(NamedTuple):
+    """What the network made of a batch.
+
+    Attributes:
+        features: before the neck, for losses over pairs.
+        embedding: after the neck (and dropout), for losses over classes.
+    """
+
+    features: Float[Array, "batch features"]
+    embedding: Float[Array, "batch embedding"]
+
+
+class Labels(NamedTuple):
+    """What is known about a batch.
+
+    Attributes:
+        identities: dense training labels.
+        domains: street (0) or shop (1).
+        valid: rows that are not padding.
+    """
+
+    identities: Int[Array, " batch"]
+    domains: Int[Array, " batch"]
+    valid: Bool[Array, " batch"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """Identity, triplet and center loss, each with its weight (arXiv:1906.08332, section 3.6).
-
-    A term whose weight is 0 is neither computed nor reported.
+    """Any sum of losses, each with its weight; a weight of 0 leaves a term out altogether.
 
     Attributes:
-        config: weights and settings.
+        loss: weights and settings.
+        mining: which pairs count.
+        classifier: of the columns that the losses over classes compare with.
+        num_identities: training identities; 0 if no term needs to know.
     """
 
-    config: LossConfig
+    loss: LossConfig
+    mining: MiningConfig = dataclasses.field(default_factory=MiningConfig)
+    classifier: ClassifierConfig = dataclasses.field(default_factory=ClassifierConfig)
+    num_identities: int = 0
+
+    def initial_state(
+        self, key: Key[Array, ""], batch: int, width: int, dtype: DTypeLike = jnp.float32
+    ) -> LossState:
+        """What the losses keep from step to step: `centers`, drawn from N(0, 1), and `memory`.
+
+        Args:
+            key: to draw from.
+            batch: photos of a step.
+            width: of a feature before the neck.
+            dtype: of both.
+        """
+        state: LossState = {}
+        if self.loss.center_weight:
+            shape = num_classes(self.classifier, self.num_identities), width
+            state["centers"] = jax.random.normal(key, shape, dtype)
+        if self.mining.memory_batches:
+            slots = self.mining.memory_batches * batch
+            state["memory"] = empty_memory(slots, width, dtype)._asdict()
+        return state
 
     def __call__(
         self,
-        features: Float[Array, "batch features"],
-        logits: Float[Array, "batch classes"] | None,
-        identities: Int[Array, " batch"],
-        centers: Float[Array, "identities features"] | None,
-        valid: Bool[Array, " batch"],
-    ) -> tuple[Float[Array, ""], Terms]:
-        """Computes the total and its terms.
+        outputs: Outputs,
+        labels: Labels,
+        classifier: Mapping[str, Array] | None = None,
+        state: LossState | None = None,
+        key: Key[Array, ""] | None = None,
+    ) -> tuple[Float[Array, ""], Scalars]:
+        """Computes the total and what to log.
 
         No gradient reaches the centers: they follow `center_gradient`, which is not weighted.
 
         Args:
-            features: before the neck.
-            logits: of the training identities; `None` only if `identity_weight` is 0.
-            identities: dense training labels.
-            centers: one per training identity; `None` only if `center_weight` is 0.
-            valid: rows that are not padding.
+            outputs: of the network.
+            labels: of the batch.
+            classifier: its `kernel` and, if it has one, `bias`; for losses over classes.
+            state: from `initial_state`.
+            key: to draw classes from, if only a share of them is looked at.
 
         Returns:
-            The weighted sum, and the logged scalars: `loss/identity`, `loss/triplet`,
-            `loss/center` (each unweighted), `loss/total`, `triplet/positive_distance` and
-            `triplet/negative_distance` (means over the mined pairs), `triplet/active_fraction`
-            (anchors with d(a, p) + margin > d(a, n), the soft margin counting as 0) and
-            `features/norm`.
+            The weighted sum, and scalars: `loss/<term>` (unweighted) and `weight/<term>` of each
+            term, `loss/total`, `features/norm`, and `pairs/positive_distance` and
+            `pairs/negative_distance`, means over all pairs; with a triplet or quadruplet term
+            `triplet/positive_distance` and `triplet/negative_distance`, means over the hardest
+            pairs, and `triplet/active_fraction`, of anchors with d(a, p) + margin > d(a, n), the
+            soft margin counting as 0.
+
+        Raises:
+            ValueError: if a term lacks what it needs.
         """
-        config = self.config
-        weighted, terms = [], {"features/norm": _mean_norm(features, valid)}
-        if config.identity_weight:
-            loss = _identity(config, logits, identities, valid)
-            weighted.append(config.identity_weight * loss)
-            terms["loss/identity"] = loss
-        if config.triplet_weight:
-            pairs = hardest_pairs(features, identities, valid)
-            loss = triplet_of_pairs(pairs, config.triplet_margin)
-            weighted.append(config.triplet_weight * loss)
-            terms |= {"loss/triplet": loss} | _triplet_diagnostics(pairs, config.triplet_margin)
-        if config.center_weight:
-            loss = _center(features, identities, centers, valid)
-            weighted.append(config.center_weight * loss)
-            terms["loss/center"] = loss
-        total = sum(weighted, start=jnp.zeros_like(terms["features/norm"]))
-        return total, terms | {"loss/total": total}
+        photos = self._photos(outputs.features, labels, state)
+        values = {
+            name: term(self.loss, photos)
+            for name, term in PAIR_TERMS.items()
+            if getattr(self.loss, f"{name}_weight")
+        }
+        if any_class_term(self.loss):
+            columns = self._columns(_needed("the classifier", classifier), labels, key)
+            sub_centers = self.classifier.sub_centers
+            embedding, valid = outputs.embedding, labels.valid
+            values |= class_terms(self.loss, embedding, columns, valid, sub_centers)
+        if self.loss.center_weight:
+            centers = jax.lax.stop_gradient(_needed("centers", (state or {}).get("centers")))
+            values["center"] = center(outputs.features, labels.identities, centers, labels.valid)
+        scalars = diagnostics(photos, self.loss)
+        total = jnp.zeros_like(scalars["features/norm"])
+        for name, value in values.items():
+            weight = getattr(self.loss, f"{name}_weight")
+            total += weight * value
+            scalars |= {f"loss/{name}": value, f"weight/{name}": jnp.full_like(value, weight)}
+        return total, scalars | {"loss/total": total}
+
+    def next_state(
+        self,
+        state: LossState,
+        features: Float[Array, "batch features"],
+        labels: Labels,
+        step: Int[Array, ""],
+        center_learning_rate: float,
+    ) -> LossState:
+        """The state after a step: centers a step of SGD further, the batch in the memory.
+
+        Args:
+            state: before the step.
+            features: of the batch, before the neck.
+            labels: of the batch.
+            step: steps done before this one.
+            center_learning_rate: of the centers, on the unweighted gradient.
+        """
+        following = dict(state)
+        if "centers" in state:
+            centers = state["centers"]
+            pull = center_gradient(features, labels.identities, centers, labels.valid)
+            following["centers"] = centers - center_learning_rate * pull.astype(centers.dtype)
+        if "memory" in state:
+            begun = labels.valid & (step >= self.mining.memory_start)
+            memory = Memory(**state["memory"])
+            fresh = remember(memory, features, labels.identities, labels.domains, begun)
+            following["memory"] = fresh._asdict()
+        return following
+
+    def _photos(
+        self, features: Float[Array, "batch features"], labels: Labels, state: LossState | None
+    ) -> Photos:
+        memory = None
+        if self.mining.memory_batches:
+            memory = Memory(**_needed("a memory", (state or {}).get("memory")))
+        context = Context(labels.domains, memory, self.mining)
+        return Photos(features, labels.identities, labels.valid, context)
+
+    def _columns(
+        self, classifier: Mapping[str, Array], labels: Labels, key: Key[Array, ""] | None
+    ) -> Columns:
+        kernel, bias = classifier["kernel"], classifier.get("bias")
+        config, identities = self.classifier, self.num_identities
+        count = identities or kernel.shape[1] // config.sub_centers
+        every = all_columns(kernel, bias, labels.identities, count, config.sub_centers)
+        if config.sampled_share == 1.0:
+            return every
+        sampled = sampled_per_group(config, count)
+        return sampled_columns(every, labels.valid, config, sampled, _needed("a key", key))
 
 
-def _identity(
-    config: LossConfig,
-    logits: Float[Array, "batch classes"] | None,
-    identities: Int[Array, " batch"],
-    valid: Bool[Array, " batch"],
-) -> Float[Array, ""]:
-    if logits is None:
-        raise ValueError("identity_weight is not 0, so the objective needs logits; it got None")
-    return label_smoothed_cross_entropy(logits, identities, config.label_smoothing, valid)
-
-
-def _center(
-    features: Float[Array, "batch features"],
-    identities: Int[Array, " batch"],
-    centers: Float[Array, "identities features"] | None,
-    valid: Bool[Array, " batch"],
-) -> Float[Array, ""]:
-    if centers is None:
-        raise ValueError("center_weight is not 0, so the objective needs centers; it got None")
-    return center(features, identities, jax.lax.stop_gradient(centers), valid)
-
-
-def _triplet_diagnostics(pairs: HardPairs, margin: float | None) -> Terms:
-    gap = pairs.positive_distance - pairs.negative_distance + (margin or 0.0)
-    return {
-        "triplet/positive_distance": masked_mean(pairs.positive_distance, pairs.anchor),
-        "triplet/negative_distance": masked_mean(pairs.negative_distance, pairs.anchor),
-        "triplet/active_fraction": masked_mean((gap > 0.0).astype(gap.dtype), pairs.anchor),
-    }
-
-
-def _mean_norm(
-    features: Float[Array, "batch features"], valid: Bool[Array, " batch"]
-) -> Float[Array, ""]:
-    # The mean of a diagnostic: its gradient, infinite at a feature of 0, is never wanted.
-    features = jax.lax.stop_gradient(zero_padding(features, valid))
-    return masked_mean(jnp.linalg.norm(features, axis=1), valid)
+def _needed(name: str, value: Needed | None) -> Needed:
+    if value is None:
+        raise ValueError(f"a term of the objective needs {name}; there is none")
+    return value

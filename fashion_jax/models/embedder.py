@@ -31,12 +31,12 @@ class Embedding(NamedTuple):
     Attributes:
         features: before the neck, for metric losses.
         neck: after the neck, for retrieval.
-        logits: of the training identities; only in training.
+        dropped: after the neck and, in training, dropout, for losses over classes.
     """
 
     features: Float[Array, "batch features"]
     neck: Float[Array, "batch embedding"]
-    logits: Float[Array, "batch identities"] | None
+    dropped: Float[Array, "batch embedding"]
 
 
 class Embedder(nnx.Module):
@@ -48,7 +48,8 @@ class Embedder(nnx.Module):
         backbone: photos to feature maps.
         pool: feature maps to features.
         bottleneck: the neck.
-        classifier: to the training identities; `None` for an embedder that is not trained.
+        classifier: columns of the training identities, which the objective compares embeddings
+            with; `None` for an embedder that is not trained.
         compute_dtype: of the backbone; neck and classifier work in at least float32.
         dropout: share of the embedding's numbers that the classifier does not see in training.
     """
@@ -56,7 +57,7 @@ class Embedder(nnx.Module):
     def __init__(
         self,
         config: ModelConfig,
-        num_identities: int | None,
+        num_columns: int | None,
         rngs: nnx.Rngs,
         param_dtype: DTypeLike = jnp.float32,
     ) -> None:
@@ -64,7 +65,8 @@ class Embedder(nnx.Module):
 
         Args:
             config: the model's part of an experiment's config.
-            num_identities: training identities, or `None` for an embedder without classifier.
+            num_columns: columns of the classifier (one for each training identity, if not more),
+                or `None` for an embedder without classifier.
             rngs: for the initial weights; its stream `params` is used.
             param_dtype: of parameters and statistics.
 
@@ -85,7 +87,7 @@ class Embedder(nnx.Module):
         self.backbone = backbone_spec(config.backbone).build(layers, _options(config))
         self.pool = make_pooling(config, layers)
         self.bottleneck = make_neck(config, self.backbone.width, layers)
-        self.classifier = _classifier(self.bottleneck.width, num_identities, config, layers)
+        self.classifier = _classifier(self.bottleneck.width, num_columns, config, layers)
 
     @property
     def feature_width(self) -> int:
@@ -107,16 +109,13 @@ class Embedder(nnx.Module):
 
         Args:
             images: as `Preprocessing.normalise` returns them.
-            train: use the batch's statistics, update the running ones, and return logits.
+            train: use the batch's statistics, update the running ones, and drop out.
             key: for dropout; needed in training where there is some.
         """
         maps = self.backbone(images.astype(self.compute_dtype), train)
         features = self.pool(maps)
         neck = self.bottleneck(features, train)
-        logits = None
-        if train and self.classifier is not None:
-            logits = self.classifier(drop(neck, self.dropout, key))
-        return Embedding(features, neck, logits)
+        return Embedding(features, neck, drop(neck, self.dropout, key) if train else neck)
 
 
 def drop(
@@ -147,8 +146,8 @@ def _options(config: ModelConfig) -> BackboneOptions:
 
 
 def _classifier(
-    width: int, num_identities: int | None, config: ModelConfig, layers: LayerFactory
+    width: int, num_columns: int | None, config: ModelConfig, layers: LayerFactory
 ) -> Linear | None:
-    if num_identities is None:
+    if num_columns is None:
         return None
-    return layers.linear(width, num_identities, std=CLASSIFIER_STD, bias=config.classifier_bias)
+    return layers.linear(width, num_columns, std=CLASSIFIER_STD, bias=config.classifier_bias)

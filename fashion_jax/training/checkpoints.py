@@ -28,8 +28,8 @@ _TRASH = "deleted"
 class Checkpoints:
     """The checkpoints of a run, written while training goes on.
 
-    Each holds the `model` (parameters, running statistics), the `learner` (step, optimizer,
-    centers, random key), the `reader` (where the data iterator stands) and the model `card`.
+    Each holds the `model` (parameters, running statistics), the `learner` (step, optimizer, what
+    the losses keep, random key), the `reader` (where the data iterator stands) and the `card`.
     """
 
     def __init__(self, directory: epath.PathLike, read_only: bool = False) -> None:
@@ -116,7 +116,7 @@ class Checkpoints:
                 reader=ocp.args.JsonRestore(),
             ),
         )
-        return TrainState(**items["model"], **items["learner"]), items["reader"]
+        return _state(items["model"], items["learner"]), items["reader"]
 
     def restore_card(self, step: int) -> dict[str, Any]:
         """Reads the model card alone."""
@@ -172,13 +172,31 @@ def _selection(metrics: Mapping[str, float]) -> float:
 
 
 def _model(state: TrainState) -> dict[str, Any]:
-    return {"params": state.params, "model_state": state.model_state}
+    """What embeds: the average of the weights, if the run keeps one."""
+    return {"params": state.embedding_params, "model_state": state.embedding_model_state}
 
 
 def _learner(state: TrainState) -> dict[str, Any]:
-    return {
+    learner = {
         "step": state.step,
         "optimizer_state": state.optimizer_state,
-        "centers": state.centers,
+        "loss_state": state.loss_state,
         "rng": state.rng,
     }
+    if state.average:
+        learner["trained"] = {"params": state.params, "model_state": state.model_state}
+    return {name: part for name, part in learner.items() if jax.tree.leaves(part)}
+
+
+def _state(model: dict[str, Any], learner: dict[str, Any]) -> TrainState:
+    """Undoes `_model` and `_learner`."""
+    trained = learner.get("trained", model)
+    return TrainState(
+        step=learner["step"],
+        params=trained["params"],
+        model_state=trained["model_state"],
+        optimizer_state=learner["optimizer_state"],
+        loss_state=learner.get("loss_state", {}),
+        average=model if "trained" in learner else {},
+        rng=learner["rng"],
+    )

@@ -86,14 +86,15 @@ def _config(translation: Translation, overrides: Mapping[str, str]) -> Experimen
 
 
 def _state(model: Embedder) -> TrainState:
-    """A state without optimizer and centers: it embeds, but training cannot go on from it."""
+    """A state without optimizer: it embeds, but training cannot go on from it."""
     _, params, model_state = split_model(model)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
         model_state=model_state,
         optimizer_state={},
-        centers=jnp.zeros((1, model.feature_width)),  # Orbax stores nothing empty
+        loss_state={},
+        average={},
         rng=jnp.zeros((2,), jnp.uint32),
     )
 

@@ -9,7 +9,8 @@ from flax import nnx
 from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
-from fashion_jax.config import ExperimentConfig
+from fashion_jax.config import ConfigError, ExperimentConfig
+from fashion_jax.losses.class_columns import num_columns, sampled_per_group
 from fashion_jax.losses.objective import Objective
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.preprocessing import Preprocessing, preprocessing_for
@@ -18,8 +19,9 @@ from fashion_jax.optim.optimizer import make_optimizer
 from fashion_jax.optim.schedules import warmup_multistep
 from fashion_jax.parallel.mesh import tree_shardings
 from fashion_jax.retrieval.embed import Encode, Variables, make_encode
-from fashion_jax.training.state import TrainState, initial_state, place, split_model
-from fashion_jax.training.step import TrainStep, jit_train_step, make_train_step
+from fashion_jax.training.gradients import Forward, make_forward
+from fashion_jax.training.state import TrainState, initial_state, loss_key, place, split_model
+from fashion_jax.training.step import StepParts, TrainStep, jit_train_step, make_train_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,9 @@ class Learner:
         """
         model = _new_model(self.config, self.num_identities, self.param_dtype)
         load_pretrained(model, self.config.model)
-        return place(_state_of(model, self.config, self.steps_per_epoch), self.mesh)
+        return place(
+            _state_of(model, self.config, self.num_identities, self.steps_per_epoch), self.mesh
+        )
 
 
 def make_learner(
@@ -71,20 +75,17 @@ def make_learner(
         steps_per_epoch: for the learning rate's schedule.
         mesh: devices.
         param_dtype: of parameters, statistics and optimizer; float64 only for tests.
+
+    Raises:
+        ConfigError: if the classifier's columns do not fit the mesh or the batch.
     """
+    check_columns(config, num_identities, mesh)
     abstract = _abstract_state(config, num_identities, steps_per_epoch, mesh, param_dtype)
     graphdef, _, _ = split_model(_abstract_model(config, num_identities, param_dtype))
     preprocessing = preprocessing_for(config)
     compute_dtype = jnp.dtype(config.model.compute_dtype)
-    step = make_train_step(
-        graphdef,
-        preprocessing,
-        Objective(config.loss),
-        make_optimizer(config.optimizer, steps_per_epoch),
-        warmup_multistep(config.optimizer, steps_per_epoch),
-        config.optimizer.center_learning_rate,
-        compute_dtype,
-    )
+    forward = make_forward(graphdef, preprocessing, compute_dtype)
+    step = make_train_step(_step_parts(config, forward, num_identities, steps_per_epoch))
     embedder = _abstract_model(config, None, param_dtype)
     headless, _, _ = split_model(embedder)
     return Learner(
@@ -107,11 +108,55 @@ def variables_for_encode(params: Any, model_state: Any) -> Variables:
     return {"params": headless, "model_state": model_state}
 
 
+def check_columns(config: ExperimentConfig, num_identities: int, mesh: Mesh) -> None:
+    """Refuses columns that devices cannot share, or samples without room for the batch.
+
+    Raises:
+        ConfigError: saying which field to change.
+    """
+    classifier, devices = config.classifier, mesh.shape["model"]
+    columns = num_columns(classifier, num_identities)
+    if columns % devices:
+        raise ConfigError(
+            f"the classifier has {columns} columns, which mesh.model = {devices} devices cannot "
+            f"share evenly; set classifier.columns_multiple to a multiple of {devices}"
+        )
+    sampled = sampled_per_group(classifier, num_identities)
+    needed = min(config.data.identities_per_batch, num_identities // classifier.columns_multiple)
+    if sampled < needed:
+        raise ConfigError(
+            f"classifier.sampled_share = {classifier.sampled_share} looks at {sampled} identities "
+            f"of each of {classifier.columns_multiple} groups (classifier.columns_multiple), but "
+            f"a batch may have {needed} in one of them; raise classifier.sampled_share"
+        )
+
+
+def _step_parts(
+    config: ExperimentConfig, forward: Forward, num_identities: int, steps_per_epoch: int
+) -> StepParts:
+    return StepParts(
+        forward=forward,
+        objective=_objective(config, num_identities),
+        optimizer=make_optimizer(config.optimizer, steps_per_epoch),
+        schedule=warmup_multistep(config.optimizer, steps_per_epoch),
+        center_learning_rate=config.optimizer.center_learning_rate,
+        slices=config.training.slices,
+        average_decay=config.training.average_decay,
+    )
+
+
+def _objective(config: ExperimentConfig, num_identities: int) -> Objective:
+    return Objective(config.loss, config.mining, config.classifier, num_identities)
+
+
 def _new_model(
     config: ExperimentConfig, num_identities: int | None, param_dtype: DTypeLike
 ) -> Embedder:
     rngs = nnx.Rngs(params=config.training.seed)
-    return Embedder(config.model, num_identities, rngs, param_dtype)
+    columns = None
+    if num_identities is not None:
+        columns = num_columns(config.classifier, num_identities)
+    return Embedder(config.model, columns, rngs, param_dtype)
 
 
 def _abstract_model(
@@ -120,13 +165,20 @@ def _abstract_model(
     return nnx.eval_shape(lambda: _new_model(config, num_identities, param_dtype))
 
 
-def _state_of(model: Embedder, config: ExperimentConfig, steps_per_epoch: int) -> TrainState:
+def _state_of(
+    model: Embedder, config: ExperimentConfig, num_identities: int, steps_per_epoch: int
+) -> TrainState:
     _, params, model_state = split_model(model)
-    optimizer = make_optimizer(config.optimizer, steps_per_epoch)
-    num_identities = params["classifier"]["kernel"].shape[1]
-    return initial_state(
-        params, model_state, optimizer, num_identities, model.feature_width, config.training.seed
+    seed = config.training.seed
+    loss_state = _objective(config, num_identities).initial_state(
+        loss_key(seed),
+        config.data.identities_per_batch * config.data.photos_per_identity,
+        model.feature_width,
+        jax.tree.leaves(params)[0].dtype,
     )
+    optimizer = make_optimizer(config.optimizer, steps_per_epoch)
+    averages = config.training.average_decay > 0
+    return initial_state(params, model_state, optimizer, loss_state, averages, seed)
 
 
 def _abstract_state(
@@ -138,7 +190,9 @@ def _abstract_state(
 ) -> TrainState:
     """Shapes and shardings of the state, without making it."""
     shapes = jax.eval_shape(
-        lambda: _state_of(_new_model(config, num_identities, param_dtype), config, steps_per_epoch)
+        lambda: _state_of(
+            _new_model(config, num_identities, param_dtype), config, num_identities, steps_per_epoch
+        )
     )
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),

@@ -135,6 +135,7 @@ def make_plan(config: ExperimentConfig, datasets: Sequence[BuiltDataset]) -> Joi
         config.data.photos_per_identity,
         config.training.seed,
         config.data.weights,
+        config.data.balance_domains,
     )
 
 
@@ -203,6 +204,8 @@ def _reader(
         "identities_per_batch": config.data.identities_per_batch,
         "photos_per_identity": config.data.photos_per_identity,
     }
+    if config.data.balance_domains:  # only then, so that older checkpoints still match
+        numbers["balance_domains"] = True
     if len(prints) == 1:
         return Reader(next_step, prints[0], numbers)
     return Reader(next_step, {"datasets": prints}, numbers | {"quotas": list(plan.quotas)})

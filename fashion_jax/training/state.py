@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax.sharding import Mesh
+from jaxtyping import Array, Key
 
 from fashion_jax.parallel.mesh import tree_shardings
+from fashion_jax.training.average import first_average
 
 PureTree = Any  # nested dicts of arrays
 Leaf = Any  # an array; in an abstract state its shape, dtype and place
@@ -25,7 +27,8 @@ class TrainState:
         params: trained parameters.
         model_state: running statistics of the BatchNorms.
         optimizer_state: of Optax.
-        centers: of the center loss, [identities, features].
+        loss_state: what the losses keep: `centers` [identities, features] and `memory`.
+        average: moving average of `params` and `model_state`, or nothing if there is none.
         rng: raw key of the run, uint32 [2]; whatever draws on the device folds the step into it.
     """
 
@@ -33,8 +36,19 @@ class TrainState:
     params: PureTree
     model_state: PureTree
     optimizer_state: PureTree
-    centers: Leaf
+    loss_state: PureTree
+    average: PureTree
     rng: Leaf
+
+    @property
+    def embedding_params(self) -> PureTree:
+        """The parameters to embed with: their average, if there is one."""
+        return self.average["params"] if self.average else self.params
+
+    @property
+    def embedding_model_state(self) -> PureTree:
+        """The running statistics that belong to `embedding_params`."""
+        return self.average["model_state"] if self.average else self.model_state
 
 
 def split_model(model: nnx.Module) -> tuple[Any, PureTree, PureTree]:
@@ -48,23 +62,25 @@ def initial_state(
     params: PureTree,
     model_state: PureTree,
     optimizer: optax.GradientTransformation,
-    num_identities: int,
-    embedding_width: int,
+    loss_state: PureTree,
+    averages: bool,
     seed: int,
 ) -> TrainState:
-    """The state before the first step; centers are drawn from N(0, 1)."""
-    key = jax.random.key(seed)
-    dtype = jax.tree.leaves(params)[0].dtype
+    """The state before the first step."""
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
         model_state=model_state,
         optimizer_state=optimizer.init(params),
-        centers=jax.random.normal(
-            jax.random.fold_in(key, 1), (num_identities, embedding_width), dtype
-        ),
-        rng=jax.random.key_data(jax.random.fold_in(key, 2)),
+        loss_state=loss_state,
+        average=first_average(params, model_state) if averages else {},
+        rng=jax.random.key_data(jax.random.fold_in(jax.random.key(seed), 2)),
     )
+
+
+def loss_key(seed: int) -> Key[Array, ""]:
+    """What the losses' first state is drawn from."""
+    return jax.random.fold_in(jax.random.key(seed), 1)
 
 
 def place(tree: Any, mesh: Mesh) -> Any:

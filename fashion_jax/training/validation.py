@@ -45,7 +45,7 @@ def _validate_one(
     config = learner.config
     embedded = embed_test(
         learner.encode,
-        variables_for_encode(state.params, state.model_state),
+        variables_for_encode(state.embedding_params, state.embedding_model_state),
         dataset,
         VALIDATION_SPLITS,
         config.image,
@@ -62,7 +62,7 @@ def model_card(
 ) -> ModelCard:
     """Says what the state's embeddings are comparable with."""
     model = learner.config.model
-    variables = variables_for_encode(state.params, state.model_state)
+    variables = variables_for_encode(state.embedding_params, state.embedding_model_state)
     preprocessing = learner.preprocessing
     return ModelCard(
         backbone=model.backbone,

@@ -140,6 +140,19 @@ def test_every_identity_of_every_dataset_is_in_every_epoch(parts):
         assert set(plan.labels[epoch_rows(plan, epoch)]) == set(range(37))
 
 
+def test_balanced_domains_hold_in_every_dataset(parts):
+    split = JoinedSplit(list(parts.values()))
+    plan = JoinedPlan(parts, 8, K, 7, (4.0, 3.0, 1.0), balance_domains=True)
+    plain = make_plan(parts)
+    assert plan.steps_per_epoch == plain.steps_per_epoch
+    for step in range(2 * plan.steps_per_epoch):
+        rows = plan.rows(step).reshape(8, K)
+        np.testing.assert_array_equal(split.identity[rows[:, 0]], plan.labels[rows[:, 0]])
+        np.testing.assert_array_equal(plan.labels[rows.ravel()], plain.labels[plain.rows(step)])
+        middle = rows[4:7]  # four street and six shop photos each
+        assert (split.domain[middle].sum(axis=1) == K // 2).all()
+
+
 def test_a_short_dataset_goes_round_again_with_its_next_own_epoch(parts):
     plan = make_plan(parts, weights=(4.0, 2.0, 2.0))
     assert plan.steps_per_epoch == 9  # the middle one's 18 groups of photos, two a step

@@ -22,12 +22,14 @@ from tests.data.fakes import FakeSplit
 IMAGE = ImageConfig(16, 8)
 STEPS = 12
 ONE_HOST = Host()
+SIZES = {(16, 8), (24, 12), (10, 30)}
+MORE_SIZES = dataclasses.replace(IMAGE, more_sizes=("24x12", "10x30"))
 
 
-def training(host: Host = ONE_HOST) -> TrainingBatches:
+def training(host: Host = ONE_HOST, image: ImageConfig = IMAGE) -> TrainingBatches:
     split = FakeSplit("train", 9, street=2, shop=1)
     plan = IdentityBatchPlan(split.identity, split.domain, 4, 4, seed=3)
-    return TrainingBatches(split, plan, IMAGE, AugmentConfig(), 3, STEPS, host)
+    return TrainingBatches(split, plan, image, AugmentConfig(), 3, STEPS, host)
 
 
 def read(source: TrainingBatches | EvaluationBatches, start: int = 0, workers: int = 0):
@@ -54,35 +56,71 @@ def test_batches_have_the_contracts_shapes():
     }
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_same_batches_with_worker_processes(workers):
-    assert_same(read(training(), workers=workers), read(training()))
+@pytest.mark.parametrize(("image", "workers"), [(IMAGE, 1), (IMAGE, 2), (MORE_SIZES, 1)])
+def test_same_batches_with_worker_processes(image, workers):
+    assert_same(read(training(image=image), workers=workers), read(training(image=image)))
 
 
-def test_same_batches_on_two_hosts():
-    parts = [read(training(Host(index, 2))) for index in range(2)]
+@pytest.mark.parametrize("image", [IMAGE, MORE_SIZES])
+def test_same_batches_on_two_hosts(image):
+    parts = [read(training(Host(index, 2), image)) for index in range(2)]
     joined = [
         {name: np.concatenate([one[name], other[name]]) for name in one}
         for one, other in zip(*parts, strict=True)
     ]
-    assert_same(joined, read(training()))
+    assert_same(joined, read(training(image=image)))
 
 
-def test_reading_from_the_middle_gives_the_rest():
-    assert_same(read(training(), start=5), read(training())[5:])
+@pytest.mark.parametrize("image", [IMAGE, MORE_SIZES])
+def test_reading_from_the_middle_gives_the_rest(image):
+    assert_same(read(training(image=image), start=5), read(training(image=image))[5:])
+
+
+def test_each_batch_is_of_one_of_the_sizes_and_all_of_them_appear():
+    batches = read(training(image=MORE_SIZES))
+    shapes = [batch["image"].shape for batch in batches]
+    assert {shape[1:3] for shape in shapes} == SIZES
+    assert {(shape[0], shape[3]) for shape in shapes} == {(16, 3)}
+
+
+def test_rectangles_stay_inside_photos_of_each_size():
+    for batch in read(training(image=MORE_SIZES)):
+        top, left, height, width = batch["erased"].T
+        assert height.any()
+        assert (np.minimum(top, left) >= 0).all()
+        assert (top + height <= batch["image"].shape[1]).all()
+        assert (left + width <= batch["image"].shape[2]).all()
+
+
+def test_batches_of_the_own_size_are_those_of_a_run_without_further_sizes():
+    several, plain = read(training(image=MORE_SIZES)), read(training())
+    own = [step for step in range(STEPS) if several[step]["image"].shape[1:3] == (16, 8)]
+    assert own
+    assert_same([several[step] for step in own], [plain[step] for step in own])
+    for one, other in zip(several, plain, strict=True):
+        np.testing.assert_array_equal(one["identity"], other["identity"])
+        np.testing.assert_array_equal(one["domain"], other["domain"])
 
 
 def test_augmentations_differ_between_steps_and_photos():
     source = training()
     first, again = (source._split.image_bytes(0) for _ in range(2))
     assert first == again
-    images = [source._photo(0, step, slot)[0] for step in range(5) for slot in range(5)]
+    images = [source._photo(0, step, slot, IMAGE)[0] for step in range(5) for slot in range(5)]
     assert len(np.unique(np.reshape(images, (25, -1)), axis=0)) > 20
 
 
 def test_batch_that_hosts_cannot_divide_is_an_error():
     with pytest.raises(FashionJaxError, match="16 photos cannot be divided among 3 hosts"):
         Host(0, 3).part(16)
+
+
+def test_evaluation_keeps_height_and_width():
+    split = FakeSplit("query", 5)
+    several, plain = (
+        read(EvaluationBatches(split, image, 8, Host())) for image in (MORE_SIZES, IMAGE)
+    )
+    assert_same(several, plain)
 
 
 @pytest.mark.parametrize("hosts", [1, 2])
@@ -114,12 +152,14 @@ def test_decode_of_a_damaged_record_says_so():
         decode(b"not a photo", IMAGE)
 
 
-def test_augmentations_can_be_switched_off():
+@pytest.mark.parametrize("image", [IMAGE, MORE_SIZES])
+def test_augmentations_can_be_switched_off(image):
     source = training()
     off = dataclasses.replace(AugmentConfig(), flip_probability=0.0, pad=0, erase_probability=0.0)
-    plain = TrainingBatches(source._split, source._plan, IMAGE, off, 3, STEPS, Host())
-    batch = plain[2]
-    rows = source._plan.rows(2)
-    expected = np.stack([decode(source._split.image_bytes(row), IMAGE) for row in rows])
-    np.testing.assert_array_equal(batch["image"], expected)
-    assert not batch["erased"].any()
+    plain = TrainingBatches(source._split, source._plan, image, off, 3, STEPS, Host())
+    for step in range(STEPS):
+        batch, rows = plain[step], source._plan.rows(step)
+        size = ImageConfig(*batch["image"].shape[1:3])
+        expected = np.stack([decode(source._split.image_bytes(row), size) for row in rows])
+        np.testing.assert_array_equal(batch["image"], expected)
+        assert not batch["erased"].any()

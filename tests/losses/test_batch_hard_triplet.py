@@ -5,6 +5,7 @@ import pytest
 from jax.test_util import check_grads
 
 from fashion_jax.losses.batch_hard_triplet import batch_hard_triplet, hardest_pairs
+from fashion_jax.losses.pairs import make_pairs
 
 # On a line: identity 0 at 0 and 3, identity 1 at 5 and 9.
 LINE = np.array([[0.0], [3.0], [5.0], [9.0]], dtype=np.float32)
@@ -12,7 +13,7 @@ IDENTITIES = jnp.array([0, 0, 1, 1])
 
 
 def test_mines_the_farthest_positive_and_the_nearest_negative():
-    pairs = hardest_pairs(jnp.asarray(LINE), IDENTITIES)
+    pairs = hardest_pairs(make_pairs(jnp.asarray(LINE), IDENTITIES))
     np.testing.assert_allclose(pairs.positive_distance, [3, 3, 4, 4])
     np.testing.assert_allclose(pairs.negative_distance, [5, 2, 2, 6])
     assert pairs.anchor.all()
@@ -65,7 +66,7 @@ def test_order_of_the_batch_does_not_matter():
 def test_right_pairs_are_chosen_far_from_the_origin():
     # Without the shift by the mean, float32 has nothing left of distances of 1 at 10,000.
     features = jnp.asarray(LINE) + jnp.full((1, 64), 1e4)
-    pairs = hardest_pairs(features, IDENTITIES)
+    pairs = hardest_pairs(make_pairs(features, IDENTITIES))
     np.testing.assert_allclose(pairs.positive_distance, np.array([3, 3, 4, 4]) * 8, rtol=1e-6)
     np.testing.assert_allclose(pairs.negative_distance, np.array([5, 2, 2, 6]) * 8, rtol=1e-6)
 

@@ -5,37 +5,29 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fashion_jax.losses import batch_hard_triplet, center, label_smoothed_cross_entropy
+from fashion_jax.losses import batch_hard_triplet
+from tests.losses.every_loss import LOSSES
 
 ROWS, WIDTH = 8, 16
-
-
-def center_at_origin(features, identities, valid):
-    return center(features, identities, jnp.zeros((ROWS, WIDTH)), valid)
-
-
-LOSSES = {
-    "triplet": lambda x, y, valid: batch_hard_triplet(x, y, 0.3, valid),
-    "triplet_soft": lambda x, y, valid: batch_hard_triplet(x, y, None, valid),
-    "label_smoothing": lambda x, y, valid: label_smoothed_cross_entropy(x, y, 0.1, valid),
-    "center": center_at_origin,
-}
-JITTED = {name: jax.jit(jax.value_and_grad(loss)) for name, loss in LOSSES.items()}
+KERNEL = jnp.asarray(np.random.default_rng(1).normal(size=(WIDTH, ROWS)), jnp.float32)
+NOTHING = jnp.zeros((WIDTH, ROWS))
+JITTED = {name: jax.jit(jax.value_and_grad(loss, (0, 3))) for name, (loss, _) in LOSSES.items()}
 
 NORMAL = np.random.default_rng(0).normal(size=(ROWS, WIDTH)).astype(np.float32)
 PAIRS = [0, 0, 1, 1, 2, 2, 3, 3]
 EVERY, NONE = [True] * ROWS, [False] * ROWS
 
 BATCHES = {
-    "one_identity": (NORMAL, [0] * ROWS, EVERY),
-    "no_positives": (NORMAL, list(range(ROWS)), EVERY),
-    "identical_features": (np.ones_like(NORMAL), PAIRS, EVERY),
-    "all_zero": (np.zeros_like(NORMAL), PAIRS, EVERY),
-    "all_masked": (NORMAL, PAIRS, NONE),
-    "all_masked_and_nan": (np.full_like(NORMAL, np.nan), PAIRS, NONE),
-    "one_valid_row": (NORMAL, PAIRS, [True] + [False] * (ROWS - 1)),
-    "norm_1e4": (NORMAL * 2500, PAIRS, EVERY),
-    "norm_1e-12": (NORMAL * 1e-12, PAIRS, EVERY),
+    "one_identity": (NORMAL, [0] * ROWS, EVERY, KERNEL),
+    "no_positives": (NORMAL, list(range(ROWS)), EVERY, KERNEL),
+    "identical_features": (np.ones_like(NORMAL), PAIRS, EVERY, KERNEL),
+    "all_zero": (np.zeros_like(NORMAL), PAIRS, EVERY, KERNEL),
+    "all_masked": (NORMAL, PAIRS, NONE, KERNEL),
+    "all_masked_and_nan": (np.full_like(NORMAL, np.nan), PAIRS, NONE, KERNEL),
+    "one_valid_row": (NORMAL, PAIRS, [True] + [False] * (ROWS - 1), KERNEL),
+    "norm_1e4": (NORMAL * 2500, PAIRS, EVERY, KERNEL),
+    "columns_of_0": (NORMAL, PAIRS, EVERY, NOTHING),
+    "norm_1e-12": (NORMAL * 1e-12, PAIRS, EVERY, KERNEL),
 }
 
 
@@ -43,17 +35,17 @@ BATCHES = {
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("name", LOSSES)
 def test_finite(name, batch, dtype):
-    features, identities, valid = BATCHES[batch]
+    features, identities, valid, kernel = BATCHES[batch]
     features = jnp.asarray(features, dtype=dtype)
     mask = jnp.array(valid)
-    value, gradient = JITTED[name](features, jnp.array(identities), mask)
+    value, gradients = JITTED[name](features, jnp.array(identities), mask, kernel)
     assert value.dtype == jnp.float32
-    assert gradient.dtype == dtype
+    assert gradients[0].dtype == dtype
     assert jnp.isfinite(value)
-    assert jnp.isfinite(gradient).all()
+    assert all(jnp.isfinite(gradient).all() for gradient in gradients)
     if not any(valid):
         assert value == 0
-        assert (gradient == 0).all()
+        assert all((gradient == 0).all() for gradient in gradients)
 
 
 @pytest.mark.parametrize("margin", [0.3, None])

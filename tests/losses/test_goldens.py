@@ -9,6 +9,7 @@ from fashion_jax.losses import (
     batch_hard_triplet,
     center,
     center_gradient,
+    centroid_triplet,
     label_smoothed_cross_entropy,
 )
 
@@ -56,3 +57,10 @@ def test_center(golden, labels):
     np.testing.assert_allclose(value, golden["center"], rtol=RELATIVE)
     assert_near(gradient, golden["center/grad_features"])
     assert_near(center_gradient(features, labels, centers), golden["center/grad_centers"])
+
+
+def test_centroid_triplet(golden, labels):
+    features = jnp.asarray(golden["features"])
+    value, gradient = jax.value_and_grad(centroid_triplet)(features, labels, 0.5)
+    np.testing.assert_allclose(value, golden["centroid_triplet_0.5"], rtol=RELATIVE)
+    assert_near(gradient, golden["centroid_triplet_0.5/grad_features"])

@@ -5,101 +5,158 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fashion_jax.config import LossConfig
+from fashion_jax.config import LossConfig, MiningConfig
 from fashion_jax.losses import (
+    Labels,
     Objective,
+    Outputs,
     batch_hard_triplet,
     center,
+    center_gradient,
     label_smoothed_cross_entropy,
 )
 
 RNG = np.random.default_rng(0)
 FEATURES = jnp.asarray(RNG.normal(size=(8, 4)), dtype=jnp.float32)
-LOGITS = jnp.asarray(RNG.normal(size=(8, 5)), dtype=jnp.float32)
+EMBEDDING = jnp.asarray(RNG.normal(size=(8, 4)), dtype=jnp.float32)
+KERNEL = jnp.asarray(RNG.normal(size=(4, 5)), dtype=jnp.float32)
 CENTERS = jnp.asarray(RNG.normal(size=(5, 4)), dtype=jnp.float32)
 IDENTITIES = jnp.array([0, 0, 1, 1, 2, 2, 4, 4])
+DOMAINS = jnp.array([0, 1] * 4)
 VALID = jnp.array([True] * 7 + [False])
+LABELS = Labels(IDENTITIES, DOMAINS, VALID)
 DEFAULT = LossConfig()
+EVERY_TERM = [name.removesuffix("_weight") for name in vars(DEFAULT) if name.endswith("_weight")]
+ANY = MiningConfig()
+NOTHING = LossConfig(**{f"{name}_weight": 0.0 for name in EVERY_TERM})
 
 
-def evaluate(**changes):
-    objective = Objective(dataclasses.replace(DEFAULT, **changes))
-    return objective(FEATURES, LOGITS, IDENTITIES, CENTERS, VALID)
+def evaluate(loss=DEFAULT, features=FEATURES, labels=LABELS, mining=ANY, **changes):
+    objective = Objective(dataclasses.replace(loss, **changes), mining, num_identities=5)
+    outputs = Outputs(features, EMBEDDING.astype(features.dtype))
+    state = objective.initial_state(jax.random.key(0), 8, 4) | {"centers": CENTERS}
+    return objective(outputs, labels, {"kernel": KERNEL}, state)
 
 
 def test_total_is_the_weighted_sum():
     total, terms = evaluate(identity_weight=2.0, triplet_weight=3.0, center_weight=0.5)
-    identity = label_smoothed_cross_entropy(LOGITS, IDENTITIES, 0.1, VALID)
+    identity = label_smoothed_cross_entropy(EMBEDDING @ KERNEL, IDENTITIES, 0.1, VALID)
     triplet = batch_hard_triplet(FEATURES, IDENTITIES, 0.3, VALID)
     distance = center(FEATURES, IDENTITIES, CENTERS, VALID)
     np.testing.assert_allclose(total, 2 * identity + 3 * triplet + 0.5 * distance, rtol=1e-6)
     np.testing.assert_array_equal(terms["loss/total"], total)
-    np.testing.assert_array_equal(terms["loss/identity"], identity)
+    np.testing.assert_allclose(terms["loss/identity"], identity, rtol=1e-6)
     np.testing.assert_array_equal(terms["loss/triplet"], triplet)
     np.testing.assert_array_equal(terms["loss/center"], distance)
+    assert [terms[f"weight/{name}"] for name in ("identity", "triplet", "center")] == [2, 3, 0.5]
 
 
-@pytest.mark.parametrize("term", ["identity", "triplet", "center"])
-def test_weight_0_leaves_a_term_out(term):
-    _, terms = evaluate(**{f"{term}_weight": 0.0})
-    assert f"loss/{term}" not in terms
-    assert ("triplet/active_fraction" in terms) == (term != "triplet")
+@pytest.mark.parametrize("term", EVERY_TERM)
+def test_every_term_alone(term):
+    total, terms = evaluate(NOTHING, **{f"{term}_weight": 2.0})
+    assert [name for name in terms if name.startswith("loss/")] == [f"loss/{term}", "loss/total"]
+    np.testing.assert_allclose(total, 2 * terms[f"loss/{term}"])
+    assert terms[f"loss/{term}"] > 0
 
 
 def test_terms_without_weight_need_no_input():
-    config = dataclasses.replace(DEFAULT, identity_weight=0.0, center_weight=0.0)
-    total, terms = Objective(config)(FEATURES, None, IDENTITIES, None, VALID)
+    objective = Objective(dataclasses.replace(DEFAULT, identity_weight=0.0, center_weight=0.0))
+    total, terms = objective(Outputs(FEATURES, EMBEDDING), LABELS)
     np.testing.assert_array_equal(total, terms["loss/triplet"])
 
 
 @pytest.mark.parametrize(
-    ("logits", "centers", "missing"), [(None, CENTERS, "logits"), (LOGITS, None, "centers")]
+    ("classifier", "state", "missing"),
+    [(None, {"centers": CENTERS}, "the classifier"), ({"kernel": KERNEL}, {}, "centers")],
 )
-def test_missing_input_is_named(logits, centers, missing):
+def test_missing_input_is_named(classifier, state, missing):
     with pytest.raises(ValueError, match=missing):
-        Objective(DEFAULT)(FEATURES, logits, IDENTITIES, centers, VALID)
+        Objective(DEFAULT)(Outputs(FEATURES, EMBEDDING), LABELS, classifier, state)
 
 
 def test_nothing_switched_on_is_0():
-    total, _ = evaluate(identity_weight=0.0, triplet_weight=0.0, center_weight=0.0)
+    total, _ = evaluate(NOTHING)
     assert total == 0
 
 
 def test_diagnostics_by_hand():
     # Two identities at 0 and 3, 5 and 9 on a line; one row of padding.
     features = jnp.array([[0.0], [3.0], [5.0], [9.0], [jnp.nan]])
-    identities = jnp.array([0, 0, 1, 1, 1])
-    config = LossConfig(identity_weight=0.0, center_weight=0.0, triplet_margin=0.5)
-    _, terms = Objective(config)(features, None, identities, None, jnp.arange(5) < 4)
+    labels = Labels(jnp.array([0, 0, 1, 1, 1]), jnp.zeros(5, int), jnp.arange(5) < 4)
+    objective = Objective(dataclasses.replace(NOTHING, triplet_weight=1.0, triplet_margin=0.5))
+    _, terms = objective(Outputs(features, features), labels)
     assert terms["triplet/positive_distance"] == 3.5
     assert terms["triplet/negative_distance"] == 3.75
     assert terms["triplet/active_fraction"] == 0.5
     assert terms["features/norm"] == 4.25
+    np.testing.assert_allclose(terms["pairs/positive_distance"], 3.5, rtol=1e-6)
+    np.testing.assert_allclose(terms["pairs/negative_distance"], (5 + 9 + 2 + 6) / 4, rtol=1e-6)
 
 
-def test_no_gradient_reaches_the_centers():
-    def total(centers):
-        return Objective(DEFAULT)(FEATURES, LOGITS, IDENTITIES, centers, VALID)[0]
+def test_no_gradient_reaches_centers_and_memory():
+    objective = Objective(DEFAULT, MiningConfig(memory_batches=1), num_identities=5)
+    state = objective.initial_state(jax.random.key(0), 8, 4)
+    state["memory"]["identities"] = IDENTITIES
 
-    np.testing.assert_array_equal(jax.grad(total)(CENTERS), 0)
+    def total(floats):
+        filled = {
+            **state,
+            "centers": floats[0],
+            "memory": {**state["memory"], "features": floats[1]},
+        }
+        return objective(Outputs(FEATURES, EMBEDDING), LABELS, {"kernel": KERNEL}, filled)[0]
+
+    gradients = jax.grad(total)((state["centers"], FEATURES + 1))
+    assert all((gradient == 0).all() for gradient in gradients)
 
 
 def test_gradient_is_finite_at_features_of_0():
-    def total(features):
-        return Objective(DEFAULT)(features, LOGITS, IDENTITIES, CENTERS, VALID)[0]
-
-    assert jnp.isfinite(jax.grad(total)(jnp.zeros_like(FEATURES))).all()
+    gradient = jax.grad(lambda features: evaluate(features=features)[0])(jnp.zeros_like(FEATURES))
+    assert jnp.isfinite(gradient).all()
 
 
 def test_everything_masked_is_0():
-    objective = Objective(DEFAULT)
-    total, terms = objective(FEATURES, LOGITS, IDENTITIES, CENTERS, jnp.zeros(8, dtype=bool))
+    labels = LABELS._replace(valid=jnp.zeros(8, dtype=bool))
+    total, terms = evaluate(labels=labels)
     assert total == 0
-    assert all(value == 0 for value in terms.values())
+    assert all(value == 0 for name, value in terms.items() if not name.startswith("weight/"))
 
 
 def test_bfloat16_network_gives_float32_losses():
-    half = FEATURES.astype(jnp.bfloat16), LOGITS.astype(jnp.bfloat16)
-    total, terms = Objective(DEFAULT)(*half, IDENTITIES, CENTERS, VALID)
+    total, terms = evaluate(features=FEATURES.astype(jnp.bfloat16))
     assert total.dtype == jnp.float32
     assert {value.dtype for value in terms.values()} == {jnp.dtype(jnp.float32)}
+
+
+def test_the_mining_reaches_the_losses():
+    across = MiningConfig(anchors="street", positives="other_domain", negatives="other_domain")
+    plain, restricted = (
+        evaluate(NOTHING, triplet_weight=1.0, mining=mining)[0]
+        for mining in (MiningConfig(), across)
+    )
+    assert plain != restricted
+
+
+def test_state_is_what_the_terms_keep():
+    key = jax.random.key(0)
+    assert Objective(NOTHING).initial_state(key, 8, 4) == {}
+    state = Objective(DEFAULT, MiningConfig(memory_batches=3), num_identities=5).initial_state(
+        key, 8, 4
+    )
+    assert state["centers"].shape == (5, 4)
+    assert state["memory"]["features"].shape == (24, 4)
+
+
+def test_next_state_moves_centers_and_remembers_from_the_asked_step_on():
+    mining = MiningConfig(memory_batches=2, memory_start=1)
+    objective = Objective(DEFAULT, mining, num_identities=5)
+    state = objective.initial_state(jax.random.key(0), 8, 4) | {"centers": CENTERS}
+    first = objective.next_state(state, FEATURES, LABELS, jnp.array(0), 0.5)
+    pull = center_gradient(FEATURES, IDENTITIES, CENTERS, VALID)
+    np.testing.assert_allclose(first["centers"], CENTERS - 0.5 * pull, rtol=1e-6)
+    assert (first["memory"]["identities"] == -1).all()
+    second = objective.next_state(first, FEATURES, LABELS, jnp.array(1), 0.5)
+    np.testing.assert_array_equal(
+        second["memory"]["identities"], [-1] * 8 + [0, 0, 1, 1, 2, 2, 4, -1]
+    )
+    np.testing.assert_array_equal(second["memory"]["features"][8:15], FEATURES[:7])

@@ -43,7 +43,7 @@ def test_bfloat16_stays_inside_the_backbone(backbone):
     embedding, maps, state = abstract(call, config)
     assert maps[0].dtype == jnp.bfloat16
     assert embedding.features.shape == embedding.neck.shape == (2, WIDTHS[backbone])
-    assert embedding.logits.shape == (2, 7)
+    assert embedding.dropped.shape == embedding.neck.shape
     assert {leaf.dtype for leaf in jax.tree.leaves((embedding, state))} == {jnp.dtype(jnp.float32)}
 
 
@@ -74,7 +74,6 @@ def test_training_and_inference():
         return before, untouched, learning, nnx.state(embedder, nnx.BatchStat)
 
     before, untouched, learning, updated = both(state)
-    assert before.logits is None
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((before, learning, updated)))
     statistics = jax.tree.leaves(nnx.state(embedder, nnx.BatchStat))
     pairs = zip(statistics, untouched, jax.tree.leaves(updated), strict=True)
@@ -125,7 +124,7 @@ def test_features_and_embedding_have_widths_of_their_own():
     embedding = abstract(lambda embedder: embedder(images, True), config)
     assert embedding.features.shape == (2, 512)
     assert embedding.neck.shape == (2, 64)
-    assert embedding.logits.shape == (2, 7)
+    assert embedding.dropped.shape == (2, 64)
     embedder = nnx.eval_shape(lambda: Embedder(config, 7, nnx.Rngs(0)))
     assert (embedder.feature_width, embedder.embedding_width) == (512, 64)
     assert embedder.classifier.bias is None
@@ -166,8 +165,8 @@ def test_only_the_classifier_sees_dropout():
         return nnx.merge(graphdef, state, copy=True)(images, train=True, key=key)
 
     first, again, other = (embed(state, jax.random.key(seed)) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first.logits, again.logits)
-    assert not np.allclose(first.logits, other.logits)
+    np.testing.assert_array_equal(first.dropped, again.dropped)
+    assert not np.allclose(first.dropped, other.dropped)
     np.testing.assert_array_equal(first.neck, other.neck)
 
 

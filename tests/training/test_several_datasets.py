@@ -86,7 +86,7 @@ def test_checkpoint_names_both_datasets(run, config):
     assert reader["dataset"] == {"datasets": [dataset.fingerprint() for dataset in datasets]}
     assert reader["plan"]["quotas"] == [2, 2]
     assert card["dataset"] == f"{FIRST} {datasets[0].version}, {SECOND} {datasets[1].version}"
-    assert learner["centers"].shape[0] == 12 + 7
+    assert learner["loss_state"]["centers"].shape[0] == 12 + 7
 
 
 def test_a_finished_run_is_found_finished_and_other_weights_are_refused(run, config, one_device):

@@ -1,0 +1,70 @@
+"""Training on photos of several sizes: each batch is of one size, drawn by its number."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from fashion_jax.config import ImageConfig
+from fashion_jax.errors import FashionJaxError
+
+# First element of random seeds, apart from those of the plan (0 to 2) and the augmentations (3).
+_SIZE = 4
+
+_FORM = re.compile(r"([1-9][0-9]*)x([1-9][0-9]*)")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Reads a photo's size.
+
+    Args:
+        text: height x width in pixels.
+
+    Returns:
+        (height, width).
+
+    Raises:
+        FashionJaxError: if the text has another form.
+
+    Example:
+        >>> parse_size("160x96")
+        (160, 96)
+    """
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise FashionJaxError(
+            f"a photo's size is given as height x width in pixels, such as '160x96', got {text!r}"
+        )
+    return int(found[1]), int(found[2])
+
+
+def training_sizes(image: ImageConfig) -> tuple[ImageConfig, ...]:
+    """The sizes to train on: the config's own height and width, then each of `more_sizes`.
+
+    Returns:
+        The config once for each size, with that height and width and no further sizes. A size that
+        is named twice is there twice.
+
+    Raises:
+        FashionJaxError: if one of `more_sizes` is not of the form "160x96".
+
+    Example:
+        >>> sizes = training_sizes(ImageConfig(256, 128, ("160x96",)))
+        >>> [(size.height, size.width) for size in sizes]
+        [(256, 128), (160, 96)]
+    """
+    own = (image.height, image.width)
+    return tuple(
+        dataclasses.replace(image, height=height, width=width, more_sizes=())
+        for height, width in (own, *map(parse_size, image.more_sizes))
+    )
+
+
+def size_of_batch(sizes: Sequence[ImageConfig], seed: int, step: int) -> ImageConfig:
+    """Draws the size of batch `step`, uniformly; a pure function of its arguments.
+
+    So all threads, workers and hosts read the batch at the same size.
+    """
+    rng = np.random.default_rng((_SIZE, seed, step))
+    return sizes[int(rng.integers(len(sizes)))]

@@ -1,0 +1,112 @@
+"""Batch-hard quadruplet loss (Chen et al. 2017, arXiv:1704.01719, equation 4)."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from fashion_jax.losses.batch_hard_triplet import (
+    HardPairs,
+    hardest_pairs,
+    hinge,
+    mining_distances,
+    triplet_of_pairs,
+)
+from fashion_jax.losses.distances import paired_distances
+from fashion_jax.losses.masking import weighted_mean
+from fashion_jax.losses.pairs import Context, Pairs, make_pairs
+
+
+class _Strangers(NamedTuple):
+    """For each row, the nearest row of another identity, and the nearest of a third one."""
+
+    nearest: Int[Array, " batch"]
+    second: Int[Array, " batch"]
+    distance: Float[Array, " batch"]
+    second_distance: Float[Array, " batch"]
+
+
+def quadruplet(
+    features: Float[Array, "batch features"],
+    identities: Int[Array, " batch"],
+    margin: float = 0.3,
+    second_margin: float = 0.15,
+    valid: Bool[Array, " batch"] | None = None,
+    distance: str = "euclidean",
+    context: Context | None = None,
+) -> Float[Array, ""]:
+    """Triplet loss, plus the mean of max(0, d(a, p) − d(n₁, n₂) + second margin).
+
+    p and the triplet's negative as in `batch_hard_triplet`; n₁ and n₂ are the nearest pair of two
+    further identities, neither of them the anchor's. The second term is 0 where there are fewer
+    than three identities.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> features = jnp.array([[0.0], [2.0], [9.0], [10.0]])
+        >>> float(quadruplet(features, jnp.array([0, 0, 1, 2]), 0.3, 0.25))
+        0.625
+
+    Args:
+        features: before the neck, not normalised.
+        identities: of each row.
+        margin: α of the paper, of the triplet term.
+        second_margin: β of the paper, smaller than α.
+        valid: rows that are not padding; all of them if `None`.
+        distance: `euclidean` or `cosine`.
+        context: domains, memory and which pairs count; n₁ is a negative of the anchor, n₂ any.
+
+    Returns:
+        The loss, at least in float32.
+    """
+    pairs = make_pairs(features, identities, valid, context)
+    hardest = hardest_pairs(pairs, distance)
+    return quadruplet_of_pairs(pairs, hardest, margin, second_margin, distance)
+
+
+def quadruplet_of_pairs(
+    pairs: Pairs,
+    hardest: HardPairs,
+    margin: float,
+    second_margin: float,
+    distance: str = "euclidean",
+) -> Float[Array, ""]:
+    """The loss of mined pairs; see `quadruplet`."""
+    first, other, found = _nearest_strangers(pairs, distance)
+    between = paired_distances(pairs.anchors[first], pairs.candidates[other], distance)
+    terms = hinge(hardest.positive_distance - between, second_margin)
+    second = weighted_mean(terms, hardest.anchor & found, hardest.weight)
+    return triplet_of_pairs(hardest, margin) + second
+
+
+def _nearest_strangers(
+    pairs: Pairs, distance: str
+) -> tuple[Int[Array, " batch"], Int[Array, " batch"], Bool[Array, " batch"]]:
+    """Of each anchor: n₁ among the batch's rows, n₂ among the candidates, whether there are any."""
+    batch = len(pairs.anchors)
+    strangers = _strangers(pairs, distance)
+    # Of n₁'s two nearest strangers, the first whose identity is not the anchor's.
+    taken = pairs.identities[strangers.nearest][None, :] == pairs.anchor_identities[:, None]
+    between = jnp.where(taken, strangers.second_distance[None, :], strangers.distance[None, :])
+    between = jnp.where(pairs.negatives[:, :batch], between, jnp.inf)
+    first = jnp.argmin(between, axis=1)
+    found = jnp.isfinite(jnp.min(between, axis=1))
+    own = jnp.take_along_axis(taken, first[:, None], axis=1)[:, 0]
+    other = jnp.where(own, strangers.second[first], strangers.nearest[first])
+    return first, other, found
+
+
+def _strangers(pairs: Pairs, distance: str) -> _Strangers:
+    distances = mining_distances(pairs.anchors, pairs.candidates, distance)
+    usable = pairs.candidate_valid[None, :]
+    different = pairs.anchor_identities[:, None] != pairs.identities[None, :]
+    first = jnp.where(different & usable, distances, jnp.inf)
+    nearest = jnp.argmin(first, axis=1)
+    third = pairs.identities[nearest][:, None] != pairs.identities[None, :]
+    second = jnp.where(third, first, jnp.inf)
+    return _Strangers(
+        nearest=nearest,
+        second=jnp.argmin(second, axis=1),
+        distance=jnp.min(first, axis=1),
+        second_distance=jnp.min(second, axis=1),
+    )
