@@ -1,51 +1,67 @@
-"""Adam with coupled weight decay for the network, plain SGD for the centers."""
+"""The network's optimizer: Adam, AdamW or SGD, with what a recipe may add to it."""
+
+import math
 
 import jax
 import optax
-from jaxtyping import Array, Float
 
 from fashion_jax.config import OptimizerConfig
-from fashion_jax.optim.schedules import warmup_multistep
+from fashion_jax.optim.parameter_groups import decays, part_of, scale_by_layer
+from fashion_jax.optim.schedules import make_schedule
+
+MOMENTUM = 0.9
 
 
-def make_optimizer(config: OptimizerConfig, steps_per_epoch: int) -> optax.GradientTransformation:
-    """Adam (arXiv:1412.6980) on `gradient + weight_decay · parameter`, for every parameter.
+def make_optimizer(
+    config: OptimizerConfig, steps_per_epoch: int, epochs: int = 0
+) -> optax.GradientTransformation:
+    """Adam (arXiv:1412.6980), AdamW (arXiv:1711.05101) or SGD with momentum.
 
-    The decay goes through the moments, as in the strong baseline (PyTorch's `Adam`), and not past
-    them, as in AdamW; BatchNorm's parameters and biases decay too.
+    Of `adam` and `sgd` the weight decay is coupled, `gradient + weight_decay · parameter`: it
+    goes through the moments, as in the strong baseline (PyTorch's `Adam` and `SGD`). Of `adamw`
+    it goes past them, times the learning rate. What the config leaves out is not there at all.
 
     Args:
-        config: rate, schedule and weight decay.
+        config: see its fields.
         steps_per_epoch: optimizer steps in an epoch.
+        epochs: of the whole training; needed by the schedule `cosine`.
 
     Returns:
         The transformation; its step counter starts at 0.
+
+    Raises:
+        ParameterGroupError: when its state is made, if `layer_decay` meets an unknown backbone.
     """
-    return _standard_promotion(
-        optax.chain(
-            optax.add_decayed_weights(config.weight_decay),
-            optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8),
-            optax.scale_by_learning_rate(warmup_multistep(config, steps_per_epoch)),
-        )
+    parts = [optax.clip_by_global_norm(config.gradient_clip)] if config.gradient_clip else []
+    if config.frozen_epochs:
+        parts.append(_frozen_at_first(_moments(config), config.frozen_epochs * steps_per_epoch))
+    else:
+        parts += _moments(config)
+    if config.layer_decay != 1.0:
+        parts.append(scale_by_layer(config.layer_decay))
+    # Last, outside of what may be frozen: its step counter must not lag.
+    parts.append(optax.scale_by_learning_rate(make_schedule(config, steps_per_epoch, epochs)))
+    return _standard_promotion(optax.chain(*parts))
+
+
+def _moments(config: OptimizerConfig) -> list[optax.GradientTransformation]:
+    """Moments and weight decay, in the order that the optimizer's name asks for."""
+    decay = optax.add_decayed_weights(
+        config.weight_decay, mask=None if config.decay_vectors else decays
     )
+    adam = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
+    if config.name == "adamw":
+        return [adam, decay]
+    return [decay, adam if config.name == "adam" else optax.trace(MOMENTUM)]
 
 
-def update_centers(
-    centers: Float[Array, "identities features"],
-    gradient: Float[Array, "identities features"],
-    learning_rate: float,
-) -> Float[Array, "identities features"]:
-    """One SGD step of the center loss's centers.
-
-    Args:
-        centers: one per training identity.
-        gradient: of the unweighted center loss, from `fashion_jax.losses.center_gradient`.
-        learning_rate: constant through training.
-
-    Returns:
-        The new centers, in their own dtype.
-    """
-    return centers - learning_rate * gradient.astype(centers.dtype)
+def _frozen_at_first(
+    moments: list[optax.GradientTransformation], steps: float
+) -> optax.GradientTransformation:
+    """Neither the backbone's parameters nor their moments change in the first steps."""
+    inner = optax.chain(*moments)
+    thawed = optax.conditionally_mask(inner, lambda step: step >= math.ceil(steps))
+    return optax.partition({"backbone": thawed, "rest": inner}, part_of)
 
 
 def _standard_promotion(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:

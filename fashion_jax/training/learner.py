@@ -16,7 +16,7 @@ from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.preprocessing import Preprocessing, preprocessing_for
 from fashion_jax.models.weights.pretrained import load_pretrained
 from fashion_jax.optim.optimizer import make_optimizer
-from fashion_jax.optim.schedules import warmup_multistep
+from fashion_jax.optim.schedules import make_schedule
 from fashion_jax.parallel.mesh import tree_shardings
 from fashion_jax.retrieval.embed import Encode, Variables, make_encode
 from fashion_jax.training.gradients import Forward, make_forward
@@ -137,8 +137,8 @@ def _step_parts(
     return StepParts(
         forward=forward,
         objective=_objective(config, num_identities),
-        optimizer=make_optimizer(config.optimizer, steps_per_epoch),
-        schedule=warmup_multistep(config.optimizer, steps_per_epoch),
+        optimizer=make_optimizer(config.optimizer, steps_per_epoch, config.training.epochs),
+        schedule=make_schedule(config.optimizer, steps_per_epoch, config.training.epochs),
         center_learning_rate=config.optimizer.center_learning_rate,
         slices=config.training.slices,
         average_decay=config.training.average_decay,
@@ -176,7 +176,7 @@ def _state_of(
         model.feature_width,
         jax.tree.leaves(params)[0].dtype,
     )
-    optimizer = make_optimizer(config.optimizer, steps_per_epoch)
+    optimizer = make_optimizer(config.optimizer, steps_per_epoch, config.training.epochs)
     averages = config.training.average_decay > 0
     return initial_state(params, model_state, optimizer, loss_state, averages, seed)
 

@@ -2,10 +2,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import pytest
 
 from fashion_jax.config import OptimizerConfig
-from fashion_jax.optim import epoch_learning_rate, make_optimizer, update_centers
+from fashion_jax.optim import epoch_learning_rate, make_optimizer
 
 CONFIG = OptimizerConfig(learning_rate=0.1, weight_decay=0.03, warmup_epochs=2.0, milestones=(3.0,))
 STEPS_PER_EPOCH = 2
@@ -48,15 +47,3 @@ def test_decay_is_coupled():
     parameter = jnp.array([1000.0])
     updates, _ = optimizer.update(jnp.zeros(1), optimizer.init(parameter), parameter)
     np.testing.assert_allclose(updates, -epoch_learning_rate(CONFIG, 1), rtol=1e-5)
-
-
-def test_centers_by_hand():
-    centers = jnp.array([[1.0, 2.0], [3.0, 4.0]])
-    gradient = jnp.array([[2.0, 0.0], [0.0, -4.0]])
-    np.testing.assert_array_equal(update_centers(centers, gradient, 0.5), [[0, 2], [3, 6]])
-
-
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_centers_keep_their_dtype(dtype):
-    centers = jnp.ones((2, 2), dtype=dtype)
-    assert update_centers(centers, jnp.ones((2, 2)), 0.5).dtype == dtype
