@@ -1,4 +1,4 @@
-"""`fashion-jax train` and `fashion-jax demo`."""
+"""`fashion-jax train`, `ladder` and `demo`."""
 
 import argparse
 from typing import Any
@@ -9,6 +9,7 @@ from fashion_jax.cli.command import command
 def add(commands: Any) -> None:
     """Adds the commands of this file."""
     _add_train(commands)
+    _add_ladder(commands)
     _add_demo(commands)
 
 
@@ -25,6 +26,21 @@ def _add_train(commands: Any) -> None:
     train.add_argument("--config", required=True, help="a file with get_config(); see configs/")
     train.add_argument("--workdir", required=True, help="where the run's files go")
     train.set_defaults(takes_config=True)
+
+
+def _add_ladder(commands: Any) -> None:
+    ladder = command(
+        commands,
+        "ladder",
+        _ladder,
+        "train and measure a ladder of experiments, each of which adds one trick",
+        "The config file has get_ladder() beside get_config(); see configs/ladder_small.py.\n"
+        "Prints mean and standard deviation over seeds; goes on where it was interrupted.",
+    )
+    ladder.add_argument("--config", required=True, help="a file with get_ladder()")
+    ladder.add_argument("--workdir", required=True, help="where the runs' folders go")
+    ladder.add_argument("--seeds", type=int, default=3, help="runs of each rung (default: 3)")
+    ladder.set_defaults(takes_config=True)
 
 
 def _add_demo(commands: Any) -> None:
@@ -48,6 +64,16 @@ def _train(flags: argparse.Namespace) -> None:
 
     join_job()
     train(load_config(flags.config, flags.overrides), flags.workdir)
+
+
+def _ladder(flags: argparse.Namespace) -> None:
+    from fashion_jax.config import load_ladder
+    from fashion_jax.parallel.hosts import join_job
+    from fashion_jax.training.ladder import run_ladder
+
+    join_job()
+    rungs = load_ladder(flags.config, flags.overrides)
+    print(run_ladder(rungs, flags.seeds, flags.workdir).to_table())
 
 
 def _demo(flags: argparse.Namespace) -> None:

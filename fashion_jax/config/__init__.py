@@ -20,6 +20,7 @@ from fashion_jax.config.files import (
     to_config_dict,
     to_nested_dict,
 )
+from fashion_jax.config.ladder import Rung, load_ladder
 from fashion_jax.config.loss_fields import LossConfig, MiningConfig
 from fashion_jax.config.model_fields import ClassifierConfig, ModelConfig
 from fashion_jax.config.training_fields import (
@@ -43,11 +44,13 @@ __all__ = [
     "MiningConfig",
     "ModelConfig",
     "OptimizerConfig",
+    "Rung",
     "TrainingConfig",
     "default_config",
     "differences",
     "from_nested_dict",
     "load_config",
+    "load_ladder",
     "nearest",
     "read_stored_config",
     "set_fields",

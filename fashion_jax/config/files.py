@@ -53,12 +53,21 @@ def set_fields(config: ml_collections.ConfigDict, overrides: Mapping[str, str]) 
     Raises:
         ConfigError: if a field does not exist.
     """
+    set_values(config, {name: _literal(text) for name, text in overrides.items()})
+
+
+def set_values(config: ml_collections.ConfigDict, values: Mapping[str, typing.Any]) -> None:
+    """Changes fields by values such as `{"training.epochs": 3}`, in place.
+
+    Raises:
+        ConfigError: if a field does not exist.
+    """
     fields = [f"{section}.{field}" for section, values in config.items() for field in values]
-    for name, text in overrides.items():
+    for name, value in values.items():
         if name not in fields:
             raise ConfigError(f"there is no config field {name!r}{nearest(name, fields)}")
         section, field = name.split(".")
-        config[section][field] = _literal(text)
+        config[section][field] = value
 
 
 def from_nested_dict(values: Mapping[str, typing.Any]) -> ExperimentConfig:
@@ -99,7 +108,12 @@ def differences(first: ExperimentConfig, second: ExperimentConfig) -> list[str]:
     ]
 
 
-def _get_config(path: pathlib.Path) -> ml_collections.ConfigDict:
+def load_module(path: pathlib.Path) -> types.ModuleType:
+    """Runs a config file.
+
+    Raises:
+        ConfigError: if it does not exist, is no Python file, or fails.
+    """
     if not path.is_file():
         there = sorted(p.stem for p in path.parent.glob("*.py") if p.stem != "__init__")
         hint = nearest(path.stem, there) if there else ""
@@ -110,6 +124,14 @@ def _get_config(path: pathlib.Path) -> ml_collections.ConfigDict:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path.resolve()}: {error}") from error
+    return module
+
+
+def _get_config(path: pathlib.Path) -> ml_collections.ConfigDict:
+    module = load_module(path)
+    try:
         return module.get_config()
     except (AttributeError, KeyError, TypeError) as error:
         raise ConfigError(f"{path.resolve()}: {error}") from error

@@ -33,6 +33,7 @@ from fashion_jax.models.weights.origin import WeightsOrigin, weights_origin
 from fashion_jax.parallel.hosts import check_batch_size, global_batch, this_host
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import Checkpoints, selection_metric
+from fashion_jax.training.collapse import CollapseWatch
 from fashion_jax.training.learner import Learner, make_learner
 from fashion_jax.training.metrics_log import MetricsLog
 from fashion_jax.training.state import TrainState
@@ -74,6 +75,7 @@ class Run:
     log: MetricsLog
     progress: bool
     origin: WeightsOrigin
+    watch: CollapseWatch
     pending: list[tuple[int, dict[str, jax.Array]]] = dataclasses.field(default_factory=list)
 
     @property
@@ -122,7 +124,10 @@ def train(
         state, start = _first_or_latest(checkpoints, learner, _reader(config, datasets, plan, 0))
         origin = _origin(checkpoints, config)
         log = MetricsLog(workdir, start, enabled=jax.process_index() == 0)
-        run = Run(config, workdir, datasets, plan, learner, checkpoints, log, progress, origin)
+        watch = CollapseWatch(config.loss)
+        run = Run(
+            config, workdir, datasets, plan, learner, checkpoints, log, progress, origin, watch
+        )
         with closing(log):
             return _steps(run, state, start)
 
@@ -276,6 +281,7 @@ def _log_pending(run: Run) -> dict[str, str]:
     for step, metrics in run.pending:
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         _require_finite(step, values)
+        run.watch.see(step, values)
     if not run.pending:
         return {}
     step = run.pending[-1][0]

@@ -1,0 +1,63 @@
+"""Notices a network that maps every photo to the same point."""
+
+import logging
+import math
+from collections.abc import Mapping
+
+from fashion_jax.config import LossConfig
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 200  # steps
+NEAR = 0.01  # of the value at rest
+
+
+def resting_losses(loss: LossConfig) -> dict[str, float]:
+    """What each triplet-like term of the objective is when all distances are alike.
+
+    Its margin (of a quadruplet the sum of both), or ln 2 where the margin is soft.
+    """
+    at_rest = {
+        "triplet": loss.triplet_margin,
+        "batch_all": loss.triplet_margin,
+        "quadruplet": loss.quadruplet_margin + loss.quadruplet_second_margin,
+        "centroid_triplet": loss.centroid_triplet_margin,
+    }
+    return {
+        name: math.log(2) if value is None else value
+        for name, value in at_rest.items()
+        if getattr(loss, f"{name}_weight")
+    }
+
+
+class CollapseWatch:
+    """Warns, once a term, when a triplet loss rests for long where it learns nothing."""
+
+    def __init__(self, loss: LossConfig) -> None:
+        """Watches the terms of this objective."""
+        self._at_rest = resting_losses(loss)
+        self._since: dict[str, int] = {}
+        self._warned: set[str] = set()
+
+    def see(self, step: int, values: Mapping[str, float]) -> None:
+        """Takes the scalars of a step; steps come in order."""
+        for name, rest in self._at_rest.items():
+            value = values[f"loss/{name}"]
+            if abs(value - rest) > NEAR * rest:
+                self._since.pop(name, None)
+                continue
+            first = self._since.setdefault(name, step)
+            if step - first >= PATIENCE and name not in self._warned:
+                self._warned.add(name)
+                logger.warning(
+                    "step %d: loss/%s has rested at %.4f (its value when all photos are alike) "
+                    "for %d steps: distances %.3g to positives, %.3g to negatives. Lower "
+                    "optimizer.learning_rate, warm up longer, or begin with the soft margin "
+                    "(None)",
+                    step,
+                    name,
+                    rest,
+                    step - first,
+                    values["pairs/positive_distance"],
+                    values["pairs/negative_distance"],
+                )

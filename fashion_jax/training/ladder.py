@@ -1,0 +1,160 @@
+"""Runs a ladder: every rung with every seed, and what each rung brings."""
+
+import dataclasses
+import itertools
+import json
+import logging
+import pathlib
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+from fashion_jax.config import ExperimentConfig, Rung
+from fashion_jax.evaluation.evaluate import embed_dataset, open_test, rank_by_all_protocols
+from fashion_jax.evaluation.result import all_metrics
+from fashion_jax.files import write_whole
+from fashion_jax.retrieval.index import EmbeddingError
+from fashion_jax.training.loop import NonFiniteLossError, train
+from fashion_jax.training.metrics_log import read_metrics
+from fashion_jax.training.trained_model import load_trained_model
+
+logger = logging.getLogger(__name__)
+
+RESULT_FILE = "result.json"
+SHOWN = ("instance/mAP", "instance/Acc@1", "instance/Acc@20", "in_category/mAP")
+CHANGE_OF = "instance/mAP"
+MINUTES = "minutes"
+FAILED = "failed"
+
+Result = Mapping[str, Any]  # metrics, and minutes of training; or why it failed
+
+
+@dataclasses.dataclass(frozen=True)
+class LadderResult:
+    """What the runs of a ladder brought.
+
+    Attributes:
+        rungs: in the order of the ladder.
+        runs: of each rung by name, one result a seed: metrics and `minutes` of training, or
+            `failed`, the reason why there are none.
+    """
+
+    rungs: Sequence[Rung]
+    runs: Mapping[str, Sequence[Result]]
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values."""
+        return {
+            rung.name: {"on": rung.on, "runs": list(self.runs[rung.name])} for rung in self.rungs
+        }
+
+    def to_table(self) -> str:
+        """Mean ± standard deviation over seeds, and what a rung adds to the one below it."""
+        headers = ["rung", "on", "seeds", *SHOWN, f"change of {CHANGE_OF}", "train [min]"]
+        return tabulate(
+            [self._row(rung) for rung in self.rungs if self.runs[rung.name]],
+            headers,
+            tablefmt="github",
+            disable_numparse=True,
+        )
+
+    def _row(self, rung: Rung) -> list[str]:
+        runs = self.runs[rung.name]
+        whole = [run for run in runs if FAILED not in run]
+        seeds = f"{len(runs)}" if len(whole) == len(runs) else f"{len(whole)} of {len(runs)}"
+        row = [rung.name, rung.on or "", seeds]
+        if not whole:
+            return [*row, *[FAILED] * len(SHOWN), "", ""]
+        return [
+            *row,
+            *(mean_and_deviation([run[name] for run in whole]) for name in SHOWN),
+            self._change(rung),
+            f"{np.mean([run[MINUTES] for run in whole]):.1f}",
+        ]
+
+    def _change(self, rung: Rung) -> str:
+        """Of the mean over the seeds that both rungs have."""
+        if rung.on is None:
+            return ""
+        pairs = list(zip(self.runs[rung.name], self.runs[rung.on], strict=False))
+        changes = [
+            above[CHANGE_OF] - below[CHANGE_OF]
+            for above, below in pairs
+            if FAILED not in above and FAILED not in below
+        ]
+        return f"{np.mean(changes):+.4f}" if changes else ""
+
+
+def mean_and_deviation(values: Sequence[float]) -> str:
+    """`mean ± s`, s the standard deviation of a sample (divided by n − 1); of one value, itself."""
+    if len(values) == 1:
+        return f"{values[0]:.4f}"
+    return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
+
+
+def run_ladder(
+    rungs: Sequence[Rung], seeds: int, workdir: str | pathlib.Path, progress: bool = True
+) -> LadderResult:
+    """Trains and measures what is not done yet; writes `ladder.json` and `ladder.md`.
+
+    Seed after seed, so that every rung has a first result early. A ladder that was interrupted
+    goes on where it stopped, in the middle of a run too.
+
+    Args:
+        rungs: of the ladder.
+        seeds: runs of each rung, with seeds 0, 1, ... added to the config's own.
+        workdir: each run has a folder in it, `RUNG/seed_N`.
+        progress: whether to show bars.
+    """
+    workdir = pathlib.Path(workdir)
+    runs: dict[str, list[Result]] = {rung.name: [] for rung in rungs}
+    for seed in range(seeds):
+        for rung in rungs:
+            number = rung.config.training.seed + seed
+            logger.info("rung %r, seed %d", rung.name, number)
+            folder = workdir / rung.folder / f"seed_{number}"
+            runs[rung.name].append(_run(with_seed(rung.config, number), folder, progress))
+            result = LadderResult(rungs, runs)
+            write_whole(workdir / "ladder.json", json.dumps(result.to_json(), indent=2).encode())
+            write_whole(workdir / "ladder.md", (result.to_table() + "\n").encode())
+    return LadderResult(rungs, runs)
+
+
+def with_seed(config: ExperimentConfig, seed: int) -> ExperimentConfig:
+    """The same experiment with another seed."""
+    training = dataclasses.replace(config.training, seed=seed)
+    return dataclasses.replace(config, training=training)
+
+
+def _run(config: ExperimentConfig, workdir: pathlib.Path, progress: bool) -> Result:
+    """Trains and measures, unless that was done before."""
+    stored = workdir / RESULT_FILE
+    if stored.exists():
+        return json.loads(stored.read_text())
+    result = _train_and_measure(config, workdir, progress)
+    write_whole(stored, json.dumps(result, indent=2).encode())
+    return result
+
+
+def _train_and_measure(config: ExperimentConfig, workdir: pathlib.Path, progress: bool) -> Result:
+    """The metrics; or, of a run that blew up or collapsed, the reason."""
+    built = open_test(config.data.dataset, config.data.data_dir)
+    try:
+        train(config, workdir, progress=progress)
+        model = load_trained_model(workdir)
+        test = embed_dataset(model, model.variables, built, progress)
+        return all_metrics(rank_by_all_protocols(test)) | {MINUTES: training_minutes(workdir)}
+    except (NonFiniteLossError, EmbeddingError) as error:
+        logger.warning("%s failed: %s", workdir, error)
+        return {FAILED: str(error)}
+
+
+def training_minutes(workdir: pathlib.Path) -> float:
+    """Median time of a step times their number: without compilation, validation and breaks."""
+    lines = [line for line in read_metrics(workdir) if "time" in line]
+    pairs = itertools.pairwise(lines)
+    each = [(b["time"] - a["time"]) / (b["step"] - a["step"]) for a, b in pairs]
+    return statistics.median(each) * lines[-1]["step"] / 60 if each else 0.0
