@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import Mesh
@@ -11,16 +10,13 @@ from jax.typing import DTypeLike
 
 from fashion_jax.config import ConfigError, ExperimentConfig
 from fashion_jax.losses.class_columns import num_columns, sampled_per_group
-from fashion_jax.losses.objective import Objective
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.preprocessing import Preprocessing, preprocessing_for
-from fashion_jax.models.weights.pretrained import load_pretrained
-from fashion_jax.optim.optimizer import make_optimizer
 from fashion_jax.optim.schedules import make_schedule
-from fashion_jax.parallel.mesh import tree_shardings
 from fashion_jax.retrieval.embed import Encode, Variables, make_encode
+from fashion_jax.training.first_state import FirstState
 from fashion_jax.training.gradients import Forward, make_forward
-from fashion_jax.training.state import TrainState, initial_state, loss_key, place, split_model
+from fashion_jax.training.state import TrainState, split_model
 from fashion_jax.training.step import StepParts, TrainStep, jit_train_step, make_train_step
 
 
@@ -34,6 +30,7 @@ class Learner:
         abstract_state: shapes, dtypes and places of the state's arrays.
         preprocessing: of photos.
         embedding_width: dimensions of an embedding.
+        first: makes the first state.
     """
 
     config: ExperimentConfig
@@ -46,6 +43,7 @@ class Learner:
     abstract_state: TrainState
     preprocessing: Preprocessing
     embedding_width: int
+    first: FirstState
 
     def first_state(self) -> TrainState:
         """The state before the first step, with the pretrained weights that the config names.
@@ -53,11 +51,7 @@ class Learner:
         Raises:
             PretrainedWeightsError: if they cannot be read or do not fit.
         """
-        model = _new_model(self.config, self.num_identities, self.param_dtype)
-        load_pretrained(model, self.config.model)
-        return place(
-            _state_of(model, self.config, self.num_identities, self.steps_per_epoch), self.mesh
-        )
+        return self.first.make(self.mesh)
 
 
 def make_learner(
@@ -80,12 +74,13 @@ def make_learner(
         ConfigError: if the classifier's columns do not fit the mesh or the batch.
     """
     check_columns(config, num_identities, mesh)
-    abstract = _abstract_state(config, num_identities, steps_per_epoch, mesh, param_dtype)
+    first = FirstState(config, num_identities, steps_per_epoch, param_dtype)
+    abstract = first.abstract(mesh)
     graphdef, _, _ = split_model(_abstract_model(config, num_identities, param_dtype))
     preprocessing = preprocessing_for(config)
     compute_dtype = jnp.dtype(config.model.compute_dtype)
     forward = make_forward(graphdef, preprocessing, compute_dtype)
-    step = make_train_step(_step_parts(config, forward, num_identities, steps_per_epoch))
+    step = make_train_step(_step_parts(first, forward))
     embedder = _abstract_model(config, None, param_dtype)
     headless, _, _ = split_model(embedder)
     return Learner(
@@ -99,6 +94,7 @@ def make_learner(
         abstract_state=abstract,
         preprocessing=preprocessing,
         embedding_width=embedder.embedding_width,
+        first=first,
     )
 
 
@@ -131,71 +127,23 @@ def check_columns(config: ExperimentConfig, num_identities: int, mesh: Mesh) -> 
         )
 
 
-def _step_parts(
-    config: ExperimentConfig, forward: Forward, num_identities: int, steps_per_epoch: int
-) -> StepParts:
+def _step_parts(first: FirstState, forward: Forward) -> StepParts:
+    config = first.config
     return StepParts(
         forward=forward,
-        objective=_objective(config, num_identities),
-        optimizer=make_optimizer(config.optimizer, steps_per_epoch, config.training.epochs),
-        schedule=make_schedule(config.optimizer, steps_per_epoch, config.training.epochs),
+        objective=first.objective(),
+        optimizer=first.optimizer(),
+        schedule=make_schedule(config.optimizer, first.steps_per_epoch, config.training.epochs),
         center_learning_rate=config.optimizer.center_learning_rate,
         slices=config.training.slices,
         average_decay=config.training.average_decay,
     )
 
 
-def _objective(config: ExperimentConfig, num_identities: int) -> Objective:
-    return Objective(config.loss, config.mining, config.classifier, num_identities)
-
-
-def _new_model(
-    config: ExperimentConfig, num_identities: int | None, param_dtype: DTypeLike
-) -> Embedder:
-    rngs = nnx.Rngs(params=config.training.seed)
-    columns = None
-    if num_identities is not None:
-        columns = num_columns(config.classifier, num_identities)
-    return Embedder(config.model, columns, rngs, param_dtype)
-
-
 def _abstract_model(
     config: ExperimentConfig, num_identities: int | None, param_dtype: DTypeLike
 ) -> Embedder:
-    return nnx.eval_shape(lambda: _new_model(config, num_identities, param_dtype))
-
-
-def _state_of(
-    model: Embedder, config: ExperimentConfig, num_identities: int, steps_per_epoch: int
-) -> TrainState:
-    _, params, model_state = split_model(model)
-    seed = config.training.seed
-    loss_state = _objective(config, num_identities).initial_state(
-        loss_key(seed),
-        config.data.identities_per_batch * config.data.photos_per_identity,
-        model.feature_width,
-        jax.tree.leaves(params)[0].dtype,
-    )
-    optimizer = make_optimizer(config.optimizer, steps_per_epoch, config.training.epochs)
-    averages = config.training.average_decay > 0
-    return initial_state(params, model_state, optimizer, loss_state, averages, seed)
-
-
-def _abstract_state(
-    config: ExperimentConfig,
-    num_identities: int,
-    steps_per_epoch: int,
-    mesh: Mesh,
-    param_dtype: DTypeLike,
-) -> TrainState:
-    """Shapes and shardings of the state, without making it."""
-    shapes = jax.eval_shape(
-        lambda: _state_of(
-            _new_model(config, num_identities, param_dtype), config, num_identities, steps_per_epoch
-        )
-    )
-    return jax.tree.map(
-        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        shapes,
-        tree_shardings(shapes, mesh),
-    )
+    columns = None
+    if num_identities is not None:
+        columns = num_columns(config.classifier, num_identities)
+    return nnx.eval_shape(lambda: Embedder(config.model, columns, nnx.Rngs(0), param_dtype))

@@ -4,14 +4,10 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import optax
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import Array, Key
 
 from fashion_jax.parallel.mesh import tree_shardings
-from fashion_jax.training.average import first_average
 
 PureTree = Any  # nested dicts of arrays
 Leaf = Any  # an array; in an abstract state its shape, dtype and place
@@ -56,31 +52,6 @@ def split_model(model: nnx.Module) -> tuple[Any, PureTree, PureTree]:
     graphdef, state = nnx.split(model)
     params, model_state = nnx.split_state(state, nnx.Param, nnx.BatchStat)
     return graphdef, nnx.to_pure_dict(params), nnx.to_pure_dict(model_state)
-
-
-def initial_state(
-    params: PureTree,
-    model_state: PureTree,
-    optimizer: optax.GradientTransformation,
-    loss_state: PureTree,
-    averages: bool,
-    seed: int,
-) -> TrainState:
-    """The state before the first step."""
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        params=params,
-        model_state=model_state,
-        optimizer_state=optimizer.init(params),
-        loss_state=loss_state,
-        average=first_average(params, model_state) if averages else {},
-        rng=jax.random.key_data(jax.random.fold_in(jax.random.key(seed), 2)),
-    )
-
-
-def loss_key(seed: int) -> Key[Array, ""]:
-    """What the losses' first state is drawn from."""
-    return jax.random.fold_in(jax.random.key(seed), 1)
 
 
 def place(tree: Any, mesh: Mesh) -> Any:
