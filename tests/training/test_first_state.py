@@ -1,0 +1,58 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from fashion_jax.config import ClassifierConfig, ExperimentConfig, MeshConfig, ModelConfig
+from fashion_jax.models.backbones import BACKBONES
+from fashion_jax.models.embedder import CLASSIFIER_STD, Embedder
+from fashion_jax.parallel.mesh import make_mesh
+from fashion_jax.training.first_state import FirstState
+from fashion_jax.training.state import split_model
+from tests.models.backbones.tiny import TINY
+
+CONFIG = ExperimentConfig(model=ModelConfig(backbone="tiny", classifier_bias=True))
+DIVIDED = ClassifierConfig(columns_multiple=4)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(BACKBONES, "tiny", TINY)
+
+
+def first(config: ExperimentConfig) -> FirstState:
+    return FirstState(config, 10, 5, jnp.float32)
+
+
+def test_is_the_embedder_of_the_seed():
+    """As the embedder draws itself, classifier included."""
+    state = first(CONFIG).make(make_mesh(MeshConfig(), jax.devices()[:1]))
+    _, params, model_state = split_model(Embedder(CONFIG.model, 10, nnx.Rngs(params=0)))
+    jax.tree.map(np.testing.assert_array_equal, state.params, params)
+    jax.tree.map(np.testing.assert_array_equal, state.model_state, model_state)
+
+
+@pytest.mark.parametrize("classifier", [ClassifierConfig(), DIVIDED], ids=["whole", "divided"])
+def test_is_the_same_on_any_devices_and_lies_as_the_abstract_one_says(classifier):
+    chosen = first(dataclasses.replace(CONFIG, classifier=classifier))
+    one = chosen.make(make_mesh(MeshConfig(1, 1), jax.devices()[:1]))
+    mesh = make_mesh(MeshConfig(2, 4), jax.devices()[:8])
+    many, abstract = chosen.make(mesh), chosen.abstract(mesh)
+    jax.tree.map(np.testing.assert_array_equal, one, many)
+    for made, expected in zip(jax.tree.leaves(many), jax.tree.leaves(abstract), strict=True):
+        assert (made.shape, made.dtype) == (expected.shape, expected.dtype)
+        assert made.sharding.is_equivalent_to(expected.sharding, made.ndim)
+
+
+def test_a_divided_classifier_is_drawn_in_parts():
+    config = dataclasses.replace(CONFIG, classifier=DIVIDED)
+    state = first(config).make(make_mesh(MeshConfig(2, 4), jax.devices()[:8]))
+    kernel = state.params["classifier"]["kernel"]
+    assert kernel.shape == (8, 12)
+    assert {shard.data.shape for shard in kernel.addressable_shards} == {(8, 3)}
+    centers = state.loss_state["centers"]
+    assert {shard.data.shape for shard in centers.addressable_shards} == {(3, 8)}
+    np.testing.assert_allclose(np.std(kernel), CLASSIFIER_STD, rtol=0.2)
