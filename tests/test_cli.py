@@ -65,7 +65,12 @@ def test_errors_are_one_message_and_status_2(arguments, message, capsys):
 def test_wrong_field_is_refused_with_the_nearest(tmp_path, capsys):
     config = tmp_path / "c.py"
     config.write_text("from fashion_jax.config import default_config as get_config\n")
-    arguments = ["train", f"--config={config}", f"--workdir={tmp_path}/w", "--config.loss.margin=1"]
+    arguments = [
+        "train",
+        f"--config={config}",
+        f"--workdir={tmp_path}/w",
+        "--config.loss.triplet_margn=1",
+    ]
     assert main(arguments) == 2
     assert "did you mean 'loss.triplet_margin'" in capsys.readouterr().err
     assert not (tmp_path / "w").exists()

@@ -117,7 +117,7 @@ def test_a_share_of_1_is_the_whole_softmax(term):
     whole, expected = value_and_gradients(objective(GROUPED, **weights), KERNEL)
     np.testing.assert_allclose(value, whole, rtol=1e-6)
     for found, dense in zip(gradients, expected, strict=True):
-        np.testing.assert_allclose(found, dense, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(found, dense, rtol=1e-5, atol=1e-6 * np.max(np.abs(dense)))
 
 
 def test_a_sample_is_the_softmax_over_what_was_drawn():
@@ -141,9 +141,11 @@ def test_a_sample_needs_a_key():
         value_and_gradients(objective(config, identity_weight=1.0), KERNEL)
 
 
-@pytest.mark.parametrize("share", [1.0, 0.67])
-@pytest.mark.parametrize("term", OF_CLASSES)
-@pytest.mark.parametrize("shape", [(1, 8), (2, 4)])
+@pytest.mark.parametrize(
+    ("term", "shape", "share"),
+    [(term, (2, 4), 1.0) for term in OF_CLASSES]
+    + [("identity", (1, 8), 1.0), ("identity", (1, 8), 0.67), ("arcface", (2, 4), 0.67)],
+)
 def test_divided_over_devices(term, shape, share):
     """Columns over `model`, batch over `data`: the same value and gradients as on one device."""
     config = dataclasses.replace(GROUPED, sampled_share=share)
@@ -164,7 +166,7 @@ def test_divided_over_devices(term, shape, share):
     )
     np.testing.assert_allclose(value, one, rtol=1e-6)
     for found, dense in zip(gradients, expected, strict=True):
-        np.testing.assert_allclose(found, dense, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(found, dense, rtol=1e-5, atol=1e-6 * np.max(np.abs(dense)))
 
 
 @pytest.mark.parametrize("label", [-1, IDENTITIES])
