@@ -255,3 +255,7 @@ def their_trajectory(
 def columns(lines: Sequence[Mapping[str, float]]) -> Arrays:
     """Terms and learning rate, each over the steps."""
     return {name: np.array([line[name] for line in lines]) for name in (*TERMS, "learning_rate")}
+
+
+if __name__ == "__main__":
+    main()
