@@ -31,7 +31,7 @@ class EmbeddedTest:
 
 def labels(split: Split) -> Labels:
     """What the protocols need to know about a split."""
-    return Labels(split.identity, split.category, split.camera, split.photo_id)
+    return Labels(split.identity, split.category, split.camera, split.photo_id, split.domain)
 
 
 def embed_test(

@@ -1,10 +1,12 @@
-"""Protocols by name: which gallery photos compete for a query, and which ones count.
+"""Protocols by name: what competes for a query, and which of it counts.
 
-`instance` ranks the whole gallery, photo by photo; `in_category` only the photos of the query's
-own category, as the first paper on Street2Shop did. In both, what is no evidence that the product
-was recognised is left out of a query's ranking: the very photo that the query shows, where it is
-in the gallery as well; and, as ReID does where cameras are known, photos of the query's product by
-the query's camera.
+A protocol has a unit and a scope. Units: each photo on its own (`instance`); a product once, at its
+best photo (`item`); a product once, by the mean of its photos (`centroid`, Wieczorek et al. 2021,
+arXiv:2104.13643). Scopes: the whole gallery, or what has the query's own category (`in_category`,
+as the first paper on Street2Shop did). In all of them what is no evidence that the product was
+recognised is left out of a query's ranking, and out of its centroids: the very photo that the query
+shows, where it is in the gallery as well; and, as ReID does where cameras are known, photos of the
+query's product by the query's camera. Products that no query asks for stay in.
 """
 
 import dataclasses
@@ -31,12 +33,14 @@ class Labels:
         category: its kind, a text.
         camera: the camera, negative where it is not known.
         photo: the photo's id, a text or a number, the same in the query and the gallery.
+        domain: street or shop, values of `fashion_jax.data.records.Domain`.
     """
 
     identity: Int[np.ndarray, " _"]
     category: Shaped[np.ndarray, " _"]
     camera: Int[np.ndarray, " _"]
     photo: Shaped[np.ndarray, " _"]
+    domain: Int[np.ndarray, " _"]
 
     def __post_init__(self) -> None:
         lengths = {len(getattr(self, field.name)) for field in dataclasses.fields(self)}
@@ -44,7 +48,8 @@ class Labels:
             raise ProtocolError(
                 f"labels must have one value a photo in each column; found "
                 f"{len(self.identity)} identities, {len(self.category)} categories, "
-                f"{len(self.camera)} cameras and {len(self.photo)} photos"
+                f"{len(self.camera)} cameras, {len(self.photo)} photos and "
+                f"{len(self.domain)} domains"
             )
 
     def __len__(self) -> int:
@@ -53,7 +58,8 @@ class Labels:
 
     def take(self, rows: Int[np.ndarray, " chosen"]) -> "Labels":
         """The labels of some rows."""
-        return Labels(self.identity[rows], self.category[rows], self.camera[rows], self.photo[rows])
+        columns = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return Labels(**{name: column[rows] for name, column in columns.items()})
 
 
 class Pool(NamedTuple):
@@ -68,25 +74,17 @@ class Pool(NamedTuple):
     gallery: Int[np.ndarray, " gallery"]
 
 
-def pools(protocol: str, queries: Labels, gallery: Labels) -> Iterator[Pool]:
-    """Divides the queries by the part of the gallery that they are searched in.
-
-    Args:
-        protocol: a name from `PROTOCOLS`.
-        queries: labels of the queries.
-        gallery: labels of the gallery.
-
-    Returns:
-        Pools that hold every query once.
+def find_protocol(name: str) -> "Protocol":
+    """The protocol of a name from `PROTOCOLS`.
 
     Raises:
         ProtocolError: if there is no such protocol.
     """
-    if protocol not in PROTOCOLS:
-        near = difflib.get_close_matches(protocol, PROTOCOLS, n=1)
+    if name not in PROTOCOLS:
+        near = difflib.get_close_matches(name, PROTOCOLS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ProtocolError(f"there is no protocol {protocol!r}, only {', '.join(PROTOCOLS)}{hint}")
-    return PROTOCOLS[protocol](queries, gallery)
+        raise ProtocolError(f"there is no protocol {name!r}, only {', '.join(PROTOCOLS)}{hint}")
+    return PROTOCOLS[name]
 
 
 def ignored(queries: Labels, query: int, gallery: Labels) -> Bool[np.ndarray, " gallery"]:
@@ -139,7 +137,39 @@ def _own_category(queries: Labels, gallery: Labels) -> Iterator[Pool]:
         )
 
 
-PROTOCOLS: dict[str, Callable[[Labels, Labels], Iterator[Pool]]] = {
-    "instance": _whole_gallery,
-    "in_category": _own_category,
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """What a ranking consists of, and what is ranked for a query.
+
+    Attributes:
+        unit: `photo`, `item` or `centroid`.
+        pools: divides the queries by the part of the gallery that they are searched in; every
+            query is in one pool.
+        meaning: of the protocol, in one line.
+    """
+
+    unit: str
+    pools: Callable[[Labels, Labels], Iterator[Pool]]
+    meaning: str
+
+
+PROTOCOLS = {
+    "instance": Protocol(
+        "photo", _whole_gallery, "each query against the whole gallery, photo by photo"
+    ),
+    "item": Protocol(
+        "item", _whole_gallery, "each query against the whole gallery, a product at its best photo"
+    ),
+    "centroid": Protocol(
+        "centroid", _whole_gallery, "each query against the mean embedding of each product"
+    ),
+    "in_category": Protocol(
+        "photo", _own_category, "each query against the gallery photos of its own category"
+    ),
+    "in_category_item": Protocol(
+        "item", _own_category, "each query against its own category, a product at its best photo"
+    ),
+    "in_category_centroid": Protocol(
+        "centroid", _own_category, "each query against the means of products of its own category"
+    ),
 }

@@ -1,35 +1,35 @@
-"""Exact retrieval metrics over full rankings, without ever holding a full ranking.
+"""Exact retrieval over full rankings, without ever holding a full ranking.
 
-The rank of each right answer is counted from the scores of one query, and all metrics follow from
-those ranks. The tests hold a worked example.
+The ranks of each query's right answers are counted from the scores of one block of queries at a
+time, and all metrics follow from those ranks; see `fashion_jax.evaluation.metrics`.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
+from fashion_jax.data.records import DOMAIN_NAMES
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.evaluation.protocol import Labels, Pool, ignored, pools, with_photo_numbers
+from fashion_jax.evaluation.competition import COMPETITIONS, Competition
+from fashion_jax.evaluation.confidence import Interval, confidence_intervals
+from fashion_jax.evaluation.metrics import ACCURACY_RANKS, query_metrics
+from fashion_jax.evaluation.protocol import Labels, find_protocol, with_photo_numbers
+from fashion_jax.evaluation.scores import DistanceScores, EmbeddingScores, Scores
 from fashion_jax.retrieval.index import EmbeddingError, check_embeddings
-
-ACCURACY_RANKS = (1, 5, 10, 20, 50)
 
 NO_MATCH = "no_match_in_gallery"
 ONLY_SAME_CAMERA = "only_same_camera_matches"
 ONLY_ITSELF = "only_itself_matches"
 SKIP_REASONS = (NO_MATCH, ONLY_SAME_CAMERA, ONLY_ITSELF)
 
-# 64 MiB of float32 scores at a time.
-_SCORES_AT_ONCE = 2**24
-
-# Scores of some queries against some gallery rows; a fresh array, which may be written to.
-ScoreBlock = Callable[
-    [Int[np.ndarray, " queries"], Int[np.ndarray, " gallery"]],
-    Float[np.ndarray, "queries gallery"],
-]
+# 256 MiB of float32 scores at a time.
+_SCORES_AT_ONCE = 2**26
+# From so many right answers on, sorting all scores is faster than comparing with each of them.
+_SORTED_FROM = 64
 
 
 class NothingToMeasureError(FashionJaxError):
@@ -37,8 +37,8 @@ class NothingToMeasureError(FashionJaxError):
 
 
 @dataclasses.dataclass(frozen=True)
-class CategoryMetrics:
-    """Metrics of one category's queries.
+class GroupMetrics:
+    """Metrics of some of the queries, those of one category or domain.
 
     Attributes:
         queries: how many were measured.
@@ -59,42 +59,71 @@ class Ranking:
 
     Attributes:
         protocol: name from `fashion_jax.evaluation.protocol.PROTOCOLS`.
-        average_precision: mean of the precision at each right answer's rank, over the full
-            ranking; NaN where the query was skipped.
-        first_match: rank of the first right answer, from 1; 0 where the query was skipped.
+        ranks: of all right answers, from 1, query after query, rising within each.
+        relevant: number of right answers of each query; 0 where it was skipped.
         skip_reason: one of `SKIP_REASONS`, or "" where the query was measured.
-        category: of each query.
+        queries: what is known about the queries.
     """
 
     protocol: str
-    average_precision: Float[np.ndarray, " queries"]
-    first_match: Int[np.ndarray, " queries"]
+    ranks: Int[np.ndarray, " answers"]
+    relevant: Int[np.ndarray, " queries"]
     skip_reason: Shaped[np.ndarray, " queries"]
-    category: Shaped[np.ndarray, " queries"]
+    queries: Labels
 
     @property
     def measured(self) -> Bool[np.ndarray, " queries"]:
         """Queries with a right answer to find."""
-        return self.first_match > 0
+        return self.relevant > 0
+
+    @functools.cached_property
+    def first_match(self) -> Int[np.ndarray, " queries"]:
+        """Rank of the first right answer; 0 where the query was skipped."""
+        first = np.zeros(len(self.relevant), dtype=np.int64)
+        starts = np.cumsum(self.relevant) - self.relevant
+        first[self.measured] = self.ranks[starts[self.measured]]
+        return first
+
+    @functools.cached_property
+    def average_precision(self) -> Float[np.ndarray, " queries"]:
+        """Over the full ranking; NaN where the query was skipped."""
+        values = np.full(len(self.relevant), np.nan)
+        if self.measured.any():
+            values[self.measured] = self.per_query(depths=())["mAP"]
+        return values
+
+    def per_query(
+        self, depths: Sequence[int] = ACCURACY_RANKS
+    ) -> dict[str, Float[np.ndarray, " measured"]]:
+        """Every metric of each measured query, by its name without the protocol."""
+        return query_metrics(self.ranks, self.relevant[self.measured], depths)
 
     def skipped(self) -> dict[str, int]:
         """Number of queries skipped for each reason, zeros included."""
         return {reason: int(np.sum(self.skip_reason == reason)) for reason in SKIP_REASONS}
 
-    def metrics(self, ranks: Sequence[int] = ACCURACY_RANKS) -> dict[str, float]:
+    def metrics(self, depths: Sequence[int] = ACCURACY_RANKS) -> dict[str, float]:
         """Means over the measured queries, named such as `instance/mAP` and `instance/Acc@20`.
 
         Args:
-            ranks: the k of each `Acc@k`: the share of queries with a right answer in the top k.
+            depths: the k of each `Acc@k`, `Recall@k` and `nDCG@k`.
+
+        Raises:
+            NothingToMeasureError: if every query was skipped.
+        """
+        self._require_measured()
+        values = self.per_query(depths)
+        return {f"{self.protocol}/{name}": float(np.mean(each)) for name, each in values.items()}
+
+    def intervals(self, depths: Sequence[int] = ACCURACY_RANKS) -> dict[str, Interval]:
+        """95 % bootstrap intervals of `metrics`, products drawn with all of their queries.
 
         Raises:
             NothingToMeasureError: if every query was skipped.
         """
         measured = self._require_measured()
-        mean_ap = float(np.mean(self.average_precision[measured]))
-        first = self.first_match[measured]
-        accuracies = {f"{self.protocol}/Acc@{k}": float(np.mean(first <= k)) for k in ranks}
-        return {f"{self.protocol}/mAP": mean_ap, **accuracies}
+        found = confidence_intervals(self.per_query(depths), self.queries.identity[measured])
+        return {f"{self.protocol}/{name}": interval for name, interval in found.items()}
 
     def cmc(self, length: int) -> Float[np.ndarray, " length"]:
         """Cumulative matching characteristic: Acc@1, Acc@2, ..., Acc@length.
@@ -106,17 +135,23 @@ class Ranking:
         found_at = np.bincount(np.minimum(first, length + 1), minlength=length + 2)
         return np.cumsum(found_at[1 : length + 1]) / len(first)
 
-    def per_category(self) -> dict[str, CategoryMetrics]:
+    def per_category(self) -> dict[str, GroupMetrics]:
         """Metrics of each category of queries, by name."""
+        categories = self.queries.category
+        return {str(name): self._group(categories == name) for name in np.unique(categories)}
+
+    def per_domain(self) -> dict[str, GroupMetrics]:
+        """Metrics of the queries of each domain, by its name; domains without queries left out."""
+        domains = self.queries.domain
         return {
-            str(category): self._category_metrics(self.category == category)
-            for category in np.unique(self.category)
+            DOMAIN_NAMES[domain]: self._group(domains == domain)
+            for domain in np.unique(domains).tolist()
         }
 
-    def _category_metrics(self, chosen: Bool[np.ndarray, " queries"]) -> CategoryMetrics:
+    def _group(self, chosen: Bool[np.ndarray, " queries"]) -> GroupMetrics:
         measured = chosen & self.measured
         count = int(np.sum(measured))
-        return CategoryMetrics(
+        return GroupMetrics(
             queries=count,
             skipped=int(np.sum(chosen)) - count,
             mean_average_precision=_mean(self.average_precision[measured]),
@@ -143,8 +178,9 @@ def rank_embeddings(
 ) -> Ranking:
     """Ranks the gallery for each query by cosine similarity; equals by row.
 
-    Memory beside the embeddings is one block of queries against the gallery, 64 MiB of scores, or
-    one query's where the gallery is larger than that.
+    Memory beside the embeddings is one block of queries against the gallery, 256 MiB of scores, or
+    one query's where the gallery is larger than that. Protocols on items and categories copy the
+    part of the gallery that they search in.
 
     Args:
         queries: [queries, dimensions], L2-normalised.
@@ -165,11 +201,7 @@ def rank_embeddings(
     gallery_gd = check_embeddings(gallery, "gallery embeddings", queries_qd.shape[1])
     _check_rows(len(queries_qd), query_labels, "query embeddings")
     _check_rows(len(gallery_gd), gallery_labels, "gallery embeddings")
-
-    def score(query_rows: np.ndarray, gallery_rows: np.ndarray) -> np.ndarray:
-        return queries_qd[query_rows] @ _rows_of(gallery_gd, gallery_rows).T
-
-    return _rank(score, query_labels, gallery_labels, protocol)
+    return rank(EmbeddingScores(queries_qd, gallery_gd), query_labels, gallery_labels, protocol)
 
 
 def rank_distances(
@@ -178,19 +210,20 @@ def rank_distances(
     gallery_labels: Labels,
     protocol: str = "instance",
 ) -> Ranking:
-    """Ranks the gallery for each query by distances that are known already, such as re-ranked ones.
+    """Ranks the gallery for each query by distances that are known already.
 
     Args:
         distances: smaller is better; equals are ranked by row.
         query_labels: one value a query.
         gallery_labels: one value a gallery photo.
-        protocol: a name from `fashion_jax.evaluation.protocol.PROTOCOLS`.
+        protocol: a name from `fashion_jax.evaluation.protocol.PROTOCOLS` without centroids.
 
     Returns:
         What became of each query.
 
     Raises:
         EmbeddingError: if distances are not finite, or their shape does not fit.
+        NoCentroidsError: if the protocol is one of centroids.
         ProtocolError: if there is no such protocol.
     """
     bad = np.flatnonzero(~np.isfinite(distances).all(axis=1))
@@ -198,23 +231,31 @@ def rank_distances(
         raise EmbeddingError(f"distances of queries {bad[:5].tolist()} are not finite")
     _check_rows(distances.shape[0], query_labels, "rows of distances")
     _check_rows(distances.shape[1], gallery_labels, "columns of distances")
-
-    def score(query_rows: np.ndarray, gallery_rows: np.ndarray) -> np.ndarray:
-        return -distances[np.ix_(query_rows, gallery_rows)]
-
-    return _rank(score, query_labels, gallery_labels, protocol)
+    return rank(DistanceScores(distances), query_labels, gallery_labels, protocol)
 
 
-def average_precision(ranks: Int[np.ndarray, " matches"]) -> float:
-    """Mean of the precision at each right answer's rank.
-
-    Args:
-        ranks: of all the right answers, from 1, rising; at least one.
-
-    Returns:
-        (1/R) Σ i / ranks[i], with i from 1 to R.
-    """
-    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks))
+def rank(
+    scores: Scores, query_labels: Labels, gallery_labels: Labels, protocol: str = "instance"
+) -> Ranking:
+    """Ranks the gallery for each query by any scores; see `rank_embeddings`."""
+    chosen = find_protocol(protocol)
+    queries, gallery = with_photo_numbers(query_labels, gallery_labels)
+    answers: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * len(queries)
+    reasons = np.full(len(queries), "", dtype=f"<U{max(map(len, SKIP_REASONS))}")
+    for pool in chosen.pools(queries, gallery):
+        competition = COMPETITIONS[chosen.unit](pool, queries, gallery, scores)
+        block = max(1, _SCORES_AT_ONCE // max(len(pool.gallery), 1))
+        for start in range(0, len(pool.queries), block):
+            rows = pool.queries[start : start + block]
+            for query, line in zip(rows.tolist(), competition.block(rows), strict=True):
+                right = competition.right(query)
+                if len(right):
+                    answers[query] = match_ranks(line, right)
+                else:
+                    reasons[query] = _skip_reason(competition, query)
+    ranks = np.concatenate([np.empty(0, dtype=np.int64), *answers])
+    relevant = np.array([len(each) for each in answers], dtype=np.int64)
+    return Ranking(protocol, ranks, relevant, reasons, query_labels)
 
 
 def match_ranks(
@@ -222,75 +263,23 @@ def match_ranks(
 ) -> Int[np.ndarray, " matches"]:
     """Ranks, from 1 and rising, of some gallery rows; equal scores are ranked by row.
 
-    A rank is counted and not sorted for: the matches are few, the gallery is large.
+    A rank is counted and not sorted for where the matches are few: the gallery is large.
     """
-    ahead = [
-        np.count_nonzero(scores > scores[row]) + np.count_nonzero(scores[:row] == scores[row])
-        for row in matches
-    ]
-    return np.sort(np.array(ahead, dtype=np.int64)) + 1
+    of_matches = scores[matches]
+    if len(matches) < _SORTED_FROM:
+        above = np.array([np.count_nonzero(scores > score) for score in of_matches])
+    else:
+        above = len(scores) - np.searchsorted(np.sort(scores), of_matches, side="right")
+    equal = np.array([np.count_nonzero(scores[:row] == scores[row]) for row in matches])
+    return np.sort(above + equal) + 1
 
 
-def _rank(
-    score: ScoreBlock, query_labels: Labels, gallery_labels: Labels, protocol: str
-) -> Ranking:
-    count = len(query_labels)
-    query_labels, gallery_labels = with_photo_numbers(query_labels, gallery_labels)
-    ranking = Ranking(
-        protocol=protocol,
-        average_precision=np.full(count, np.nan),
-        first_match=np.zeros(count, dtype=np.int64),
-        skip_reason=np.full(count, "", dtype=f"<U{max(map(len, SKIP_REASONS))}"),
-        category=query_labels.category,
-    )
-    for pool in pools(protocol, query_labels, gallery_labels):
-        block = max(1, _SCORES_AT_ONCE // max(len(pool.gallery), 1))
-        labels = gallery_labels.take(pool.gallery)
-        for start in range(0, len(pool.queries), block):
-            part = Pool(pool.queries[start : start + block], pool.gallery)
-            _rank_block(ranking, score(*part), part, query_labels, labels)
-    return ranking
-
-
-def _rank_block(
-    ranking: Ranking,
-    scores_qg: Float[np.ndarray, "queries gallery"],
-    pool: Pool,
-    query_labels: Labels,
-    gallery_labels: Labels,
-) -> None:
-    """Fills in the results of a block of queries."""
-    for query, scores in zip(pool.queries, scores_qg, strict=True):
-        same_product = gallery_labels.identity == query_labels.identity[query]
-        left_out = ignored(query_labels, int(query), gallery_labels)
-        matches = np.flatnonzero(same_product & ~left_out)
-        if len(matches) == 0:
-            itself = gallery_labels.photo[same_product] == query_labels.photo[query]
-            ranking.skip_reason[query] = _skip_reason(itself)
-            continue
-        scores[left_out] = -np.inf
-        ranks = match_ranks(scores, matches)
-        ranking.average_precision[query] = average_precision(ranks)
-        ranking.first_match[query] = ranks[0]
-
-
-def _skip_reason(itself: Bool[np.ndarray, " same_product"]) -> str:
-    """Why a query has nothing to find.
-
-    Args:
-        itself: for each gallery photo of the query's product, all of which are left out, whether
-            it is the photo that the query shows.
-    """
-    if len(itself) == 0:
+def _skip_reason(competition: Competition, query: int) -> str:
+    """Why a query has nothing to find."""
+    product = competition.product(query)
+    if len(product) == 0:
         return NO_MATCH
-    return ONLY_ITSELF if itself.all() else ONLY_SAME_CAMERA
-
-
-def _rows_of(
-    array_gd: Float32[np.ndarray, "gallery dimensions"], rows: Int[np.ndarray, " chosen"]
-) -> Float32[np.ndarray, "chosen dimensions"]:
-    """Some rows, rising; without a copy where they are all of them."""
-    return array_gd if len(rows) == len(array_gd) else array_gd[rows]
+    return ONLY_ITSELF if np.isin(product, competition.itself(query)).all() else ONLY_SAME_CAMERA
 
 
 def _check_rows(rows: int, labels: Labels, name: str) -> None:

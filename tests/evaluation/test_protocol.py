@@ -4,8 +4,8 @@ import pytest
 from fashion_jax.evaluation.protocol import (
     Labels,
     ProtocolError,
+    find_protocol,
     ignored,
-    pools,
     with_photo_numbers,
 )
 
@@ -13,7 +13,8 @@ from fashion_jax.evaluation.protocol import (
 def labels(identity, category, camera=None, photo=None):
     camera = [-1] * len(identity) if camera is None else camera
     photo = range(len(identity)) if photo is None else photo
-    return Labels(np.array(identity), np.array(category), np.array(camera), np.array(photo))
+    columns = (identity, category, camera, photo, [0] * len(identity))
+    return Labels(*map(np.array, columns))
 
 
 QUERIES = labels([0, 1, 2, 3], ["hats", "bags", "hats", "belts"])
@@ -21,7 +22,10 @@ GALLERY = labels([0, 1, 1, 2], ["hats", "bags", "bags", "hats"])
 
 
 def as_lists(protocol):
-    return [(p.queries.tolist(), p.gallery.tolist()) for p in pools(protocol, QUERIES, GALLERY)]
+    return [
+        (p.queries.tolist(), p.gallery.tolist())
+        for p in find_protocol(protocol).pools(QUERIES, GALLERY)
+    ]
 
 
 def test_instance_is_the_whole_gallery():
@@ -37,14 +41,14 @@ def test_in_category_is_the_querys_own_category():
 )
 def test_an_unknown_protocol_names_the_right_ones(wrong, message):
     with pytest.raises(ProtocolError, match=message):
-        pools(wrong, QUERIES, GALLERY)
+        find_protocol(wrong)
 
 
 def test_columns_must_be_equally_long():
-    message = "2 identities, 1 categories, 2 cameras and 2 photos"
+    message = "2 identities, 1 categories, 2 cameras, 2 photos"
     with pytest.raises(ProtocolError, match=message):
         labels([0, 1], ["hats"])
-    with pytest.raises(ProtocolError, match="2 cameras and 3 photos"):
+    with pytest.raises(ProtocolError, match="2 cameras, 3 photos"):
         labels([0, 1], ["hats", "hats"], photo=["a", "b", "c"])
 
 

@@ -17,6 +17,7 @@ from fashion_jax.errors import FashionJaxError
 from fashion_jax.evaluation import evaluate, robustness
 from fashion_jax.evaluation.disturbed import DisturbedSplit
 from fashion_jax.evaluation.nuisances import NUISANCES, generator
+from fashion_jax.evaluation.protocol import Labels
 from fashion_jax.evaluation.ranking import Ranking
 from fashion_jax.evaluation.robustness import measure_robustness, sample_rows
 from fashion_jax.evaluation.robustness_result import ACC_1, MAP
@@ -166,19 +167,16 @@ def test_a_disturbed_split_goes_to_worker_processes():
 
 
 def test_photos_shown_are_found_ones_of_different_categories():
+    numbers = np.arange(6)
+    categories = np.array(["hats", "tops", "bags", "bags", "belts", "bags"])
     ranking = Ranking(
         protocol="instance",
-        average_precision=np.array([0.1, 0.5, 1.0, 1.0, np.nan, 1.0]),
-        first_match=np.array([9, 2, 1, 1, 0, 1]),
+        ranks=np.array([9, 2, 1, 1, 1]),
+        relevant=np.array([1, 1, 1, 1, 0, 1]),
         skip_reason=np.array(["", "", "", "", "no_match_in_gallery", ""]),
-        category=np.array(["hats", "tops", "bags", "bags", "belts", "bags"]),
+        queries=Labels(numbers, categories, np.full(6, -1), numbers, np.zeros(6, np.int8)),
     )
     assert sorted(chosen_rows(ranking).tolist()) == [0, 1, 2]
-    one_category = Ranking(
-        "instance",
-        ranking.average_precision,
-        ranking.first_match,
-        ranking.skip_reason,
-        np.full(6, "bags"),
-    )
+    alike = dataclasses.replace(ranking.queries, category=np.full(6, "bags"))
+    one_category = dataclasses.replace(ranking, queries=alike)
     assert sorted(chosen_rows(one_category).tolist()) == [2, 3, 5]
