@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.retrieval.rerank import Reranked
 
 QueryRows = Int[np.ndarray, " queries"]
 GalleryRows = Int[np.ndarray, " gallery"]
@@ -67,7 +68,22 @@ class EmbeddingScores:
         return lambda queries: self._queries_qd[queries] @ against_ud.T
 
 
-class DistanceScores:
+class _WithoutCentroids:
+    """Scores between photos, from which none of means follow."""
+
+    def centroids(self, rows: GalleryRows, starts: Int[np.ndarray, " items"]) -> ScoreBlock:
+        """Raises NoCentroidsError."""
+        raise NoCentroidsError(
+            "centroids are means of embeddings; of distances between photos there are none. "
+            "Rank embeddings, or choose another protocol"
+        )
+
+    def centroid(self, query: int, rows: GalleryRows) -> float:
+        """Never asked for, as there are no `centroids`."""
+        raise NoCentroidsError("distances between photos have no centroids")
+
+
+class DistanceScores(_WithoutCentroids):
     """Distances that are known already, negated."""
 
     def __init__(self, distances: Float[np.ndarray, "queries gallery"]) -> None:
@@ -78,16 +94,24 @@ class DistanceScores:
         """See `Scores.against`."""
         return lambda queries: -self._distances[np.ix_(queries, rows)]
 
-    def centroids(self, rows: GalleryRows, starts: Int[np.ndarray, " items"]) -> ScoreBlock:
-        """Raises NoCentroidsError."""
-        raise NoCentroidsError(
-            "centroids are means of embeddings; of distances between photos there are none. "
-            "Rank embeddings, or choose another protocol"
-        )
 
-    def centroid(self, query: int, rows: GalleryRows) -> float:
-        """Raises NoCentroidsError."""
-        raise NoCentroidsError("distances between photos have no centroids")
+class RerankedScores(_WithoutCentroids):
+    """Negated distances of k-reciprocal re-ranking, made for some queries at a time."""
+
+    def __init__(self, reranked: Reranked, top: int | None = None) -> None:
+        """Re-ranks all of the gallery, or each query's nearest `top` photos of all of it."""
+        self._reranked = reranked
+        self._top = top
+
+    def against(self, rows: GalleryRows) -> ScoreBlock:
+        """Neighbourhoods are those in the whole gallery, whichever rows are asked for."""
+        whole = np.array_equal(rows, np.arange(self._reranked.gallery))
+
+        def block(queries: QueryRows) -> Float[np.ndarray, "queries gallery"]:
+            distances = self._reranked.distances(queries, self._top)
+            return -(distances if whole else distances[:, rows])
+
+        return block
 
 
 def _normalised(sums: Float32[np.ndarray, "rows dimensions"]) -> np.ndarray:

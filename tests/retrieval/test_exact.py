@@ -1,5 +1,9 @@
+import jax
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.sharding import AxisType
 
 from fashion_jax.retrieval import exact
 from fashion_jax.retrieval.exact import ExactIndex
@@ -25,7 +29,43 @@ def test_any_number_of_queries_runs_through_few_programs():
 
 def test_never_holds_all_scores():
     index = ExactIndex(clustered(5000, 8, 20), block_size=100, query_block=64)
-    arguments = np.zeros((64, 8), np.float32), index._gallery_gd
-    lowered = exact._search.lower(*map(exact.jnp.asarray, arguments), 10, 100)
+    queries = exact.jnp.zeros((64, 8), np.float32)
+    lowered = exact._search.lower(queries, index._gallery_gd, 5000, 10, 100, index._mesh)
     floats = lowered.compile().memory_analysis().temp_size_in_bytes / 4
     assert floats < 64 * 5000 / 4
+
+
+def mesh_of(*shape):
+    axes = ("data", "model")[: len(shape)]
+    kinds = (AxisType.Auto,) * len(shape)
+    devices = jax.devices()[: int(np.prod(shape))]
+    return jax.make_mesh(shape, axes, kinds, devices=devices)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(1, 70),
+    st.integers(1, 5),
+    st.integers(1, 80),
+    st.integers(1, 20),
+    st.sampled_from([(1,), (3,), (8,), (4, 2)]),
+)
+def test_a_divided_gallery_with_ties(rows, queries, k, block_size, shape):
+    """Rows are unit axes, so that most scores tie; some devices may have no row at all."""
+    rng = np.random.default_rng(rows * 100 + k)
+    gallery = np.eye(4, dtype=np.float32)[rng.integers(0, 4, rows)]
+    asked = np.eye(4, dtype=np.float32)[rng.integers(0, 4, queries)]
+    index = ExactIndex(gallery, block_size, 4, mesh_of(*shape))
+    found, lowest = index.search_with_lowest(asked, k)
+    scores = asked @ gallery.T
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(found.rows, order)
+    np.testing.assert_array_equal(found.scores, np.take_along_axis(scores, order, axis=1))
+    np.testing.assert_array_equal(lowest, scores.min(axis=1))
+
+
+def test_each_device_has_its_share_of_the_gallery():
+    index = ExactIndex(clustered(100, 8, 20), mesh=mesh_of(8))
+    shards = index._gallery_gd.addressable_shards
+    assert {shard.data.shape for shard in shards} == {(13, 8)}
+    assert len({shard.device for shard in shards}) == 8

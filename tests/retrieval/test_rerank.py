@@ -1,0 +1,204 @@
+"""Re-ranking against golden numbers, and against the paper's formulas written with sets."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.dense_reranking import dense_reranking
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.evaluation.protocol import Labels
+from fashion_jax.evaluation.ranking import rank
+from fashion_jax.evaluation.scores import NoCentroidsError, RerankedScores
+from fashion_jax.retrieval import rerank as rerank_module
+from fashion_jax.retrieval.exact import ExactIndex
+from fashion_jax.retrieval.k_reciprocal import Reciprocal
+from fashion_jax.retrieval.memory import MemoryNeedError, available_memory
+from fashion_jax.retrieval.rerank import Reranked, memory_need
+from fashion_jax.retrieval.scann_index import ScannIndex
+from tests.retrieval.unit_vectors import clustered
+
+
+@pytest.fixture(scope="module")
+def golden(shared):
+    with np.load(shared / "goldens" / "reranking.npz") as stored:
+        return dict(stored)
+
+
+def of_golden(golden):
+    k1, k2, weight = (golden[name] for name in ("k1", "k2", "lambda_value"))
+    chosen = Reciprocal(int(k1), int(k2), float(weight))
+    return Reranked(golden["query_features"], golden["gallery_features"], chosen)
+
+
+def labels(identity):
+    count = len(identity)
+    return Labels(
+        identity, np.full(count, "hats"), np.full(count, -1), np.arange(count), np.zeros(count, int)
+    )
+
+
+def test_golden_distances(golden):
+    """The golden numbers were summed up in float16, which moves three of 19,200 by 2.1e-3 to 2.7e-3.
+
+    So the dense algorithm, which gives the golden numbers to the last digit in float16, is run in
+    float32 as well; ours has to agree with that far more closely.
+    """
+    photos = golden["query_features"], golden["gallery_features"]
+    half = dense_reranking(*photos)
+    np.testing.assert_allclose(half, golden["distances"], atol=1e-6)
+    distances = of_golden(golden).distances(np.arange(80))
+    np.testing.assert_allclose(distances, dense_reranking(*photos, dtype=np.float32), atol=1e-5)
+    apart = np.abs(distances - golden["distances"])
+    assert np.mean(apart) < 3e-4
+    assert np.mean(apart < 2e-3) > 0.9998
+
+
+def test_golden_map(golden):
+    queries, gallery = labels(golden["query_ids"]), labels(golden["gallery_ids"])
+    queries.photo[:] += 1000  # other photos than the gallery's
+    found = rank(RerankedScores(of_golden(golden)), queries, gallery)
+    assert found.metrics()["instance/mAP"] == pytest.approx(float(golden["map_after"]), abs=1e-3)
+
+
+def with_sets(all_nd, queries, chosen):
+    """The paper's formulas, photo by photo, for embeddings without ties."""
+    count = len(all_nd)
+    squared = np.array([[np.sum((a - b) ** 2) for b in all_nd] for a in all_nd], dtype=np.float64)
+    squared /= squared.max(axis=1, keepdims=True)
+    order = np.argsort(squared, axis=1, kind="stable")
+
+    def neighbours(i, k):
+        return set(order[i, : k + 1].tolist())
+
+    def reciprocal(i, k):
+        return {j for j in neighbours(i, k) if i in neighbours(j, k)}
+
+    def encoding(i):
+        near = reciprocal(i, chosen.k1)
+        expanded = set(near)
+        for candidate in near:
+            half = reciprocal(candidate, chosen.half)
+            if 3 * len(half & near) > 2 * len(half):
+                expanded |= half
+        weights = {j: math.exp(-squared[i, j]) for j in expanded}
+        return {j: weight / sum(weights.values()) for j, weight in weights.items()}
+
+    single = [encoding(i) for i in range(count)]
+    mean = []
+    for i in range(count):
+        nearest = order[i, : chosen.k2]
+        mean.append(
+            {j: sum(single[n].get(j, 0) for n in nearest) / len(nearest) for j in range(count)}
+        )
+    final = np.empty((queries, count - queries))
+    for i in range(queries):
+        for g in range(queries, count):
+            least = sum(min(mean[i][j], mean[g][j]) for j in range(count))
+            most = sum(max(mean[i][j], mean[g][j]) for j in range(count))
+            jaccard = 1 - least / most
+            weight = chosen.original_weight
+            final[i, g - queries] = (1 - weight) * jaccard + weight * squared[i, g]
+    return final
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 6),
+    st.integers(1, 20),
+    st.sampled_from([Reciprocal(), Reciprocal(1, 1), Reciprocal(3, 2, 0.5), Reciprocal(7, 8, 0.0)]),
+    st.integers(1, 60),
+)
+def test_against_the_formulas(seed, queries, gallery, chosen, at_once):
+    all_nd = clustered(queries + gallery, 6, 4, seed=seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rerank_module, "_MEETINGS_AT_ONCE", at_once)
+        patch.setattr(rerank_module, "_SEARCHED_AT_ONCE", 5)
+        reranked = Reranked(all_nd[:queries], all_nd[queries:], chosen)
+        found = reranked.distances(np.arange(queries))
+    np.testing.assert_allclose(found, with_sets(all_nd, queries, chosen), atol=1e-4)
+
+
+def test_copies_and_a_single_photo_are_finite():
+    one = np.array([[1.0, 0.0]], dtype=np.float32)
+    assert np.isfinite(Reranked(one, one).distances(np.array([0]))).all()
+    alike = np.repeat(one, 40, axis=0)
+    distances = Reranked(alike[:3], alike).distances(np.arange(3))
+    assert np.isfinite(distances).all()
+    assert (distances >= 0).all()
+
+
+def test_top_leaves_the_others_behind_in_their_old_order():
+    all_nd = clustered(60, 8, 6)
+    reranked = Reranked(all_nd[:5], all_nd[5:])
+    whole, top = reranked.distances(np.arange(5)), reranked.distances(np.arange(5), top=10)
+    old = np.argsort(-(all_nd[:5] @ all_nd[5:].T), axis=1, kind="stable")
+    np.testing.assert_array_equal(np.argsort(top, axis=1, kind="stable")[:, 10:], old[:, 10:])
+    first = old[:, :10]
+    np.testing.assert_array_equal(
+        np.take_along_axis(top, first, 1), np.take_along_axis(whole, first, 1)
+    )
+    np.testing.assert_array_equal(reranked.distances(np.arange(5), top=55), whole)
+
+
+def test_search_is_the_order_of_the_distances():
+    all_nd = clustered(60, 8, 6)
+    reranked = Reranked(all_nd[:5], all_nd[5:])
+    found = reranked.search(7, block=2)
+    distances = reranked.distances(np.arange(5))
+    order = np.argsort(distances, axis=1, kind="stable")[:, :7]
+    np.testing.assert_array_equal(found.rows, order)
+    np.testing.assert_allclose(found.scores, -np.take_along_axis(distances, order, 1), atol=1e-6)
+
+
+def test_an_index_finds_the_neighbours():
+    all_nd = clustered(300, 16, 12)
+    expected = Reranked(all_nd[:20], all_nd[20:]).distances(np.arange(20))
+    given_exact = Reranked(all_nd[:20], all_nd[20:], index=ExactIndex(all_nd))
+    np.testing.assert_array_equal(given_exact.distances(np.arange(20)), expected)
+    scann = Reranked(all_nd[:20], all_nd[20:], index=ScannIndex.build(all_nd))
+    # So few rows are compared with exactly, and the sample has all of them.
+    np.testing.assert_allclose(scann.distances(np.arange(20)), expected, atol=1e-4)
+
+
+def test_scores_of_some_gallery_rows_in_their_order():
+    all_nd = clustered(60, 8, 6)
+    reranked = Reranked(all_nd[:5], all_nd[5:])
+    some = np.array([40, 3, 11])
+    found = RerankedScores(reranked).against(some)(np.array([4, 1]))
+    np.testing.assert_array_equal(found, -reranked.distances(np.array([4, 1]))[:, some])
+    with pytest.raises(NoCentroidsError, match="means of embeddings"):
+        RerankedScores(reranked).centroids(some, np.array([0]))
+
+
+def test_what_cannot_fit_is_refused_before_it_begins(monkeypatch):
+    monkeypatch.setattr("fashion_jax.retrieval.memory.available_memory", lambda: 2**20)
+    queries = clustered(5, 8, 6)
+    with pytest.raises(MemoryNeedError, match=r"re-ranking of 10 photos .* 0\.0 GiB are available"):
+        Reranked(queries, queries)
+
+
+def test_the_need_grows_with_the_photos_and_not_with_their_square():
+    chosen = Reciprocal()
+    fixed = memory_need(0, 512, chosen)
+    one, four = (memory_need(count, 512, chosen) - fixed for count in (100_000, 400_000))
+    assert four == 4 * one
+    assert memory_need(100_000, 512, chosen) < 6 * 2**30
+    assert 2**20 < available_memory() < 2**50
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ((0, 1), "k1 of at least 1"),
+        ((5, 7), "k2 from 1 to k1"),
+        ((5, 0), "k2 from 1 to k1"),
+        ((5, 2, 1.5), "lies between 0 and 1"),
+    ],
+)
+def test_settings_that_make_no_sense(wrong, message):
+    with pytest.raises(FashionJaxError, match=message):
+        Reciprocal(*wrong)
