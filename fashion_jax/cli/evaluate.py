@@ -25,6 +25,58 @@ def _add_evaluate(commands: Any) -> None:
         "--untrained", action="store_true", help="measure the network before training, too"
     )
     evaluate.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    _add_refinements(evaluate)
+
+
+def _add_refinements(evaluate: Any) -> None:
+    group = evaluate.add_argument_group(
+        "refinements", "measured beside the embeddings as they are, in this order"
+    )
+    group.add_argument("--flip", action="store_true", help="average with the mirrored photo's")
+    group.add_argument(
+        "--whiten", type=int, default=0, metavar="D", help="PCA whitening to D dimensions"
+    )
+    group.add_argument(
+        "--augment", type=int, default=0, metavar="N", help="add N neighbours to gallery photos"
+    )
+    group.add_argument(
+        "--expand", type=int, default=0, metavar="N", help="add the first N answers to queries"
+    )
+    group.add_argument(
+        "--alpha",
+        type=float,
+        default=0.0,
+        metavar="A",
+        help="weigh them by their similarity to the power A (default: 0, all alike)",
+    )
+    group.add_argument("--rerank", action="store_true", help="k-reciprocal re-ranking")
+    group.add_argument(
+        "--rerank_top", type=int, metavar="N", help="only the first N answers (default: all)"
+    )
+    group.add_argument("--k1", type=int, default=20, help="of re-ranking (default: %(default)s)")
+    group.add_argument("--k2", type=int, default=6, help="of re-ranking (default: %(default)s)")
+    group.add_argument(
+        "--original_weight",
+        type=float,
+        default=0.3,
+        metavar="W",
+        help="of the original distance in re-ranking (default: %(default)s)",
+    )
+
+
+def _refinements(flags: argparse.Namespace) -> Any:
+    from fashion_jax.evaluation.refinements import Refinements
+    from fashion_jax.retrieval.k_reciprocal import Reciprocal
+
+    return Refinements(
+        flip=flags.flip,
+        whiten=flags.whiten,
+        augment=flags.augment,
+        expand=flags.expand,
+        alpha=flags.alpha,
+        rerank=Reciprocal(flags.k1, flags.k2, flags.original_weight) if flags.rerank else None,
+        rerank_top=flags.rerank_top,
+    )
 
 
 def _add_cross_domain(commands: Any) -> None:
@@ -66,7 +118,13 @@ def _add_robustness(commands: Any) -> None:
 def _evaluate(flags: argparse.Namespace) -> None:
     from fashion_jax.evaluation.evaluate import evaluate_datasets
 
-    result = evaluate_datasets(flags.workdir, flags.dataset, flags.data_dir, flags.untrained)
+    result = evaluate_datasets(
+        flags.workdir,
+        flags.dataset,
+        flags.data_dir,
+        flags.untrained,
+        refinements=_refinements(flags),
+    )
     print_result(result, flags)
 
 

@@ -24,9 +24,24 @@ class EmbeddedTest:
 
     def rank(self, protocol: str) -> Ranking:
         """Ranks the gallery for every query by a protocol of `evaluation/protocol.py`."""
-        return rank_embeddings(
-            self.queries_qd, self.gallery_gd, labels(self.query), labels(self.gallery), protocol
+        return rank_embeddings(self.queries_qd, self.gallery_gd, *self.labels(), protocol)
+
+    def labels(self) -> tuple[Labels, Labels]:
+        """Of the queries and of the gallery."""
+        return labels(self.query), labels(self.gallery)
+
+    def averaged_with(self, other: "EmbeddedTest") -> "EmbeddedTest":
+        """The normalised means of these embeddings and another's of the same photos."""
+        return dataclasses.replace(
+            self,
+            queries_qd=_mean(self.queries_qd, other.queries_qd),
+            gallery_gd=_mean(self.gallery_gd, other.gallery_gd),
         )
+
+
+def _mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    sums = one + other
+    return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.float32(1e-12))
 
 
 def labels(split: Split) -> Labels:

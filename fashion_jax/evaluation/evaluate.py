@@ -8,11 +8,14 @@ from collections.abc import Sequence
 
 from fashion_jax.data.dataset import BuiltDataset, open_dataset
 from fashion_jax.evaluation.embedded import EmbeddedTest, embed_test
-from fashion_jax.evaluation.ranking import Ranking
+from fashion_jax.evaluation.protocol import PROTOCOLS
+from fashion_jax.evaluation.ranking import Ranking, rank
+from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.report import RankedList, write_report
 from fashion_jax.evaluation.report_of_run import report_data
 from fashion_jax.evaluation.result import Evaluation, Evaluations
-from fashion_jax.retrieval.embed import Variables
+from fashion_jax.evaluation.scores import RerankedScores, Scores
+from fashion_jax.retrieval.embed import Variables, mirrored
 from fashion_jax.training.trained_model import (
     TrainedModel,
     load_trained_model,
@@ -21,7 +24,7 @@ from fashion_jax.training.trained_model import (
 )
 
 TEST_SPLITS = ("query", "gallery")
-PROTOCOL_NAMES = ("instance", "in_category")
+PROTOCOL_NAMES = ("instance", "in_category", "item", "centroid")
 
 
 def evaluate_run(
@@ -32,6 +35,7 @@ def evaluate_run(
     searches: Sequence[RankedList] = (),
     report: str | pathlib.Path | None = None,
     progress: bool = True,
+    refinements: Refinements | None = None,
 ) -> Evaluation:
     """Measures a run's best model on the queries and gallery of one built dataset.
 
@@ -45,6 +49,7 @@ def evaluate_run(
             `report/DATASET/index.html` for another dataset than the run's own, and wherever the
             run has several.
         progress: whether to show bars.
+        refinements: what to do with the embeddings; measured beside the embeddings as they are.
 
     Raises:
         FashionJaxError: if there is no run, no checkpoint, no dataset, or nothing to measure.
@@ -53,7 +58,8 @@ def evaluate_run(
     built = open_test(dataset or config.data.dataset, data_dir or config.data.data_dir)
     model = load_trained_model(workdir)
     before = untrained_variables(config, model.mesh) if untrained else None
-    return _evaluate(workdir, model, before, built, searches, report, progress)
+    task = _Task(workdir, model, before, refinements or Refinements(), progress)
+    return _evaluate(task, built, searches, report)
 
 
 def evaluate_datasets(
@@ -62,6 +68,7 @@ def evaluate_datasets(
     data_dir: str | None = None,
     untrained: bool = False,
     progress: bool = True,
+    refinements: Refinements | None = None,
 ) -> Evaluations:
     """Measures a run's best model on each of its datasets on its own, or on another one.
 
@@ -71,6 +78,7 @@ def evaluate_datasets(
         data_dir: where they lie; by default the run's.
         untrained: measure the network that the run started from, too.
         progress: whether to show bars.
+        refinements: what to do with the embeddings; measured beside the embeddings as they are.
 
     Returns:
         The datasets' results, each with a report of its own; see `evaluate_run`.
@@ -83,9 +91,8 @@ def evaluate_datasets(
     datasets = [open_test(name, data_dir or data.data_dir) for name in names]
     model = load_trained_model(workdir)
     before = untrained_variables(model.config, model.mesh) if untrained else None
-    return Evaluations(
-        [_evaluate(workdir, model, before, built, (), None, progress) for built in datasets]
-    )
+    task = _Task(workdir, model, before, refinements or Refinements(), progress)
+    return Evaluations([_evaluate(task, built, (), None) for built in datasets])
 
 
 def open_test(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
@@ -101,12 +108,24 @@ def open_test(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
 
 
 def embed_dataset(
-    model: TrainedModel, variables: Variables, dataset: BuiltDataset, progress: bool = True
+    model: TrainedModel,
+    variables: Variables,
+    dataset: BuiltDataset,
+    progress: bool = True,
+    mirror: bool = False,
 ) -> EmbeddedTest:
-    """Embeds the test splits of a dataset with a run's network and some weights of it."""
+    """Embeds the test splits of a dataset with a run's network and some weights of it.
+
+    Args:
+        model: the network.
+        variables: its weights.
+        dataset: has the test splits.
+        progress: whether to show a bar.
+        mirror: embed the photos' mirror images.
+    """
     config = model.config
     return embed_test(
-        model.encode,
+        mirrored(model.encode) if mirror else model.encode,
         variables,
         dataset,
         TEST_SPLITS,
@@ -118,38 +137,86 @@ def embed_dataset(
     )
 
 
-def rank_by_all_protocols(test: EmbeddedTest) -> dict[str, Ranking]:
-    """What became of each query, by protocol."""
-    return {name: test.rank(name) for name in PROTOCOL_NAMES}
+def rank_by_all_protocols(test: EmbeddedTest, scores: Scores | None = None) -> dict[str, Ranking]:
+    """What became of each query, by protocol.
+
+    Args:
+        test: the queries and the gallery.
+        scores: refined ones in the place of the embeddings' own. Of distances between photos there
+            are no centroids: their protocol is left out.
+    """
+    if scores is None:
+        return {name: test.rank(name) for name in PROTOCOL_NAMES}
+    names = [
+        name
+        for name in PROTOCOL_NAMES
+        if not (isinstance(scores, RerankedScores) and PROTOCOLS[name].unit == "centroid")
+    ]
+    return {name: rank(scores, *test.labels(), name) for name in names}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """What is measured, on each dataset.
+
+    Attributes:
+        workdir: of the run.
+        model: of the run.
+        before: weights before training, if they are measured, too.
+        refinements: of the embeddings.
+        progress: whether to show bars.
+    """
+
+    workdir: str | pathlib.Path
+    model: TrainedModel
+    before: Variables | None
+    refinements: Refinements
+    progress: bool
+
+    def embed(self, variables: Variables, built: BuiltDataset, mirror: bool) -> EmbeddedTest:
+        return embed_dataset(self.model, variables, built, self.progress, mirror)
+
+    def refine(self, test: EmbeddedTest, built: BuiltDataset) -> Scores | None:
+        """Scores of refined embeddings, if anything is switched on."""
+        if not self.refinements:
+            return None
+        if self.refinements.flip:
+            test = test.averaged_with(self.embed(self.model.variables, built, mirror=True))
+        return refined_scores(test.queries_qd, test.gallery_gd, self.refinements, self.progress)
 
 
 def _evaluate(
-    workdir: str | pathlib.Path,
-    model: TrainedModel,
-    before: Variables | None,
+    task: _Task,
     built: BuiltDataset,
     searches: Sequence[RankedList],
     report: str | pathlib.Path | None,
-    progress: bool,
 ) -> Evaluation:
-    """Measures on one dataset the trained weights and, if there are any, those of before."""
+    """Measures on one dataset the trained weights and whatever else was asked for."""
     start = time.perf_counter()
-    test = embed_dataset(model, model.variables, built, progress)
-    untrained = None
-    if before is not None:
-        untrained = rank_by_all_protocols(embed_dataset(model, before, built, progress))
+    model = task.model
+    test = task.embed(model.variables, built, mirror=False)
+    rankings = rank_by_all_protocols(test)
+    untrained = refined = None
+    if task.before is not None:
+        untrained = rank_by_all_protocols(task.embed(task.before, built, mirror=False))
+    scores = task.refine(test, built)
+    if scores is not None:
+        refined = rank_by_all_protocols(test, scores)
     evaluation = Evaluation(
         dataset=built.name,
         step=model.card.step,
         photos={name: len(built.split(name)) for name in built.splits},
-        rankings=rank_by_all_protocols(test),
+        rankings=rankings,
         untrained=untrained,
+        refined=refined,
+        refinements=task.refinements,
         coverage=dict((built.build_report() or {}).get("photos", {})),
         seconds=time.perf_counter() - start,
     )
     own = model.config.data.datasets
-    page = pathlib.Path(report or report_folder(workdir, built.name, own) / "index.html")
-    write_report(page, report_data(workdir, model, built, test, evaluation, searches))
+    page = pathlib.Path(report or report_folder(task.workdir, built.name, own) / "index.html")
+    data = report_data(task.workdir, model, built, test, evaluation, searches, scores)
+    write_report(page, data)
     return dataclasses.replace(evaluation, report=page)
 
 

@@ -157,17 +157,17 @@ PROTOCOLS = {
     "instance": Protocol(
         "photo", _whole_gallery, "each query against the whole gallery, photo by photo"
     ),
-    "item": Protocol(
-        "item", _whole_gallery, "each query against the whole gallery, a product at its best photo"
-    ),
-    "centroid": Protocol(
-        "centroid", _whole_gallery, "each query against the mean embedding of each product"
-    ),
     "in_category": Protocol(
         "photo", _own_category, "each query against the gallery photos of its own category"
     ),
+    "item": Protocol(
+        "item", _whole_gallery, "each query against the whole gallery, a product at its best photo"
+    ),
     "in_category_item": Protocol(
         "item", _own_category, "each query against its own category, a product at its best photo"
+    ),
+    "centroid": Protocol(
+        "centroid", _whole_gallery, "each query against the mean embedding of each product"
     ),
     "in_category_centroid": Protocol(
         "centroid", _own_category, "each query against the means of products of its own category"

@@ -53,6 +53,7 @@ class RankedList:
         average_precision: over the full ranking, if known.
         first_match_rank: rank of the first right answer, from 1, if there is one.
         total_relevant: photos of the query's product in the whole gallery, if known.
+        refined: the answers of refined embeddings, or none.
     """
 
     query_jpeg: bytes
@@ -62,6 +63,7 @@ class RankedList:
     average_precision: float | None = None
     first_match_rank: int | None = None
     total_relevant: int | None = None
+    refined: Sequence[RankedAnswer] = ()
 
     def right_answers(self) -> int:
         """How many of the answers shown are right."""
@@ -118,6 +120,9 @@ class ReportData:
         dataset: what was evaluated on.
         metrics: of the trained model, named `protocol/metric`.
         baseline_metrics: the same of the untrained network, if it was measured.
+        refined_metrics: the same of refined embeddings, if there are any.
+        refinements: what was done with them.
+        intervals: 95 % intervals of `metrics`.
         cmc: per protocol, the share of queries with a match in the first k = 1, 2, ... answers.
         baseline_cmc: the same of the untrained network.
         per_category: one entry per category that has queries.
@@ -134,6 +139,9 @@ class ReportData:
     dataset: DatasetFacts
     metrics: Mapping[str, float]
     baseline_metrics: Mapping[str, float] | None = None
+    refined_metrics: Mapping[str, float] | None = None
+    refinements: str = ""
+    intervals: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     cmc: Curves = dataclasses.field(default_factory=dict)
     baseline_cmc: Curves | None = None
     per_category: Sequence[CategoryResult] = ()
@@ -162,7 +170,9 @@ def render_report(data: ReportData) -> str:
         "page.html",
         data=data,
         untrained=data.baseline_metrics is not None,
-        metric_tables=tables.metric_tables(data.metrics, data.baseline_metrics),
+        metric_tables=tables.metric_tables(
+            data.metrics, data.baseline_metrics, data.refined_metrics, data.intervals
+        ),
         groups=[
             (key, *GROUPS.get(key, (key, "")), [each for each in lists if each.group == key])
             for key in dict.fromkeys([*GROUPS, *(each.group for each in lists)])

@@ -1,5 +1,6 @@
 """Gathers what the report of a run shows."""
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from jaxtyping import Bool, Int
 from fashion_jax.config import to_nested_dict
 from fashion_jax.data.dataset import BuiltDataset, Split
 from fashion_jax.data.thumbnails import thumbnail
-from fashion_jax.evaluation.embedded import EmbeddedTest, labels
+from fashion_jax.evaluation.embedded import EmbeddedTest
 from fashion_jax.evaluation.environment import environment
 from fashion_jax.evaluation.protocol import ignored
 from fashion_jax.evaluation.ranking import Ranking
@@ -21,8 +22,8 @@ from fashion_jax.evaluation.report import (
     ReportData,
 )
 from fashion_jax.evaluation.result import Evaluation, all_metrics
+from fashion_jax.evaluation.scores import EmbeddingScores, Scores
 from fashion_jax.model_card import ModelCard
-from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.training.metrics_log import read_metrics
 from fashion_jax.training.trained_model import TrainedModel
 
@@ -38,8 +39,9 @@ def report_data(
     test: EmbeddedTest,
     evaluation: Evaluation,
     searches: Sequence[RankedList],
+    scores: Scores | None = None,
 ) -> ReportData:
-    """Everything that the page shows, as plain data."""
+    """Everything that the page shows, as plain data; `scores` are refined ones, if there are."""
     ranking = evaluation.rankings["instance"]
     before = evaluation.untrained
     config = model.config
@@ -50,10 +52,13 @@ def report_data(
         dataset=_facts(dataset, ranking, model.card),
         metrics=evaluation.metrics(),
         baseline_metrics=None if before is None else all_metrics(before),
+        refined_metrics=None if evaluation.refined is None else all_metrics(evaluation.refined),
+        refinements=evaluation.refinements.words(),
+        intervals=evaluation.intervals(),
         cmc=_cmc(evaluation.rankings),
         baseline_cmc=None if before is None else _cmc(before),
         per_category=_per_category(ranking),
-        ranked_lists=_ranked_lists(test, ranking),
+        ranked_lists=_ranked_lists(test, ranking, scores),
         searches=searches,
         history=read_metrics(pathlib.Path(workdir)),
         config=to_nested_dict(config),
@@ -93,21 +98,19 @@ def _per_category(ranking: Ranking) -> list[CategoryResult]:
     ]
 
 
-def _ranked_lists(test: EmbeddedTest, ranking: Ranking) -> list[RankedList]:
-    index = ExactIndex(test.gallery_gd)
-    query_labels, gallery_labels = labels(test.query), labels(test.gallery)
+def _ranked_lists(
+    test: EmbeddedTest, ranking: Ranking, refined: Scores | None = None
+) -> list[RankedList]:
+    plain = EmbeddingScores(test.queries_qd, test.gallery_gd)
+    query_labels, gallery_labels = test.labels()
     lists = []
     for group, queries in _chosen_queries(ranking).items():
-        left_out = [ignored(query_labels, query, gallery_labels) for query in queries.tolist()]
-        # As many more as may have to be left out of an answer.
-        wanted = _ANSWERS + max((int(each.sum()) for each in left_out), default=0)
-        found = index.search(test.queries_qd[queries], wanted)
-        for query, out, rows, scores in zip(
-            queries.tolist(), left_out, found.rows, found.scores, strict=True
-        ):
-            kept = np.flatnonzero(~out[rows])[:_ANSWERS]
-            answers = list(zip(rows[kept].tolist(), scores[kept].tolist(), strict=True))
-            lists.append(_ranked_list(test, ranking, group, query, answers, out))
+        for query in queries.tolist():
+            out = ignored(query_labels, query, gallery_labels)
+            shown = _ranked_list(test, ranking, group, query, out)
+            answers = _answers(test, query, plain, out)
+            after = [] if refined is None else _answers(test, query, refined, out)
+            lists.append(dataclasses.replace(shown, answers=answers, refined=after))
     return lists
 
 
@@ -129,28 +132,37 @@ def _ranked_list(
     ranking: Ranking,
     group: str,
     query: int,
-    answers: Sequence[tuple[int, float]],
     left_out: Bool[np.ndarray, "gallery"],
 ) -> RankedList:
-    """A query and its answers: rows of the gallery and their scores."""
+    """A query, without its answers."""
     same_product = test.gallery.identity == test.query.identity[query]
     return RankedList(
         query_jpeg=thumbnail(test.query.image_bytes(query)),
         caption=_caption(test.query, query),
-        answers=[
-            RankedAnswer(
-                jpeg=thumbnail(test.gallery.image_bytes(row)),
-                caption=_caption(test.gallery, row),
-                score=score,
-                right=bool(same_product[row]),
-            )
-            for row, score in answers
-        ],
+        answers=[],
         group=group,
         average_precision=float(ranking.average_precision[query]),
         first_match_rank=int(ranking.first_match[query]),
         total_relevant=int(np.sum(same_product & ~left_out)),
     )
+
+
+def _answers(
+    test: EmbeddedTest, query: int, scores: Scores, left_out: Bool[np.ndarray, "gallery"]
+) -> list[RankedAnswer]:
+    """A query's first answers, with their photos."""
+    (line,) = scores.against(np.arange(len(left_out)))(np.array([query]))
+    line[left_out] = -np.inf
+    first = np.argsort(-line, kind="stable")[: min(_ANSWERS, int(np.sum(~left_out)))]
+    return [
+        RankedAnswer(
+            jpeg=thumbnail(test.gallery.image_bytes(row)),
+            caption=_caption(test.gallery, row),
+            score=float(line[row]),
+            right=bool(test.gallery.identity[row] == test.query.identity[query]),
+        )
+        for row in first.tolist()
+    ]
 
 
 def _caption(split: Split, row: int) -> str:

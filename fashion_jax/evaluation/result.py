@@ -2,11 +2,16 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from tabulate import tabulate
 
+from fashion_jax.evaluation.confidence import Interval
 from fashion_jax.evaluation.ranking import Ranking
+from fashion_jax.evaluation.refinements import Refinements
+
+_SHOWN = ("mAP", "mINP")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +24,8 @@ class Evaluation:
         photos: per split.
         rankings: what became of each query, by protocol.
         untrained: the same of the network before training, if it was asked for.
+        refined: the same of the trained network's refined embeddings, if there are any.
+        refinements: what was done with them.
         coverage: photos of the raw copy: expected, found, missing, ...; empty if not known.
         seconds: embedding and ranking took.
         report: the page, once it is written.
@@ -29,6 +36,8 @@ class Evaluation:
     photos: dict[str, int]
     rankings: dict[str, Ranking]
     untrained: dict[str, Ranking] | None
+    refined: dict[str, Ranking] | None
+    refinements: Refinements
     coverage: dict[str, int]
     seconds: float
     report: pathlib.Path | None = None
@@ -36,6 +45,14 @@ class Evaluation:
     def metrics(self) -> dict[str, float]:
         """All metrics of the trained model, by `protocol/metric`."""
         return all_metrics(self.rankings)
+
+    def intervals(self) -> dict[str, Interval]:
+        """95 % intervals of `metrics`."""
+        return {
+            name: interval
+            for ranking in self.rankings.values()
+            for name, interval in ranking.intervals().items()
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
@@ -45,7 +62,10 @@ class Evaluation:
             "photos": self.photos,
             "coverage": self.coverage,
             "metrics": self.metrics(),
-            "untrained": None if self.untrained is None else all_metrics(self.untrained),
+            "intervals": self.intervals(),
+            "untrained": _metrics_or_none(self.untrained),
+            "refined": _metrics_or_none(self.refined),
+            "refinements": self.refinements.words() or None,
             "skipped_queries": {name: ranking.skipped() for name, ranking in self.rankings.items()},
             "seconds": round(self.seconds, 1),
             "report": None if self.report is None else str(self.report),
@@ -53,18 +73,28 @@ class Evaluation:
 
     def to_table(self) -> str:
         """A table for people."""
-        before = {} if self.untrained is None else all_metrics(self.untrained)
-        columns = ["metric", "untrained", "trained"] if before else ["metric", "trained"]
+        intervals = {
+            name: f"{low:.4f}-{high:.4f}" for name, (low, high) in self.intervals().items()
+        }
+        columns: dict[str, Mapping[str, float | str]] = {
+            "untrained": _metrics_or_none(self.untrained) or {},
+            "trained": self.metrics(),
+            "95 %": intervals,
+            "refined": _metrics_or_none(self.refined) or {},
+        }
+        columns = {name: values for name, values in columns.items() if values}
         rows = [
-            [name, *([before[name]] if before else []), value]
-            for name, value in self.metrics().items()
+            [name, *(values.get(name) for values in columns.values())]
+            for name in self.metrics()
+            if _is_shown(name)
         ]
         return "\n".join(
             [
                 f"{self.dataset}, checkpoint of step {self.step}",
                 "",
-                tabulate(rows, columns, floatfmt=".4f"),
+                tabulate(rows, ["metric", *columns], floatfmt=".4f"),
                 "",
+                *([f"refined: {self.refinements.words()}"] if self.refinements else []),
                 self._queries(),
                 self._coverage(),
                 f"report: {self.report}",
@@ -107,6 +137,16 @@ class Evaluations:
     def to_table(self) -> str:
         """A table for each dataset."""
         return "\n\n".join(result.to_table() for result in self.results)
+
+
+def _metrics_or_none(rankings: dict[str, Ranking] | None) -> dict[str, float] | None:
+    return None if rankings is None else all_metrics(rankings)
+
+
+def _is_shown(name: str) -> bool:
+    """Whether the table has a metric; JSON and report have all of them."""
+    metric = name.rpartition("/")[2]
+    return metric in _SHOWN or metric.startswith("Acc@")
 
 
 def all_metrics(rankings: dict[str, Ranking]) -> dict[str, float]:

@@ -51,6 +51,11 @@ def make_encode(
     )
 
 
+def mirrored(encode: Encode) -> Encode:
+    """The same, of each photo's mirror image: left and right exchanged."""
+    return lambda variables, images: encode(variables, images[:, :, ::-1])
+
+
 def l2_normalise(features: Float[Array, "batch features"]) -> Float[Array, "batch features"]:
     """Scales each row to length 1; a row of zeros stays."""
     norms = jnp.linalg.norm(features, axis=1, keepdims=True)

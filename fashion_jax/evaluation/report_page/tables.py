@@ -4,11 +4,23 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-PROTOCOLS = {
-    "instance": "each query against the whole gallery, photo by photo",
-    "in_category": "each query against the gallery photos of its own category",
-}
+from fashion_jax.evaluation import protocol as protocols
+
+PROTOCOLS = {name: protocol.meaning for name, protocol in protocols.PROTOCOLS.items()}
 KEY_METRICS = ("mAP", "Acc@1", "Acc@20")
+
+_MEANINGS = {
+    "mAP": "precision at each right photo of the full ranking, averaged",
+    "MRR": "one over the rank of the first right answer",
+    "mINP": "number of right answers over the rank of the last of them",
+    "R-precision": "share of right answers among as many first answers as there are right ones",
+    "MAP@R": "mAP cut off at as many answers as there are right ones, all of them in the sum",
+}
+_MEANINGS_AT = {
+    "Acc": "share of queries with a photo of the same product {place}",
+    "Recall": "share of a query’s right answers {place}",
+    "nDCG": "right answers {place}, discounted by the logarithm of their rank",
+}
 
 # Ways in which a raw photo can be unusable, as the build report names them.
 _DEFECTS = ("missing", "empty", "truncated", "not_an_image")
@@ -16,12 +28,24 @@ _DEFECTS = ("missing", "empty", "truncated", "not_an_image")
 
 @dataclasses.dataclass(frozen=True)
 class MetricRow:
-    """One metric; `untrained` and `gain` are None where the untrained network has none."""
+    """One metric.
+
+    Attributes:
+        name: without the protocol.
+        trained: its value.
+        untrained: the untrained network's, or None.
+        gain: `trained` above it, or None.
+        refined: of refined embeddings, or None.
+        interval: 95 % interval of `trained`, or None.
+        meaning: in one line.
+    """
 
     name: str
     trained: float
     untrained: float | None
     gain: float | None
+    refined: float | None
+    interval: tuple[float, float] | None
     meaning: str
 
 
@@ -48,14 +72,25 @@ class Setting:
 
 
 def metric_tables(
-    trained: Mapping[str, float], untrained: Mapping[str, float] | None
+    trained: Mapping[str, float],
+    untrained: Mapping[str, float] | None,
+    refined: Mapping[str, float] | None = None,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> list[MetricTable]:
     """Metrics named `protocol/metric`, a table per protocol: `instance` first, mAP on top."""
     protocols = sorted({_protocol(name) for name in trained}, key=_protocol_order)
     tables = []
     for protocol in protocols:
         names = sorted((n for n in trained if _protocol(n) == protocol), key=_metric_order)
-        rows = tuple(_row(name, trained[name], (untrained or {}).get(name)) for name in names)
+        rows = tuple(
+            _row(name, trained[name], (untrained or {}).get(name), (refined or {}).get(name))
+            for name in names
+        )
+        if intervals:
+            rows = tuple(
+                dataclasses.replace(row, interval=intervals.get(name))
+                for name, row in zip(names, rows, strict=True)
+            )
         tables.append(MetricTable(protocol, PROTOCOLS.get(protocol, ""), rows))
     return tables
 
@@ -67,13 +102,13 @@ def meaning(metric: str) -> str:
         >>> meaning("Acc@20")
         'share of queries with a photo of the same product among the first 20 answers'
     """
-    if metric == "mAP":
-        return "precision at each right photo of the full ranking, averaged"
+    if metric in _MEANINGS:
+        return _MEANINGS[metric]
     name, _, depth = metric.partition("@")
-    if name != "Acc" or not depth:
+    if not depth or name not in _MEANINGS_AT:
         return ""
     place = "as the first answer" if depth == "1" else f"among the first {depth} answers"
-    return f"share of queries with a photo of the same product {place}"
+    return _MEANINGS_AT[name].format(place=place)
 
 
 def usable_photos(photos: Mapping[str, int]) -> int | None:
@@ -104,16 +139,18 @@ def _protocol_order(protocol: str) -> tuple[int, str]:
 
 def _metric_order(name: str) -> tuple[int, int, str]:
     metric = name.rpartition("/")[2]
-    depth = metric.removeprefix("Acc@")
+    kind, _, depth = metric.partition("@")
     if metric == "mAP":
         return (0, 0, "")
-    return (1, int(depth), "") if depth.isdigit() else (2, 0, metric)
+    if kind == "Acc" and depth.isdigit():
+        return (1, int(depth), "")
+    return (3, int(depth), kind) if depth.isdigit() else (2, 0, metric)
 
 
-def _row(name: str, trained: float, untrained: float | None) -> MetricRow:
+def _row(name: str, trained: float, untrained: float | None, refined: float | None) -> MetricRow:
     metric = name.rpartition("/")[2]
     gain = None if untrained is None else trained - untrained
-    return MetricRow(metric, trained, untrained, gain, meaning(metric))
+    return MetricRow(metric, trained, untrained, gain, refined, None, meaning(metric))
 
 
 def _flat(config: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
