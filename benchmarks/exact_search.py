@@ -1,0 +1,120 @@
+"""How far is exact search from the bare matrix products, and from FAISS?
+
+    python benchmarks/exact_search.py [--queries 10000] [--gallery 400000] [--dimensions 512]
+
+The k nearest of a gallery for all queries: by `ExactIndex`, by FAISS's flat index, and the products
+of the same blocks alone, in NumPy and in JAX, each in a process of its own on the same cores, one
+after the other. Peak memory is that of the whole process, the gallery in it; what the gallery and
+the queries have is written beside it. Needs the extra `benchmarks`.
+"""
+
+import argparse
+import os
+
+import numpy as np
+from measured import clustered, measured, timed
+from tabulate import tabulate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--queries", type=int, default=10_000)
+    parser.add_argument("--gallery", type=int, default=400_000)
+    parser.add_argument("--dimensions", type=int, default=512)
+    parser.add_argument("--k", type=int, default=100)
+    parser.add_argument("--repeats", type=int, default=2, help="least of so many is printed")
+    arguments = parser.parse_args()
+    size = (arguments.queries, arguments.gallery, arguments.dimensions, arguments.k)
+    peers = {
+        "fashion-jax ExactIndex": ours,
+        "FAISS IndexFlatIP": faiss_flat,
+        "products alone, JAX": jax_products,
+        "products alone, NumPy": numpy_products,
+    }
+    best: dict[str, dict] = {}
+    for _ in range(arguments.repeats):
+        for name, peer in peers.items():
+            found = measured(peer, *size)
+            if name not in best or found["seconds"] < best[name]["seconds"]:
+                best[name] = found
+    own = best["fashion-jax ExactIndex"]
+    rows = [
+        (name, found["seconds"], own["seconds"] / found["seconds"], found["peak"])
+        for name, found in best.items()
+    ]
+    print(
+        f"{size[0]:,} queries × {size[1]:,} photos × {size[2]}, k = {size[3]}; {os.cpu_count()} cores"
+    )
+    print(f"gallery and queries: {(size[0] + size[1]) * size[2] * 4 / 2**30:.2f} GiB\n")
+    print(
+        tabulate(
+            rows, ["", "seconds", "ours / its", "peak [GiB]"], floatfmt=".2f", tablefmt="github"
+        )
+    )
+    same = np.mean(own["rows"] == best["FAISS IndexFlatIP"]["rows"])
+    print(f"\nof our rows, {same:.6f} are FAISS's in the same place")
+
+
+def data(queries: int, gallery: int, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
+    """Queries and a gallery of products with four photos each."""
+    return (
+        clustered(queries, dimensions, 1, seed=1),
+        clustered(gallery, dimensions, 4, seed=2),
+    )
+
+
+def ours(queries: int, gallery: int, dimensions: int, k: int) -> dict:
+    from fashion_jax.retrieval.exact import ExactIndex
+
+    queries_qd, gallery_gd = data(queries, gallery, dimensions)
+    index = ExactIndex(gallery_gd)
+    index.search(queries_qd[:1024], k)  # compiles
+    seconds, found = timed(index.search, queries_qd, k)
+    return {"seconds": seconds, "rows": found.rows}
+
+
+def faiss_flat(queries: int, gallery: int, dimensions: int, k: int) -> dict:
+    import faiss
+
+    queries_qd, gallery_gd = data(queries, gallery, dimensions)
+    faiss.omp_set_num_threads(os.cpu_count())
+    index = faiss.IndexFlatIP(dimensions)
+    index.add(gallery_gd)
+    seconds, (_, rows) = timed(index.search, queries_qd, k)
+    return {"seconds": seconds, "rows": rows}
+
+
+def numpy_products(queries: int, gallery: int, dimensions: int, k: int) -> dict:
+    queries_qd, gallery_gd = data(queries, gallery, dimensions)
+
+    def products() -> None:
+        for q in range(0, queries, 1024):
+            for g in range(0, gallery, 8192):
+                queries_qd[q : q + 1024] @ gallery_gd[g : g + 8192].T
+
+    return {"seconds": timed(products)[0]}
+
+
+def jax_products(queries: int, gallery: int, dimensions: int, k: int) -> dict:
+    import jax
+    import jax.numpy as jnp
+
+    queries_qd, gallery_gd = data(queries, gallery, dimensions)
+    product = jax.jit(lambda q, g: jnp.matmul(q, g.T, precision="highest"))
+    on_device = jnp.asarray(gallery_gd)
+    parts = [on_device[g : g + 8192] for g in range(0, gallery, 8192)]
+
+    def products() -> None:
+        for q in range(0, queries, 1024):
+            part_qd = jnp.asarray(queries_qd[q : q + 1024])
+            for part_gd in parts:
+                product(part_qd, part_gd).block_until_ready()
+
+    products_of_one = queries_qd[:1024], parts[0], parts[-1]
+    for part_gd in products_of_one[1:]:
+        product(products_of_one[0], part_gd).block_until_ready()
+    return {"seconds": timed(products)[0]}
+
+
+if __name__ == "__main__":
+    main()
