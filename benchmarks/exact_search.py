@@ -42,9 +42,8 @@ def main() -> None:
         (name, found["seconds"], own["seconds"] / found["seconds"], found["peak"])
         for name, found in best.items()
     ]
-    print(
-        f"{size[0]:,} queries × {size[1]:,} photos × {size[2]}, k = {size[3]}; {os.cpu_count()} cores"
-    )
+    print(f"{size[0]:,} queries × {size[1]:,} photos × {size[2]}, k = {size[3]}")
+    print(f"{os.cpu_count()} cores, least of {arguments.repeats}")
     print(f"gallery and queries: {(size[0] + size[1]) * size[2] * 4 / 2**30:.2f} GiB\n")
     print(
         tabulate(

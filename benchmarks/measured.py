@@ -23,13 +23,16 @@ def timed(function: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def clustered(rows: int, dimensions: int, per_product: int, seed: int) -> np.ndarray:
+def clustered(
+    rows: int, dimensions: int, per_product: int, seed: int, noise: float = 3.0
+) -> np.ndarray:
     """Drawn unit embeddings, float32: photos of a product lie about a direction of its own."""
     rng = np.random.default_rng(seed)
     centers = rng.standard_normal((-(-rows // per_product), dimensions), dtype=np.float32)
     drawn = rng.standard_normal((rows, dimensions), dtype=np.float32)
     for start in range(0, rows, 8192):
         part = slice(start, start + 8192)
+        drawn[part] *= np.float32(noise)
         drawn[part] += centers[np.arange(rows)[part] // per_product]
         drawn[part] /= np.linalg.norm(drawn[part], axis=1, keepdims=True)
     return drawn

@@ -9,8 +9,8 @@ LONGEST_SIDE = 160
 _JPEG_QUALITY = 80
 
 
-def thumbnail(encoded: bytes) -> bytes:
-    """A record's photo as a JPEG of at most 160 pixels on its longer side.
+def thumbnail(encoded: bytes, longest_side: int = LONGEST_SIDE) -> bytes:
+    """A record's photo as a JPEG of at most so many pixels on its longer side.
 
     Raises:
         FashionJaxError: if the record is damaged.
@@ -18,7 +18,7 @@ def thumbnail(encoded: bytes) -> bytes:
     pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
     if pixels is None:
         raise FashionJaxError("a record's photo cannot be decoded: the built dataset is damaged")
-    scale = min(1.0, LONGEST_SIDE / max(pixels.shape[:2]))
+    scale = min(1.0, longest_side / max(pixels.shape[:2]))
     if scale < 1.0:
         size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

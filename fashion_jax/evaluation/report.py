@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from fashion_jax.evaluation.embedding_map import COLUMNS
 from fashion_jax.evaluation.page import render_page
 from fashion_jax.evaluation.report_page import figures, tables
 from fashion_jax.files import write_whole
@@ -71,6 +72,28 @@ class RankedList:
 
 
 @dataclasses.dataclass(frozen=True)
+class SuspectPair:
+    """Two photos of different products that are most alike; see `evaluation/suspects.py`."""
+
+    one_jpeg: bytes
+    one_caption: str
+    other_jpeg: bytes
+    other_caption: str
+    score: float
+
+
+@dataclasses.dataclass(frozen=True)
+class MapTile:
+    """A photo in a square of the map; see `evaluation/embedding_map.py`."""
+
+    jpeg: bytes
+    caption: str
+    column: int
+    line: int
+    photos: int
+
+
+@dataclasses.dataclass(frozen=True)
 class CategoryResult:
     """Metrics of one category's queries, searched in the whole gallery (`instance`)."""
 
@@ -128,6 +151,10 @@ class ReportData:
         per_category: one entry per category that has queries.
         ranked_lists: of test queries.
         searches: ranked lists that an approximate index answered.
+        suspects: photos of different products that are most alike.
+        tiles: of the gallery's map.
+        map_columns: squares in a line of the map.
+        map_variance: share of the variance that the map shows.
         history: lines of `metrics.jsonl`.
         config: the run's resolved config.
         environment: versions, devices, time taken.
@@ -147,6 +174,10 @@ class ReportData:
     per_category: Sequence[CategoryResult] = ()
     ranked_lists: Sequence[RankedList] = ()
     searches: Sequence[RankedList] = ()
+    suspects: Sequence[SuspectPair] = ()
+    tiles: Sequence[MapTile] = ()
+    map_columns: int = COLUMNS
+    map_variance: float = 0.0
     history: Sequence[Mapping[str, object]] = ()
     config: Mapping[str, object] = dataclasses.field(default_factory=dict)
     environment: Mapping[str, object] = dataclasses.field(default_factory=dict)

@@ -11,18 +11,22 @@ from fashion_jax.config import to_nested_dict
 from fashion_jax.data.dataset import BuiltDataset, Split
 from fashion_jax.data.thumbnails import thumbnail
 from fashion_jax.evaluation.embedded import EmbeddedTest
+from fashion_jax.evaluation.embedding_map import embedding_map
 from fashion_jax.evaluation.environment import environment
 from fashion_jax.evaluation.protocol import ignored
 from fashion_jax.evaluation.ranking import Ranking
 from fashion_jax.evaluation.report import (
     CategoryResult,
     DatasetFacts,
+    MapTile,
     RankedAnswer,
     RankedList,
     ReportData,
+    SuspectPair,
 )
 from fashion_jax.evaluation.result import Evaluation, all_metrics
 from fashion_jax.evaluation.scores import EmbeddingScores, Scores
+from fashion_jax.evaluation.suspects import suspected_duplicates
 from fashion_jax.model_card import ModelCard
 from fashion_jax.training.metrics_log import read_metrics
 from fashion_jax.training.trained_model import TrainedModel
@@ -30,6 +34,8 @@ from fashion_jax.training.trained_model import TrainedModel
 _LISTS_PER_GROUP = 4
 _ANSWERS = 8
 _CMC_RANKS = 50
+_SUSPECTS = 12
+_TILE = 72  # pixels on the longer side of a photo on the map
 
 
 def report_data(
@@ -44,6 +50,7 @@ def report_data(
     """Everything that the page shows, as plain data; `scores` are refined ones, if there are."""
     ranking = evaluation.rankings["instance"]
     before = evaluation.untrained
+    tiles, variance = _map(test)
     config = model.config
     return ReportData(
         title=f"Fashion retrieval on {dataset.name}",
@@ -60,6 +67,9 @@ def report_data(
         per_category=_per_category(ranking),
         ranked_lists=_ranked_lists(test, ranking, scores),
         searches=searches,
+        suspects=_suspects(test),
+        tiles=tiles,
+        map_variance=variance,
         history=read_metrics(pathlib.Path(workdir)),
         config=to_nested_dict(config),
         environment=environment(evaluation.seconds),
@@ -163,6 +173,39 @@ def _answers(
         )
         for row in first.tolist()
     ]
+
+
+def _suspects(test: EmbeddedTest) -> list[SuspectPair]:
+    """Of the whole gallery."""
+    gallery = test.gallery
+    photo = np.unique(gallery.photo_id, return_inverse=True)[1]
+    found = suspected_duplicates(test.gallery_gd, gallery.identity, photo, _SUSPECTS)
+    return [
+        SuspectPair(
+            thumbnail(gallery.image_bytes(each.one)),
+            _caption(gallery, each.one),
+            thumbnail(gallery.image_bytes(each.other)),
+            _caption(gallery, each.other),
+            each.score,
+        )
+        for each in found
+    ]
+
+
+def _map(test: EmbeddedTest) -> tuple[list[MapTile], float]:
+    """The squares of the gallery's map, and what it shows of the variance."""
+    found = embedding_map(test.gallery_gd)
+    tiles = [
+        MapTile(
+            thumbnail(test.gallery.image_bytes(place.row), _TILE),
+            _caption(test.gallery, place.row),
+            place.column,
+            place.line,
+            place.photos,
+        )
+        for place in found.places
+    ]
+    return tiles, found.variance
 
 
 def _caption(split: Split, row: int) -> str:

@@ -14,9 +14,11 @@ from fashion_jax.evaluation.page import gain
 from fashion_jax.evaluation.report import (
     CategoryResult,
     DatasetFacts,
+    MapTile,
     RankedAnswer,
     RankedList,
     ReportData,
+    SuspectPair,
     render_report,
     write_report,
 )
@@ -95,7 +97,13 @@ def full_data():
             CategoryResult("hats", 50, 0.9, 1.0),
         ],
         ranked_lists=[ranked("best"), ranked("median"), ranked("worst", rights=(False, False))],
+        refined_metrics={"instance/mAP": 0.911},
+        refinements="re-ranking (k1 = 20)",
+        intervals={"instance/mAP": (0.831, 0.853)},
         searches=[ranked("search", rights=(None, None))],
+        suspects=[SuspectPair(jpeg("red"), "tops 1", jpeg("blue"), "tops 2", 0.987)],
+        tiles=[MapTile(jpeg("red"), "hats 3", 2, 1, 1234)],
+        map_variance=0.3125,
         history=[{"step": 1, "epoch": 0.5, "loss/total": 7.0, "val/instance/mAP": 0.5}],
         config={"seed": 3, "model": {"backbone": "resnet50", "last_stride": 1}},
         environment={"jax": "0.10.2", "devices": "2 × cpu"},
@@ -128,6 +136,7 @@ def test_every_link_within_the_page_has_its_target():
 def test_all_numbers_are_there():
     text = " ".join(Page(render_report(full_data())).text)
     metrics = ["0.842", "0.149", "+0.693", "0.821", "0.900", "−0.079", "0.876"]
+    metrics += ["0.911", "0.831–0.853", "0.987", "31.2"]
     ranked_list = ["0.800", "0.700", "0.625", "0.741", "665"]
     coverage = ["10,099", "8,202", "2,700", "1,288", "13", "1.0 %", "14,956", "60", "99.4 %", "17"]
     for number in metrics + ranked_list + coverage:
@@ -166,7 +175,7 @@ def test_every_photo_is_within_and_has_an_alternative_text():
     data = full_data()
     page = Page(render_report(data))
     images = [attributes for tag, attributes in page.attributes if tag == "img"]
-    assert len(images) == 4 + 10
+    assert len(images) == 4 + 10 + 2 + 1
     assert all(image["alt"] for image in images)
     head, _, encoded = images[0]["src"].partition(",")
     assert head == "data:image/jpeg;base64"
@@ -182,6 +191,9 @@ def test_hostile_text_is_only_text():
         metrics={f"{HOSTILE}/{HOSTILE}": 0.5},
         per_category=[CategoryResult(HOSTILE, 1, 0.5, 0.5)],
         ranked_lists=[ranked(caption=HOSTILE, answer_caption=HOSTILE)],
+        suspects=[SuspectPair(jpeg("red"), HOSTILE, jpeg("blue"), HOSTILE, 0.9)],
+        tiles=[MapTile(jpeg("red"), HOSTILE, 0, 0, 1)],
+        refinements=HOSTILE,
         history=[{"step": 1, f"loss/{HOSTILE}": 1.0}],
         config={HOSTILE: {HOSTILE: HOSTILE}},
         environment={HOSTILE: HOSTILE},
@@ -218,6 +230,7 @@ def test_what_is_missing_is_said():
         "No metrics were recorded.",
         "No training history was recorded.",
         "No category had a query.",
+        "No two photos of different products were compared.",
         "No settings were recorded.",
     ):
         assert sentence in text
@@ -232,6 +245,18 @@ def test_categories_are_sorted_best_first_and_those_without_a_number_last():
 def test_a_list_of_an_unknown_group_is_shown_too():
     data = dataclasses.replace(empty_data(), ranked_lists=[ranked("curious")])
     assert Page(render_report(data)).classes("section")["curious"] == 1
+
+
+def test_refined_answers_stand_below_the_others():
+    before = ranked(rights=(False, True))
+    after = dataclasses.replace(before, refined=ranked(rights=(True, False)).answers)
+    data = dataclasses.replace(
+        empty_data(), ranked_lists=[after], refined_metrics={}, refinements="re-ranking (k1 = 20)"
+    )
+    page = Page(render_report(data))
+    marks = [a["class"].split()[1] for tag, a in page.attributes if tag == "li"]
+    assert marks == ["wrong", "right", "right", "wrong"]
+    assert "re-ranking (k1 = 20)" in " ".join(page.text)
 
 
 def test_a_list_of_which_little_is_known():
