@@ -85,6 +85,9 @@ class EvaluationConfig:
 
     Attributes:
         batch_size: photos embedded at once, over all devices.
+        rerank: measure after k-reciprocal re-ranking, too, as `evaluate --rerank` does; a ladder
+            measures after it only.
     """
 
     batch_size: int = 64
+    rerank: bool = False

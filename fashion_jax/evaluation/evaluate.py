@@ -6,6 +6,7 @@ import pathlib
 import time
 from collections.abc import Sequence
 
+from fashion_jax.config import ExperimentConfig
 from fashion_jax.data.dataset import BuiltDataset, open_dataset
 from fashion_jax.evaluation.embedded import EmbeddedTest, embed_test
 from fashion_jax.evaluation.protocol import PROTOCOLS
@@ -16,6 +17,7 @@ from fashion_jax.evaluation.report_of_run import report_data
 from fashion_jax.evaluation.result import Evaluation, Evaluations
 from fashion_jax.evaluation.scores import RerankedScores, Scores
 from fashion_jax.retrieval.embed import Variables, mirrored
+from fashion_jax.retrieval.k_reciprocal import Reciprocal
 from fashion_jax.training.trained_model import (
     TrainedModel,
     load_trained_model,
@@ -58,7 +60,7 @@ def evaluate_run(
     built = open_test(dataset or config.data.dataset, data_dir or config.data.data_dir)
     model = load_trained_model(workdir)
     before = untrained_variables(config, model.mesh) if untrained else None
-    task = _Task(workdir, model, before, refinements or Refinements(), progress)
+    task = _Task(workdir, model, before, refinements or _of_config(config), progress)
     return _evaluate(task, built, searches, report)
 
 
@@ -91,8 +93,13 @@ def evaluate_datasets(
     datasets = [open_test(name, data_dir or data.data_dir) for name in names]
     model = load_trained_model(workdir)
     before = untrained_variables(model.config, model.mesh) if untrained else None
-    task = _Task(workdir, model, before, refinements or Refinements(), progress)
+    task = _Task(workdir, model, before, refinements or _of_config(model.config), progress)
     return Evaluations([_evaluate(task, built, (), None) for built in datasets])
+
+
+def _of_config(config: ExperimentConfig) -> Refinements:
+    """What a run's config asks for."""
+    return Refinements(rerank=Reciprocal() if config.evaluation.rerank else None)
 
 
 def open_test(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:

@@ -14,9 +14,11 @@ from tabulate import tabulate
 
 from fashion_jax.config import ExperimentConfig, Rung
 from fashion_jax.evaluation.evaluate import embed_dataset, open_test, rank_by_all_protocols
+from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import all_metrics
 from fashion_jax.files import write_whole
 from fashion_jax.retrieval.index import EmbeddingError
+from fashion_jax.retrieval.k_reciprocal import Reciprocal
 from fashion_jax.training.loop import NonFiniteLossError, train
 from fashion_jax.training.metrics_log import read_metrics
 from fashion_jax.training.trained_model import load_trained_model
@@ -101,7 +103,8 @@ def run_ladder(
     """Trains and measures what is not done yet; writes `ladder.json` and `ladder.md`.
 
     Seed after seed, so that every rung has a first result early. A ladder that was interrupted
-    goes on where it stopped, in the middle of a run too.
+    goes on where it stopped, in the middle of a run too. A rung that changes nothing but how is
+    measured, such as `evaluation.rerank`, measures the model of the rung below.
 
     Args:
         rungs: of the ladder.
@@ -116,11 +119,22 @@ def run_ladder(
             number = rung.config.training.seed + seed
             logger.info("rung %r, seed %d", rung.name, number)
             folder = workdir / rung.folder / f"seed_{number}"
-            runs[rung.name].append(_run(with_seed(rung.config, number), folder, progress))
+            trained = workdir / _trains(rung, rungs).folder / f"seed_{number}"
+            config = with_seed(rung.config, number)
+            runs[rung.name].append(_run(config, folder, trained, progress))
             result = LadderResult(rungs, runs)
             write_whole(workdir / "ladder.json", json.dumps(result.to_json(), indent=2).encode())
             write_whole(workdir / "ladder.md", (result.to_table() + "\n").encode())
     return LadderResult(rungs, runs)
+
+
+def _trains(rung: Rung, rungs: Sequence[Rung]) -> Rung:
+    """The rung whose model is measured: the one below, if only the measuring differs."""
+    below = next((each for each in rungs if each.name == rung.on), None)
+    if below is None:
+        return rung
+    as_below = dataclasses.replace(rung.config, evaluation=below.config.evaluation)
+    return _trains(below, rungs) if as_below == below.config else rung
 
 
 def with_seed(config: ExperimentConfig, seed: int) -> ExperimentConfig:
@@ -129,24 +143,49 @@ def with_seed(config: ExperimentConfig, seed: int) -> ExperimentConfig:
     return dataclasses.replace(config, training=training)
 
 
-def _run(config: ExperimentConfig, workdir: pathlib.Path, progress: bool) -> Result:
-    """Trains and measures, unless that was done before."""
+def _run(
+    config: ExperimentConfig, workdir: pathlib.Path, trained: pathlib.Path, progress: bool
+) -> Result:
+    """Trains and measures, unless that was done before.
+
+    Args:
+        config: of the rung.
+        workdir: for the result.
+        trained: for the model, or that of the rung below, which is measured otherwise then.
+        progress: whether to show bars.
+    """
     stored = workdir / RESULT_FILE
     if stored.exists():
         return json.loads(stored.read_text())
-    result = _train_and_measure(config, workdir, progress)
+    result = None if trained == workdir else _failure(trained)
+    if result is None:
+        result = _train_and_measure(config, trained, trained == workdir, progress)
+    workdir.mkdir(parents=True, exist_ok=True)
     write_whole(stored, json.dumps(result, indent=2).encode())
     return result
 
 
-def _train_and_measure(config: ExperimentConfig, workdir: pathlib.Path, progress: bool) -> Result:
+def _failure(trained: pathlib.Path) -> Result | None:
+    result = json.loads((trained / RESULT_FILE).read_text())
+    return result if FAILED in result else None
+
+
+def _train_and_measure(
+    config: ExperimentConfig, workdir: pathlib.Path, untrained: bool, progress: bool
+) -> Result:
     """The metrics; or, of a run that blew up or collapsed, the reason."""
     built = open_test(config.data.dataset, config.data.data_dir)
     try:
-        train(config, workdir, progress=progress)
+        if untrained:
+            train(config, workdir, progress=progress)
         model = load_trained_model(workdir)
         test = embed_dataset(model, model.variables, built, progress)
-        return all_metrics(rank_by_all_protocols(test)) | {MINUTES: training_minutes(workdir)}
+        scores = None
+        if config.evaluation.rerank:
+            chosen = Refinements(rerank=Reciprocal())
+            scores = refined_scores(test.queries_qd, test.gallery_gd, chosen, progress)
+        metrics = all_metrics(rank_by_all_protocols(test, scores))
+        return metrics | {MINUTES: training_minutes(workdir)}
     except (NonFiniteLossError, EmbeddingError) as error:
         logger.warning("%s failed: %s", workdir, error)
         return {FAILED: str(error)}

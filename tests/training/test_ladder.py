@@ -119,9 +119,13 @@ def test_a_run_that_blows_up_does_not_stop_the_ladder(tiny_config, tmp_path, mon
         raise NonFiniteLossError("step 3: loss/total = nan")
 
     monkeypatch.setattr(ladder, "train", blow_up)
-    rungs = [Rung("a", None, tiny_config), Rung("b", "a", tiny_config)]
+    longer = dataclasses.replace(tiny_config, training=TrainingConfig(epochs=9))
+    reranked = dataclasses.replace(
+        longer, evaluation=dataclasses.replace(longer.evaluation, rerank=True)
+    )
+    rungs = [Rung("a", None, tiny_config), Rung("b", "a", longer), Rung("c", "b", reranked)]
     found = run_ladder(rungs, 1, tmp_path, progress=False)
-    assert found.runs["b"] == [{"failed": "step 3: loss/total = nan"}]
+    assert found.runs["b"] == found.runs["c"] == [{"failed": "step 3: loss/total = nan"}]
 
 
 @pytest.mark.slow
@@ -132,7 +136,14 @@ def test_runs_every_seed_once_and_goes_on(tiny_config, tmp_path, monkeypatch):
     mesh = MeshConfig(data=-1)
     config = dataclasses.replace(tiny_config, model=model, training=training, mesh=mesh)
     softer = dataclasses.replace(config, loss=dataclasses.replace(config.loss, triplet_margin=None))
-    rungs = [Rung("hard", None, config), Rung("soft margin", "hard", softer)]
+    reranked = dataclasses.replace(
+        softer, evaluation=dataclasses.replace(config.evaluation, rerank=True)
+    )
+    rungs = [
+        Rung("hard", None, config),
+        Rung("soft margin", "hard", softer),
+        Rung("re-ranking", "soft margin", reranked),
+    ]
     first = run_ladder(rungs, 1, tmp_path, progress=False)
     trained = []
 
@@ -143,6 +154,10 @@ def test_runs_every_seed_once_and_goes_on(tiny_config, tmp_path, monkeypatch):
     monkeypatch.setattr(ladder, "train", counted)
     both = run_ladder(rungs, 2, tmp_path, progress=False)
     assert trained == [tmp_path / "hard" / "seed_1", tmp_path / "soft_margin" / "seed_1"]
+    measured_twice = both.runs["re-ranking"][1], both.runs["soft margin"][1]
+    assert measured_twice[0]["instance/mAP"] != measured_twice[1]["instance/mAP"]
+    assert measured_twice[0]["minutes"] == measured_twice[1]["minutes"]
+    assert "centroid/mAP" not in measured_twice[0]
     assert both.runs["hard"][0] == first.runs["hard"][0]
     assert both.runs["hard"][0] != both.runs["hard"][1]
     stored = json.loads((tmp_path / "ladder.json").read_text())
