@@ -2,7 +2,7 @@
 
 The ladder of Luo et al. 2019 (arXiv:1906.08332, table 1), with quadruplet loss and re-ranking on
 top of it as Wieczorek et al. 2020 (arXiv:2003.04094) have them; then a relative of its losses.
-EfficientNet-Lite0 at 64×64, one epoch of a small copy of Street2Shop.
+EfficientNet-Lite0 at 48×48, one epoch of a small copy of Street2Shop.
 
 Distances of the triplet loss are those of normalised features in every rung: Euclidean ones of
 features as they are begin at 30 beside a margin of 0.3, and so few steps go into shrinking them
@@ -26,9 +26,9 @@ LAST_OF_THE_BASELINE = "center loss"
 def get_config() -> ml_collections.ConfigDict:
     """Returns the experiment without any trick."""
     config = street2shop_small.get_config()
-    config.image.height = 64
-    config.image.width = 64
-    config.augment.pad = 5
+    config.image.height = 48
+    config.image.width = 48
+    config.augment.pad = 4
     config.augment.erase_probability = 0.0
     config.model.last_stride = 2
     config.model.neck = "none"
