@@ -52,6 +52,15 @@ class GroupMetrics:
     mean_average_precision: float
     accuracy_at_1: float
 
+    def to_json(self) -> dict[str, int | float | None]:
+        """Plain values; None where no query was measured."""
+        return {
+            "queries": self.queries,
+            "skipped": self.skipped,
+            "mAP": self.mean_average_precision if self.queries else None,
+            "Acc@1": self.accuracy_at_1 if self.queries else None,
+        }
+
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:

@@ -16,8 +16,6 @@ from fashion_jax.retrieval.query_expansion import augment_database, expand_queri
 from fashion_jax.retrieval.rerank import Reranked
 from fashion_jax.retrieval.whitening import Whitening
 
-Embeddings = Float32[np.ndarray, "photos dimensions"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Refinements:
@@ -80,7 +78,10 @@ class Refinements:
 
 
 def refined_scores(
-    queries_qd: Embeddings, gallery_gd: Embeddings, refinements: Refinements, progress: bool = False
+    queries_qd: Float32[np.ndarray, "queries dimensions"],
+    gallery_gd: Float32[np.ndarray, "gallery dimensions"],
+    refinements: Refinements,
+    progress: bool = False,
 ) -> Scores:
     """Scores of refined embeddings.
 

@@ -2,13 +2,13 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tabulate import tabulate
 
 from fashion_jax.evaluation.confidence import Interval
-from fashion_jax.evaluation.ranking import Ranking
+from fashion_jax.evaluation.ranking import GroupMetrics, Ranking
 from fashion_jax.evaluation.refinements import Refinements
 
 _SHOWN = ("mAP", "mINP")
@@ -66,6 +66,8 @@ class Evaluation:
             "untrained": _metrics_or_none(self.untrained),
             "refined": _metrics_or_none(self.refined),
             "refinements": self.refinements.words() or None,
+            "by_category": self._groups(Ranking.per_category),
+            "by_domain": self._groups(Ranking.per_domain),
             "skipped_queries": {name: ranking.skipped() for name, ranking in self.rankings.items()},
             "seconds": round(self.seconds, 1),
             "report": None if self.report is None else str(self.report),
@@ -100,6 +102,15 @@ class Evaluation:
                 f"report: {self.report}",
             ]
         )
+
+    def _groups(
+        self, divided: Callable[[Ranking], dict[str, GroupMetrics]]
+    ) -> dict[str, dict[str, dict[str, int | float | None]]]:
+        """Metrics of the groups of queries, by protocol; None where none was measured."""
+        return {
+            name: {group: each.to_json() for group, each in divided(ranking).items()}
+            for name, ranking in self.rankings.items()
+        }
 
     def _queries(self) -> str:
         ranking = self.rankings["instance"]

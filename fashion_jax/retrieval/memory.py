@@ -31,7 +31,7 @@ def require_memory(need: int, what: str) -> None:
         )
 
 
-def available_memory() -> float:
+def available_memory() -> int | float:
     """Bytes that a program may still take: the machine's, or its container's if that is less."""
     return min(_machine(), _container())
 
@@ -45,7 +45,7 @@ def _machine() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _container() -> float:
+def _container() -> int | float:
     """What the control group (version 2) allows beyond what it has; infinity where nothing does."""
     try:
         limit = (_CGROUP / "memory.max").read_text().strip()

@@ -276,3 +276,29 @@ def test_distances_must_be_finite():
     distances[1, 3] = np.inf
     with pytest.raises(EmbeddingError, match=r"queries \[1\]"):
         rank_distances(distances, QUERIES, GALLERY)
+
+
+def test_per_domain():
+    queries = labels([7, 9, 5], domain=[1, 0, 0])
+    result = rank_distances(DISTANCES, queries, GALLERY).per_domain()
+    assert list(result) == ["street", "shop"]
+    assert result["shop"].to_json() == {
+        "queries": 1,
+        "skipped": 0,
+        "mAP": pytest.approx(13 / 18),
+        "Acc@1": 1.0,
+    }
+    assert (result["street"].queries, result["street"].skipped) == (1, 1)
+    nothing = rank_distances(DISTANCES[:1], labels([5]), GALLERY).per_domain()["street"]
+    assert nothing.to_json() == {"queries": 0, "skipped": 1, "mAP": None, "Acc@1": None}
+
+
+def test_intervals_hold_the_metrics():
+    rng = np.random.default_rng(5)
+    queries, query_labels = clustered(rng, 60, 12)
+    gallery, gallery_labels = clustered(rng, 80, 12)
+    result = rank_embeddings(queries, gallery, query_labels, gallery_labels)
+    metrics, intervals = result.metrics(), result.intervals()
+    assert metrics.keys() == intervals.keys()
+    assert all(low <= metrics[name] <= high for name, (low, high) in intervals.items())
+    assert intervals["instance/mAP"][0] < intervals["instance/mAP"][1]

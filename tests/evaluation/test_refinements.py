@@ -1,0 +1,81 @@
+"""What `evaluate` does with embeddings after the network."""
+
+import numpy as np
+import pytest
+
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.evaluation.embedded import EmbeddedTest
+from fashion_jax.evaluation.evaluate import rank_by_all_protocols
+from fashion_jax.evaluation.refinements import Refinements, refined_scores
+from fashion_jax.retrieval.k_reciprocal import Reciprocal
+from fashion_jax.retrieval.query_expansion import augment_database, expand_queries
+from fashion_jax.retrieval.rerank import Reranked
+from fashion_jax.retrieval.whitening import Whitening
+from tests.data.fakes import FakeSplit
+from tests.retrieval.unit_vectors import clustered
+
+QUERIES, GALLERY = clustered(6, 8, 5), clustered(40, 8, 5, seed=1)
+ALL = np.arange(6)
+
+
+def scores(refinements):
+    return refined_scores(QUERIES, GALLERY, refinements).against(np.arange(40))(ALL)
+
+
+def test_nothing_on_is_nothing():
+    assert not Refinements()
+    assert Refinements().words() == ""
+    np.testing.assert_array_equal(scores(Refinements()), QUERIES @ GALLERY.T)
+
+
+def test_they_work_in_their_order():
+    chosen = Reciprocal(5, 2)
+    found = scores(Refinements(whiten=5, augment=2, expand=3, alpha=1.0, rerank=chosen))
+    whitening = Whitening.fit(GALLERY, 5)
+    gallery = augment_database(whitening.apply(GALLERY), 2, 1.0)
+    queries = expand_queries(whitening.apply(QUERIES), gallery, 3, 1.0)
+    np.testing.assert_array_equal(found, -Reranked(queries, gallery, chosen).distances(ALL))
+
+
+def test_only_the_first_are_re_ranked():
+    chosen = Refinements(rerank=Reciprocal(), rerank_top=7)
+    np.testing.assert_array_equal(scores(chosen), -Reranked(QUERIES, GALLERY).distances(ALL, 7))
+
+
+def test_words_name_what_is_on():
+    everything = Refinements(True, 64, 3, 5, 2.0, Reciprocal(), 100)
+    assert everything.words() == (
+        "flip averaging, whitening to 64 dimensions, augmented gallery (3 neighbours, α = 2), "
+        "expanded queries (5 neighbours, α = 2), "
+        "re-ranking of the first 100 (k1 = 20, k2 = 6, λ = 0.3)"
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"whiten": -1}, {"alpha": -1.0}, {"rerank_top": 5}, {"expand": -2}]
+)
+def test_settings_that_make_no_sense(wrong):
+    with pytest.raises(FashionJaxError, match="got"):
+        Refinements(**wrong)
+
+
+def test_mirrored_embeddings_are_averaged_and_normalised():
+    query, gallery = FakeSplit("query", 2), FakeSplit("gallery", 2)
+    count = len(query)
+    one = np.eye(count, 8, dtype=np.float32)
+    other = np.roll(one, 1, axis=1)
+    both = EmbeddedTest(query, gallery, one, one).averaged_with(
+        EmbeddedTest(query, gallery, other, one)
+    )
+    np.testing.assert_allclose(both.queries_qd, (one + other) / np.sqrt(2), atol=1e-6)
+    np.testing.assert_allclose(both.gallery_gd, one, atol=1e-6)
+
+
+def test_re_ranked_distances_have_no_centroids():
+    query, gallery = FakeSplit("query", 2), FakeSplit("gallery", 2)
+    rows = clustered(len(gallery), 8, 2)
+    test = EmbeddedTest(query, gallery, rows[: len(query)], rows)
+    refined = refined_scores(test.queries_qd, rows, Refinements(rerank=Reciprocal()))
+    assert list(rank_by_all_protocols(test, refined)) == ["instance", "in_category", "item"]
+    expanded = refined_scores(test.queries_qd, rows, Refinements(expand=1))
+    assert "centroid" in rank_by_all_protocols(test, expanded)
