@@ -84,8 +84,7 @@ class ScannIndex:
         """
         queries_qd = check_embeddings(queries, "queries", self.dimensions)
         k = check_k(k, len(self))
-        candidates = min(len(self), max(self.settings.reorder, CANDIDATES_PER_NEIGHBOUR * k))
-        found = self._ask(queries_qd, k, candidates, self._leaves_for(candidates))
+        found = self._ask(queries_qd, k, *self.effort(k))
         short = np.isnan(found.scores).any(axis=1)
         if short.any():
             rest = self._ask(queries_qd[short], k, len(self), self.settings.leaves)
@@ -120,9 +119,7 @@ class ScannIndex:
             ScannMissingError: if ScaNN is not installed.
         """
         path = pathlib.Path(folder).absolute()
-        description = storage.read_json(path / DESCRIPTION, SCHEMA, "a ScaNN index")
-        storage.verify(path, description["files"])
-        _refuse_pickles(path)
+        description = check_files(path)
         searcher = _scann().load_searcher(str(path), assets_backcompat_shim=False)
         settings = ScannSettings(**description["settings"])
         return cls(searcher, settings, description["rows"], description["dimensions"])
@@ -143,11 +140,15 @@ class ScannIndex:
         settings.check(len(self))
         return ScannIndex(self._searcher, settings, self._rows, self._dimensions)
 
-    def _leaves_for(self, candidates: int) -> int:
-        """Enough partitions to hold a few times the candidates, were all equally full."""
+    def effort(self, k: int) -> tuple[int, int]:
+        """Candidates and partitions that a search for k looks at; no fewer than the settings'.
+
+        Partitions are enough if they hold a few times the candidates, were all equally full.
+        """
+        candidates = min(len(self), max(self.settings.reorder, CANDIDATES_PER_NEIGHBOUR * k))
         leaves = self.settings.leaves
         needed = math.ceil(leaves * min(1.0, CANDIDATES_PER_NEIGHBOUR * candidates / len(self)))
-        return max(self.settings.leaves_to_search, needed)
+        return candidates, max(self.settings.leaves_to_search, needed)
 
     def _ask(
         self,
@@ -187,6 +188,21 @@ def _build_searcher(
     # Two dimensions a block and the threshold are what ScaNN's authors recommend for unit rows.
     builder = builder.score_ah(2, anisotropic_quantization_threshold=0.2)
     return builder.reorder(min(settings.reorder, rows)).build()
+
+
+def check_files(folder: pathlib.Path) -> dict[str, Any]:
+    """Checks every file of a saved index that ScaNN would read.
+
+    Returns:
+        The index's description.
+
+    Raises:
+        StorageError: if the folder holds no index, or files (which are named) are damaged.
+    """
+    description = storage.read_json(folder / DESCRIPTION, SCHEMA, "a ScaNN index")
+    storage.verify(folder, description["files"])
+    _refuse_pickles(folder)
+    return description
 
 
 def scann_is_installed() -> bool:

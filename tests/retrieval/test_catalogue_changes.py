@@ -132,8 +132,6 @@ def test_several_garments_of_a_photo_share_its_name(index):
     assert Catalogue.open(index).items[-2:] == items
     assert remove_photos(index, ["two"]).removed == 2
     check(index, FIRST)
-    with pytest.raises(CatalogueError, match=r"1 photos are given more than once.*: two"):
-        add_photos(index, embeddings, items[:1] * 2, thumbnails, CARD)
 
 
 def test_what_is_not_there_is_listed_and_nothing_is_removed(index):

@@ -17,7 +17,7 @@ from fashion_jax.retrieval.catalogue.contents import Contents
 from fashion_jax.retrieval.catalogue.items import Hit, Item
 from fashion_jax.retrieval.catalogue.live_index import LiveIndex
 from fashion_jax.retrieval.catalogue.manifest import CatalogueError, Manifest, check_kind
-from fashion_jax.retrieval.catalogue.segment import write_segment
+from fashion_jax.retrieval.catalogue.segment import Segment, write_segment
 from fashion_jax.retrieval.index import Index
 
 # Each holds a copy of the embeddings of its photos.
@@ -110,6 +110,11 @@ class Catalogue:
     def items(self) -> Sequence[Item]:
         """What is known of each photo, in the order of their rows."""
         return self._contents.items
+
+    @property
+    def segments(self) -> Sequence[Segment]:
+        """Its parts, removed rows included."""
+        return self._contents.segments
 
     @functools.cached_property
     def categories(self) -> list[str]:

@@ -6,6 +6,7 @@ it was to be. Two changes at once wait for each other.
 
 import dataclasses
 import os
+import pathlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from fashion_jax.retrieval.catalogue.contents import Contents
 from fashion_jax.retrieval.catalogue.items import Item, named
 from fashion_jax.retrieval.catalogue.manifest import (
     CatalogueError,
+    Manifest,
     SearchSettings,
     SegmentEntry,
     check_kind,
@@ -65,27 +67,48 @@ def add_photos(
 
     Raises:
         ModelCardError: if the embeddings come from another model than the catalogue's.
-        CatalogueError: if photos of these names are there and `replace` is not set, a garment is
-            given twice, or the parts are not of one size.
+        CatalogueError: if photos of these names are there and `replace` is not set, or the parts
+            are not of one size.
         EmbeddingError: if the embeddings are not what `check_embeddings` asks for.
         StorageError: if there is no catalogue, or it is damaged.
     """
-    _refuse_repeated(items)
     with changing(directory) as change:
         manifest = change.contents.manifest
-        manifest.card.require_same(card, "the catalogue", "the new photos' model")
-        names = {item.photo_id for item in items}
-        there = [i for i, item in enumerate(change.contents.items) if item.photo_id in names]
-        if there and not replace:
-            known = sorted({change.contents.items[i].photo_id for i in there})
-            raise CatalogueError(
-                f"{len(known):,} of the {len(names):,} photos are in the catalogue already: "
-                f"{named(known)}. Leave them out, or replace those there (--replace)"
-            )
+        there = _addable(change.contents, {item.photo_id for item in items}, card, replace)
         width = manifest.card.embedding_width
         entry = write_segment(change.staging, embeddings, items, thumbnails, manifest.kind, width)
         photos = change.commit([*manifest.segments, entry], there)
     return Change(len(items), len(there), photos)
+
+
+def check_addable(
+    directory: str | os.PathLike[str],
+    photo_ids: Collection[str],
+    card: ModelCard,
+    replace: bool = False,
+) -> None:
+    """Refuses what `add_photos` would refuse, before anything is embedded for it.
+
+    Raises:
+        FashionJaxError: see `add_photos`.
+    """
+    target = pathlib.Path(directory).absolute()
+    _addable(Contents.read(target, Manifest.read(target)), set(photo_ids), card, replace)
+
+
+def _addable(
+    contents: Contents, photo_ids: Collection[str], card: ModelCard, replace: bool
+) -> list[int]:
+    """The photos of these names that are there, to be replaced."""
+    contents.manifest.card.require_same(card, "the catalogue", "the new photos' model")
+    there = [i for i, item in enumerate(contents.items) if item.photo_id in photo_ids]
+    if there and not replace:
+        known = sorted({contents.items[i].photo_id for i in there})
+        raise CatalogueError(
+            f"{len(known):,} of the {len(photo_ids):,} photos are in the catalogue already: "
+            f"{named(known)}. Leave them out, or replace those there (--replace)"
+        )
+    return there
 
 
 def remove_photos(
@@ -197,22 +220,6 @@ def _merged(change: Changing, kind: str) -> SegmentEntry:
     contents.copy_embeddings(merged)
     merged.flush()
     return finish_segment(part, contents.items, contents.thumbnails(), kind)
-
-
-def _refuse_repeated(items: Sequence[Item]) -> None:
-    """One photo may show several products, but not one product twice: that is a slip in a list."""
-    seen: set[tuple[str, int]] = set()
-    repeated = []
-    for item in items:
-        key = item.photo_id, item.identity
-        if key in seen:
-            repeated.append(item.photo_id)
-        seen.add(key)
-    if repeated:
-        raise CatalogueError(
-            f"{len(repeated):,} photos are given more than once with the same product: "
-            f"{named(repeated)}"
-        )
 
 
 def _refuse_missing(missing: Collection[Any], what: str) -> None:

@@ -19,6 +19,7 @@ from fashion_jax.retrieval.scann_index import (
     DESCRIPTION,
     ScannIndex,
     ScannMissingError,
+    check_files,
     scann_is_installed,
 )
 from fashion_jax.retrieval.scann_settings import FASTER_FROM
@@ -58,6 +59,16 @@ class Segment:
         for part in ("items", "embeddings", "thumbnails", "scann"):
             getattr(self, part)
 
+    def check(self) -> None:
+        """Checks every file, those of ScaNN included, and opens none.
+
+        Raises:
+            StorageError: if files (all of which are named) are missing or damaged.
+        """
+        self._check(*self.entry.files)
+        if self.entry.index == "scann":
+            check_files(self.folder / SCANN)
+
     @functools.cached_property
     def items(self) -> list[Item]:
         """One a row."""
@@ -85,7 +96,7 @@ class Segment:
         try:
             index = ScannIndex.load(self.folder / SCANN)
         except ScannMissingError as error:
-            logger.warning("%s. Its %d photos are searched exactly", error, self.entry.rows)
+            logger.warning("%d photos are searched exactly: %s", self.entry.rows, error)
             return None
         tuned = self.entry.search
         return index.searched_with(tuned.reorder, tuned.leaves_to_search) if tuned else index
