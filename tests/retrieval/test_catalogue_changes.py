@@ -1,5 +1,6 @@
 """Photos come and go: one change at a time, then any sequence of them."""
 
+import concurrent.futures
 import dataclasses
 import json
 
@@ -212,6 +213,19 @@ def test_an_opened_catalogue_does_not_change(index):
     compact(index)
     assert_holds(before, FIRST)
     assert_answers(before, FIRST, 5)
+
+
+def test_two_writers_wait_for_each_other(index):
+    def add(who):
+        for number in range(6):
+            add_photos(index, *parts([Photo(f"{who} {number}", 0)]), CARD)
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        list(pool.map(add, "abc"))
+    catalogue = Catalogue.open(index)
+    names = [item.photo_id for item in catalogue.items]
+    assert len(set(names)) == len(names) == len(FIRST) + 18
+    assert [path.name for path in index.parent.iterdir()] == [index.name]
 
 
 NAMES = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=5)
