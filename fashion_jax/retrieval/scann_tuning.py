@@ -22,7 +22,7 @@ _SHARES_OF_LEAVES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
 # Photos that are there twice are equally good answers; indexes round differently.
 _EQUALLY_NEAR = 1e-5
 _AS_GOOD_AS_EXACT = 0.9995
-_TIMINGS = 2
+_TIMINGS = 3
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,21 +35,24 @@ def write_curve(path: str | os.PathLike[str], tuning: Tuning) -> None:
     exact = tuning.exact_queries_per_second
     axes.axhline(exact, color=_MUTED, linestyle=":", label="exact search")
     if tuning.chosen is not None:
-        chosen = tuning.chosen
-        text = f"reorder {chosen.reorder}"
-        if tuning.leaves:
-            text += f"\n{chosen.leaves_to_search} of {tuning.leaves} leaves"
-        place = (chosen.recall, chosen.queries_per_second)
-        axes.plot(*place, "o", color=_GOOD, markersize=9)
-        axes.annotate(text, place, (-8, 10), textcoords="offset points", ha="right", color=_GOOD)
+        place = tuning.chosen.recall, tuning.chosen.queries_per_second
+        axes.plot(*place, "o", color=_GOOD, markersize=9, label=f"chosen: {_settings(tuning)}")
     axes.set_yscale("log")
     axes.set_xlabel(f"recall@{tuning.k} against exact search")
     axes.set_ylabel("queries a second")
     axes.set_title(f"ScaNN on {tuning.rows:,} photos, {tuning.queries:,} queries")
-    axes.legend(frameon=False, loc="lower left")
+    axes.legend(framealpha=1.0, loc="lower left")
     encoded = io.BytesIO()
     figure.savefig(encoded, format="png")
     write_whole(path, encoded.getvalue())
+
+
+def _settings(tuning: Tuning) -> str:
+    assert tuning.chosen is not None
+    text = f"reorder {tuning.chosen.reorder}"
+    if tuning.leaves:
+        text += f", {tuning.chosen.leaves_to_search} of {tuning.leaves} leaves"
+    return text
 
 
 def fastest(points: Sequence[Point]) -> list[Point]:
