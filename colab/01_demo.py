@@ -139,7 +139,7 @@ figure.tight_layout()
 # %%
 from fashion_jax.serving.index_run import index_run
 
-print(index_run(workdir))
+print(index_run(workdir, kind="scann"))
 
 # %% [markdown]
 # ## 4. Search

@@ -62,7 +62,7 @@ def run_demo(
     _say(2, f"train {config.model.backbone} for {config.training.epochs} epochs")
     train(config, workdir, progress=progress)
     _say(3, "embed the gallery into a ScaNN index")
-    print(index_run(workdir, progress=progress))
+    print(index_run(workdir, kind="scann", progress=progress))
     _say(4, f"search with {_SEARCHES} street photos")
     searches = search_street_photos(workdir, _SEARCHES)
     _say(5, "evaluate on identities never seen in training, and the untrained network, too")

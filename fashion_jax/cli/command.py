@@ -26,6 +26,11 @@ def add_model(parser: Any) -> None:
     parser.add_argument("--data_dir", help="where it lies (default: the run's)")
 
 
+def names(text: str) -> list[str]:
+    """`A,B` as a list."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def print_result(result: Any, flags: argparse.Namespace) -> None:
     """Prints a result as a table, or with `--json` as JSON."""
     print(json.dumps(result.to_json(), indent=2) if flags.json else result.to_table())

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from fashion_jax.cli.command import add_model, command, print_result
+from fashion_jax.cli.command import add_model, command, names, print_result
 
 
 def add(commands: Any) -> None:
@@ -131,12 +131,8 @@ def _evaluate(flags: argparse.Namespace) -> None:
 def _cross_domain(flags: argparse.Namespace) -> None:
     from fashion_jax.evaluation.cross_domain import cross_domain
 
-    result = cross_domain(_names(flags.runs), _names(flags.datasets), flags.data_dir, flags.report)
+    result = cross_domain(names(flags.runs), names(flags.datasets), flags.data_dir, flags.report)
     print_result(result, flags)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _robustness(flags: argparse.Namespace) -> None:

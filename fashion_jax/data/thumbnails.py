@@ -6,7 +6,7 @@ import numpy as np
 from fashion_jax.errors import FashionJaxError
 
 LONGEST_SIDE = 160
-_JPEG_QUALITY = 80
+JPEG_QUALITY = 80
 
 
 def thumbnail(encoded: bytes, longest_side: int = LONGEST_SIDE) -> bytes:
@@ -22,4 +22,4 @@ def thumbnail(encoded: bytes, longest_side: int = LONGEST_SIDE) -> bytes:
     if scale < 1.0:
         size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from fashion_jax.errors import FashionJaxError
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.index import (
     EmbeddingError,
@@ -22,75 +21,20 @@ from fashion_jax.retrieval.index import (
     check_embeddings,
     check_k,
 )
+from fashion_jax.retrieval.scann_settings import (
+    PARTITIONED_FROM,
+    ScannError,
+    ScannMissingError,
+    ScannSettings,
+)
+
+__all__ = ["ScannError", "ScannIndex", "ScannMissingError", "ScannSettings"]
 
 SCHEMA = 1
 DESCRIPTION = "scann_index.json"
 
-# Below, comparing with every row is fast, and codebooks have too little to learn from.
-HASHED_FROM = 2_000
-# Below, comparing with every row's code is fast, and finds more than any partition does.
-PARTITIONED_FROM = 100_000
-SHARE_OF_LEAVES_SEARCHED = 0.2
-# The codebooks have 16 centers, and ScaNN refuses to place them among fewer rows.
-FEWEST_ROWS_TO_HASH = 16
 CANDIDATES_PER_NEIGHBOUR = 4
 _PARALLEL_FROM = 256
-
-
-class ScannError(FashionJaxError):
-    """Settings that ScaNN cannot work with, or no ScaNN at all."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ScannSettings:
-    """How a gallery is compressed and divided.
-
-    Attributes:
-        hashed: compare with compressed rows first; without, every row is compared exactly.
-        reorder: candidates whose exact scores are computed, where rows are hashed.
-        leaves: partitions of the gallery; 0 for none. Only where rows are hashed.
-        leaves_to_search: nearest partitions that a query is compared with.
-    """
-
-    hashed: bool = True
-    reorder: int = 150
-    leaves: int = 0
-    leaves_to_search: int = 0
-
-    @classmethod
-    def for_rows(cls, rows: int) -> "ScannSettings":
-        """Settings for a gallery's size: exact, then hashed, then partitioned, too."""
-        if rows < HASHED_FROM:
-            return cls(hashed=False)
-        if rows < PARTITIONED_FROM:
-            return cls()
-        leaves = round(math.sqrt(rows))
-        searched = math.ceil(SHARE_OF_LEAVES_SEARCHED * leaves)
-        return cls(leaves=leaves, leaves_to_search=searched)
-
-    def check(self, rows: int) -> None:
-        """Refuses what ScaNN cannot build for so many rows.
-
-        Raises:
-            ScannError: naming the setting.
-        """
-        if not self.hashed:
-            return
-        if rows < FEWEST_ROWS_TO_HASH:
-            raise ScannError(
-                f"{rows} rows are too few to hash, ScaNN needs {FEWEST_ROWS_TO_HASH}; "
-                f"use ScannSettings(hashed=False)"
-            )
-        if self.reorder < 1:
-            raise ScannError(f"reorder is {self.reorder}; it must be at least 1")
-        if not 0 <= self.leaves <= rows:
-            raise ScannError(f"leaves is {self.leaves}; it must lie between 0 and the {rows} rows")
-        fewest = min(1, self.leaves)
-        if not fewest <= self.leaves_to_search <= self.leaves:
-            raise ScannError(
-                f"leaves_to_search is {self.leaves_to_search}; it must lie between {fewest} "
-                f"and leaves, which is {self.leaves}"
-            )
 
 
 class ScannIndex:
@@ -140,8 +84,7 @@ class ScannIndex:
         """
         queries_qd = check_embeddings(queries, "queries", self.dimensions)
         k = check_k(k, len(self))
-        candidates = min(len(self), max(self.settings.reorder, CANDIDATES_PER_NEIGHBOUR * k))
-        found = self._ask(queries_qd, k, candidates, self._leaves_for(candidates))
+        found = self._ask(queries_qd, k, *self.effort(k))
         short = np.isnan(found.scores).any(axis=1)
         if short.any():
             rest = self._ask(queries_qd[short], k, len(self), self.settings.leaves)
@@ -173,21 +116,39 @@ class ScannIndex:
 
         Raises:
             StorageError: if the folder holds no index, or files (which are named) are damaged.
-            ScannError: if ScaNN is not installed.
+            ScannMissingError: if ScaNN is not installed.
         """
         path = pathlib.Path(folder).absolute()
-        description = storage.read_json(path / DESCRIPTION, SCHEMA, "a ScaNN index")
-        storage.verify(path, description["files"])
-        _refuse_pickles(path)
+        description = check_files(path)
         searcher = _scann().load_searcher(str(path), assets_backcompat_shim=False)
         settings = ScannSettings(**description["settings"])
         return cls(searcher, settings, description["rows"], description["dimensions"])
 
-    def _leaves_for(self, candidates: int) -> int:
-        """Enough partitions to hold a few times the candidates, were all equally full."""
+    def searched_with(self, reorder: int, leaves_to_search: int) -> "ScannIndex":
+        """The same index, searched more thoroughly or faster.
+
+        Args:
+            reorder: candidates whose exact scores are computed; no more than there are rows.
+            leaves_to_search: nearest partitions that a query is compared with.
+
+        Raises:
+            ScannError: if the settings do not fit the index.
+        """
+        settings = dataclasses.replace(
+            self.settings, reorder=reorder, leaves_to_search=leaves_to_search
+        )
+        settings.check(len(self))
+        return ScannIndex(self._searcher, settings, self._rows, self._dimensions)
+
+    def effort(self, k: int) -> tuple[int, int]:
+        """Candidates and partitions that a search for k looks at; no fewer than the settings'.
+
+        Partitions are enough if they hold a few times the candidates, were all equally full.
+        """
+        candidates = min(len(self), max(self.settings.reorder, CANDIDATES_PER_NEIGHBOUR * k))
         leaves = self.settings.leaves
         needed = math.ceil(leaves * min(1.0, CANDIDATES_PER_NEIGHBOUR * candidates / len(self)))
-        return max(self.settings.leaves_to_search, needed)
+        return candidates, max(self.settings.leaves_to_search, needed)
 
     def _ask(
         self,
@@ -229,11 +190,35 @@ def _build_searcher(
     return builder.reorder(min(settings.reorder, rows)).build()
 
 
+def check_files(folder: pathlib.Path) -> dict[str, Any]:
+    """Checks every file of a saved index that ScaNN would read.
+
+    Returns:
+        The index's description.
+
+    Raises:
+        StorageError: if the folder holds no index, or files (which are named) are damaged.
+    """
+    description = storage.read_json(folder / DESCRIPTION, SCHEMA, "a ScaNN index")
+    storage.verify(folder, description["files"])
+    _refuse_pickles(folder)
+    return description
+
+
+def scann_is_installed() -> bool:
+    """Whether ScaNN can be used here."""
+    try:
+        _scann()
+    except ScannMissingError:
+        return False
+    return True
+
+
 def _scann() -> Any:
     try:
         from scann.scann_ops.py import scann_ops_pybind
     except ImportError as error:
-        raise ScannError(
+        raise ScannMissingError(
             "ScaNN cannot be imported; it has wheels for Linux only. Use the exact index instead, "
             "or install it with: pip install scann"
         ) from error

@@ -1,7 +1,7 @@
 """Folders that are there whole or not at all, and files that are what they were.
 
-A folder is filled under another name beside its final one and renamed. To replace it, its parts
-are moved in beside the old ones, and its manifest, the one file that says which parts count, is
+A folder is filled under another name beside its final one and renamed. To change it, new parts are
+moved in beside those there, and its manifest, the one file that says which parts count, is
 exchanged in one step; a writer killed at any moment leaves the old state or the new one.
 """
 
@@ -9,17 +9,20 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from fashion_jax.errors import FashionJaxError
 
 MANIFEST = "manifest.json"
 PART_PREFIX = "data-"
+
+logger = logging.getLogger(__name__)
 
 
 class StorageError(FashionJaxError):
@@ -56,12 +59,12 @@ def write_json(path: pathlib.Path, values: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: pathlib.Path, schema: int, what: str) -> dict[str, Any]:
+def read_json(path: pathlib.Path, schema: int | tuple[int, ...], what: str) -> dict[str, Any]:
     """Reads a JSON object with a `schema` version.
 
     Args:
         path: the file.
-        schema: the version that is understood.
+        schema: the version, or versions, that are understood.
         what: its folder is, for the message, such as `a catalogue`.
 
     Raises:
@@ -74,9 +77,11 @@ def read_json(path: pathlib.Path, schema: int, what: str) -> dict[str, Any]:
     except ValueError as error:
         raise StorageError(f"{path} is damaged, it is not JSON: {error}") from error
     found = values.get("schema") if isinstance(values, dict) else None
-    if found != schema:
+    understood = schema if isinstance(schema, tuple) else (schema,)
+    if found not in understood:
         raise StorageError(
-            f"{path} has schema {found!r}; this version of fashion-jax reads {schema}. "
+            f"{path} has schema {found!r}; this version of fashion-jax reads "
+            f"{' and '.join(map(str, understood))}. "
             f"Build it again, or use the version that wrote it"
         )
     return values
@@ -92,13 +97,12 @@ def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
     prefix = f".{target.name}.partial-"
     for left_over in target.parent.glob(f"{prefix}*"):
         _remove_if_unlocked(left_over)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
-    try:
-        with _locked(folder):
+    with _new_locked_folder(prefix, target.parent) as folder:
+        try:
             folder.chmod(0o755)
             yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def install_new(staging: pathlib.Path, target: pathlib.Path) -> None:
@@ -128,16 +132,46 @@ def install(staging: pathlib.Path, target: pathlib.Path) -> None:
     if not (target / MANIFEST).is_file():
         install_new(staging, target)
         return
+    with locked(target):
+        exchange(staging, target, {part.name for part in _parts(staging)})
+
+
+def exchange(staging: pathlib.Path, target: pathlib.Path, kept: Collection[str]) -> None:
+    """Gives `target` the manifest and the parts of a filled folder, in one step.
+
+    Args:
+        staging: holds the new manifest, and those of its parts that `target` does not have yet.
+        target: a folder with a manifest, which the caller has `locked`.
+        kept: names of all parts that the new manifest names; the others are removed at last,
+            with what killed writers left.
+    """
     sync(staging)
-    parts = list(staging.glob(f"{PART_PREFIX}*"))
-    with _locked(target):
-        for part in parts:
-            part.rename(target / part.name)
-        _sync_path(target)
-        (staging / MANIFEST).replace(target / MANIFEST)
-        _sync_path(target)
-        for old in {path.name for path in target.glob(f"{PART_PREFIX}*")} - {p.name for p in parts}:
-            shutil.rmtree(target / old, ignore_errors=True)
+    for part in _parts(staging):
+        part.rename(target / part.name)
+    _sync_path(target)
+    (staging / MANIFEST).replace(target / MANIFEST)
+    _sync_path(target)
+    for part in _parts(target):
+        if part.name not in kept:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(folder: pathlib.Path) -> Iterator[None]:
+    """Waits until nobody else changes a folder, and keeps others from changing it.
+
+    The kernel lets go of the lock when the process dies, however it dies. Readers need none.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("waiting for another command that is changing %s", folder)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def sync(folder: pathlib.Path) -> None:
@@ -155,14 +189,21 @@ def _sync_path(path: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: pathlib.Path) -> Iterator[None]:
-    """Holds a lock on a folder; the kernel lets go of it when the process dies, however it dies."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+def _new_locked_folder(prefix: str, parent: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A new folder with a lock on it; it is another's left-over to nobody."""
+    while True:
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        with contextlib.ExitStack() as stack:
+            # Another writer may have taken it for left over before the lock was on it.
+            with contextlib.suppress(FileNotFoundError):
+                stack.enter_context(locked(folder))
+            if folder.exists():
+                yield folder
+                return
+
+
+def _parts(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(folder.glob(f"{PART_PREFIX}*"))
 
 
 def _remove_if_unlocked(folder: pathlib.Path) -> None:

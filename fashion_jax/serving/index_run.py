@@ -1,13 +1,18 @@
-"""A catalogue of a built dataset's gallery, embedded by a run's model."""
+"""A catalogue of a built dataset's photos, embedded by a run's model."""
 
 import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float32
 
 from fashion_jax.data.dataset import Split, open_dataset
 from fashion_jax.data.records import Domain
 from fashion_jax.data.thumbnails import thumbnail
 from fashion_jax.retrieval.catalogue import Catalogue, Item
+from fashion_jax.retrieval.catalogue.manifest import check_kind
 from fashion_jax.retrieval.embed import embed_split
-from fashion_jax.training.trained_model import load_trained_model
+from fashion_jax.training.trained_model import TrainedModel, load_trained_model
 
 INDEX_FOLDER = "index"
 
@@ -16,9 +21,10 @@ def index_run(
     workdir: str | pathlib.Path,
     dataset: str | None = None,
     data_dir: str | None = None,
-    kind: str = "scann",
+    kind: str = "auto",
     index: str | pathlib.Path | None = None,
     progress: bool = True,
+    split: str = "gallery",
 ) -> str:
     """Embeds the gallery with a run's best model and writes its catalogue.
 
@@ -26,9 +32,10 @@ def index_run(
         workdir: of the run.
         dataset: another one than the run's own.
         data_dir: where it lies; by default the run's.
-        kind: `scann` or `exact`.
+        kind: `scann`, `exact`, or `auto`: ScaNN from the size where it is faster.
         index: the catalogue's folder; by default `index` in the workdir.
         progress: whether to show a bar.
+        split: another one than the gallery.
 
     Returns:
         One line that says what was written where.
@@ -36,24 +43,40 @@ def index_run(
     Raises:
         FashionJaxError: if there is no run, no checkpoint or no dataset.
     """
+    check_kind(kind)
     model = load_trained_model(workdir)
     config = model.config
     built = open_dataset(dataset or config.data.dataset, data_dir or config.data.data_dir)
-    gallery = built.split("gallery")
-    embeddings = embed_split(
+    photos = built.split(split)
+    embeddings = embed_records(model, photos, progress)
+    folder = index_folder(workdir, index)
+    parts = embeddings, items(photos), thumbnails(photos)
+    catalogue = Catalogue.write(folder, *parts, model.card, kind)
+    (segment,) = catalogue.segments
+    index_name = "an exact index" if segment.entry.index == "exact" else "a ScaNN index"
+    return f"{len(catalogue)} photos of {built.name} in {index_name}: {folder.resolve()}"
+
+
+def embed_records(
+    model: TrainedModel, split: Split, progress: bool = True
+) -> Float32[np.ndarray, "photos features"]:
+    """Embeds all photos of a built dataset's split."""
+    config = model.config
+    return embed_split(
         model.encode,
         model.variables,
-        gallery,
+        split,
         config.image,
         config.evaluation.batch_size,
         config.data,
         model.mesh,
         progress,
     )
-    folder = index_folder(workdir, index)
-    thumbnails = (thumbnail(gallery.image_bytes(row)) for row in range(len(gallery)))
-    catalogue = Catalogue.write(folder, embeddings, items(gallery), thumbnails, model.card, kind)
-    return f"{len(catalogue.items)} photos of {built.name} in a {kind} index: {folder.resolve()}"
+
+
+def thumbnails(split: Split) -> Iterator[bytes]:
+    """Small JPEGs of all photos of a split, made one by one."""
+    return (thumbnail(split.image_bytes(row)) for row in range(len(split)))
 
 
 def index_folder(

@@ -1,8 +1,9 @@
 """A search with anybody's photo: names, scores, and a picture of the ranked list."""
 
 import dataclasses
+import itertools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -65,6 +66,7 @@ def search_photo(
     box: str | None = None,
     k: int = 10,
     picture: str | pathlib.Path = "search.png",
+    categories: Collection[str] | None = None,
 ) -> Answers:
     """Searches a run's catalogue with a photo and draws the ranked list.
 
@@ -75,15 +77,16 @@ def search_photo(
         box: `x,y,width,height` of the garment in pixels; by default the whole photo.
         k: number of answers.
         picture: where the picture goes (PNG).
+        categories: search only among photos of these.
 
     Raises:
         FashionJaxError: if the photo cannot be read, the box does not fit, or there is no
-            catalogue of this very model.
+            catalogue of this very model, or no such category in it.
     """
     query = read_photo(photo, box)
     model = load_trained_model(workdir)
     catalogue = Catalogue.open(index_folder(workdir, index))
-    (hits,) = catalogue.search(embed_photos(model, [query]), k, model.card)
+    (hits,) = catalogue.search(embed_photos(model, [query]), k, model.card, categories)
     drawn = [
         (decode_photo(catalogue.thumbnail(hit.row)), hit.item.photo_id, hit.score, None)
         for hit in hits
@@ -136,11 +139,31 @@ def parse_box(text: str) -> Box:
 
 
 def embed_photos(
-    model: TrainedModel, photos: Sequence[Photo]
+    model: TrainedModel, photos: Iterable[Photo], batch: int | None = None
 ) -> Float32[np.ndarray, "photos features"]:
-    """Embeds RGB photos of any size."""
-    resized = [resize(photo, model.config.image) for photo in photos]
-    devices = model.mesh.shape["data"]
-    padding = [np.zeros_like(resized[0])] * (-len(resized) % devices)
-    images = jax.device_put(np.stack(resized + padding), batch_sharding(model.mesh))
-    return np.asarray(model.encode(model.variables, images))[: len(photos)]
+    """Embeds RGB photos of any size.
+
+    Args:
+        model: that embeds.
+        photos: read one by one.
+        batch: how many go through the network at once; by default all.
+    """
+    parts = [np.empty((0, model.card.embedding_width), np.float32)]
+    for part in _batches(photos, batch):
+        resized = [resize(photo, model.config.image) for photo in part]
+        # A last batch of another size would be compiled anew.
+        padding = [np.zeros_like(resized[0])] * _padding(model, len(resized), batch)
+        images = jax.device_put(np.stack(resized + padding), batch_sharding(model.mesh))
+        parts.append(np.asarray(model.encode(model.variables, images))[: len(part)])
+    return np.concatenate(parts)
+
+
+def _batches(photos: Iterable[Photo], batch: int | None) -> Iterator[list[Photo]]:
+    iterator = iter(photos)
+    while part := list(itertools.islice(iterator, batch)):
+        yield part
+
+
+def _padding(model: TrainedModel, photos: int, batch: int | None) -> int:
+    wanted = photos if batch is None else batch
+    return wanted - photos + -wanted % model.mesh.shape["data"]

@@ -99,7 +99,7 @@ def test_a_gallery_photo_finds_itself(demo, tmp_path, capsys, kind):
     folder, _ = demo
     index = tmp_path / "index"
     arguments = ["--workdir", f"{folder}/run", "--index", str(index)]
-    assert main(["index", *arguments, "--kind", kind]) == 0
+    assert main(["index", "build", *arguments, "--kind", kind]) == 0
     capsys.readouterr()
     gallery = open_dataset("synthetic_street2shop", folder / "data").split("gallery")
     photo = tmp_path / "photo.jpg"

@@ -82,17 +82,17 @@ def test_everything_but_photos_and_numbers_is_text(tmp_path, kind):
     write(tmp_path / "index", kind)
     assert not [name for name in files_of(tmp_path) if name.endswith((".pkl", ".pickle"))]
     manifest = json.loads((tmp_path / "index" / "manifest.json").read_text())
-    assert manifest["schema"] == 1
+    assert manifest["schema"] == 2
     assert (manifest["photos"], manifest["dimensions"]) == (PHOTOS, DIMENSIONS)
     assert str(tmp_path) not in (tmp_path / "index" / "manifest.json").read_text()
 
 
 def test_damaged_files_are_named(tmp_path, kind):
     write(tmp_path / "index", kind)
-    manifest = json.loads((tmp_path / "index" / "manifest.json").read_text())
-    assert {"embeddings.npy", "items.jsonl", "thumbnails.array_record"} <= set(manifest["files"])
-    for name in manifest["files"]:
-        path = tmp_path / "index" / manifest["data"] / name
+    (segment,) = json.loads((tmp_path / "index" / "manifest.json").read_text())["segments"]
+    assert {"embeddings.npy", "items.jsonl", "thumbnails.array_record"} <= set(segment["files"])
+    for name in segment["files"]:
+        path = tmp_path / "index" / segment["data"] / name
         good = path.read_bytes()
         path.write_bytes(good + b"x")
         with pytest.raises(StorageError, match=f"wrong checksum {name}"):
@@ -107,6 +107,44 @@ def test_damaged_files_are_named(tmp_path, kind):
 def test_a_folder_without_a_catalogue_is_named(tmp_path):
     with pytest.raises(StorageError, match=rf"{tmp_path} is not a catalogue"):
         Catalogue.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"segments": None},
+        {"kind": "hnsw"},
+        {"segments": [{"data": "data-1"}]},
+        {"segments": [{"data": "../x", "rows": 1, "index": "exact", "files": {}, "search": None}]},
+    ],
+)
+def test_a_manifest_that_makes_no_sense_is_named(tmp_path, change):
+    write(tmp_path / "index")
+    path = tmp_path / "index" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(StorageError, match=r"manifest\.json is damaged.*build it again"):
+        Catalogue.open(tmp_path / "index")
+
+
+def test_catalogues_of_the_first_schema_open(tmp_path, kind):
+    write(tmp_path / "index", kind)
+    path = tmp_path / "index" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    (segment,) = manifest.pop("segments")
+    first = {"schema": 1, "data": segment["data"], "files": segment["files"], "index": kind}
+    kept = {name: manifest[name] for name in ("photos", "dimensions", "card")}
+    path.write_text(json.dumps(first | kept))
+    catalogue = Catalogue.open(tmp_path / "index")
+    assert (catalogue.items, catalogue.card, catalogue.kind) == (ITEMS, CARD, kind)
+    np.testing.assert_array_equal(catalogue.embeddings, EMBEDDINGS)
+
+
+def test_an_opened_catalogue_survives_its_files(tmp_path, kind):
+    catalogue = write(tmp_path / "index", kind)
+    shutil.rmtree(tmp_path / "index")
+    assert catalogue.search(EMBEDDINGS[3:4], 1, CARD)[0][0].row == 3
+    assert catalogue.thumbnail(7) == THUMBNAILS[7]
+    np.testing.assert_array_equal(catalogue.embeddings, EMBEDDINGS)
 
 
 def test_queries_of_another_model_are_refused_by_field(tmp_path):
@@ -169,6 +207,7 @@ def test_replaced_while_being_opened(tmp_path, monkeypatch):
         (EMBEDDINGS, ITEMS[:-1], THUMBNAILS, "40 embeddings but 39 items"),
         (EMBEDDINGS, ITEMS, THUMBNAILS[:-1], "40 embeddings but 39 thumbnails"),
         (EMBEDDINGS, ITEMS, [*THUMBNAILS, THUMBNAILS[0]], "40 embeddings but 41 thumbnails"),
+        (EMBEDDINGS[:0], [], [], "not one photo"),
         (EMBEDDINGS, ITEMS, [THUMBNAILS[0], b"<html>"], "thumbnail of row 1 is not a JPEG"),
     ],
 )
@@ -185,7 +224,7 @@ def test_embeddings_of_another_width_than_the_cards_are_refused(tmp_path):
 
 
 def test_an_unknown_kind_is_refused(tmp_path):
-    with pytest.raises(CatalogueError, match="no index of kind 'hnsw', only exact, scann"):
+    with pytest.raises(CatalogueError, match="no index of kind 'hnsw', only auto, exact, scann"):
         write(tmp_path / "index", kind="hnsw")
 
 

@@ -1,4 +1,3 @@
-import builtins
 import json
 import pathlib
 import shutil
@@ -9,6 +8,7 @@ import pytest
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.scann_index import ScannError, ScannIndex, ScannSettings
 from fashion_jax.retrieval.storage import StorageError
+from tests.retrieval.no_scann import hide_scann
 from tests.retrieval.unit_vectors import clustered
 
 DIMENSIONS = 32
@@ -151,13 +151,25 @@ def test_a_stray_pickle_is_never_opened(index, tmp_path):
 
 
 def test_without_scann_the_error_says_what_to_do(monkeypatch):
-    real_import = builtins.__import__
-
-    def no_scann(name, *args, **kwargs):
-        if name.startswith("scann"):
-            raise ImportError(name)
-        return real_import(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", no_scann)
+    hide_scann(monkeypatch)
     with pytest.raises(ScannError, match="Use the exact index instead"):
         ScannIndex.build(clustered(20, 8, 5))
+
+
+def test_searched_more_thoroughly_it_finds_more(gallery):
+    index = ScannIndex.build(gallery, ScannSettings(leaves=100, leaves_to_search=1, reorder=10))
+    exact = ExactIndex(gallery).search(QUERIES, 2).rows
+
+    def found(searched):
+        return (searched.search(QUERIES, 2).rows == exact).sum()
+
+    thorough = index.searched_with(reorder=1000, leaves_to_search=100)
+    assert found(index) < found(thorough) == exact.size
+    assert found(thorough.searched_with(10, 1)) == found(index)
+
+
+@pytest.mark.parametrize(("reorder", "leaves"), [(0, 5), (10, 0), (10, 21)])
+def test_search_settings_that_do_not_fit_are_refused(gallery, reorder, leaves):
+    index = ScannIndex.build(gallery, SETTINGS["partitioned"])
+    with pytest.raises(ScannError):
+        index.searched_with(reorder, leaves)

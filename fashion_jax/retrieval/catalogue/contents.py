@@ -1,0 +1,113 @@
+"""What is in a catalogue: the rows of its segments, without those that were removed."""
+
+import functools
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from fashion_jax.retrieval.catalogue.items import Item
+from fashion_jax.retrieval.catalogue.manifest import Manifest, Rows, read_removed
+from fashion_jax.retrieval.catalogue.segment import Segment
+
+_BLOCK = 4096
+
+
+class Contents:
+    """The photos that are there, numbered from 0: segment by segment, row by row.
+
+    Attributes:
+        manifest: that was read.
+        segments: in order.
+        removed: rows that are not there any more, by segment.
+        kept: of each segment, its rows that are there.
+    """
+
+    def __init__(
+        self, manifest: Manifest, segments: Sequence[Segment], removed: Mapping[str, Rows]
+    ) -> None:
+        """See `read`."""
+        self.manifest = manifest
+        self.segments = segments
+        self.removed = removed
+        nothing = np.empty(0, np.int64)
+        self.kept = [
+            np.setdiff1d(np.arange(s.entry.rows), removed.get(s.entry.data, nothing))
+            for s in segments
+        ]
+        self._starts = np.cumsum([0, *map(len, self.kept)])
+
+    @classmethod
+    def read(cls, folder: pathlib.Path, manifest: Manifest) -> "Contents":
+        """Reads which rows are there; the segments are opened when they are needed.
+
+        Raises:
+            StorageError: if the list of removed rows is damaged.
+        """
+        segments = [Segment(folder / entry.data, entry) for entry in manifest.segments]
+        return cls(manifest, segments, read_removed(folder, manifest.removed))
+
+    def __len__(self) -> int:
+        """Photos that are there."""
+        return int(self._starts[-1])
+
+    @functools.cached_property
+    def items(self) -> list[Item]:
+        """One a photo."""
+        return [
+            segment.items[row]
+            for segment, kept in zip(self.segments, self.kept, strict=True)
+            for row in kept.tolist()
+        ]
+
+    def place(self, photo: int) -> tuple[int, int]:
+        """The segment of a photo, and its row there."""
+        segment = int(np.searchsorted(self._starts, photo, side="right")) - 1
+        return segment, int(self.kept[segment][photo - self._starts[segment]])
+
+    def numbers(self, segment: int) -> Int32[np.ndarray, " rows"]:
+        """The number of each row of a segment among the photos that are there; −1: removed."""
+        numbers = np.full(self.segments[segment].entry.rows, -1, np.int32)
+        kept = self.kept[segment]
+        numbers[kept] = np.arange(len(kept)) + self._starts[segment]
+        return numbers
+
+    def embeddings(self) -> Float32[np.ndarray, "photos dimensions"]:
+        """One row a photo; of a catalogue of one whole segment mapped into memory, not read."""
+        if len(self.segments) == 1 and len(self) == self.segments[0].entry.rows:
+            return self.segments[0].embeddings
+        gathered = np.empty((len(self), self.manifest.card.embedding_width), np.float32)
+        self.copy_embeddings(gathered)
+        return gathered
+
+    def copy_embeddings(self, target: Float32[np.ndarray, "photos dimensions"]) -> None:
+        """Copies all embeddings, block by block."""
+        for start, segment, kept in zip(self._starts, self.segments, self.kept, strict=False):
+            for first in range(0, len(kept), _BLOCK):
+                rows = kept[first : first + _BLOCK]
+                place = int(start) + first
+                target[place : place + len(rows)] = segment.embeddings[rows]
+
+    def embeddings_of(self, photos: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Embeddings of some photos, whose numbers ascend: float32 [photos, dimensions]."""
+        photos = np.asarray(photos, np.int64)
+        bounds = np.searchsorted(photos, self._starts)
+        parts = [
+            segment.embeddings[kept[photos[first:last] - start]]
+            for segment, kept, start, first, last in zip(
+                self.segments, self.kept, self._starts, bounds, bounds[1:], strict=False
+            )
+        ]
+        return np.concatenate(parts)
+
+    def thumbnail(self, photo: int) -> bytes:
+        """A photo as a small JPEG."""
+        segment, row = self.place(photo)
+        return self.segments[segment].thumbnails.read([row])[0]
+
+    def thumbnails(self) -> Iterator[bytes]:
+        """Of all photos, in order."""
+        for segment, kept in zip(self.segments, self.kept, strict=True):
+            for first in range(0, len(kept), _BLOCK):
+                yield from segment.thumbnails.read(kept[first : first + _BLOCK].tolist())

@@ -1,0 +1,179 @@
+"""What a catalogue holds, for people and for programs."""
+
+import collections
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from fashion_jax.model_card import ModelCard
+from fashion_jax.retrieval.catalogue.contents import Contents
+from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT
+from fashion_jax.retrieval.catalogue.manifest import Manifest, SearchSettings
+from fashion_jax.retrieval.catalogue.segment import SCANN, Segment
+from fashion_jax.retrieval.scann_index import check_files
+from fashion_jax.retrieval.scann_settings import FASTER_FROM
+
+_MANY_REMOVED = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentInfo:
+    """A segment.
+
+    Attributes:
+        data: its folder's name.
+        photos: that are there.
+        removed: rows that are not there any more.
+        index: `exact` or `scann`.
+        settings: that ScaNN's index was built with.
+        search: how it is searched, where it was tuned.
+        bytes: on the disk.
+    """
+
+    data: str
+    photos: int
+    removed: int
+    index: str
+    settings: Mapping[str, Any] | None
+    search: SearchSettings | None
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CatalogueInfo:
+    """A catalogue.
+
+    Attributes:
+        directory: where it is.
+        kind: which index new segments get.
+        card: of the model that made the embeddings.
+        photos: that are there.
+        removed: rows that are not there any more, and take room until the next `compact`.
+        products: different ones among the photos.
+        categories: photos of each.
+        segments: in order.
+        bytes: on the disk.
+        advice: commands that would help.
+    """
+
+    directory: str
+    kind: str
+    card: ModelCard
+    photos: int
+    removed: int
+    products: int
+    categories: Mapping[str, int]
+    segments: Sequence[SegmentInfo]
+    bytes: int
+    advice: Sequence[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        return dataclasses.asdict(self) | {"card": self.card.to_dict()}
+
+    def to_table(self) -> str:
+        """Tables for people."""
+        card = self.card
+        facts = [
+            ("catalogue", self.directory),
+            ("photos", f"{self.photos:,}" + (f" ({self.removed:,} removed)" * bool(self.removed))),
+            ("products", f"{self.products:,}"),
+            ("categories", ", ".join(f"{name} {n:,}" for name, n in self.categories.items())),
+            ("model", f"{card.backbone}, trained on {card.dataset}, step {card.step}"),
+            ("embeddings", f"{card.embedding_width} dimensions, {card.metric}, after {card.neck}"),
+            ("weights", card.weights_hash[:16]),
+            ("index", self.kind),
+            ("on the disk", f"{self.bytes / 2**20:,.1f} MiB, every file as it was written"),
+        ]
+        rows = [
+            (s.data, s.photos, s.removed, s.index, _settings(s), f"{s.bytes / 2**20:,.1f}")
+            for s in self.segments
+        ]
+        columns = ("segment", "photos", "removed", "index", "settings", "MiB")
+        parts = [tabulate(facts, tablefmt="plain", disable_numparse=True)]
+        parts += [tabulate(rows, columns, intfmt=",")] if rows else []
+        return "\n\n".join([*parts, *self.advice])
+
+
+def describe(directory: str | os.PathLike[str]) -> CatalogueInfo:
+    """Says what a catalogue holds, after checking all of its files.
+
+    Raises:
+        StorageError: if there is no catalogue, or files (which are named) are damaged.
+    """
+    target = pathlib.Path(directory).absolute()
+    contents = Contents.read(target, Manifest.read(target))
+    segments = [
+        _segment(segment, len(kept))
+        for segment, kept in zip(contents.segments, contents.kept, strict=True)
+    ]
+    items = contents.items
+    categories = collections.Counter(item.category for item in items)
+    return CatalogueInfo(
+        directory=str(target),
+        kind=contents.manifest.kind,
+        card=contents.manifest.card,
+        photos=len(contents),
+        removed=sum(segment.removed for segment in segments),
+        products=len({item.identity for item in items} - {UNKNOWN_PRODUCT}),
+        categories=dict(sorted(categories.items())),
+        segments=segments,
+        bytes=_bytes(target),
+        advice=_advice(contents.manifest.kind, segments),
+    )
+
+
+def _segment(segment: Segment, photos: int) -> SegmentInfo:
+    segment.check()
+    entry = segment.entry
+    settings = check_files(segment.folder / SCANN)["settings"] if entry.index == "scann" else None
+    return SegmentInfo(
+        data=entry.data,
+        photos=photos,
+        removed=entry.rows - photos,
+        index=entry.index,
+        settings=settings,
+        search=entry.search,
+        bytes=_bytes(segment.folder),
+    )
+
+
+def _bytes(folder: pathlib.Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _settings(segment: SegmentInfo) -> str:
+    if segment.settings is None or not segment.settings["hashed"]:
+        return "every photo compared"
+    used: Mapping[str, Any] = segment.settings
+    if segment.search is not None:
+        used = dataclasses.asdict(segment.search)
+    text = f"reorder {used['reorder']}"
+    if segment.settings["leaves"]:
+        text += f", {used['leaves_to_search']} of {segment.settings['leaves']} leaves"
+    if segment.search is not None:
+        text += f" (tuned: recall@{segment.search.k} {segment.search.recall:.4f})"
+    return text
+
+
+def _advice(kind: str, segments: Sequence[SegmentInfo]) -> list[str]:
+    advice = []
+    removed = sum(segment.removed for segment in segments)
+    if removed > _MANY_REMOVED * sum(segment.photos + segment.removed for segment in segments):
+        advice.append(
+            f"{removed:,} removed photos take room and time: "
+            f"`fashion-jax index compact` lets them go"
+        )
+    exact = [segment.photos for segment in segments if segment.index == "exact"]
+    if kind != "exact" and len(exact) > 1 and sum(exact) >= FASTER_FROM:
+        advice.append(
+            f"{sum(exact):,} photos of {len(exact)} segments are compared one by one: "
+            f"`fashion-jax index compact` makes one ScaNN index of all"
+        )
+    if any(s.settings and s.settings["hashed"] and s.search is None for s in segments):
+        advice.append("its ScaNN index was never tuned: `fashion-jax index tune --recall 0.99`")
+    return advice

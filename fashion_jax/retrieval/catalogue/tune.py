@@ -1,0 +1,139 @@
+"""Chooses how a catalogue's ScaNN indexes are searched."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+from tqdm import tqdm
+
+from fashion_jax.retrieval.catalogue.catalogue import Catalogue
+from fashion_jax.retrieval.catalogue.changes import set_search_settings
+from fashion_jax.retrieval.catalogue.manifest import CatalogueError, SearchSettings
+from fashion_jax.retrieval.catalogue.segment import Segment
+from fashion_jax.retrieval.scann_tuning import Tuning, TuningQueries, gallery_queries, measure
+from fashion_jax.retrieval.tuning_picture import write_curve
+
+PICTURE = "tuning.png"
+
+
+@dataclasses.dataclass(frozen=True)
+class TunedCatalogue:
+    """What was measured, and chosen.
+
+    Attributes:
+        photos: of the catalogue.
+        tunings: of its segments whose index is ScaNN's, by their folders.
+        pictures: of their curves.
+    """
+
+    photos: int
+    tunings: dict[str, Tuning]
+    pictures: Sequence[str]
+
+    @property
+    def failed(self) -> Sequence[Tuning]:
+        """Those in which no settings reach the recall."""
+        return [tuning for tuning in self.tunings.values() if tuning.chosen is None]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        return {
+            "photos": self.photos,
+            "segments": {name: tuning.to_json() for name, tuning in self.tunings.items()},
+            "pictures": list(self.pictures),
+        }
+
+    def to_table(self) -> str:
+        """Tables for people."""
+        if not self.tunings:
+            return (
+                f"all {self.photos:,} photos are compared exactly: recall is 1, and there is "
+                f"nothing to tune"
+            )
+        tables = [tuning.to_table() for tuning in self.tunings.values()]
+        return "\n\n".join([*tables, *(f"curve: {picture}" for picture in self.pictures)])
+
+
+def tune(
+    directory: str | os.PathLike[str],
+    recall: float = 0.99,
+    k: int = 10,
+    count: int = 1000,
+    queries: Float32[np.ndarray, "queries dimensions"] | None = None,
+    picture: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> TunedCatalogue:
+    """Measures each ScaNN index of a catalogue and sets the fastest settings that are good enough.
+
+    Args:
+        directory: of the catalogue.
+        recall: that is wanted: share of the k nearest photos that are found.
+        k: of the recall.
+        count: photos of the catalogue that are drawn as queries, if there are no others. They are
+            no answers to themselves.
+        queries: embeddings to measure with, by the catalogue's model.
+        picture: where the curve goes (PNG); by default `tuning.png` in the catalogue's folder.
+        progress: whether to show a bar.
+
+    Returns:
+        The curves. Where nothing reaches the recall, settings stay as they were.
+
+    Raises:
+        CatalogueError: if recall, k or count make no sense, or the catalogue was changed meanwhile.
+        StorageError: if there is no catalogue, or files (which are named) are damaged.
+    """
+    _check(recall, k, count, queries)
+    catalogue = Catalogue.open(directory)
+    tunings = {
+        segment.entry.data: _tune_segment(segment, recall, k, count, queries, progress)
+        for segment in catalogue.segments
+        if segment.scann is not None and segment.scann.settings.hashed and k < segment.entry.rows
+    }
+    chosen = {name: _settings(tuning) for name, tuning in tunings.items() if tuning.chosen}
+    if chosen:
+        set_search_settings(directory, chosen)
+    place = pathlib.Path(directory) / PICTURE if picture is None else pathlib.Path(picture)
+    pictures = [_numbered(place, number) for number in range(len(tunings))]
+    for path, tuning in zip(pictures, tunings.values(), strict=True):
+        write_curve(path, tuning)
+    return TunedCatalogue(len(catalogue), tunings, [str(path.resolve()) for path in pictures])
+
+
+def _tune_segment(
+    segment: Segment,
+    recall: float,
+    k: int,
+    count: int,
+    queries: Float32[np.ndarray, "queries dimensions"] | None,
+    progress: bool,
+) -> Tuning:
+    assert segment.scann is not None
+    if queries is None:
+        asked = gallery_queries(segment.embeddings, count)
+    else:
+        asked = TuningQueries(queries)
+    with tqdm(desc="tune", unit="setting", disable=not progress, leave=False) as bar:
+        return measure(
+            segment.scann, segment.embeddings, asked, recall, k, lambda point: bar.update()
+        )
+
+
+def _settings(tuning: Tuning) -> SearchSettings:
+    assert tuning.chosen is not None
+    return SearchSettings(k=tuning.k, queries=tuning.queries, **dataclasses.asdict(tuning.chosen))
+
+
+def _numbered(path: pathlib.Path, number: int) -> pathlib.Path:
+    """Further segments' pictures stand beside the first one's."""
+    return path if number == 0 else path.with_stem(f"{path.stem}_{number + 1}")
+
+
+def _check(recall: float, k: int, count: int, queries: np.ndarray | None) -> None:
+    if not 0.0 < recall <= 1.0:
+        raise CatalogueError(f"a recall lies above 0 and is at most 1, such as 0.99; got {recall}")
+    if k < 1 or count < 1 or (queries is not None and len(queries) == 0):
+        raise CatalogueError("tuning takes at least one query, and k of at least 1")

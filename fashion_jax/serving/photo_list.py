@@ -1,0 +1,188 @@
+"""Photos that are to be added to a catalogue: those of folders, or those that a list names."""
+
+import collections
+import csv
+import dataclasses
+import difflib
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from fashion_jax.data.records import DOMAIN_NAMES
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT, Item, named
+
+COLUMNS = ("photo", "category", "product")
+DEFAULT_CATEGORY = "item"
+
+
+@dataclasses.dataclass(frozen=True)
+class ListedPhoto:
+    """A photo to add.
+
+    Attributes:
+        path: of the file, which may be anything.
+        item: what the catalogue is to know about it.
+    """
+
+    path: pathlib.Path
+    item: Item
+
+
+@dataclasses.dataclass(frozen=True)
+class Defaults:
+    """What holds for all photos, unless a list says otherwise.
+
+    Attributes:
+        category: their kind.
+        product: the product that they show; by default nobody knows.
+        domain: who took them: `street` or `shop`.
+    """
+
+    category: str = DEFAULT_CATEGORY
+    product: int = UNKNOWN_PRODUCT
+    domain: str = "shop"
+
+    def item(self, photo_id: str, category: str = "", product: int | None = None) -> Item:
+        """What the catalogue is to know about one of them."""
+        identity = self.product if product is None else product
+        return Item(photo_id, identity, category or self.category, self.domain)
+
+    def __post_init__(self) -> None:
+        if self.domain not in DOMAIN_NAMES:
+            raise FashionJaxError(f"a photo is of the {' or '.join(DOMAIN_NAMES)}: {self.domain!r}")
+
+
+def find_photos(places: Sequence[pathlib.Path], defaults: Defaults) -> list[ListedPhoto]:
+    """Lists all files of folders, and single files.
+
+    A photo's name is its path below the folder, or a single file's name. Hidden files are passed
+    over.
+
+    Raises:
+        FashionJaxError: if a place does not exist, two photos have one name, or there is none.
+    """
+    photos = []
+    for place in places:
+        if not place.exists():
+            raise FashionJaxError(f"there is no photo and no folder {place.resolve()}")
+        if place.is_dir():
+            names = sorted(_files_below(place))
+            photos += [ListedPhoto(place / name, defaults.item(name)) for name in names]
+        else:
+            photos.append(ListedPhoto(place, defaults.item(place.name)))
+    if not photos:
+        raise FashionJaxError(f"there is not one photo in {named([str(p) for p in places])}")
+    _refuse(_repeated(photos, lambda photo: photo.item.photo_id), "photos have the name of another")
+    _refuse(_unprintable(photos), "photos have names that are no Unicode: rename them")
+    return photos
+
+
+def read_list(path: pathlib.Path, root: pathlib.Path, defaults: Defaults) -> list[ListedPhoto]:
+    """Reads a CSV file: `photo` (relative to a folder) and, if wanted, `category` and `product`.
+
+    An empty cell, or a column that is not there, leaves it at the default. A photo may be named
+    once for each product that it shows.
+
+    Raises:
+        FashionJaxError: with all rows that cannot be used.
+    """
+    if not path.is_file():
+        raise FashionJaxError(f"there is no list {path.resolve()}")
+    if not root.is_dir():
+        raise FashionJaxError(
+            f"the photos of {path} are relative to a folder: name it with --photos; {root} is none"
+        )
+    photos, problems = [], []
+    rows = _rows(path)
+    columns = _columns(path, next(rows, (0, []))[1])
+    for line, cells in rows:
+        try:
+            photos.append(_listed(_row(columns, cells), root, defaults))
+        except ValueError as error:
+            problems.append(f"line {line}: {error}")
+    _refuse(problems, f"rows of {path} cannot be used")
+    if not photos:
+        raise FashionJaxError(f"{path} has no row below the names of its columns")
+    repeated = _repeated(photos, lambda photo: (photo.item.photo_id, photo.item.identity))
+    _refuse(repeated, f"photos are in {path} more than once with the same product")
+    return photos
+
+
+def read_names(path: pathlib.Path) -> list[str]:
+    """Reads names of photos from a text file, one a line; empty lines count for nothing.
+
+    Raises:
+        FashionJaxError: if the file is not there, or no text.
+    """
+    if not path.is_file():
+        raise FashionJaxError(f"there is no list {path.resolve()}")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FashionJaxError(f"{path} is no text in UTF-8: {error}") from error
+    return [name for name in text.split("\n") if name.strip()]
+
+
+def _files_below(folder: pathlib.Path) -> Iterator[str]:
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+            yield name.as_posix()
+
+
+def _rows(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
+    """Cells of each line that is not empty, blanks around them cut off; the header is the first."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, [cell.strip() for cell in cells]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FashionJaxError(f"{path} is no CSV file in UTF-8: {error}") from error
+
+
+def _columns(path: pathlib.Path, header: Sequence[str]) -> list[str]:
+    names = [name.lower() for name in header]
+    unknown = [name for name in names if name not in COLUMNS]
+    if unknown or "photo" not in names or len(set(names)) < len(names):
+        near = difflib.get_close_matches(unknown[0], COLUMNS, n=1) if unknown else []
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise FashionJaxError(
+            f"{path} has the columns {', '.join(header) or 'none'}{hint}; wanted are photo and, "
+            f"where there are such, category and product"
+        )
+    return names
+
+
+def _row(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    if len(cells) > len(columns):
+        raise ValueError(f"{len(cells)} cells, but {len(columns)} columns")
+    return dict(zip(columns, cells, strict=False))
+
+
+def _listed(row: dict[str, str], root: pathlib.Path, defaults: Defaults) -> ListedPhoto:
+    name, product = row.get("photo", ""), row.get("product", "")
+    if not name:
+        raise ValueError("no photo is named")
+    if pathlib.PurePath(name).is_absolute():
+        raise ValueError(f"{name} is not relative to a folder")
+    if product and not product.isdecimal():
+        raise ValueError(f"product {product!r} is no number")
+    number = int(product) if product else None
+    return ListedPhoto(root / name, defaults.item(name, row.get("category", ""), number))
+
+
+def _repeated(photos: Iterable[ListedPhoto], key: Callable[[ListedPhoto], object]) -> Sequence[str]:
+    counts = collections.Counter(key(photo) for photo in photos)
+    return sorted({p.item.photo_id for p in photos if counts[key(p)] > 1})
+
+
+def _unprintable(photos: Iterable[ListedPhoto]) -> Sequence[str]:
+    names = [photo.item.photo_id for photo in photos]
+    return [repr(n) for n in names if n.encode("utf-8", "replace") != n.encode("utf-8", "ignore")]
+
+
+def _refuse(names: Sequence[str], what: str) -> None:
+    if names:
+        raise FashionJaxError(f"{len(names):,} {what}: {named(names)}")

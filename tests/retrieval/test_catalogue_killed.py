@@ -1,0 +1,132 @@
+"""Killed at any moment, a change leaves the catalogue as it was or as it was to be."""
+
+import pathlib
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+
+from fashion_jax.retrieval.catalogue import Catalogue
+from tests.retrieval.changing_catalogues import (
+    Photo,
+    assert_answers,
+    assert_holds,
+    random_change,
+    write,
+)
+
+ROOT = pathlib.Path(__file__).parents[2]
+KILLS = 100
+FIRST = [Photo(f"first {i}", -1) for i in range(20)]
+
+pytestmark = pytest.mark.slow
+
+
+class Changer:
+    """The other process; see `changing_process`."""
+
+    def __init__(self, index, journal):
+        self.journal = journal
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.retrieval.changing_process", str(index), str(journal)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout.readline() == "ready\n"
+
+    def start(self, number):
+        self._say(f"change {number}\n")
+
+    def kill(self):
+        """Kills it in the middle of a change; returns that change's number."""
+        self._say("kill\n")
+        assert self.process.stdout.readline() == "killed\n"
+        text = self.journal.read_text() if self.journal.exists() else ""
+        return int(text.split()[-1]) if text else -1
+
+    def _say(self, line):
+        self.process.stdin.write(line)
+        self.process.stdin.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        assert self.process.wait() == 0
+        self.process.stdout.close()
+
+
+def states_through(photos, first, last):
+    """The photos before change `first`, and after each change from there to `last`."""
+    states = [photos]
+    for number in range(first, last + 1):
+        change = random_change(number, {photo.name for photo in states[-1]})
+        states.append(change.of(states[-1]))
+    return states
+
+
+def fingerprint(catalogue):
+    return [catalogue.thumbnail(row) for row in range(len(catalogue))]
+
+
+@pytest.mark.parametrize("kind", ["exact", "scann"])
+def test_a_hundred_kills(tmp_path, kind):
+    index = tmp_path / "index"
+    write(index, FIRST, kind)
+    photos, done = FIRST, 0
+    delays = random.Random(0)
+    with Changer(index, tmp_path / "journal") as changer:
+        for kill in range(KILLS):
+            changer.start(done)
+            time.sleep(delays.uniform(0.0, 0.1))
+            states = states_through(photos, done, changer.kill())
+            catalogue = Catalogue.open(index)
+            # Which of the changes were finished is known, but for the last one that was begun.
+            possible = [state for state in states[-2:] if holds(catalogue, state)]
+            assert possible, f"neither the old nor the new state after kill {kill}"
+            photos = possible[-1]
+            done += len(states) - 1 if holds(catalogue, states[-1]) else max(len(states) - 2, 0)
+            assert_holds(catalogue, photos)
+            if kill % 10 == 0:
+                assert_answers(catalogue, photos, 5)
+    assert done > 0
+    left_by_kills_is_removed(index, photos, kind)
+
+
+def holds(catalogue, photos):
+    return fingerprint(catalogue) == [photo.thumbnail for photo in photos]
+
+
+def left_by_kills_is_removed(index, photos, kind):
+    (index.parent / "journal").unlink()
+    last = random_change(1, {photo.name for photo in photos})
+    last.make(index)
+    assert [path.name for path in index.parent.iterdir()] == ["index"]
+    assert {path.name for path in index.iterdir()} == {"manifest.json"} | parts_of(index)
+    assert_holds(Catalogue.open(index), last.of(photos))
+    assert Catalogue.open(index).kind == kind
+
+
+def parts_of(index):
+    from fashion_jax.retrieval.catalogue.manifest import Manifest
+
+    return Manifest.read(index).parts
+
+
+def test_readers_see_whole_states_while_a_writer_is_at_work(tmp_path):
+    index = tmp_path / "index"
+    write(index, FIRST)
+    seen = []
+    with Changer(index, tmp_path / "journal") as changer:
+        changer.start(0)
+        while len(seen) < 40:
+            seen.append(fingerprint(Catalogue.open(index)))
+        last = changer.kill()
+    states = [[photo.thumbnail for photo in state] for state in states_through(FIRST, 0, last)]
+    assert all(each in states for each in seen)
+    assert seen[0] != seen[-1]
