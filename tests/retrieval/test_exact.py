@@ -42,7 +42,7 @@ def mesh_of(*shape):
     return jax.make_mesh(shape, axes, kinds, devices=devices)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.integers(1, 70),
     st.integers(1, 5),

@@ -51,7 +51,7 @@ def test_copies_are_neighbours_of_each_other():
     np.testing.assert_allclose(augment_database(alike, 2, alpha=3.0), alike, atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 1000), st.integers(0, 9), st.integers(1, 30), st.integers(0, 40))
 def test_all_sizes_give_unit_rows(seed, queries, gallery, neighbours):
     rows = clustered(queries + gallery, 6, 4, seed=seed)

@@ -104,7 +104,7 @@ def with_sets(all_nd, queries, chosen):
     return final
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.integers(0, 10**6),
     st.integers(1, 6),
