@@ -1,16 +1,13 @@
 """Two processes that share a batch learn what one process learns."""
 
 import dataclasses
-import os
-import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from fashion_jax.config import store_config
 from fashion_jax.training.metrics_log import read_metrics
+from tests.processes import run_hosts
 
 TRAIN = """
 import sys, pathlib
@@ -23,36 +20,9 @@ if __name__ == "__main__":
 """
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 def train_on(hosts: int, config_file, workdir) -> dict[str, np.ndarray]:
     """Trains on two devices: two of one process, or one of each of two processes."""
-    port = free_port()
-    processes = []
-    for index in range(hosts):
-        environment = {
-            **os.environ,
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={2 // hosts}",
-        }
-        if hosts > 1:
-            environment |= {
-                "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}",
-                "JAX_NUM_PROCESSES": str(hosts),
-                "JAX_PROCESS_ID": str(index),
-            }
-        command = [sys.executable, "-c", TRAIN, str(config_file), str(workdir)]
-        processes.append(
-            subprocess.Popen(
-                command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-            )
-        )
-    for process in processes:
-        _, errors = process.communicate(timeout=400)
-        assert process.returncode == 0, errors.decode()
+    run_hosts(hosts, 2, TRAIN, str(config_file), str(workdir))
     lines = read_metrics(workdir)
     names = ("loss/identity", "loss/triplet", "loss/center", "val/instance/mAP")
     return {name: np.array([line[name] for line in lines if name in line]) for name in names}
