@@ -20,6 +20,8 @@ from fashion_jax.cli import main, make_parser
         ["index"],
         ["search"],
         ["demo"],
+        ["embed"],
+        *(["milvus", action] for action in ("build", "search", "info", "remove", "clean")),
     ],
     ids=" ".join,
 )
@@ -34,7 +36,17 @@ def test_every_command_has_help(words, capsys):
 
 def test_help_shows_all_commands():
     text = make_parser().format_help()
-    for command in ("data", "train", "evaluate", "cross-domain", "index", "search", "demo"):
+    for command in (
+        "data",
+        "train",
+        "evaluate",
+        "cross-domain",
+        "index",
+        "search",
+        "demo",
+        "embed",
+        "milvus",
+    ):
         assert f"fashion-jax {command}" in text
 
 
@@ -52,6 +64,14 @@ def test_help_shows_all_commands():
         (["data", "check", "--dataset", "street2shop", "--manual_dir", "/nowhere"], "/nowhere"),
         (["train", "--config=configs/none.py", "--workdir=w"], "no config file"),
         (["search", "photo.jpg", "--workdir", "nowhere"], "no photo"),
+        (["embed", "--workdir", "nowhere", "--output", "o"], "no run in"),
+        (["embed", "--workdir", "w", "--output", "o", "--hosts", "2"], "belong together"),
+        (["milvus", "info", "--uri", "a.db", "--collection", "a-b"], "a collection's name"),
+        (["milvus", "info", "--uri", "no.db", "--collection", "a"], "there is no Milvus database"),
+        (
+            ["milvus", "build", "--uri", "no.db", "--collection", "a", "--embeddings", "no"],
+            "is not a folder of embeddings",
+        ),
     ],
 )
 def test_errors_are_one_message_and_status_2(arguments, message, capsys):

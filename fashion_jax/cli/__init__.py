@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from fashion_jax.cli import data, embed, evaluate, export, search, train, weights
+from fashion_jax.cli import data, embed, evaluate, export, milvus, search, train, weights
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.models.host_memory import keep_freed_memory
 
@@ -27,6 +27,7 @@ Fashion visual search: a street photo in, the shop's own photo of the same produ
   fashion-jax robustness --workdir=RUN                  the same as light, blur, ... grow
   fashion-jax index --workdir=RUN                       embed the gallery into RUN/index
   fashion-jax embed --workdir=RUN --output=DIR          a huge catalogue, over many hosts
+  fashion-jax milvus build --embeddings=DIR ...         search beyond one machine
   fashion-jax weights inspect FILE                      what a file of weights holds
   fashion-jax weights convert FILE --workdir=RUN        another framework's whole model
   fashion-jax export --workdir=RUN --format=stablehlo   the embedder for other programs
@@ -72,7 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         metavar="COMMAND", required=True, title="commands", dest="command"
     )
-    for part in (train, data, evaluate, search, embed, weights, export):
+    for part in (train, data, evaluate, search, embed, milvus, weights, export):
         part.add(commands)
     return parser
 
