@@ -31,8 +31,8 @@ _SECONDS_BETWEEN_LOOKS = 5.0
 class ShardBatches(EvaluationBatches):
     """A Grain source of shards' photos; each shard begins with a batch of its own.
 
-    So a photo is always in the same place of the same batch, and its embedding the same to the
-    last bit, whoever makes the shard and whatever was interrupted before.
+    So a photo is always in the same place of the same batch, and on devices of one kind its
+    embedding the same to the last bit, whoever makes the shard and whatever was interrupted.
     """
 
     def __init__(
