@@ -7,13 +7,14 @@ was. `left_over` finds what killed builds leave.
 
 import dataclasses
 import json
+import re
 import secrets
 from collections.abc import Iterable
 from typing import Any
 
 from fashion_jax.model_card import ModelCard
 from fashion_jax.retrieval.milvus_rows import CATEGORY_KEY, EMBEDDING, PHOTO_KEY, ROW, TEXT_BYTES
-from fashion_jax.retrieval.milvus_server import MilvusConnection, MilvusError
+from fashion_jax.retrieval.milvus_server import MilvusConnection, MilvusError, MilvusPlace
 from fashion_jax.retrieval.milvus_settings import MilvusSettings
 
 SCHEMA = 1
@@ -116,7 +117,7 @@ def resolve(connection: MilvusConnection) -> str | None:
         if not client.has_collection(place.collection):
             return None
         name = client.describe_collection(place.collection)["collection_name"]
-    if not name.startswith(place.collection + _MARK):
+    if not _is_build(name, place):
         raise MilvusError(
             f"{place} was not built by fashion-jax (its own name is {name}); choose another name"
         )
@@ -135,8 +136,8 @@ def left_over(connection: MilvusConnection) -> list[str]:
     current = resolve(connection)
     with connection.errors("list the collections"):
         names = connection.client.list_collections()
-    prefix = connection.place.collection + _MARK
-    return sorted(name for name in names if name.startswith(prefix) and name != current)
+    place = connection.place
+    return sorted(name for name in names if _is_build(name, place) and name != current)
 
 
 def drop(connection: MilvusConnection, names: Iterable[str]) -> None:
@@ -144,6 +145,11 @@ def drop(connection: MilvusConnection, names: Iterable[str]) -> None:
     with connection.errors("drop a collection"):
         for name in names:
             connection.client.drop_collection(name)
+
+
+def _is_build(name: str, place: MilvusPlace) -> bool:
+    """Whether this is the own name of one of the place's collections, and of no other place's."""
+    return re.fullmatch(f"{place.collection}{_MARK}[0-9a-f]{{8}}", name) is not None
 
 
 def _pymilvus() -> Any:

@@ -324,6 +324,13 @@ class TestStoredCollections:
         MilvusIndex.build(place, GALLERY, CARD).close()
         assert len(own_collections(place)) == 1
 
+    def test_names_that_begin_like_another_ones_builds_are_apart(self, place):
+        other = dataclasses.replace(place, collection="photos__build_1")
+        for where in (other, place, place):
+            MilvusIndex.build(where, GALLERY[:20], CARD).close()
+        with MilvusIndex.open(other) as index:
+            assert len(index) == 20
+
     def test_collections_of_others_are_left_alone(self, place):
         connection = MilvusConnection(place, create=True)
         connection.client.create_collection("photos", dimension=4)
@@ -348,6 +355,20 @@ class TestServers:
         with MilvusIndex.build(place, GALLERY, CARD, ITEMS, IVF), MilvusIndex.open(place) as index:
             exact = ExactIndex(GALLERY).search(QUERIES, 300)
             np.testing.assert_array_equal(index.search(QUERIES, 300).rows, exact.rows)
+
+    def test_other_hosts_builds_are_not_swept_away_unasked(self, server):
+        place = MilvusPlace(server, "photos")
+        connection = MilvusConnection(place)
+        try:
+            running = milvus_collection.create(connection, DIMENSIONS)
+            MilvusIndex.build(place, GALLERY, CARD, settings=IVF).close()
+            assert milvus_collection.left_over(connection) == [running]
+            milvus_collection.drop(connection, [running])
+            assert milvus_collection.left_over(connection) == []
+        finally:
+            connection.close()
+        with MilvusIndex.open(place) as index:
+            assert len(index) == len(GALLERY)
 
     def test_a_server_that_refuses_is_quoted_and_nothing_is_left(self, server):
         place = MilvusPlace(server, "photos")  # milvus-lite has no SCANN
