@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import secrets
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
@@ -11,7 +12,8 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    # Hosts that share a disk may have equal process numbers.
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
     try:
         with unfinished.open("wb") as file:
             file.write(content)

@@ -25,6 +25,8 @@ from fashion_jax.cli import main, make_parser
         ["index", "compact"],
         ["search"],
         ["demo"],
+        ["embed"],
+        *(["milvus", action] for action in ("build", "search", "info", "remove", "clean")),
     ],
     ids=" ".join,
 )
@@ -39,7 +41,17 @@ def test_every_command_has_help(words, capsys):
 
 def test_help_shows_all_commands():
     text = make_parser().format_help()
-    for command in ("data", "train", "evaluate", "cross-domain", "index", "search", "demo"):
+    for command in (
+        "data",
+        "train",
+        "evaluate",
+        "cross-domain",
+        "index",
+        "search",
+        "demo",
+        "embed",
+        "milvus",
+    ):
         assert f"fashion-jax {command}" in text
 
 
@@ -73,6 +85,14 @@ def test_help_shows_all_commands():
         (["index", "tune", "--index", "nowhere", "--dataset", "d"], "--split query"),
         (["index", "compact", "--index", "nowhere"], "is not a catalogue"),
         (["index", "compact", "--index", "nowhere", "--x"], "see fashion-jax index compact --help"),
+        (["embed", "--workdir", "nowhere", "--output", "o"], "no run in"),
+        (["embed", "--workdir", "w", "--output", "o", "--hosts", "2"], "belong together"),
+        (["milvus", "info", "--uri", "a.db", "--collection", "a-b"], "a collection's name"),
+        (["milvus", "info", "--uri", "no.db", "--collection", "a"], "there is no Milvus database"),
+        (
+            ["milvus", "build", "--uri", "no.db", "--collection", "a", "--embeddings", "no"],
+            "is not a folder of embeddings",
+        ),
     ],
 )
 def test_errors_are_one_message_and_status_2(arguments, message, capsys):

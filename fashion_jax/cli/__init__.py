@@ -8,7 +8,17 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from fashion_jax.cli import data, evaluate, export, index, search, train, weights
+from fashion_jax.cli import (
+    data,
+    embed,
+    evaluate,
+    export,
+    index,
+    milvus,
+    search,
+    train,
+    weights,
+)
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.models.host_memory import keep_freed_memory
 
@@ -29,6 +39,8 @@ Fashion visual search: a street photo in, the shop's own photo of the same produ
   fashion-jax index add --workdir=RUN --photos DIR      further photos; also remove, compact
   fashion-jax index tune --workdir=RUN --recall=0.99    as fast as this recall allows
   fashion-jax index info --workdir=RUN                  what an index holds
+  fashion-jax embed --workdir=RUN --output=DIR          a huge catalogue, over many hosts
+  fashion-jax milvus build --embeddings=DIR ...         search beyond one machine
   fashion-jax weights inspect FILE                      what a file of weights holds
   fashion-jax weights convert FILE --workdir=RUN        another framework's whole model
   fashion-jax export --workdir=RUN --format=stablehlo   the embedder for other programs
@@ -74,7 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         metavar="COMMAND", required=True, title="commands", dest="command"
     )
-    for part in (train, data, evaluate, index, search, weights, export):
+    for part in (train, data, evaluate, index, search, embed, milvus, weights, export):
         part.add(commands)
     return parser
 

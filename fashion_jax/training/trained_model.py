@@ -59,15 +59,19 @@ def read_run_config(workdir: str | pathlib.Path) -> ExperimentConfig:
     return read_stored_config(path)
 
 
-def load_trained_model(workdir: str | pathlib.Path) -> TrainedModel:
+def load_trained_model(workdir: str | pathlib.Path, mesh: Mesh | None = None) -> TrainedModel:
     """Reads the checkpoint with the best validation mAP.
+
+    Args:
+        workdir: of the run.
+        mesh: devices that the model will run on; all of the job's if `None`.
 
     Raises:
         FashionJaxError: if there is no run, or no checkpoint in it.
     """
     keep_freed_memory()
     config = read_run_config(workdir)
-    mesh = make_mesh(MeshConfig())
+    mesh = mesh or make_mesh(MeshConfig())
     checkpoints = Checkpoints(pathlib.Path(workdir) / "checkpoints", read_only=True)
     step = checkpoints.best_step()
     card = ModelCard.from_json(json.dumps(checkpoints.restore_card(step)))

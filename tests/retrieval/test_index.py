@@ -8,7 +8,9 @@ import pytest
 
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import EmbeddingError, Index
+from fashion_jax.retrieval.milvus_settings import MilvusSettings
 from fashion_jax.retrieval.scann_index import ScannIndex, ScannSettings
+from tests.retrieval.milvus_lite import build_milvus, close_all
 from tests.retrieval.unit_vectors import clustered, unit
 
 ROWS, DIMENSIONS = 600, 24
@@ -21,11 +23,22 @@ BUILDERS = {
     "scann_partitioned": functools.partial(
         ScannIndex.build, settings=ScannSettings(leaves=12, leaves_to_search=8)
     ),
+    "milvus_small": build_milvus,
+    "milvus_partitioned": functools.partial(
+        build_milvus, settings=MilvusSettings("IVF_FLAT", nlist=12, nprobe=8)
+    ),
 }
 # These compare every row exactly, with a gallery of any size.
 EXACT_BUILDERS = {name: BUILDERS[name] for name in ("exact", "exact_blocks")} | {
-    "scann_by_size": ScannIndex.build
+    "scann_by_size": ScannIndex.build,
+    "milvus_by_size": build_milvus,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def closed_at_last():
+    yield
+    close_all()
 
 
 @pytest.fixture(scope="module")
