@@ -15,7 +15,7 @@ import argparse
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ import numpy as np
 import optax
 import torch
 from pytorch_recipe import Trainer
+from tqdm import tqdm
 from trajectory_tables import (
     TERMS,
     relative_differences,
@@ -47,8 +48,9 @@ from fashion_jax.training.learner import Learner, make_learner
 from fashion_jax.training.state import TrainState
 
 NETWORKS = ("resnet18", "resnet50", "efficientnet_lite0")
-HEIGHT, WIDTH = 48, 48
-IDENTITIES, PER_BATCH, PHOTOS = 24, 8, 4
+# Small: XLA's convolutions in float64 on a CPU are plain loops, some seconds a step.
+HEIGHT, WIDTH = 32, 32
+IDENTITIES, PER_BATCH, PHOTOS = 12, 4, 4
 # Two steps an epoch: full rate from step 19 on, a tenth from step 35, a hundredth from step 45.
 STEPS_PER_EPOCH, WARMUP_EPOCHS, MILESTONES = 2, 10, (18, 23)
 TOLERANCE = 1e-6
@@ -219,7 +221,7 @@ def our_trajectory(start: Start, batches: Sequence[Batch], network: str, dtype: 
             learner.abstract_state,
         )
         lines, first, gradient = [], {}, {}
-        for batch in batches:
+        for batch in shown(batches, f"{OURS}, {dtype}"):
             state, metrics = learner.train_step(state, global_batch(batch, learner.mesh))
             lines.append({name.removeprefix("loss/"): float(metrics[name]) for name in metrics})
             if not first:
@@ -243,13 +245,18 @@ def their_trajectory(
         network, start.tensors, start.centers, WARMUP_EPOCHS, MILESTONES, getattr(torch, dtype)
     )
     lines, first, gradient = [], {}, {}
-    for number, batch in enumerate(batches, 1):
+    for number, batch in enumerate(shown(batches, f"{THEIRS}, {dtype}"), 1):
         lines.append(trainer.step(batch))
         if number == 1:
             first, gradient = trainer.tensors(), trainer.first_moments()
         if number % STEPS_PER_EPOCH == 0:
             trainer.end_epoch()
     return Trajectory(columns(lines), gradient, first, trainer.tensors())
+
+
+def shown(batches: Sequence[Batch], name: str) -> Iterable[Batch]:
+    """The batches, with a bar."""
+    return tqdm(batches, desc=name, unit="step")
 
 
 def columns(lines: Sequence[Mapping[str, float]]) -> Arrays:
