@@ -159,6 +159,15 @@ def choose(points: Sequence[Point], wanted: float) -> Point | None:
     return max(good, key=lambda point: point.queries_per_second, default=None)
 
 
+def fastest(points: Sequence[Point]) -> list[Point]:
+    """Points that no other beats in both recall and speed, by rising recall."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda p: (-p.recall, -p.queries_per_second)):
+        if not front or point.queries_per_second > front[-1].queries_per_second:
+            front.append(point)
+    return front[::-1]
+
+
 def _grid(index: ScannIndex, k: int, measured: Sequence[Point]) -> Iterator[tuple[int, int]]:
     """Settings that differ in what ScaNN does; thorough ones only until nothing is left to gain."""
     all_leaves = index.settings.leaves
