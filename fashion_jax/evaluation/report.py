@@ -34,7 +34,7 @@ class RankedAnswer:
     Attributes:
         jpeg: encoded photo, best no larger than 240 pixels on its longer side.
         caption: its name.
-        score: cosine similarity to the query; higher is better.
+        score: cosine similarity to the query, or minus its distance; higher is better.
         right: whether it shows the query's product; None if that is not known.
     """
 

@@ -83,7 +83,8 @@ def report_data(
         environment=environment(evaluation.seconds),
         command=f"fashion-jax evaluate --workdir={workdir}"
         + ("" if dataset.name in config.data.datasets else f" --dataset={dataset.name}")
-        + ("" if before is None else " --untrained"),
+        + ("" if before is None else " --untrained")
+        + "".join(f" {flag}" for flag in evaluation.refinements.flags()),
     )
 
 

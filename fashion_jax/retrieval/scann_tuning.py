@@ -136,7 +136,7 @@ def measure(
     truth = _answers(exact, queries, k)
     exact_speed = _queries_per_second(exact, queries, k)
     points: list[Point] = []
-    for settings in _grid(index, k, points):
+    for settings in _grid(index, k, points, max(wanted, _AS_GOOD_AS_EXACT)):
         searched = index.searched_with(*settings)
         recall = _recall(_answers(searched, queries, k), truth)
         points.append(Point(*settings, recall, _queries_per_second(searched, queries, k)))
@@ -168,8 +168,10 @@ def fastest(points: Sequence[Point]) -> list[Point]:
     return front[::-1]
 
 
-def _grid(index: ScannIndex, k: int, measured: Sequence[Point]) -> Iterator[tuple[int, int]]:
-    """Settings that differ in what ScaNN does; thorough ones only until nothing is left to gain."""
+def _grid(
+    index: ScannIndex, k: int, measured: Sequence[Point], enough: float
+) -> Iterator[tuple[int, int]]:
+    """Settings that differ in what ScaNN does; more leaves only until the recall is enough."""
     all_leaves = index.settings.leaves
     leaves = sorted({max(1, round(share * all_leaves)) for share in _SHARES_OF_LEAVES})
     done = set()
@@ -180,7 +182,7 @@ def _grid(index: ScannIndex, k: int, measured: Sequence[Point]) -> Iterator[tupl
                 continue
             done.add(effort)
             yield reorder, leaves_to_search
-            if measured[-1].recall >= _AS_GOOD_AS_EXACT:
+            if measured[-1].recall >= enough:
                 break
 
 

@@ -100,6 +100,16 @@ def test_the_curve_of_a_partitioned_index():
     json.dumps(tuning.to_json())
 
 
+def test_a_wanted_recall_of_1_is_looked_for_to_the_end(monkeypatch):
+    gallery = clustered(4000, 16, 300)
+    index = ScannIndex.build(gallery, PARTITIONED)
+    recalls = iter([0.9997] * 7 + [1.0] * 50)
+    monkeypatch.setattr(scann_tuning, "_recall", lambda found, truth: next(recalls))
+    tuning = measure(index, gallery, gallery_queries(gallery, 20), 1.0, 5)
+    assert tuning.chosen is not None
+    assert tuning.points[7].leaves_to_search > tuning.points[6].leaves_to_search
+
+
 def test_queries_from_elsewhere_count_every_answer():
     gallery = clustered(2500, 8, 60)
     index = ScannIndex.build(gallery)
