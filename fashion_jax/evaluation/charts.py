@@ -178,7 +178,9 @@ def _x_axis(lines: Sequence[Line], length: float, log: bool) -> Axis:
 def _log_ticks(low: float, high: float) -> tuple[float, ...]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     candidates = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
-    return tuple(tick for tick in candidates if low <= tick <= high)
+    ticks = tuple(tick for tick in candidates if low <= tick <= high)
+    # Over many powers of ten there is no room for the numbers between them.
+    return ticks if len(ticks) <= 7 else tuple(10.0**p for p in powers if low <= 10.0**p <= high)
 
 
 def _y_axis(lines: Sequence[Line], high: float | None) -> Axis:

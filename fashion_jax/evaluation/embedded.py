@@ -31,7 +31,10 @@ class EmbeddedTest:
         return labels(self.query), labels(self.gallery)
 
     def averaged_with(self, other: "EmbeddedTest") -> "EmbeddedTest":
-        """The normalised means of these embeddings and another's of the same photos."""
+        """The normalised means of these embeddings and another's of the same photos.
+
+        Where the two cancel each other out there is nothing to search with: these ones stay.
+        """
         return dataclasses.replace(
             self,
             queries_qd=_mean(self.queries_qd, other.queries_qd),
@@ -41,7 +44,8 @@ class EmbeddedTest:
 
 def _mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     sums = one + other
-    return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.float32(1e-12))
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    return np.where(lengths > 1e-6, sums / np.maximum(lengths, np.float32(1e-6)), one)
 
 
 def labels(split: Split) -> Labels:

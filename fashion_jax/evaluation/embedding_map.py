@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 COLUMNS, ROWS = 16, 10
+_ROWS_AT_ONCE = 8192
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,12 @@ def embedding_map(embeddings_nd: Float32[np.ndarray, "photos dimensions"]) -> Em
 
 def _principal_plane(embeddings_nd: np.ndarray) -> tuple[np.ndarray, float]:
     centred = embeddings_nd - embeddings_nd.mean(axis=0)
-    variances, directions = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
+    # In blocks: in float64 a whole gallery would be twice as large as it is.
+    products = np.zeros((centred.shape[1], centred.shape[1]))
+    for start in range(0, len(centred), _ROWS_AT_ONCE):
+        block = centred[start : start + _ROWS_AT_ONCE].astype(np.float64)
+        products += block.T @ block
+    variances, directions = np.linalg.eigh(products)
     directions = directions[:, ::-1][:, :2]
     # A component's sign means nothing: its largest number is made positive, to draw the same again.
     largest = np.abs(directions).argmax(axis=0)

@@ -45,6 +45,11 @@ class Refinements:
                 "whitening, augmentation and expansion take numbers of 0 or more, got "
                 f"{self.whiten}, {self.augment}, {self.expand} and alpha {self.alpha}"
             )
+        if self.alpha and not (self.augment or self.expand):
+            raise FashionJaxError(
+                "alpha weighs the neighbours that augmentation and expansion add, got alpha "
+                f"{self.alpha} and neither of them"
+            )
         if self.rerank_top is not None and (self.rerank is None or self.rerank_top < 1):
             raise FashionJaxError(
                 "how many photos are re-ranked has to be at least 1, and goes with re-ranking "
@@ -66,6 +71,24 @@ class Refinements:
             self._reranking(),
         ]
         return ", ".join(part for part in parts if part)
+
+    def flags(self) -> list[str]:
+        """All that are on, as flags of `fashion-jax evaluate`."""
+        values: dict[str, bool | float | None] = {
+            "flip": self.flip,
+            "whiten": self.whiten,
+            "augment": self.augment,
+            "expand": self.expand,
+            "alpha": self.alpha,
+            "rerank": self.rerank is not None,
+            "rerank_top": self.rerank_top,
+        }
+        given = [
+            f"--{name}" + ("" if on is True else f"={on}") for name, on in values.items() if on
+        ]
+        settings = dataclasses.asdict(self.rerank) if self.rerank else {}
+        usual = dataclasses.asdict(Reciprocal())
+        return given + [f"--{name}={on}" for name, on in settings.items() if on != usual[name]]
 
     def _reranking(self) -> str:
         if self.rerank is None:

@@ -10,7 +10,9 @@ import numpy as np
 from fashion_jax.evaluation.embedding_map import COLUMNS
 from fashion_jax.evaluation.page import render_page
 from fashion_jax.evaluation.report_page import figures, tables
+from fashion_jax.evaluation.report_page.index_curves import index_curves
 from fashion_jax.files import write_whole
+from fashion_jax.retrieval.scann_tuning import Tuning
 
 GROUPS = {
     "best": ("Best", "the queries with the highest average precision"),
@@ -32,7 +34,7 @@ class RankedAnswer:
     Attributes:
         jpeg: encoded photo, best no larger than 240 pixels on its longer side.
         caption: its name.
-        score: cosine similarity to the query; higher is better.
+        score: cosine similarity to the query, or minus its distance; higher is better.
         right: whether it shows the query's product; None if that is not known.
     """
 
@@ -155,6 +157,7 @@ class ReportData:
         tiles: of the gallery's map.
         map_columns: squares in a line of the map.
         map_variance: share of the variance that the map shows.
+        tunings: recall and speed of the run's index, by its segments' names.
         history: lines of `metrics.jsonl`.
         config: the run's resolved config.
         environment: versions, devices, time taken.
@@ -178,6 +181,7 @@ class ReportData:
     tiles: Sequence[MapTile] = ()
     map_columns: int = COLUMNS
     map_variance: float = 0.0
+    tunings: Mapping[str, Tuning] = dataclasses.field(default_factory=dict)
     history: Sequence[Mapping[str, object]] = ()
     config: Mapping[str, object] = dataclasses.field(default_factory=dict)
     environment: Mapping[str, object] = dataclasses.field(default_factory=dict)
@@ -210,6 +214,7 @@ def render_report(data: ReportData) -> str:
         ],
         cmc=figures.cmc_charts(data.cmc, data.baseline_cmc),
         categories=_sorted_categories(data.per_category),
+        index_curves=index_curves(data.tunings),
         training=figures.training_figures(data.history),
         usable_photos=tables.usable_photos(data.dataset.raw_photos),
         settings=tables.settings(data.config),

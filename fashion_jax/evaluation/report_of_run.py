@@ -1,6 +1,7 @@
 """Gathers what the report of a run shows."""
 
 import dataclasses
+import logging
 import pathlib
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from jaxtyping import Bool, Int
 from fashion_jax.config import to_nested_dict
 from fashion_jax.data.dataset import BuiltDataset, Split
 from fashion_jax.data.thumbnails import thumbnail
+from fashion_jax.errors import FashionJaxError
 from fashion_jax.evaluation.embedded import EmbeddedTest
 from fashion_jax.evaluation.embedding_map import embedding_map
 from fashion_jax.evaluation.environment import environment
@@ -28,6 +30,8 @@ from fashion_jax.evaluation.result import Evaluation, all_metrics
 from fashion_jax.evaluation.scores import EmbeddingScores, Scores
 from fashion_jax.evaluation.suspects import suspected_duplicates
 from fashion_jax.model_card import ModelCard
+from fashion_jax.retrieval.catalogue.tuning_file import read_tunings
+from fashion_jax.retrieval.scann_tuning import Tuning
 from fashion_jax.training.metrics_log import read_metrics
 from fashion_jax.training.trained_model import TrainedModel
 
@@ -36,6 +40,9 @@ _ANSWERS = 8
 _CMC_RANKS = 50
 _SUSPECTS = 12
 _TILE = 72  # pixels on the longer side of a photo on the map
+_INDEX = "index"  # where a run's catalogue lies in its workdir
+
+logger = logging.getLogger(__name__)
 
 
 def report_data(
@@ -70,13 +77,24 @@ def report_data(
         suspects=_suspects(test),
         tiles=tiles,
         map_variance=variance,
+        tunings=_tunings(pathlib.Path(workdir) / _INDEX),
         history=read_metrics(pathlib.Path(workdir)),
         config=to_nested_dict(config),
         environment=environment(evaluation.seconds),
         command=f"fashion-jax evaluate --workdir={workdir}"
         + ("" if dataset.name in config.data.datasets else f" --dataset={dataset.name}")
-        + ("" if before is None else " --untrained"),
+        + ("" if before is None else " --untrained")
+        + "".join(f" {flag}" for flag in evaluation.refinements.flags()),
     )
+
+
+def _tunings(index: pathlib.Path) -> dict[str, Tuning]:
+    """The curves of the run's index; what is wrong with them is no reason to have no report."""
+    try:
+        return read_tunings(index)
+    except FashionJaxError as error:
+        logger.warning("the report has no curve of the index: %s", error)
+        return {}
 
 
 def _cmc(rankings: dict[str, Ranking]) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from tabulate import tabulate
 
 from fashion_jax.evaluation.confidence import Interval
@@ -47,11 +48,12 @@ class Evaluation:
         return all_metrics(self.rankings)
 
     def intervals(self) -> dict[str, Interval]:
-        """95 % intervals of `metrics`."""
+        """95 % intervals of `metrics`; none where fewer than two products were measured."""
         return {
             name: interval
             for ranking in self.rankings.values()
             for name, interval in ranking.intervals().items()
+            if np.isfinite(interval).all()
         }
 
     def to_json(self) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from fashion_jax.retrieval.rerank import Reranked
 
 QueryRows = Int[np.ndarray, " queries"]
 GalleryRows = Int[np.ndarray, " gallery"]
+# 256 MiB of float32 distances to the whole gallery at a time.
+_DISTANCES_AT_ONCE = 2**26
 # Scores of some queries, higher is better; a fresh array, which may be written to.
 ScoreBlock = Callable[[QueryRows], Float[np.ndarray, "queries gallery"]]
 
@@ -105,11 +107,18 @@ class RerankedScores(_WithoutCentroids):
 
     def against(self, rows: GalleryRows) -> ScoreBlock:
         """Neighbourhoods are those in the whole gallery, whichever rows are asked for."""
-        whole = np.array_equal(rows, np.arange(self._reranked.gallery))
+        gallery = self._reranked.gallery
+        whole = np.array_equal(rows, np.arange(gallery))
+        # A block of queries is as large as the asked rows allow, which may be few of the gallery.
+        step = max(1, _DISTANCES_AT_ONCE // max(gallery, 1))
 
         def block(queries: QueryRows) -> Float[np.ndarray, "queries gallery"]:
-            distances = self._reranked.distances(queries, self._top)
-            return -(distances if whole else distances[:, rows])
+            scores = np.empty((len(queries), len(rows)), dtype=np.float32)
+            for start in range(0, len(queries), step):
+                part = slice(start, start + step)
+                distances = self._reranked.distances(queries[part], self._top)
+                np.negative(distances if whole else distances[:, rows], out=scores[part])
+            return scores
 
         return block
 

@@ -54,15 +54,12 @@ def suspected_duplicates(
     others, scores = found.rows.ravel(), found.scores.ravel()
     wrong = (identity[ones] != identity[others]) & (photo[ones] != photo[others])
     pairs: dict[tuple[int, int], Suspect] = {}
-    order = np.lexsort((others[wrong], ones[wrong], -scores[wrong]))
-    for one, other, score in zip(
-        ones[wrong][order].tolist(),
-        others[wrong][order].tolist(),
-        scores[wrong][order].tolist(),
-        strict=True,
-    ):
+    ones, others, scores = ones[wrong], others[wrong], scores[wrong]
+    # Row by row: lists of all of them would be many times as large, and few are looked at.
+    for place in np.lexsort((others, ones, -scores)):
+        one, other = int(ones[place]), int(others[place])
         products = sorted((int(identity[one]), int(identity[other])))
-        pair = Suspect(min(one, other), max(one, other), score)
+        pair = Suspect(min(one, other), max(one, other), float(scores[place]))
         pairs.setdefault((products[0], products[1]), pair)
         if len(pairs) == count:
             break

@@ -15,8 +15,10 @@ from fashion_jax.errors import FashionJaxError
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import Index, Neighbours, check_embeddings
 
-# Neighbours are gathered for so many rows at a time: 4096 × 10 × 512 floats are 80 MiB.
+# Rows are searched for so many at a time, and fewer where they gather more neighbours than
+# 64 MiB of float32.
 _ROWS_AT_ONCE = 4096
+_GATHERED_AT_ONCE = 2**24
 
 
 def expand_queries(
@@ -45,8 +47,9 @@ def expand_queries(
         return queries_qd
     index = ExactIndex(gallery_gd) if index is None else index
     expanded = np.empty_like(queries_qd)
-    for start in range(0, len(queries_qd), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
+    step = _rows_at_once(neighbours, gallery_gd)
+    for start in range(0, len(queries_qd), step):
+        part = slice(start, start + step)
         found = index.search(queries_qd[part], neighbours)
         expanded[part] = _with_neighbours(queries_qd[part], gallery_gd, found, alpha)
     return expanded
@@ -76,8 +79,9 @@ def augment_database(
         return gallery_gd
     index = ExactIndex(gallery_gd) if index is None else index
     augmented = np.empty_like(gallery_gd)
-    for start in range(0, len(gallery_gd), _ROWS_AT_ONCE):
-        part_gd = gallery_gd[start : start + _ROWS_AT_ONCE]
+    step = _rows_at_once(neighbours, gallery_gd)
+    for start in range(0, len(gallery_gd), step):
+        part_gd = gallery_gd[start : start + step]
         found = index.search(part_gd, neighbours + 1)
         others = _without_itself(found, np.arange(start, start + len(part_gd)))
         augmented[start : start + len(part_gd)] = _with_neighbours(
@@ -92,6 +96,13 @@ def _check(neighbours: int, alpha: float) -> None:
             "an expansion takes 0 or more neighbours and an α of at least 0, got "
             f"{neighbours} and {alpha}"
         )
+
+
+def _rows_at_once(neighbours: int, gallery_gd: np.ndarray) -> int:
+    rows, dimensions = gallery_gd.shape
+    return max(
+        1, min(_ROWS_AT_ONCE, _GATHERED_AT_ONCE // (min(neighbours, rows) * dimensions or 1))
+    )
 
 
 def _with_neighbours(

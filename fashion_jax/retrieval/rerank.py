@@ -13,11 +13,12 @@ import itertools
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Int, Int32
 from tqdm import tqdm
 
+from fashion_jax.errors import FashionJaxError
 from fashion_jax.retrieval.exact import ExactIndex
-from fashion_jax.retrieval.index import Index, Neighbours, check_embeddings
+from fashion_jax.retrieval.index import EmbeddingError, Index, Neighbours, check_embeddings, check_k
 from fashion_jax.retrieval.k_reciprocal import Reciprocal, encodings
 from fashion_jax.retrieval.memory import require_memory
 
@@ -26,6 +27,8 @@ _MEETINGS_AT_ONCE = 2**23
 # What an index other than the exact one is asked for a photo's farthest distance with.
 _SAMPLE = 4096
 _SEARCHED_AT_ONCE = 4096
+# Squared distances below are rounding errors of float32: photos that are alike.
+_ALIKE = np.float32(1e-5)
 
 
 class Reranked:
@@ -50,7 +53,8 @@ class Reranked:
             progress: whether to show a bar.
 
         Raises:
-            EmbeddingError: if embeddings are not what `check_embeddings` asks for.
+            EmbeddingError: if embeddings are not what `check_embeddings` asks for, or the index is
+                not of as many photos.
             MemoryNeedError: if there is too little memory.
         """
         self.settings = settings or Reciprocal()
@@ -59,6 +63,11 @@ class Reranked:
             gallery, "gallery embeddings", self._queries_qd.shape[1]
         )
         photos = len(self._queries_qd) + len(self._gallery_gd)
+        if index is not None and len(index) != photos:
+            raise EmbeddingError(
+                f"re-ranking takes an index of queries and gallery together, of {photos:,} photos; "
+                f"the one given has {len(index):,}"
+            )
         need = memory_need(photos, self._queries_qd.shape[1], self.settings)
         require_memory(need, f"re-ranking of {photos:,} photos (k1 = {self.settings.k1})")
         all_nd = np.concatenate([self._queries_qd, self._gallery_gd])
@@ -87,32 +96,40 @@ class Reranked:
 
         Args:
             queries: their rows.
-            top: re-rank only so many photos nearest to each query; the others stay behind them
-                in their old order, at distances above 1.
+            top: re-rank only so many photos nearest to each query, equals by row; the others stay
+                behind them in their old order, at distances from 1 on.
+
+        Raises:
+            FashionJaxError: if `top` is below 1.
         """
+        if top is not None and top < 1:
+            raise FashionJaxError(f"re-ranking takes at least the first photo, got top = {top}")
         original = self._original(queries)
-        final = original * np.float32(self.settings.original_weight)
-        shared = self._shared(queries)
-        jaccard = 1 - shared / (2 - shared)  # rows sum up to 1, so that Σ max = 2 − Σ min
-        final += np.float32(1 - self.settings.original_weight) * jaccard
+        # In place where it can be: a block of distances may have 256 MiB.
+        final = self._shared(queries)
+        final /= 2 - final  # rows sum up to 1, so that Σ max = 2 − Σ min
+        np.subtract(1, final, out=final)
+        final *= np.float32(1 - self.settings.original_weight)
+        final += np.float32(self.settings.original_weight) * original
         if top is not None and top < final.shape[1]:
-            behind = np.argpartition(original, top, axis=1)[:, top:]
-            others = np.take_along_axis(original, behind, axis=1) + 1
-            np.put_along_axis(final, behind, others, axis=1)
+            np.copyto(final, original + 1, where=_behind(original, top))
         return final
 
     def search(self, k: int, top: int | None = None, block: int = 256) -> Neighbours:
         """The k nearest gallery photos of each query by the final distance.
 
         Args:
-            k: how many, at most the gallery.
+            k: how many, at least 1; all of the gallery where it has fewer photos.
             top: see `distances`.
             block: queries at a time.
 
         Returns:
             Rows of the gallery, nearest first, equals by row; scores are negated distances.
+
+        Raises:
+            EmbeddingError: if k is below 1.
         """
-        k = min(k, self.gallery)
+        k = check_k(k, self.gallery)
         rows = np.empty((self.queries, k), dtype=np.int32)
         scores = np.empty((self.queries, k), dtype=np.float32)
         for start in range(0, self.queries, block):
@@ -170,7 +187,8 @@ def memory_need(photos: int, dimensions: int, settings: Reciprocal) -> int:
     # An expanded neighbourhood has about twice as many photos as the first one, an averaged
     # encoding k2 of them at most; each entry is a weight and a row, and sorted once more by column.
     entries = photos * 2 * (settings.k1 + 1) * (1 + settings.k2)
-    return embeddings + neighbours + 2 * 8 * entries + 2**29
+    # 1 GiB for what is made at a time: entries that meet, and a ranking's block of distances.
+    return embeddings + neighbours + 2 * 8 * entries + 2**30
 
 
 def _neighbours(
@@ -195,10 +213,30 @@ def _neighbours(
             else:
                 found = index.search(all_nd[part], count)
                 lowest[part] = (all_nd[part] @ sample.T).min(axis=1)
-            rows[part] = found.rows
+            rows[part] = _with_itself(found.rows, start)
             bar.update(len(found.rows))
-    # All photos alike: their distances are 0, whatever they are divided by.
-    return rows, np.maximum(2 - 2 * lowest, np.float32(1e-12))
+    return rows, np.maximum(2 - 2 * lowest, _ALIKE)
+
+
+def _with_itself(rows: Int32[np.ndarray, "photos found"], start: int) -> np.ndarray:
+    """Puts each photo in the last place, where many copies or an approximate index left it out.
+
+    A photo without itself among its neighbours could be nobody's, and have an encoding of nothing.
+    """
+    itself = np.arange(start, start + len(rows), dtype=np.int32)
+    missing = ~(rows == itself[:, None]).any(axis=1)
+    rows = rows.copy()
+    rows[missing, -1] = itself[missing]
+    return rows
+
+
+def _behind(distances: Float32[np.ndarray, "some gallery"], top: int) -> np.ndarray:
+    """Whether a photo is not among the `top` nearest of a query, equals by row."""
+    last = np.partition(distances, top - 1, axis=1)[:, top - 1, None]
+    nearer, equal = distances < last, distances == last
+    room = top - np.count_nonzero(nearer, axis=1, keepdims=True)
+    equal &= np.cumsum(equal, axis=1, dtype=np.int32) <= room
+    return ~(nearer | equal)
 
 
 def _sample(all_nd: np.ndarray) -> np.ndarray:

@@ -136,7 +136,7 @@ def measure(
     truth = _answers(exact, queries, k)
     exact_speed = _queries_per_second(exact, queries, k)
     points: list[Point] = []
-    for settings in _grid(index, k, points):
+    for settings in _grid(index, k, points, max(wanted, _AS_GOOD_AS_EXACT)):
         searched = index.searched_with(*settings)
         recall = _recall(_answers(searched, queries, k), truth)
         points.append(Point(*settings, recall, _queries_per_second(searched, queries, k)))
@@ -159,8 +159,19 @@ def choose(points: Sequence[Point], wanted: float) -> Point | None:
     return max(good, key=lambda point: point.queries_per_second, default=None)
 
 
-def _grid(index: ScannIndex, k: int, measured: Sequence[Point]) -> Iterator[tuple[int, int]]:
-    """Settings that differ in what ScaNN does; thorough ones only until nothing is left to gain."""
+def fastest(points: Sequence[Point]) -> list[Point]:
+    """Points that no other beats in both recall and speed, by rising recall."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda p: (-p.recall, -p.queries_per_second)):
+        if not front or point.queries_per_second > front[-1].queries_per_second:
+            front.append(point)
+    return front[::-1]
+
+
+def _grid(
+    index: ScannIndex, k: int, measured: Sequence[Point], enough: float
+) -> Iterator[tuple[int, int]]:
+    """Settings that differ in what ScaNN does; more leaves only until the recall is enough."""
     all_leaves = index.settings.leaves
     leaves = sorted({max(1, round(share * all_leaves)) for share in _SHARES_OF_LEAVES})
     done = set()
@@ -171,7 +182,7 @@ def _grid(index: ScannIndex, k: int, measured: Sequence[Point]) -> Iterator[tupl
                 continue
             done.add(effort)
             yield reorder, leaves_to_search
-            if measured[-1].recall >= _AS_GOOD_AS_EXACT:
+            if measured[-1].recall >= enough:
                 break
 
 

@@ -2,12 +2,11 @@
 
 import io
 import os
-from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
 from fashion_jax.files import write_whole
-from fashion_jax.retrieval.scann_tuning import Point, Tuning
+from fashion_jax.retrieval.scann_tuning import Tuning, fastest
 
 _INK, _MUTED, _GOOD = "#1a1c1e", "#9aa0a6", "#0d7a55"
 
@@ -53,12 +52,3 @@ def _settings(tuning: Tuning) -> str:
     if tuning.leaves:
         text += f", {tuning.chosen.leaves_to_search} of {tuning.leaves} leaves"
     return text
-
-
-def fastest(points: Sequence[Point]) -> list[Point]:
-    """Points that no other beats in both recall and speed, by rising recall."""
-    front: list[Point] = []
-    for point in sorted(points, key=lambda p: (-p.recall, -p.queries_per_second)):
-        if not front or point.queries_per_second > front[-1].queries_per_second:
-            front.append(point)
-    return front[::-1]

@@ -39,9 +39,10 @@ class Whitening:
         rows_nd = check_embeddings(embeddings, "embeddings to fit the whitening to")
         most = min(rows_nd.shape[1], len(rows_nd) - 1)
         if not 1 <= kept <= most:
+            choice = f"choose from 1 to {most}" if most else "it takes at least 2 embeddings"
             raise FashionJaxError(
                 f"whitening to {kept} dimensions cannot be fitted to {len(rows_nd)} embeddings of "
-                f"{rows_nd.shape[1]} dimensions; choose from 1 to {most}"
+                f"{rows_nd.shape[1]} dimensions; {choice}"
             )
         mean = rows_nd.mean(axis=0, dtype=np.float64)
         # In blocks and in float64: a centred copy of a whole gallery would be as large as it is.

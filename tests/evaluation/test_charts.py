@@ -165,3 +165,9 @@ def test_bar_marks_its_reference():
 def test_bar_of_no_number_is_an_empty_track():
     root = parse(bar(float("nan"), float("nan")))
     assert [element.get("class") for element in root] == ["track"]
+
+
+def test_many_powers_of_ten_are_labelled_alone():
+    labels = texts(draw(Line("", np.array([30.0, 50_000.0]), np.ones(2)), log_x=True))
+    assert {"100", "1,000", "10,000"} <= set(labels)
+    assert not {"50", "200", "2,000"} & set(labels)

@@ -29,6 +29,15 @@ def test_every_photo_is_counted_once(photos):
     assert 0 <= found.variance <= 1 + 1e-9
 
 
+def test_a_large_gallery_is_taken_in_blocks(monkeypatch):
+    rows = clustered(100, 8, 5)
+    whole = embedding_map(rows)
+    monkeypatch.setattr("fashion_jax.evaluation.embedding_map._ROWS_AT_ONCE", 7)
+    blocks = embedding_map(rows)
+    assert blocks.places == whole.places
+    assert blocks.variance == pytest.approx(whole.variance)
+
+
 def test_photos_that_are_all_alike_are_no_error():
     alike = np.repeat(np.eye(1, 4, dtype=np.float32), 30, axis=0)
     assert sum(place.photos for place in embedding_map(alike).places) == 30

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion_jax.evaluation.metrics import query_metrics
@@ -53,6 +53,7 @@ ANSWERS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(ANSWERS)
 def test_against_a_ranking_written_out(answers):
     """Every metric from a list of hits and misses."""
@@ -87,6 +88,7 @@ def written_out(hits):
     return values
 
 
+@settings(deadline=None)
 @given(ANSWERS)
 def test_all_lie_between_0_and_1(answers):
     ranks = np.concatenate([sorted(each) for each in answers])
@@ -96,6 +98,7 @@ def test_all_lie_between_0_and_1(answers):
         assert (values <= 1 + 1e-12).all(), name
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5))
 def test_a_perfect_ranking_has_ones(relevant):
     ranks = np.concatenate([np.arange(1, count + 1) for count in relevant])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fashion_jax.cli import evaluate, make_parser
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.evaluation.embedded import EmbeddedTest
 from fashion_jax.evaluation.evaluate import rank_by_all_protocols
@@ -52,7 +53,8 @@ def test_words_name_what_is_on():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"whiten": -1}, {"alpha": -1.0}, {"rerank_top": 5}, {"expand": -2}]
+    "wrong",
+    [{"whiten": -1}, {"alpha": -1.0}, {"rerank_top": 5}, {"expand": -2}, {"alpha": 3.0}],
 )
 def test_settings_that_make_no_sense(wrong):
     with pytest.raises(FashionJaxError, match="got"):
@@ -69,6 +71,28 @@ def test_mirrored_embeddings_are_averaged_and_normalised():
     )
     np.testing.assert_allclose(both.queries_qd, (one + other) / np.sqrt(2), atol=1e-6)
     np.testing.assert_allclose(both.gallery_gd, one, atol=1e-6)
+
+
+def test_a_photo_that_its_mirror_image_cancels_out_stays():
+    query, gallery = FakeSplit("query", 2), FakeSplit("gallery", 2)
+    one = clustered(len(query), 8, 2)
+    both = EmbeddedTest(query, gallery, one, one).averaged_with(
+        EmbeddedTest(query, gallery, -one, one)
+    )
+    np.testing.assert_array_equal(both.queries_qd, one)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        Refinements(),
+        Refinements(True, 64, 3, 5, 2.5, Reciprocal(7, 3, 0.0), 100),
+        Refinements(rerank=Reciprocal()),
+    ],
+)
+def test_flags_switch_the_same_on(chosen):
+    flags = make_parser().parse_args(["evaluate", "--workdir", "run", *chosen.flags()])
+    assert evaluate._refinements(flags) == chosen
 
 
 def test_re_ranked_distances_have_no_centroids():

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.retrieval import query_expansion
 from fashion_jax.retrieval.index import EmbeddingError
 from fashion_jax.retrieval.query_expansion import augment_database, expand_queries
 from tests.retrieval.unit_vectors import clustered
@@ -76,3 +77,12 @@ def test_wrong_input():
         augment_database(by_angle(0), 1, -0.5)
     with pytest.raises(EmbeddingError, match="not L2-normalised"):
         augment_database(2 * by_angle(0, 1), 1)
+
+
+def test_few_rows_at_a_time_give_the_same(monkeypatch):
+    rows = clustered(40, 6, 4)
+    expected = expand_queries(rows[:9], rows[9:], 5), augment_database(rows, 5)
+    monkeypatch.setattr(query_expansion, "_GATHERED_AT_ONCE", 5 * 6 * 2)
+    found = expand_queries(rows[:9], rows[9:], 5), augment_database(rows, 5)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from benchmarks.dense_reranking import dense_reranking
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.evaluation import scores as scores_module
 from fashion_jax.evaluation.protocol import Labels
 from fashion_jax.evaluation.ranking import rank
 from fashion_jax.evaluation.scores import NoCentroidsError, RerankedScores
 from fashion_jax.retrieval import rerank as rerank_module
 from fashion_jax.retrieval.exact import ExactIndex
+from fashion_jax.retrieval.index import EmbeddingError, Neighbours
 from fashion_jax.retrieval.k_reciprocal import Reciprocal
 from fashion_jax.retrieval.memory import MemoryNeedError, available_memory
 from fashion_jax.retrieval.rerank import Reranked, memory_need
@@ -131,6 +133,62 @@ def test_copies_and_a_single_photo_are_finite():
     assert (distances >= 0).all()
 
 
+@pytest.mark.parametrize(("dimensions", "seed"), [(8, 3), (64, 3), (512, 1), (512, 4)])
+def test_a_collapsed_network_s_rounding_errors_are_no_distances(dimensions, seed):
+    row = np.random.default_rng(seed).normal(size=dimensions)
+    alike = np.repeat((row / np.linalg.norm(row)).astype(np.float32)[None], 60, axis=0)
+    distances = Reranked(alike[:5], alike[5:]).distances(np.arange(5))
+    assert (distances >= -1e-6).all()
+    assert (distances < 0.05).all()
+
+
+def test_of_copies_the_first_are_among_the_top():
+    query, copy, other = np.array([[1, 0, 0], [0.6, 0.8, 0], [0, 0, 1]], dtype=np.float32)
+    gallery = np.stack([other, *[copy] * 500, *[query] * 3])
+    distances = Reranked(query[None], gallery).distances(np.array([0]), top=7)
+    np.testing.assert_array_equal(np.flatnonzero(distances[0] < 1), [1, 2, 3, 4, 501, 502, 503])
+
+
+class Forgetful:
+    """An index that finds every photo but the one that is asked for."""
+
+    def __init__(self, all_nd):
+        self.index, self.dimensions, self.asked = ExactIndex(all_nd), all_nd.shape[1], 0
+
+    def __len__(self):
+        return len(self.index)
+
+    def search(self, queries, k):
+        found = self.index.search(queries, k + 1)
+        itself = np.arange(self.asked, self.asked + len(queries))[:, None]
+        self.asked += len(queries)
+        order = np.argsort(found.rows == itself, axis=1, kind="stable")[:, :k]
+        pick = [np.take_along_axis(each, order, axis=1) for each in (found.rows, found.scores)]
+        return Neighbours(*pick)
+
+
+def test_every_photo_is_its_own_neighbour_whatever_the_index_finds():
+    all_nd = clustered(60, 8, 6)
+    reranked = Reranked(all_nd[:50], all_nd[50:], Reciprocal(2, 2), index=Forgetful(all_nd))
+    sums = reranked._encoded_queries.sum(axis=1)
+    np.testing.assert_allclose(sums, 1, atol=1e-5)
+
+
+def test_an_index_of_the_gallery_alone_is_refused():
+    all_nd = clustered(60, 8, 6)
+    with pytest.raises(EmbeddingError, match="together, of 60 photos; the one given has 55"):
+        Reranked(all_nd[:5], all_nd[5:], index=ExactIndex(all_nd[5:]))
+
+
+def test_nothing_asked_for_is_refused():
+    all_nd = clustered(20, 8, 6)
+    reranked = Reranked(all_nd[:5], all_nd[5:])
+    with pytest.raises(FashionJaxError, match="got top = 0"):
+        reranked.distances(np.arange(5), top=0)
+    with pytest.raises(EmbeddingError, match="at least 1 neighbour"):
+        reranked.search(0)
+
+
 def test_top_leaves_the_others_behind_in_their_old_order():
     all_nd = clustered(60, 8, 6)
     reranked = Reranked(all_nd[:5], all_nd[5:])
@@ -172,6 +230,20 @@ def test_scores_of_some_gallery_rows_in_their_order():
     np.testing.assert_array_equal(found, -reranked.distances(np.array([4, 1]))[:, some])
     with pytest.raises(NoCentroidsError, match="means of embeddings"):
         RerankedScores(reranked).centroids(some, np.array([0]))
+
+
+def test_scores_of_few_rows_are_made_for_few_queries_at_a_time(monkeypatch):
+    all_nd = clustered(60, 8, 6)
+    reranked = Reranked(all_nd[:20], all_nd[20:])
+    whole = reranked.distances(np.arange(20))
+    asked, distances = [], reranked.distances
+    monkeypatch.setattr(scores_module, "_DISTANCES_AT_ONCE", 3 * 40 + 1)
+    monkeypatch.setattr(
+        reranked, "distances", lambda q, top: asked.append(len(q)) or distances(q, top)
+    )
+    found = RerankedScores(reranked).against(np.array([7, 2]))(np.arange(20))
+    np.testing.assert_allclose(found, -whole[:, [7, 2]], atol=1e-6)
+    assert asked == [3] * 6 + [2]
 
 
 def test_what_cannot_fit_is_refused_before_it_begins(monkeypatch):

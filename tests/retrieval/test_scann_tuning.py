@@ -19,16 +19,17 @@ from fashion_jax.retrieval.catalogue.changes import (
 from fashion_jax.retrieval.catalogue.info import describe
 from fashion_jax.retrieval.catalogue.manifest import Manifest, SearchSettings
 from fashion_jax.retrieval.catalogue.tune import tune
+from fashion_jax.retrieval.catalogue.tuning_file import read_tunings
 from fashion_jax.retrieval.index import Neighbours
 from fashion_jax.retrieval.scann_index import ScannIndex, ScannSettings
 from fashion_jax.retrieval.scann_tuning import (
     Point,
     TuningQueries,
     choose,
+    fastest,
     gallery_queries,
     measure,
 )
-from fashion_jax.retrieval.tuning_picture import fastest
 from tests.retrieval.changing_catalogues import CARD
 from tests.retrieval.test_live_index import ADDED, EMBEDDINGS, HASHED, QUERIES, THUMBNAIL, rows
 from tests.retrieval.unit_vectors import clustered
@@ -99,6 +100,16 @@ def test_the_curve_of_a_partitioned_index():
     json.dumps(tuning.to_json())
 
 
+def test_a_wanted_recall_of_1_is_looked_for_to_the_end(monkeypatch):
+    gallery = clustered(4000, 16, 300)
+    index = ScannIndex.build(gallery, PARTITIONED)
+    recalls = iter([0.9997] * 7 + [1.0] * 50)
+    monkeypatch.setattr(scann_tuning, "_recall", lambda found, truth: next(recalls))
+    tuning = measure(index, gallery, gallery_queries(gallery, 20), 1.0, 5)
+    assert tuning.chosen is not None
+    assert tuning.points[7].leaves_to_search > tuning.points[6].leaves_to_search
+
+
 def test_queries_from_elsewhere_count_every_answer():
     gallery = clustered(2500, 8, 60)
     index = ScannIndex.build(gallery)
@@ -119,6 +130,7 @@ def test_a_catalogue_is_searched_as_tuned(folder):
     with Image.open(folder / "tuning.png") as picture:
         assert picture.size == (960, 600)
     assert result.pictures == [str(folder / "tuning.png")]
+    assert read_tunings(folder) == result.tunings
     assert "curve:" in result.to_table()
 
 
@@ -139,6 +151,7 @@ def test_where_nothing_reaches_the_recall_settings_stay(folder, monkeypatch):
     assert len(result.failed) == 1
     assert Manifest.read(folder) == before
     assert (folder / "tuning.png").exists()
+    assert read_tunings(folder) == result.tunings
 
 
 def test_each_segment_has_its_curve(folder, tmp_path):

@@ -50,3 +50,8 @@ def test_more_directions_than_there_are(kept):
     rows = clustered(5, 6, 5)  # five rows span four directions about their mean
     with pytest.raises(FashionJaxError, match="choose from 1 to 4"):
         Whitening.fit(rows, kept)
+
+
+def test_a_single_photo_has_no_directions():
+    with pytest.raises(FashionJaxError, match="1 embeddings of 6 dimensions; it takes at least 2"):
+        Whitening.fit(clustered(1, 6, 1), 3)

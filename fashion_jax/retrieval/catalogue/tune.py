@@ -14,6 +14,7 @@ from fashion_jax.retrieval.catalogue.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.changes import set_search_settings
 from fashion_jax.retrieval.catalogue.manifest import CatalogueError, SearchSettings
 from fashion_jax.retrieval.catalogue.segment import Segment
+from fashion_jax.retrieval.catalogue.tuning_file import write_tunings
 from fashion_jax.retrieval.scann_tuning import Tuning, TuningQueries, gallery_queries, measure
 from fashion_jax.retrieval.tuning_picture import write_curve
 
@@ -80,7 +81,8 @@ def tune(
         progress: whether to show a bar.
 
     Returns:
-        The curves. Where nothing reaches the recall, settings stay as they were.
+        The curves, which are left in `tuning.json` in the catalogue's folder, too. Where nothing
+        reaches the recall, settings stay as they were.
 
     Raises:
         CatalogueError: if recall, k or count make no sense, or the catalogue was changed meanwhile.
@@ -96,6 +98,8 @@ def tune(
     chosen = {name: _settings(tuning) for name, tuning in tunings.items() if tuning.chosen}
     if chosen:
         set_search_settings(directory, chosen)
+    if tunings:
+        write_tunings(directory, tunings)
     place = pathlib.Path(directory) / PICTURE if picture is None else pathlib.Path(picture)
     pictures = [_numbered(place, number) for number in range(len(tunings))]
     for path, tuning in zip(pictures, tunings.values(), strict=True):

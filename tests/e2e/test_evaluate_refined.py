@@ -1,0 +1,91 @@
+"""`fashion-jax evaluate` with every refinement and a tuned index, on a network of drawn weights."""
+
+import dataclasses
+import functools
+import json
+
+import pytest
+
+from fashion_jax.cli import main
+from fashion_jax.evaluation import evaluate
+from fashion_jax.retrieval.catalogue import Catalogue
+from fashion_jax.retrieval.catalogue.manifest import Manifest
+from fashion_jax.retrieval.catalogue.tuning_file import TUNING, write_tunings
+from fashion_jax.training.trained_model import load_trained_model
+from tests.e2e.untrained_run import write_untrained_run
+from tests.retrieval.changing_catalogues import CARD
+from tests.retrieval.test_live_index import rows
+from tests.retrieval.test_tuning_file import TUNING as CURVE
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("refined")]
+
+FLAGS = ["--flip", "--whiten=8", "--augment=1", "--expand=1", "--alpha=3.0", "--rerank"]
+WORDS = (
+    "flip averaging, whitening to 8 dimensions, augmented gallery (1 neighbours, α = 3), "
+    "expanded queries (1 neighbours, α = 3), re-ranking (k1 = 20, k2 = 6, λ = 0.3)"
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_config):
+    """A workdir with a network, which is compiled once, and an index that was tuned."""
+    workdir = tmp_path_factory.mktemp("run")
+    # Over two devices, which have to share the mirrored photos, too.
+    mesh = dataclasses.replace(tiny_config.mesh, data=2)
+    write_untrained_run(dataclasses.replace(tiny_config, mesh=mesh), workdir)
+    Catalogue.write(workdir / "index", *rows(0, 20), CARD)
+    name = Manifest.read(workdir / "index").segments[0].data
+    write_tunings(workdir / "index", {name: CURVE})
+    load = functools.cache(load_trained_model)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "load_trained_model", lambda folder: load(str(folder)))
+        yield workdir
+
+
+@pytest.fixture(scope="module")
+def refined(run):
+    """The printed JSON, and the page."""
+    printed = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.print", printed.append)
+        assert main(["evaluate", "--workdir", str(run), "--json", *FLAGS]) == 0
+    return json.loads(printed[-1]), (run / "report" / "index.html").read_text()
+
+
+def test_json_has_the_refined_metrics_beside_the_others(refined):
+    values, _ = refined
+    assert values["refinements"] == WORDS
+    without_centroids = {name for name in values["metrics"] if not name.startswith("centroid/")}
+    assert values["refined"].keys() == without_centroids
+    assert values["refined"] != {name: values["metrics"][name] for name in without_centroids}
+    assert values["untrained"] is None
+
+
+def test_json_has_intervals_and_domains(refined):
+    values, _ = refined
+    assert values["intervals"].keys() == values["metrics"].keys()
+    for name, (low, high) in values["intervals"].items():
+        assert 0 <= low <= values["metrics"][name] <= high <= 1
+    assert values["by_domain"]["instance"].keys() == {"street"}
+    assert values["by_domain"]["instance"]["street"]["queries"] > 0
+    assert values["by_category"]["instance"]
+
+
+def test_the_report_names_the_refinements(refined):
+    _, page = refined
+    assert f"<dt>refined</dt><dd>{WORDS}</dd>" in page
+    assert " ".join(FLAGS) in page  # the command that makes it again
+
+
+def test_the_report_shows_the_tuned_index(refined):
+    _, page = refined
+    assert "Index: recall against speed" in page
+    assert "reorder 100, 9 of 40 leaves" in page
+
+
+def test_a_damaged_curve_costs_nothing_but_its_section(run, capsys):
+    (run / "index" / TUNING).write_text('{"schema": 1, "segments": "<script>"}')
+    assert main(["evaluate", "--workdir", str(run)]) == 0
+    page = (run / "report" / "index.html").read_text()
+    assert "Index: recall against speed" not in page
+    assert "<script>" not in page
