@@ -120,7 +120,11 @@ class ScannIndex:
         """
         path = pathlib.Path(folder).absolute()
         description = check_files(path)
-        searcher = _scann().load_searcher(str(path), assets_backcompat_shim=False)
+        scann = _scann()
+        try:
+            searcher = scann.load_searcher(str(path), assets_backcompat_shim=False)
+        except (RuntimeError, ValueError, OSError) as error:  # removed since it was checked
+            raise storage.StorageError(f"{path} cannot be opened: {error}") from error
         settings = ScannSettings(**description["settings"])
         return cls(searcher, settings, description["rows"], description["dimensions"])
 

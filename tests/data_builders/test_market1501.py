@@ -204,7 +204,7 @@ def labels(records, cameras_known=True):
         category=np.array([record.category for record in records]),
         camera=np.array(camera),
         photo=np.array([record.photo_id for record in records]),
-        domain=np.array([record.domain for record in records]),
+        domain=np.zeros(len(records), dtype=np.int8),
     )
 
 

@@ -85,7 +85,11 @@ class Segment:
     def thumbnails(self) -> ArrayRecordReader:
         """One JPEG a row."""
         self._check(THUMBNAILS)
-        return ArrayRecordReader(str(self.folder / THUMBNAILS))
+        path = self.folder / THUMBNAILS
+        try:
+            return ArrayRecordReader(str(path))
+        except RuntimeError as error:  # a writer may have removed it since it was checked
+            raise storage.StorageError(f"{path} cannot be opened: {error}") from error
 
     @functools.cached_property
     def scann(self) -> ScannIndex | None:
