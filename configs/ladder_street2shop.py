@@ -1,7 +1,7 @@
 """From the strong baseline to Wieczorek et al. 2020 on Street2Shop (arXiv:2003.04094).
 
-ResNet-50 at 256×128, then what the paper changes for clothes, one at a time. Re-ranking, their
-last step, is not a matter of training. Not run by us yet: it needs an accelerator and the photos.
+ResNet-50 at 256×128, then what the paper changes for clothes, one at a time. Not run by us yet: it
+needs an accelerator and the photos.
 
     fashion-jax data build --dataset street2shop --manual_dir RAW --data_dir data
     fashion-jax ladder --config=configs/ladder_street2shop.py --seeds=3 --workdir=runs/ladder
@@ -37,8 +37,10 @@ def get_ladder() -> list[tuple[Any, ...]]:
             "strong baseline",
         ),
         ("320×320", {"image.height": 320, "image.width": 320}),
+        ("re-ranking", {"evaluation.rerank": True}),
         (
             "street anchors, shop positives",
             {"mining.anchors": "street", "mining.positives": "other_domain"},
+            "320×320",
         ),
     ]
