@@ -1,6 +1,7 @@
 """How long do exact metrics over full rankings of a whole catalogue take?
 
     python benchmarks/full_ranking.py [--queries 10000] [--gallery 400000] [--dimensions 512]
+        [--protocols instance in_category item centroid]
 
 Drawn embeddings of products with four photos each in eleven categories, by each protocol, beside
 the matrix products alone; each in a process of its own, one after the other.
@@ -15,6 +16,7 @@ from measured import clustered, measured, timed
 from tabulate import tabulate
 
 PER_PRODUCT = 4
+PROTOCOLS = ("instance", "in_category", "item", "centroid")
 
 
 def main() -> None:
@@ -22,11 +24,12 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=10_000)
     parser.add_argument("--gallery", type=int, default=400_000)
     parser.add_argument("--dimensions", type=int, default=512)
+    parser.add_argument("--protocols", nargs="+", default=PROTOCOLS)
     arguments = parser.parse_args()
     size = (arguments.queries, arguments.gallery, arguments.dimensions)
     bare = measured(numpy_products, *size, 1)
     rows = []
-    for protocol in ("instance", "in_category", "item", "centroid"):
+    for protocol in arguments.protocols:
         found = measured(evaluate, *size, protocol)
         mean = found["metrics"][f"{protocol}/mAP"]
         rows.append((protocol, found["seconds"], found["intervals"], mean, found["peak"]))
