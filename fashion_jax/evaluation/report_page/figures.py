@@ -18,7 +18,7 @@ _NOTES = {
     "loss/triplet": "hardest positive against hardest negative",
     "loss/center": "squared distance from the product’s center",
     "triplet/active_fraction": "anchors whose triplet still costs something",
-    "learning_rate": "warm-up, then steps down",
+    "learning_rate": "of the network’s optimizer",
 }
 _TITLES = {"triplet/active_fraction": "Active triplets", "learning_rate": "Learning rate"}
 
