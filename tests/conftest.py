@@ -1,5 +1,6 @@
 """Strictness for every test, and the way to the shared reference material."""
 
+import contextlib
 import os
 import pathlib
 import typing
@@ -12,6 +13,11 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import jax
 import pytest
 from jaxtyping import install_import_hook
+
+# Milvus's packages take hold of the standard streams when they are first imported: not of those
+# that a test's `capsys` closes again.
+with contextlib.suppress(ImportError):
+    import pymilvus  # noqa: F401
 
 if typing.TYPE_CHECKING:
     from fashion_jax.config import ExperimentConfig
