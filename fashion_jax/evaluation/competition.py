@@ -27,11 +27,6 @@ class Competition(abc.ABC):
         self._of_identity = _Groups(self._gallery.identity)
         self._of_photo = _Groups(self._gallery.photo)
 
-    @property
-    @abc.abstractmethod
-    def size(self) -> int:
-        """How many compete."""
-
     @abc.abstractmethod
     def block(self, queries: Rows) -> Float[np.ndarray, "queries competitors"]:
         """Scores, in the order in which equals are ranked."""
@@ -69,11 +64,6 @@ class Photos(Competition):
         super().__init__(pool, queries, gallery, scores)
         self._block = scores.against(pool.gallery)
 
-    @property
-    def size(self) -> int:
-        """Photos."""
-        return len(self._rows)
-
     def block(self, queries: Rows) -> Float[np.ndarray, "queries competitors"]:
         """A column a photo, in the gallery's order."""
         scores = self._block(queries)
@@ -97,11 +87,6 @@ class _OfItems(Competition):
         self._starts = np.flatnonzero(np.diff(self._item[self._order], prepend=-1))
         self._ends = np.append(self._starts[1:], len(self._order))
 
-    @property
-    def size(self) -> int:
-        """Products."""
-        return len(self._starts)
-
     def right(self, query: int) -> Rows:
         """The product, if any photo of it is left."""
         return self._item[self.kept(query)[:1]]
@@ -121,7 +106,7 @@ class Items(_OfItems):
         scores = self._block(queries)
         for line, query in zip(scores, queries.tolist(), strict=True):
             line[self._column[self.left_out(query)]] = -np.inf
-        if self.size == 0:
+        if len(self._starts) == 0:
             return scores
         return np.maximum.reduceat(scores, self._starts, axis=1)
 
