@@ -14,8 +14,8 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
-# First imported in a test with `capsys`, pymilvus was seen to break the capturing of all tests after
-# it in that process ("I/O operation on closed file").
+# First imported in a test with `capsys`, pymilvus was seen to break the capturing of all tests
+# after it in that process ("I/O operation on closed file").
 with contextlib.suppress(ImportError):
     import pymilvus  # noqa: F401
 
