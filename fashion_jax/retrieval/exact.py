@@ -1,6 +1,8 @@
 """Exact search: the reference that every other index is measured against."""
 
 import functools
+import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -12,8 +14,15 @@ from jaxtyping import Array, Float32, Int32
 
 from fashion_jax.retrieval.index import EmbeddingError, Neighbours, check_embeddings, check_k
 
-GALLERY_BLOCK = 8192
+GALLERY_BLOCK = 16384
 QUERY_BLOCK = 1024
+
+# Blocks of queries that are searched at the same time on one device.
+_BLOCKS_AT_ONCE = 2
+# Neighbouring rows of a block whose best score says whether they are looked into.
+_CHUNK = 64
+# So many chunks of a block are looked into if that is enough for all queries, else k of them.
+_FEW_CHUNKS = (16, 32, 64)
 
 
 class Found(NamedTuple):
@@ -22,12 +31,12 @@ class Found(NamedTuple):
     Attributes:
         scores: the k highest so far, falling.
         rows: of the gallery, where they were found.
-        lowest: the lowest score so far.
+        lowest: the lowest score so far; None if nobody asked for it.
     """
 
     scores: Float32[Array, "queries k"]
     rows: Int32[Array, "queries k"]
-    lowest: Float32[Array, " queries"]
+    lowest: Float32[Array, " queries"] | None
 
 
 class ExactIndex:
@@ -77,7 +86,7 @@ class ExactIndex:
 
     def search(self, queries: Any, k: int) -> Neighbours:
         """Finds the k most similar rows; see `fashion_jax.retrieval.index.Index.search`."""
-        return self.search_with_lowest(queries, k)[0]
+        return self._search(queries, k, with_lowest=False)[0]
 
     def search_with_lowest(
         self, queries: Any, k: int
@@ -94,29 +103,47 @@ class ExactIndex:
         Raises:
             EmbeddingError: see `search`.
         """
+        return self._search(queries, k, with_lowest=True)
+
+    def _search(
+        self, queries: Any, k: int, with_lowest: bool
+    ) -> tuple[Neighbours, Float32[np.ndarray, " queries"]]:
         queries_qd = check_embeddings(queries, "queries", self.dimensions)
         k = check_k(k, len(self))
-        block = min(self._query_block, _power_of_two_from(len(queries_qd)))
+        block = _query_block_for(len(queries_qd), self._query_block)
         scores = np.empty((len(queries_qd), k), dtype=np.float32)
         rows = np.empty((len(queries_qd), k), dtype=np.int32)
-        lowest = np.empty(len(queries_qd), dtype=np.float32)
-        for start in range(0, len(queries_qd), block):
+        lowest = np.empty(len(queries_qd) if with_lowest else 0, dtype=np.float32)
+
+        def search_from(start: int) -> None:
             part_qd = queries_qd[start : start + block]
             stop = start + len(part_qd)
-            found = self._search_block(part_qd, block, k)
+            found = self._search_block(part_qd, block, k, with_lowest)
             for whole, part in zip((scores, rows, lowest), found, strict=True):
-                whole[start:stop] = part[: len(part_qd)]
+                if part is not None:
+                    whole[start:stop] = part[: len(part_qd)]
+
+        # XLA picks the best of a block on one core of a CPU: another block's products fill the
+        # others meanwhile. Devices that wait for each other must all take blocks in one order.
+        with ThreadPoolExecutor(_BLOCKS_AT_ONCE if self._mesh.size == 1 else 1) as workers:
+            list(workers.map(search_from, range(0, len(queries_qd), block)))
         return Neighbours(rows=rows, scores=scores), lowest
 
     def _search_block(
-        self, queries_qd: Float32[np.ndarray, "queries dimensions"], block: int, k: int
+        self,
+        queries_qd: Float32[np.ndarray, "queries dimensions"],
+        block: int,
+        k: int,
+        with_lowest: bool,
     ) -> Found:
         # Padded, so that any number of queries runs through few compiled programs.
         padded_qd = np.pad(queries_qd, ((0, block - len(queries_qd)), (0, 0)))
         everywhere = NamedSharding(self._mesh, PartitionSpec())
         # Every host has the queries: nothing has to be sent between them.
         shared = jax.make_array_from_callback(padded_qd.shape, everywhere, lambda _: padded_qd)
-        found = _search(shared, self._gallery_gd, self._rows, k, self._block_size, self._mesh)
+        found = _search(
+            shared, self._gallery_gd, self._rows, k, self._block_size, self._mesh, with_lowest
+        )
         return jax.device_get(found)
 
 
@@ -138,11 +165,16 @@ def _divided(gallery_gd: Float32[np.ndarray, "rows dimensions"], mesh: Mesh) -> 
     return jax.make_array_from_callback((each * mesh.size, dimensions), sharding, part)
 
 
-def _power_of_two_from(count: int) -> int:
-    return 1 << max(count - 1, 0).bit_length()
+def _query_block_for(count: int, most: int) -> int:
+    """One of a few sizes, so that few programs are compiled, that needs little padding."""
+    if count <= most:
+        return min(most, 1 << max(count - 1, 0).bit_length())
+    each = -(-count // -(-count // most))
+    step = max(most // 8, 1)
+    return min(most, -(-each // step) * step)
 
 
-@functools.partial(jax.jit, static_argnames=("count", "k", "block_size", "mesh"))
+@functools.partial(jax.jit, static_argnames=("count", "k", "block_size", "mesh", "with_lowest"))
 def _search(
     queries_qd: Float32[Array, "queries dimensions"],
     gallery_gd: Float32[Array, "gallery dimensions"],
@@ -150,13 +182,14 @@ def _search(
     k: int,
     block_size: int,
     mesh: Mesh,
+    with_lowest: bool,
 ) -> Found:
     """Searches each device's rows and merges what the devices found."""
     axes = mesh.axis_names
 
     def on_each(queries_qd: Array, own_gd: Array) -> Found:
         first = lax.axis_index(axes) * own_gd.shape[0]
-        found = _search_own(queries_qd, own_gd, first, count, k, block_size)
+        found = _search_own(queries_qd, own_gd, first, count, k, block_size, with_lowest)
         if mesh.size == 1:
             return found
         # Devices stand in the order of their rows, so that ties still go by row.
@@ -165,7 +198,7 @@ def _search(
         )
         scores, chosen = lax.top_k(scores, k)
         rows = jnp.take_along_axis(rows, chosen, axis=1)
-        return Found(scores, rows, lax.pmin(found.lowest, axes))
+        return Found(scores, rows, lax.pmin(found.lowest, axes) if with_lowest else None)
 
     nowhere = PartitionSpec()
     return jax.shard_map(
@@ -178,7 +211,13 @@ def _search(
 
 
 def _search_own(
-    queries_qd: Array, own_gd: Array, first: Array, count: int, k: int, block_size: int
+    queries_qd: Array,
+    own_gd: Array,
+    first: Array,
+    count: int,
+    k: int,
+    block_size: int,
+    with_lowest: bool,
 ) -> Found:
     """Takes a device's rows block by block; rows from `count` on are padding."""
     own = own_gd.shape[0]
@@ -189,32 +228,73 @@ def _search_own(
         first_new = block * block_size
         start = jnp.minimum(first_new, own - block_size)
         part_gd = lax.dynamic_slice_in_dim(own_gd, start, block_size)
-        places = start + jnp.arange(block_size, dtype=jnp.int32)
-        rows = first + places
         scores = jnp.matmul(queries_qd, part_gd.T, precision=lax.Precision.HIGHEST)
-        counts = ((places >= first_new) & (rows < count))[None, :]
-        low = jnp.where(counts, scores, jnp.inf).min(axis=1)
-        return _merge(so_far, jnp.where(counts, scores, -jnp.inf), rows, low), None
+        new = _New(first + start, first_new - start, count - first - start)
+        found = _merge(so_far, scores, new)
+        if with_lowest:
+            columns = jnp.arange(block_size, dtype=jnp.int32)
+            low = jnp.where(new.has(columns)[None], scores, jnp.inf).min(axis=1)
+            found = found._replace(lowest=jnp.minimum(so_far.lowest, low))
+        return found, None
 
-    shape = (queries_qd.shape[0], k)
+    queries = queries_qd.shape[0]
     nothing = Found(
-        jnp.full(shape, -jnp.inf, jnp.float32),
-        jnp.zeros(shape, jnp.int32),
-        jnp.full(shape[0], jnp.inf, jnp.float32),
+        jnp.full((queries, k), -jnp.inf, jnp.float32),
+        jnp.zeros((queries, k), jnp.int32),
+        jnp.full(queries, jnp.inf, jnp.float32) if with_lowest else None,
     )
     blocks = jnp.arange(-(-own // block_size), dtype=jnp.int32)
     return lax.scan(merge_block, nothing, blocks)[0]
 
 
-def _merge(so_far: Found, scores: Array, rows: Array, low: Array) -> Found:
-    """The k best of those so far and a block's.
+class _New(NamedTuple):
+    """Which columns of a block's scores are rows that were not seen before.
 
-    `top_k` prefers the earlier of equals, and earlier blocks stand first: ties go by row.
+    Attributes:
+        first_row: of the gallery, which the block's first column is.
+        start: first new column.
+        stop: first column after it that is padding.
     """
-    k = so_far.scores.shape[1]
-    new_scores, columns = lax.top_k(scores, min(k, scores.shape[1]))
-    all_scores = jnp.concatenate([so_far.scores, new_scores], axis=1)
-    all_rows = jnp.concatenate([so_far.rows, rows[columns]], axis=1)
-    top_scores, chosen = lax.top_k(all_scores, k)
-    top_rows = jnp.take_along_axis(all_rows, chosen, axis=1)
-    return Found(top_scores, top_rows, jnp.minimum(so_far.lowest, low))
+
+    first_row: Array
+    start: Array
+    stop: Array
+
+    def has(self, columns: Array) -> Array:
+        return (columns >= self.start) & (columns < self.stop)
+
+
+def _merge(so_far: Found, scores: Array, new: _New) -> Found:
+    """The k best of those so far and of a block's new scores, [queries, block].
+
+    To choose the best of all of a block's scores takes as long as to compute them. Few of them
+    are better than the k so far, once some blocks are done, so that only the chunks with the
+    highest scores are looked into: as many as have a better one for any query. k chunks are
+    always enough: each of the k best chunks has a score at least as high as any score of the
+    others, or the same score in an earlier row.
+    """
+    queries, k = so_far.scores.shape
+    size = math.gcd(scores.shape[1], _CHUNK)
+    chunked_qcs = scores.reshape(queries, -1, size)
+    columns_cs = jnp.arange(scores.shape[1], dtype=jnp.int32).reshape(-1, size)
+    best_qc = jnp.where(new.has(columns_cs)[None], chunked_qcs, -jnp.inf).max(axis=2)
+    better = (best_qc > so_far.scores[:, -1:]).sum(axis=1).max()
+
+    def look_into(chunks: int) -> Found:
+        # In the order of rows: `top_k` prefers the first of equals, so that ties go by row.
+        chosen_qn = jnp.sort(lax.top_k(best_qc, chunks)[1], axis=1)
+        columns_qns = chosen_qn[:, :, None] * size + columns_cs[None, :1]
+        looked_qns = jnp.take_along_axis(chunked_qcs, chosen_qn[:, :, None], axis=1)
+        looked_qns = jnp.where(new.has(columns_qns), looked_qns, -jnp.inf)
+        all_scores = jnp.concatenate([so_far.scores, looked_qns.reshape(queries, -1)], axis=1)
+        top_scores, places = lax.top_k(all_scores, k)
+        old_rows = jnp.take_along_axis(so_far.rows, jnp.minimum(places, k - 1), axis=1)
+        nth, within = jnp.divmod(jnp.maximum(places - k, 0), size)
+        columns = jnp.take_along_axis(chosen_qn, nth, axis=1) * size + within
+        rows = jnp.where(places < k, old_rows, new.first_row + columns)
+        return so_far._replace(scores=top_scores, rows=rows)
+
+    most = min(k, best_qc.shape[1])
+    numbers = [few for few in _FEW_CHUNKS if few < most] + [most]
+    enough = sum((better > few).astype(jnp.int32) for few in numbers[:-1])
+    return lax.switch(enough, [functools.partial(look_into, each) for each in numbers])

@@ -19,18 +19,37 @@ def test_blocks_change_nothing(block_size, query_block):
     np.testing.assert_array_equal(found.rows, expected)
 
 
+@pytest.mark.parametrize("order", ["as they are", "the best first", "the best last"])
+@pytest.mark.parametrize("k", [1, 30, 100])
+def test_large_blocks_whatever_the_order(order, k):
+    """Blocks of 64 chunks, a part of which are looked into; every row is there three times."""
+    gallery = np.tile(clustered(4000, 8, 400), (3, 1))
+    queries = clustered(20, 8, 400, seed=1)
+    if order != "as they are":
+        by_score = np.argsort(gallery @ queries[0])
+        gallery = gallery[by_score if order == "the best last" else by_score[::-1]]
+    found = ExactIndex(gallery, block_size=4096).search(queries, k)
+    scores = queries @ gallery.T
+    np.testing.assert_allclose(found.scores, -np.sort(-scores, axis=1)[:, :k], atol=1e-6)
+    np.testing.assert_allclose(np.take_along_axis(scores, found.rows, 1), found.scores, atol=1e-6)
+    tied = found.scores[:, 1:] == found.scores[:, :-1]
+    assert tied.any() or k == 1
+    assert np.all(found.rows[:, 1:][tied] > found.rows[:, :-1][tied])
+    assert all(len(set(each)) == k for each in found.rows)
+
+
 def test_any_number_of_queries_runs_through_few_programs():
     index = ExactIndex(clustered(101, 9, 20), query_block=64)
     before = exact._search._cache_size()
     for count in range(1, 200, 3):
         index.search(clustered(count, 9, 20), 4)
-    assert exact._search._cache_size() - before <= 7
+    assert exact._search._cache_size() - before <= 10  # 1, 2, 4 … 64, and 40, 48, 56
 
 
 def test_never_holds_all_scores():
     index = ExactIndex(clustered(5000, 8, 20), block_size=100, query_block=64)
     queries = exact.jnp.zeros((64, 8), np.float32)
-    lowered = exact._search.lower(queries, index._gallery_gd, 5000, 10, 100, index._mesh)
+    lowered = exact._search.lower(queries, index._gallery_gd, 5000, 10, 100, index._mesh, True)
     floats = lowered.compile().memory_analysis().temp_size_in_bytes / 4
     assert floats < 64 * 5000 / 4
 
