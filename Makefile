@@ -11,8 +11,9 @@ help: ## what can be made
 demo: $(VENV)/installed ## build, train, evaluate, index and search drawn garments
 	$(BIN)/fashion-jax demo
 
+# A file stays on one worker, so that what its tests share is made once.
 test: $(VENV)/installed ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/installed ## lint, format and types
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Runs a function in a process of its own, and says how long it took and what memory it had."""
 
+import concurrent.futures
 import multiprocessing
 import resource
 import time
@@ -12,8 +13,8 @@ import numpy as np
 def measured(function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
     """What the function returned, a dict, with `peak` [GiB] of its process added."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_in_child, (function, arguments))
+    with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(_in_child, function, arguments).result()
 
 
 def timed(function: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:

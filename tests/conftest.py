@@ -1,14 +1,21 @@
 """Strictness for every test, and the way to the shared reference material."""
 
+import atexit
 import contextlib
 import os
 import pathlib
+import shutil
+import tempfile
 import typing
 
 # Eight virtual CPU devices for the mesh tests; must be set before jax starts its backend.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# One cache of compiled programs for all workers, and for the commands that tests start.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="compiled-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax
 import pytest
@@ -29,6 +36,12 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Shapes and dtypes in signatures are checked here, and only here.
 _hook = install_import_hook("fashion_jax", "beartype.beartype")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: begun last, one of them would leave the other worker idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

@@ -170,8 +170,7 @@ def _query_block_for(count: int, most: int) -> int:
     if count <= most:
         return min(most, 1 << max(count - 1, 0).bit_length())
     each = -(-count // -(-count // most))
-    step = max(most // 8, 1)
-    return min(most, -(-each // step) * step)
+    return min(most, -(-each // 8) * 8)
 
 
 @functools.partial(jax.jit, static_argnames=("count", "k", "block_size", "mesh", "with_lowest"))

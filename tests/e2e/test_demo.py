@@ -16,7 +16,7 @@ from fashion_jax.demo import run_demo
 from fashion_jax.retrieval.catalogue import Catalogue
 from tests.conftest import TINY_DATASET
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.retrieval.changing_catalogues import CARD
 from tests.retrieval.test_live_index import rows
 from tests.retrieval.test_tuning_file import TUNING as CURVE
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("refined")]
+pytestmark = pytest.mark.slow
 
 FLAGS = ["--flip", "--whiten=8", "--augment=1", "--expand=1", "--alpha=3.0", "--rerank"]
 WORDS = (

@@ -17,7 +17,7 @@ from fashion_jax.serving import index_photos, index_run, search_photo, tune_run
 from fashion_jax.training.trained_model import load_trained_model
 from tests.e2e.untrained_run import write_untrained_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("index")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

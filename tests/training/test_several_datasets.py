@@ -21,7 +21,7 @@ from fashion_jax.training.loop import _reader, make_plan, train
 from fashion_jax.training.metrics_log import read_metrics
 from fashion_jax.training.trained_model import load_trained_model
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("several_datasets")]
+pytestmark = pytest.mark.slow
 
 FIRST, SECOND = "synthetic_street2shop", "other"
 SMALLER = {"train_identities": 7, "val_identities": 2, "test_identities": 3, "distractors": 1}
