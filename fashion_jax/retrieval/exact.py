@@ -230,7 +230,7 @@ def _search_own(
         scores = jnp.matmul(queries_qd, part_gd.T, precision=lax.Precision.HIGHEST)
         new = _New(first + start, first_new - start, count - first - start)
         found = _merge(so_far, scores, new)
-        if with_lowest:
+        if so_far.lowest is not None:
             columns = jnp.arange(block_size, dtype=jnp.int32)
             low = jnp.where(new.has(columns)[None], scores, jnp.inf).min(axis=1)
             found = found._replace(lowest=jnp.minimum(so_far.lowest, low))
