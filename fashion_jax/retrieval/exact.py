@@ -44,7 +44,8 @@ class ExactIndex:
 
     A mesh divides the gallery; each device searches its own rows and the best of all devices are
     merged. Scores are accumulated in float32. Memory beside the gallery is a few times
-    `query_block · (block_size + k)` floats a device, never queries × gallery.
+    `query_block · (block_size + k)` floats a device, twice that where there is but one, which
+    searches two blocks of queries at once; never queries × gallery.
     """
 
     def __init__(
