@@ -5,8 +5,9 @@
 
 Drawn embeddings of products with four photos each, a hundred products a style, with ScaNN's index;
 every step in a process of its own, on the catalogue that the step before left. Queries are further
-photos of the products. Searches are compared with exact search of the same catalogue, also after photos were added and
-removed. Peak memory is that of the whole process, in which the drawn embeddings are in some steps.
+photos of the products. Searches are compared with exact search of the same catalogue, also after
+photos were added and removed. Peak memory is that of the whole process, in which the drawn
+embeddings are in some steps.
 """
 
 import argparse
