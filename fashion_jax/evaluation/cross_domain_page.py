@@ -110,7 +110,7 @@ def heat_maps(result: CrossDomain) -> list[HeatMap]:
 
 
 def _square(result: CrossDomain, cell: Cell, metric: str) -> Square:
-    value = cell.metrics[metric]
+    value = cell.metric(metric)
     heat = min(max(value, 0.0), 1.0) if math.isfinite(value) else None
     return Square(
         value, result.gap(cell, metric), cell.own, heat, heat is not None and heat >= _DEEP

@@ -1,6 +1,7 @@
 """The matrix train × test: what each run finds on each dataset, for programs and for people."""
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -57,7 +58,7 @@ class Cell:
         run: the row's name.
         dataset: the column's name.
         own: whether the run was trained on this dataset (on other products of it).
-        metrics: by `protocol/metric`.
+        metrics: by `protocol/metric`; without those protocols that have nothing to measure here.
         measured: queries that the metrics average over, by protocol.
         skipped: the others by protocol and reason.
     """
@@ -68,6 +69,10 @@ class Cell:
     metrics: Mapping[str, float]
     measured: Mapping[str, int]
     skipped: Mapping[str, Mapping[str, int]]
+
+    def metric(self, name: str) -> float:
+        """A metric by `protocol/metric`; NaN where the protocol has nothing to measure."""
+        return self.metrics.get(name, math.nan)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,26 +98,30 @@ class CrossDomain:
         return next(c for c in self.cells if (c.run, c.dataset) == (run, dataset))
 
     def protocols(self) -> list[str]:
-        """Names of the protocols, in the order of the cells' metrics."""
-        return list(dict.fromkeys(name.rpartition("/")[0] for name in self.cells[0].metrics))
+        """Names of the protocols that measure anything, in the order of the cells' metrics."""
+        return list(dict.fromkeys(name.rpartition("/")[0] for name in self._names()))
 
     def metric_names(self, protocol: str) -> list[str]:
         """Names such as `mAP` and `Acc@20` of a protocol's metrics."""
-        names = (name.rpartition("/") for name in self.cells[0].metrics)
+        names = (name.rpartition("/") for name in self._names())
         return [metric for of, _, metric in names if of == protocol]
 
     def gap(self, cell: Cell, metric: str) -> float | None:
         """How far a run is from the best of those that were trained on the cell's dataset.
 
         Both are measured on the same queries and gallery. None for a cell that is itself of a
-        run trained there, and where there is no such run.
+        run trained there, and where there is no such run, or nothing to measure.
         """
-        own = [c.metrics[metric] for c in self.cells if c.dataset == cell.dataset and c.own]
-        return cell.metrics[metric] - max(own) if own and not cell.own else None
+        own = [c.metric(metric) for c in self.cells if c.dataset == cell.dataset and c.own]
+        gap = cell.metric(metric) - max(own, default=math.nan)
+        return gap if not cell.own and math.isfinite(gap) else None
 
     def mean(self, metric: str, own: bool) -> float | None:
-        """Mean over the cells on the runs' own datasets, or over the others; None without any."""
-        values = [cell.metrics[metric] for cell in self.cells if cell.own == own]
+        """Mean over the cells on the runs' own datasets, or over the others; None without any.
+
+        NaN if one of them has nothing to measure.
+        """
+        values = [cell.metric(metric) for cell in self.cells if cell.own == own]
         return float(np.mean(values)) if values else None
 
     def to_json(self) -> dict[str, Any]:
@@ -137,12 +146,15 @@ class CrossDomain:
         parts += ["", "* a dataset that the run was trained on; its test products are others"]
         return "\n".join([*parts, f"report: {self.report}"])
 
+    def _names(self) -> list[str]:
+        return list(dict.fromkeys(name for cell in self.cells for name in cell.metrics))
+
     def _row(self, cell: Cell, protocol: str, metrics: Sequence[str]) -> list[Any]:
         gallery = next(each.gallery for each in self.datasets if each.name == cell.dataset)
         return [
             cell.run,
             cell.dataset + (" *" if cell.own else ""),
-            *(cell.metrics[f"{protocol}/{metric}"] for metric in metrics),
+            *(cell.metric(f"{protocol}/{metric}") for metric in metrics),
             cell.measured[protocol],
             gallery,
         ]

@@ -60,7 +60,7 @@ def evaluate_run(
     built = open_test(dataset or config.data.dataset, data_dir or config.data.data_dir)
     model = load_trained_model(workdir)
     before = untrained_variables(config, model.mesh) if untrained else None
-    task = _Task(workdir, model, before, refinements or _of_config(config), progress)
+    task = _Task(workdir, data_dir, model, before, refinements or _of_config(config), progress)
     return _evaluate(task, built, searches, report)
 
 
@@ -93,7 +93,9 @@ def evaluate_datasets(
     datasets = [open_test(name, data_dir or data.data_dir) for name in names]
     model = load_trained_model(workdir)
     before = untrained_variables(model.config, model.mesh) if untrained else None
-    task = _Task(workdir, model, before, refinements or _of_config(model.config), progress)
+    task = _Task(
+        workdir, data_dir, model, before, refinements or _of_config(model.config), progress
+    )
     return Evaluations([_evaluate(task, built, (), None) for built in datasets])
 
 
@@ -168,6 +170,7 @@ class _Task:
 
     Attributes:
         workdir: of the run.
+        data_dir: where the datasets lie, if not where the run's config says.
         model: of the run.
         before: weights before training, if they are measured, too.
         refinements: of the embeddings.
@@ -175,6 +178,7 @@ class _Task:
     """
 
     workdir: str | pathlib.Path
+    data_dir: str | None
     model: TrainedModel
     before: Variables | None
     refinements: Refinements
@@ -222,7 +226,9 @@ def _evaluate(
     )
     own = model.config.data.datasets
     page = pathlib.Path(report or report_folder(task.workdir, built.name, own) / "index.html")
-    data = report_data(task.workdir, model, built, test, evaluation, searches, scores)
+    data = report_data(
+        task.workdir, model, built, test, evaluation, searches, scores, task.data_dir
+    )
     write_report(page, data)
     return dataclasses.replace(evaluation, report=page)
 

@@ -26,7 +26,7 @@ from fashion_jax.evaluation.report import (
     ReportData,
     SuspectPair,
 )
-from fashion_jax.evaluation.result import Evaluation, all_metrics
+from fashion_jax.evaluation.result import Evaluation, all_metrics, measured_rankings
 from fashion_jax.evaluation.scores import EmbeddingScores, Scores
 from fashion_jax.evaluation.suspects import suspected_duplicates
 from fashion_jax.model_card import ModelCard
@@ -53,8 +53,20 @@ def report_data(
     evaluation: Evaluation,
     searches: Sequence[RankedList],
     scores: Scores | None = None,
+    data_dir: str | None = None,
 ) -> ReportData:
-    """Everything that the page shows, as plain data; `scores` are refined ones, if there are."""
+    """Everything that the page shows, as plain data.
+
+    Args:
+        workdir: of the run.
+        model: of the run.
+        dataset: that was measured.
+        test: its photos, embedded.
+        evaluation: what was found.
+        searches: answers of an index, to be shown.
+        scores: refined ones, if there are any.
+        data_dir: where the dataset lies, if not where the run's config says.
+    """
     ranking = evaluation.rankings["instance"]
     before = evaluation.untrained
     tiles, variance = _map(test)
@@ -83,6 +95,7 @@ def report_data(
         environment=environment(evaluation.seconds),
         command=f"fashion-jax evaluate --workdir={workdir}"
         + ("" if dataset.name in config.data.datasets else f" --dataset={dataset.name}")
+        + ("" if data_dir is None else f" --data_dir={data_dir}")
         + ("" if before is None else " --untrained")
         + "".join(f" {flag}" for flag in evaluation.refinements.flags()),
     )
@@ -98,7 +111,7 @@ def _tunings(index: pathlib.Path) -> dict[str, Tuning]:
 
 
 def _cmc(rankings: dict[str, Ranking]) -> dict[str, np.ndarray]:
-    return {name: ranking.cmc(_CMC_RANKS) for name, ranking in rankings.items()}
+    return {name: ranking.cmc(_CMC_RANKS) for name, ranking in measured_rankings(rankings).items()}
 
 
 def _facts(dataset: BuiltDataset, ranking: Ranking, card: ModelCard) -> DatasetFacts:

@@ -51,7 +51,7 @@ class Evaluation:
         """95 % intervals of `metrics`; none where fewer than two products were measured."""
         return {
             name: interval
-            for ranking in self.rankings.values()
+            for ranking in measured_rankings(self.rankings).values()
             for name, interval in ranking.intervals().items()
             if np.isfinite(interval).all()
         }
@@ -100,6 +100,7 @@ class Evaluation:
                 "",
                 *([f"refined: {self.refinements.words()}"] if self.refinements else []),
                 self._queries(),
+                *self._without_a_number(),
                 self._coverage(),
                 f"report: {self.report}",
             ]
@@ -116,11 +117,18 @@ class Evaluation:
 
     def _queries(self) -> str:
         ranking = self.rankings["instance"]
-        reasons = [f"{count} {reason}" for reason, count in ranking.skipped().items() if count]
         return (
             f"{int(ranking.measured.sum())} queries measured against {self.photos['gallery']} "
-            f"gallery photos; queries skipped: {', '.join(reasons) or 'none'}"
+            f"gallery photos; queries skipped: {_reasons(ranking) or 'none'}"
         )
+
+    def _without_a_number(self) -> list[str]:
+        """A line for each protocol that has nothing to measure here."""
+        return [
+            f"{name}: nothing to measure; queries skipped: {_reasons(ranking)}"
+            for name, ranking in self.rankings.items()
+            if name not in measured_rankings(self.rankings)
+        ]
 
     def _coverage(self) -> str:
         if not self.coverage:
@@ -152,6 +160,10 @@ class Evaluations:
         return "\n\n".join(result.to_table() for result in self.results)
 
 
+def _reasons(ranking: Ranking) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in ranking.skipped().items() if count)
+
+
 def _metrics_or_none(rankings: dict[str, Ranking] | None) -> dict[str, float] | None:
     return None if rankings is None else all_metrics(rankings)
 
@@ -162,8 +174,21 @@ def _is_shown(name: str) -> bool:
     return metric in _SHOWN or metric.startswith("Acc@")
 
 
+def measured_rankings(rankings: dict[str, Ranking]) -> dict[str, Ranking]:
+    """Those by which any query was measured; all of them if there is no such protocol.
+
+    A product may lie in the gallery under other categories only: then `in_category` has nothing
+    to measure, which is no reason to have no `instance`. Without any protocol left, whoever asks
+    for a metric hears of it.
+    """
+    return {name: each for name, each in rankings.items() if each.measured.any()} or rankings
+
+
 def all_metrics(rankings: dict[str, Ranking]) -> dict[str, float]:
-    """Metrics of several protocols in one dict."""
-    return {
-        name: value for ranking in rankings.values() for name, value in ranking.metrics().items()
-    }
+    """Metrics of several protocols in one dict; of those that have anything to measure.
+
+    Raises:
+        NothingToMeasureError: if there is no such protocol.
+    """
+    measured = measured_rankings(rankings).values()
+    return {name: value for ranking in measured for name, value in ranking.metrics().items()}

@@ -1,6 +1,8 @@
 """The matrix's numbers: gaps and means by hand, JSON, tables."""
 
+import dataclasses
 import json
+import math
 import pathlib
 
 import pytest
@@ -80,6 +82,24 @@ def test_means_over_own_and_other_datasets():
 def test_protocols_and_metrics_keep_their_order():
     assert matrix().protocols() == ["instance", "in_category"]
     assert matrix().metric_names("instance") == ["mAP", "Acc@1"]
+
+
+def test_a_protocol_with_nothing_to_measure_on_one_dataset():
+    result = matrix()
+    cells = [
+        dataclasses.replace(each, metrics={"instance/mAP": 0.5})
+        if each.dataset == "street"
+        else each
+        for each in result.cells
+    ]
+    result = dataclasses.replace(result, cells=cells)
+    assert result.protocols() == ["instance", "in_category"]
+    assert math.isnan(result.cell("b", "street").metric("in_category/mAP"))
+    assert result.gap(result.cell("b", "street"), "in_category/mAP") is None
+    assert result.gap(result.cell("a", "shop"), "in_category/mAP") == pytest.approx(0.35 - 0.95)
+    assert math.isnan(result.mean("in_category/mAP", own=True))
+    rows = [line.split() for line in result.to_table().splitlines()]
+    assert ["b", "street", "nan", "18", "50"] in rows
 
 
 def test_json_holds_every_cell():

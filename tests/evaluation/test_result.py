@@ -1,29 +1,38 @@
 """What an evaluation says to programs and to people, where there is little to say."""
 
+import dataclasses
 import json
 
 import numpy as np
+import pytest
 
 from fashion_jax.evaluation.protocol import Labels
-from fashion_jax.evaluation.ranking import rank_embeddings
+from fashion_jax.evaluation.ranking import NothingToMeasureError, rank_embeddings
 from fashion_jax.evaluation.refinements import Refinements
 from fashion_jax.evaluation.result import Evaluation
 
 
-def of_products(*identities):
+def of_products(*identities, protocols=("instance",), gallery_category="hats", gallery=None):
+    """Each photo of the gallery is the best answer to the query in its row."""
     count = len(identities)
     rows = np.eye(count, count + 1, dtype=np.float32)
-    columns = np.full(count, "hats"), np.full(count, -1)
-    query, gallery = (
+    query_labels, gallery_labels = (
         Labels(
-            np.array(identities), *columns, np.arange(first, first + count), np.zeros(count, int)
+            np.array(of),
+            np.full(count, category),
+            np.full(count, -1),
+            np.arange(first, first + count),
+            np.zeros(count, int),
         )
-        for first in (0, count)
+        for of, category, first in (
+            (identities, "hats", 0),
+            (gallery or identities, gallery_category, count),
+        )
     )
-    ranking = rank_embeddings(rows, rows, query, gallery)
-    photos = {"gallery": count}
-    nothing = Refinements()
-    return Evaluation("d", 1, photos, {"instance": ranking}, None, None, nothing, {}, 1.0)
+    rankings = {
+        name: rank_embeddings(rows, rows, query_labels, gallery_labels, name) for name in protocols
+    }
+    return Evaluation("d", 1, {"gallery": count}, rankings, None, None, Refinements(), {}, 1.0)
 
 
 def test_one_product_has_no_interval_in_json_and_table():
@@ -39,3 +48,25 @@ def test_two_products_have_an_interval():
     evaluation = of_products(3, 4)
     assert evaluation.to_json()["intervals"]["instance/mAP"] == (1.0, 1.0)
     assert "1.0000-1.0000" in evaluation.to_table()
+
+
+def test_a_protocol_with_nothing_to_measure_is_left_out_and_named():
+    protocols = ("instance", "in_category")
+    evaluation = of_products(3, 4, protocols=protocols, gallery_category="bags")
+    assert evaluation.metrics()["instance/mAP"] == 1.0
+    assert not any(name.startswith("in_category/") for name in evaluation.metrics())
+    values = evaluation.to_json()
+    assert sum(values["skipped_queries"]["in_category"].values()) == 2
+    assert not any(name.startswith("in_category/") for name in values["intervals"])
+    assert "in_category: nothing to measure; queries skipped: 2 " in evaluation.to_table()
+    assert "nothing to measure" not in of_products(3, 4, protocols=protocols).to_table()
+
+
+def test_nothing_to_measure_by_any_protocol_is_an_error():
+    evaluation = of_products(3, 4, protocols=("instance", "in_category"), gallery=(5, 6))
+    for measure in (evaluation.metrics, evaluation.intervals, evaluation.to_json):
+        with pytest.raises(NothingToMeasureError, match="none of the 2 queries"):
+            measure()
+    refined = dataclasses.replace(evaluation, refined=evaluation.rankings)
+    with pytest.raises(NothingToMeasureError):
+        refined.to_table()
