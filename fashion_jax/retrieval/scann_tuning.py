@@ -88,7 +88,7 @@ class Tuning:
         ordered = sorted(self.points, key=lambda point: -point.queries_per_second)
         rows = [
             (
-                str(point.leaves_to_search or ""),
+                str(point.leaves_to_search),
                 str(point.reorder),
                 f"{point.recall:.4f}",
                 f"{point.queries_per_second:,.0f}",
@@ -99,10 +99,15 @@ class Tuning:
         rows.append(("", "exact", "1.0000", f"{self.exact_queries_per_second:,.0f}", ""))
         columns = (f"leaves of {self.leaves}", "reorder", f"recall@{self.k}", "queries/s", "")
         align = ("right", "right", "right", "right", "left")
-        return (
-            f"{self.rows:,} photos, {self.queries:,} queries, wanted recall {self.wanted:g}\n\n"
-            + tabulate(rows, columns, colalign=align, disable_numparse=True)
+        first = 0 if self.leaves else 1  # without partitions there is nothing to say of them
+        table = tabulate(
+            [row[first:] for row in rows],
+            columns[first:],
+            colalign=align[first:],
+            disable_numparse=True,
         )
+        head = f"{self.rows:,} photos, {self.queries:,} queries, wanted recall {self.wanted:g}"
+        return f"{head}\n\n{table}"
 
 
 def gallery_queries(

@@ -24,6 +24,7 @@ from fashion_jax.retrieval.index import Neighbours
 from fashion_jax.retrieval.scann_index import ScannIndex, ScannSettings
 from fashion_jax.retrieval.scann_tuning import (
     Point,
+    Tuning,
     TuningQueries,
     choose,
     fastest,
@@ -96,8 +97,21 @@ def test_the_curve_of_a_partitioned_index():
     assert recalls[25, 1] < 0.9 < max(recalls.values())
     assert tuning.chosen in tuning.points
     assert tuning.chosen.recall >= 0.9
+    assert "leaves of 40" in tuning.to_table()
     assert "chosen" in tuning.to_table()
     json.dumps(tuning.to_json())
+
+
+def test_the_table_of_an_index_without_leaves_has_no_column_of_them():
+    points = [Point(50, 0, 0.99, 2000.0), Point(100, 0, 1.0, 1000.0)]
+    table = Tuning(300, 0, 0.9, 10, 20, points, points[0], 3000.0).to_table()
+    assert "leaves" not in table
+    lines = [line.split() for line in table.splitlines()[4:]]
+    assert lines == [
+        ["50", "0.9900", "2,000", "chosen"],
+        ["100", "1.0000", "1,000"],
+        ["exact", "1.0000", "3,000"],
+    ]
 
 
 def test_a_wanted_recall_of_1_is_looked_for_to_the_end(monkeypatch):

@@ -36,10 +36,15 @@ def batch(step: int, side: int) -> dict[str, np.ndarray]:
 
 
 def assert_trains(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two steps change every parameter, and leave nothing behind: programs would fill gigabytes."""
+    """Two steps change every parameter, and leave nothing behind: programs would fill gigabytes.
+
+    LLVM is told not to optimise: two steps of a tiny network do not repay the time.
+    """
+    jax.config.update("jax_disable_most_optimizations", True)
     try:
         _assert_trains(name, monkeypatch)
     finally:
+        jax.config.update("jax_disable_most_optimizations", False)
         jax.clear_caches()
         gc.collect()
 
