@@ -1,7 +1,6 @@
 """Exact search: the reference that every other index is measured against."""
 
 import functools
-import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -281,8 +280,9 @@ def _merge(so_far: Found, scores: Array, first_row: Array, padded: bool = False)
         so_far = so_far._replace(lowest=jnp.minimum(so_far.lowest, real.min(axis=1)))
     if padded:
         scores = _without_padding(scores, first_row, -jnp.inf)
-    size = math.gcd(scores.shape[1], _CHUNK)
-    chunked_qcs = scores.reshape(queries, -1, size)
+    if missing := -scores.shape[1] % _CHUNK:
+        scores = jnp.pad(scores, ((0, 0), (0, missing)), constant_values=-jnp.inf)
+    chunked_qcs = scores.reshape(queries, -1, _CHUNK)
     best_qc = chunked_qcs.max(axis=2)
     better = (best_qc > so_far.scores[:, -1:]).sum(axis=1).max()
 
@@ -293,8 +293,8 @@ def _merge(so_far: Found, scores: Array, first_row: Array, padded: bool = False)
         all_scores = jnp.concatenate([so_far.scores, looked_qns.reshape(queries, -1)], axis=1)
         top_scores, places = lax.top_k(all_scores, k)
         old_rows = jnp.take_along_axis(so_far.rows, jnp.minimum(places, k - 1), axis=1)
-        nth, within = jnp.divmod(jnp.maximum(places - k, 0), size)
-        columns = jnp.take_along_axis(chosen_qn, nth, axis=1) * size + within
+        nth, within = jnp.divmod(jnp.maximum(places - k, 0), _CHUNK)
+        columns = jnp.take_along_axis(chosen_qn, nth, axis=1) * _CHUNK + within
         rows = jnp.where(places < k, old_rows, first_row + columns)
         return so_far._replace(scores=top_scores, rows=rows)
 

@@ -22,7 +22,7 @@ def test_blocks_change_nothing(block_size, query_block):
 @pytest.mark.parametrize("order", ["as they are", "the best first", "the best last"])
 @pytest.mark.parametrize("k", [1, 30, 100])
 def test_large_blocks_whatever_the_order(order, k):
-    """Blocks of 64 chunks, a part of which are looked into; every row is there three times."""
+    """Blocks of 128 chunks, a part of which are looked into; every row is there three times."""
     gallery = np.tile(clustered(4000, 8, 400), (3, 1))
     queries = clustered(20, 8, 400, seed=1)
     if order != "as they are":
