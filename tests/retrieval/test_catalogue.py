@@ -10,6 +10,8 @@ from PIL import Image
 from fashion_jax.model_card import ModelCardError
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError, Item
+from fashion_jax.retrieval.catalogue.contents import Contents
+from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import EmbeddingError
 from fashion_jax.retrieval.storage import StorageError
@@ -226,6 +228,16 @@ def test_embeddings_of_another_width_than_the_cards_are_refused(tmp_path):
 def test_an_unknown_kind_is_refused(tmp_path):
     with pytest.raises(CatalogueError, match="no index of kind 'hnsw', only auto, exact, scann"):
         write(tmp_path / "index", kind="hnsw")
+
+
+def test_thumbnails_that_vanish_once_they_are_checked(tmp_path):
+    """As a writer's do that goes on to remove them: the reader of array_record is silent then."""
+    write(tmp_path / "index")
+    (segment,) = Contents.read(tmp_path / "index", Manifest.read(tmp_path / "index")).segments
+    segment.check()
+    (segment.folder / "thumbnails.array_record").unlink()
+    with pytest.raises(StorageError, match=r"thumbnails\.array_record cannot be opened"):
+        segment.open()
 
 
 @pytest.mark.parametrize("row", [-1, PHOTOS])

@@ -55,10 +55,11 @@ class Changer:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failure, *_):
         self.process.stdin.close()
-        assert self.process.wait() == 0
+        code = self.process.wait()
         self.process.stdout.close()
+        assert failure or code == 0
 
 
 def states_through(photos, first, last):

@@ -87,9 +87,13 @@ class Segment:
         self._check(THUMBNAILS)
         path = self.folder / THUMBNAILS
         try:
-            return ArrayRecordReader(str(path))
-        except RuntimeError as error:  # a writer may have removed it since it was checked
+            reader = ArrayRecordReader(str(path))
+        except RuntimeError as error:
             raise storage.StorageError(f"{path} cannot be opened: {error}") from error
+        # A writer may have removed it since it was checked, of which the reader says nothing.
+        if not reader.ok():
+            raise storage.StorageError(f"{path} cannot be opened")
+        return reader
 
     @functools.cached_property
     def scann(self) -> ScannIndex | None:
