@@ -142,7 +142,7 @@ class CrossDomain:
             metrics = self.metric_names(protocol)
             columns = ["run", "tested on", *metrics, "queries", "gallery"]
             rows = [self._row(cell, protocol, metrics) for cell in self.cells]
-            parts += ["", f"{protocol}:", tabulate(rows, columns, floatfmt=".4f")]
+            parts += ["", f"{protocol}:", tabulate(rows, columns, floatfmt=".4f", missingval="–")]
         parts += ["", "* a dataset that the run was trained on; its test products are others"]
         return "\n".join([*parts, f"report: {self.report}"])
 
@@ -154,7 +154,7 @@ class CrossDomain:
         return [
             cell.run,
             cell.dataset + (" *" if cell.own else ""),
-            *(cell.metric(f"{protocol}/{metric}") for metric in metrics),
+            *(cell.metrics.get(f"{protocol}/{metric}") for metric in metrics),
             cell.measured[protocol],
             gallery,
         ]

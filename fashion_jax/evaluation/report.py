@@ -148,6 +148,7 @@ class ReportData:
         refined_metrics: the same of refined embeddings, if there are any.
         refinements: what was done with them.
         intervals: 95 % intervals of `metrics`.
+        unmeasured: a line for each protocol that has nothing to measure.
         cmc: per protocol, the share of queries with a match in the first k = 1, 2, ... answers.
         baseline_cmc: the same of the untrained network.
         per_category: one entry per category that has queries.
@@ -172,6 +173,7 @@ class ReportData:
     refined_metrics: Mapping[str, float] | None = None
     refinements: str = ""
     intervals: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    unmeasured: Sequence[str] = ()
     cmc: Curves = dataclasses.field(default_factory=dict)
     baseline_cmc: Curves | None = None
     per_category: Sequence[CategoryResult] = ()

@@ -81,6 +81,7 @@ def report_data(
         refined_metrics=None if evaluation.refined is None else all_metrics(evaluation.refined),
         refinements=evaluation.refinements.words(),
         intervals=evaluation.intervals(),
+        unmeasured=evaluation.unmeasured(),
         cmc=_cmc(evaluation.rankings),
         baseline_cmc=None if before is None else _cmc(before),
         per_category=_per_category(ranking),

@@ -56,6 +56,14 @@ class Evaluation:
             if np.isfinite(interval).all()
         }
 
+    def unmeasured(self) -> list[str]:
+        """A line for each protocol that has nothing to measure here."""
+        return [
+            f"{name}: nothing to measure; queries skipped: {_reasons(ranking)}"
+            for name, ranking in self.rankings.items()
+            if not ranking.measured.any()
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
         return {
@@ -100,7 +108,7 @@ class Evaluation:
                 "",
                 *([f"refined: {self.refinements.words()}"] if self.refinements else []),
                 self._queries(),
-                *self._without_a_number(),
+                *self.unmeasured(),
                 self._coverage(),
                 f"report: {self.report}",
             ]
@@ -121,14 +129,6 @@ class Evaluation:
             f"{int(ranking.measured.sum())} queries measured against {self.photos['gallery']} "
             f"gallery photos; queries skipped: {_reasons(ranking) or 'none'}"
         )
-
-    def _without_a_number(self) -> list[str]:
-        """A line for each protocol that has nothing to measure here."""
-        return [
-            f"{name}: nothing to measure; queries skipped: {_reasons(ranking)}"
-            for name, ranking in self.rankings.items()
-            if name not in measured_rankings(self.rankings)
-        ]
 
     def _coverage(self) -> str:
         if not self.coverage:

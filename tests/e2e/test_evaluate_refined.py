@@ -4,10 +4,11 @@ import dataclasses
 import functools
 import json
 
+import numpy as np
 import pytest
 
 from fashion_jax.cli import main
-from fashion_jax.evaluation import evaluate
+from fashion_jax.evaluation import embedded, evaluate
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.catalogue.tuning_file import TUNING, write_tunings
@@ -89,3 +90,27 @@ def test_a_damaged_curve_costs_nothing_but_its_section(run, capsys):
     page = (run / "report" / "index.html").read_text()
     assert "Index: recall against speed" not in page
     assert "<script>" not in page
+
+
+def test_a_protocol_with_nothing_to_measure_leaves_the_others(
+    run, tiny_data_dir, monkeypatch, capsys
+):
+    """The gallery has every product under another category."""
+    plain = embedded.labels
+
+    def elsewhere(split):
+        found = plain(split)
+        if split.name != "gallery":
+            return found
+        return dataclasses.replace(found, category=np.full(len(found.category), "elsewhere"))
+
+    monkeypatch.setattr(embedded, "labels", elsewhere)
+    flags = ["--json", "--rerank", f"--data_dir={tiny_data_dir}"]
+    assert main(["evaluate", "--workdir", str(run), *flags]) == 0
+    values = json.loads(capsys.readouterr().out)
+    for numbers in (values["metrics"], values["refined"], values["intervals"]):
+        assert "instance/mAP" in numbers
+        assert not any(name.startswith("in_category/") for name in numbers)
+    page = (run / "report" / "index.html").read_text()
+    assert "in_category: nothing to measure; queries skipped: " in page
+    assert f"--workdir={run} --data_dir={tiny_data_dir} --rerank" in page

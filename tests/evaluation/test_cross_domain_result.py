@@ -99,7 +99,7 @@ def test_a_protocol_with_nothing_to_measure_on_one_dataset():
     assert result.gap(result.cell("a", "shop"), "in_category/mAP") == pytest.approx(0.35 - 0.95)
     assert math.isnan(result.mean("in_category/mAP", own=True))
     rows = [line.split() for line in result.to_table().splitlines()]
-    assert ["b", "street", "nan", "18", "50"] in rows
+    assert ["b", "street", "–", "18", "50"] in rows
 
 
 def test_json_holds_every_cell():
