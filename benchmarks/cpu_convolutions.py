@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 import tabulate
 
+from fashion_jax.cli.host_memory import keep_freed_memory
 from fashion_jax.models.convolution import convolution, depthwise_convolution, xla_convolution
-from fashion_jax.models.host_memory import keep_freed_memory
 from fashion_jax.models.padding import same_padding
 
 # Side of the map, channels, side of the kernel, stride.

@@ -41,8 +41,8 @@ def main() -> None:
 
 
 def evaluate(queries: int, gallery: int, dimensions: int, protocol: str) -> dict:
-    from fashion_jax.evaluation.protocol import Labels
-    from fashion_jax.evaluation.ranking import rank_embeddings
+    from fashion_jax.metrics.protocol import Labels
+    from fashion_jax.metrics.ranking import rank_embeddings
 
     everything = clustered(gallery + queries, dimensions, PER_PRODUCT + 1, seed=3)
     product = np.arange(len(everything)) // (PER_PRODUCT + 1)

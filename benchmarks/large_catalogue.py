@@ -20,7 +20,7 @@ import numpy as np
 from measured import clustered, measured, timed
 from tabulate import tabulate
 
-from fashion_jax.model_card import ModelCard
+from fashion_jax.inference.card import ModelCard
 
 PER_PRODUCT = 4
 PER_STYLE = 100  # products

@@ -15,10 +15,9 @@ import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fashion_jax.data_builders.catalogue.manifest import read_manifest
+from fashion_jax.data_builders.catalogue.splits import divide
 from tabulate import tabulate
-
-from data_builders.catalogue.manifest import read_manifest
-from data_builders.catalogue.splits import divide
 
 LIMIT = 20.0  # seconds for a million rows
 COLUMNS = (

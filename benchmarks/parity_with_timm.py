@@ -19,8 +19,8 @@ from flax import nnx
 from safetensors.torch import save_file
 
 from fashion_jax.config import ModelConfig
+from fashion_jax.inference.weights.pretrained import load_pretrained
 from fashion_jax.models.embedder import Embedder
-from fashion_jax.models.weights.pretrained import load_pretrained
 
 # timm's name, ours, height and width.
 NETWORKS = (

@@ -116,7 +116,7 @@ def jax_step(
     peer: str, network: str, kind: str, last_stride: int, threads: int
 ) -> Callable[[], object]:
     """The step that `fashion-jax train` takes, or the one that it embeds with."""
-    from fashion_jax.models.host_memory import keep_freed_memory
+    from fashion_jax.cli.host_memory import keep_freed_memory
 
     keep_freed_memory()
     import jax

@@ -40,8 +40,8 @@ from fashion_jax.config import (
     ModelConfig,
     OptimizerConfig,
 )
-from fashion_jax.models.weights.checksum import named_arrays
-from fashion_jax.models.weights.torch_names import to_torch_names
+from fashion_jax.inference.weights.checksum import named_arrays
+from fashion_jax.inference.weights.torch_names import to_torch_names
 from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.learner import Learner, make_learner

@@ -50,7 +50,8 @@ DATASET_OPTIONS: dict[str, int] = {}
 OVERRIDES: dict[str, dict] = {}
 
 # %%
-from configs.demo import get_config
+from fashion_jax.configs.demo import get_config
+
 from fashion_jax.config import from_nested_dict
 
 values = get_config().to_dict()
@@ -68,7 +69,7 @@ config
 # divided into training, validation and test: no test product is ever seen in training.
 
 # %%
-from fashion_jax.data.build import build
+from fashion_jax.datasets.building.build import build
 
 report = build(config.data.dataset, config.data.data_dir, **DATASET_OPTIONS)
 print(report.to_table())
@@ -78,8 +79,8 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fashion_jax.data.dataset import open_dataset
-from fashion_jax.data.records import Domain
+from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.datasets.records import Domain
 
 dataset = open_dataset(config.data.dataset, config.data.data_dir)
 train_split = dataset.split("train")
@@ -165,7 +166,7 @@ plt.axis("off")
 # the full ranking; `Acc@k` asks for a photo of the same product among the first k.
 
 # %%
-from fashion_jax.evaluation.evaluate import evaluate_run
+from fashion_jax.experiments.evaluate import evaluate_run
 
 evaluation = evaluate_run(workdir, untrained=True)
 print(evaluation.to_table())

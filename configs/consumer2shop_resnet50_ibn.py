@@ -9,7 +9,7 @@ Published: 47.3 Acc@1, 79.0 Acc@20. Not trained by us yet: the photos are gated.
 
 import ml_collections
 
-from configs import street2shop_resnet50_ibn
+from . import street2shop_resnet50_ibn
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -11,7 +11,7 @@ Results and time: see docs/runs.md.
 
 import ml_collections
 
-from configs import street2shop_small
+from . import street2shop_small
 
 
 def get_config() -> ml_collections.ConfigDict:

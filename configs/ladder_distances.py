@@ -14,7 +14,7 @@ from typing import Any
 
 import ml_collections
 
-from configs import ladder_small
+from . import ladder_small
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -13,7 +13,7 @@ from typing import Any
 
 import ml_collections
 
-from configs import market1501_resnet50
+from . import market1501_resnet50
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -18,7 +18,7 @@ from typing import Any
 
 import ml_collections
 
-from configs import street2shop_small
+from . import street2shop_small
 
 LAST_OF_THE_BASELINE = "center loss"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import ml_collections
 
-from configs import street2shop_resnet50
+from . import street2shop_resnet50
 
 # Weights of each network, in the folder that the command runs in; see docs/weights.md.
 RESNET50, RESNET50_IBN_A = "resnet50-0676ba61.pth", "resnet50_ibn_a.pth"

@@ -10,7 +10,7 @@ the strong baseline's recipe and an embedding of 512. Not trained by us yet.
 
 import ml_collections
 
-from configs import street2shop_resnet50
+from . import street2shop_resnet50
 
 
 def get_config() -> ml_collections.ConfigDict:

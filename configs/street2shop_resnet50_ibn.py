@@ -10,7 +10,7 @@ and the photos, which are scattered.
 
 import ml_collections
 
-from configs import street2shop_resnet50
+from . import street2shop_resnet50
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -16,7 +16,7 @@ from typing import Any
 
 import ml_collections
 
-from configs import street2shop_small
+from . import street2shop_small
 
 
 def get_config() -> ml_collections.ConfigDict:

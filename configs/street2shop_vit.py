@@ -11,7 +11,7 @@ losses are the strong baseline's (arXiv:1906.08332). Not trained by us yet.
 
 import ml_collections
 
-from configs import street2shop_resnet50
+from . import street2shop_resnet50
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -1,1 +1,1 @@
-"""TFDS builders: a raw layout in, the records of `fashion_jax.data.records` out."""
+"""TFDS builders: a raw layout in, the records of `fashion_jax.datasets.records` out."""

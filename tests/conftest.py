@@ -21,6 +21,8 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
+import tests.numeric_tower  # noqa: F401  (jaxtyping's hook looks it up and does not import it)
+
 # First imported in a test with `capsys`, pymilvus was seen to break the capturing of all tests
 # after it in that process ("I/O operation on closed file").
 with contextlib.suppress(ImportError):
@@ -36,6 +38,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Shapes and dtypes in signatures are checked here, and only here.
 _hook = install_import_hook("fashion_jax", "beartype.beartype")
+# Builders read numbers out of lists: there a whole number is a number, as PEP 484 has it.
+_builders = ["fashion_jax.data_builders", "fashion_jax.datasets.building"]
+_builders_hook = install_import_hook(_builders, "tests.numeric_tower.typecheck")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,7 +61,7 @@ def shared() -> pathlib.Path:
 @pytest.fixture(scope="session")
 def tiny_data_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A data_dir with a small build of the synthetic dataset."""
-    from fashion_jax.data.build import build
+    from fashion_jax.datasets.building.build import build
 
     data_dir = tmp_path_factory.mktemp("data")
     build("synthetic_street2shop", data_dir, progress=False, **TINY_DATASET)
@@ -83,3 +88,40 @@ def tiny_config(tiny_data_dir: pathlib.Path) -> "ExperimentConfig":
             "evaluation": {"batch_size": 16},
         }
     )
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A tiny raw copy of Street2Shop with the known defects."""
+    from tests.dummy_data.street2shop import write_dummy_data
+
+    folder = tmp_path_factory.mktemp("raw") / "street2shop"
+    write_dummy_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built(
+    raw: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[pathlib.Path, typing.Any]:
+    """The data_dir that `raw` was built into, and the report."""
+    from fashion_jax.datasets.building.build import build
+
+    data_dir = tmp_path_factory.mktemp("data")
+    return data_dir, build("street2shop", data_dir, raw, progress=False)
+
+
+@pytest.fixture(scope="session")
+def records(built: tuple[pathlib.Path, typing.Any]) -> dict[str, list[typing.Any]]:
+    """Records of all splits of `built`."""
+    from tests.data_builders.built_records import read_all
+
+    return read_all(built[0], "street2shop")
+
+
+@pytest.fixture
+def read_records() -> typing.Callable[[pathlib.Path, str], list[typing.Any]]:
+    """Reads a split of street2shop in a data_dir."""
+    from tests.data_builders.built_records import read_split
+
+    return lambda data_dir, split: read_split(data_dir / "street2shop" / "1.0.0", split)

@@ -7,14 +7,15 @@ from typing import Any, ClassVar
 
 import pyarrow.compute as pc
 
-from data_builders.base import BuildOptions, RetrievalBuilder
-from data_builders.catalogue.manifest import Manifest, read_manifest
-from data_builders.catalogue.photos import find_photos
-from data_builders.catalogue.splits import divide
-from data_builders.catalogue.storage import absolute, is_uri, read_file
-from data_builders.options import option, text
-from data_builders.plan import Plan
+from fashion_jax.datasets.building.base import BuildOptions, RetrievalBuilder
+from fashion_jax.datasets.building.options import option, text
+from fashion_jax.datasets.building.plan import Plan
 from fashion_jax.errors import FashionJaxError
+
+from .manifest import Manifest, read_manifest
+from .photos import find_photos
+from .splits import divide
+from .storage import absolute, is_uri, read_file
 
 _THREADS_FOR_STORAGE = 16  # which mostly wait for an answer
 

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Int
 
-from data_builders.catalogue.columns import Columns, find_columns
-from data_builders.catalogue.csv_rows import CsvReader, Part
-from data_builders.catalogue.problems import ManifestError, Problems
+from .columns import Columns, find_columns
+from .csv_rows import CsvReader, Part
+from .problems import ManifestError, Problems
 
 _PARQUET = b"PAR1"
 _OTHER_FORMATS = {

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Int
 
-from data_builders.catalogue.cells import Cells
-from data_builders.catalogue.columns import BOX, REQUIRED
-from data_builders.catalogue.problems import Problems, short
-from fashion_jax.data.records import DOMAIN_NAMES, SPLITS
+from fashion_jax.datasets.records import DOMAIN_NAMES, SPLITS
+
+from .cells import Cells
+from .columns import BOX, REQUIRED
+from .problems import Problems, short
 
 URI_SCHEMES = ("gs", "s3")
 
@@ -156,7 +157,7 @@ class _Check:
             there = first[name[here]]
             return (
                 f"{self._value('identity')(row)} is in {SPLITS[splits[here]]}, but "
-                f"{self._cells.place(known[there])} has it in {SPLITS[splits[there]]}"
+                f"{self._cells.place(int(known[there]))} has it in {SPLITS[splits[there]]}"
             )
 
         what = "identity must be in one of training, validation and test only"

@@ -5,7 +5,7 @@ import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
 
-from data_builders.catalogue.problems import ManifestError, short
+from .problems import ManifestError, short
 
 REQUIRED = ("photo", "identity")
 BOX = ("x", "y", "width", "height")

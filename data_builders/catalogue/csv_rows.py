@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from data_builders.catalogue.problems import SHOWN, ManifestError, Problems, short
+from .problems import SHOWN, ManifestError, Problems, short
 
 _ROWS_AT_ONCE = 2**15
 

@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool
 
-from data_builders.catalogue.cells import Cells, read_cells
-from data_builders.catalogue.checks import check_cells
-from data_builders.catalogue.columns import BOX
-from data_builders.catalogue.problems import Problems, short
-from fashion_jax.data.records import DOMAIN_NAMES, NO_CAMERA, Domain
+from fashion_jax.datasets.records import DOMAIN_NAMES, NO_CAMERA, Domain
+
+from .cells import Cells, read_cells
+from .checks import check_cells
+from .columns import BOX
+from .problems import Problems, short
 
 DEFAULT_CATEGORY = "item"
 

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-from data_builders.catalogue.storage import (
+from fashion_jax.datasets.building.tally import MISSING
+from fashion_jax.datasets.photos import UndecodablePhotoError, decode_photo
+
+from .storage import (
     StorageError,
     is_uri,
     listing,
     open_storage,
     scheme_of,
 )
-from fashion_jax.data.photos import UndecodablePhotoError, decode_photo
-from fashion_jax.data.tally import MISSING
 
 _SAMPLE = 100
 

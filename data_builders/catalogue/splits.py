@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool
 
-from data_builders.catalogue.checks import codes_of
-from data_builders.catalogue.columns import BOX
-from data_builders.plan import Identity, Item, choose_validation
-from fashion_jax.data.photos import Box
-from fashion_jax.data.records import DOMAIN_NAMES, SPLITS, Domain
+from fashion_jax.datasets.building.plan import Identity, Item, choose_validation
+from fashion_jax.datasets.photos import Box
+from fashion_jax.datasets.records import DOMAIN_NAMES, SPLITS, Domain
+
+from .checks import codes_of
+from .columns import BOX
 
 Rows = Bool[np.ndarray, " rows"]
 

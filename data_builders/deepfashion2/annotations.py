@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from data_builders.deepfashion2.layout import photo_id
-from data_builders.list_files import ListProblems, RowError, short
-from data_builders.ordered import map_in_order
-from fashion_jax.data.photos import Box
-from fashion_jax.data.records import Domain
+from fashion_jax.datasets.building.list_files import ListProblems, RowError, short
+from fashion_jax.datasets.building.ordered import map_in_order
+from fashion_jax.datasets.photos import Box
+from fashion_jax.datasets.records import Domain
+
+from .layout import photo_id
 
 CATEGORIES = (  # in the order of their `category_id`, which starts at 1
     "short sleeve top",

@@ -6,13 +6,14 @@ from typing import ClassVar
 
 from tqdm.auto import tqdm
 
-from data_builders.base import RetrievalBuilder
-from data_builders.deepfashion2.annotations import CATEGORIES, read_annotations
-from data_builders.deepfashion2.layout import find_annotations, find_photos, photo_id, photo_ids
-from data_builders.deepfashion2.splits import Garments, divide
-from data_builders.list_files import ListProblems
-from data_builders.plan import Plan
-from data_builders.raw_folder import LayoutError
+from fashion_jax.datasets.building.base import RetrievalBuilder
+from fashion_jax.datasets.building.list_files import ListProblems
+from fashion_jax.datasets.building.plan import Plan
+from fashion_jax.datasets.building.raw_folder import LayoutError
+
+from .annotations import CATEGORIES, read_annotations
+from .layout import find_annotations, find_photos, photo_id, photo_ids
+from .splits import Garments, divide
 
 
 class DeepFashion2(RetrievalBuilder):

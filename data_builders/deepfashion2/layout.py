@@ -4,8 +4,8 @@ import os
 import pathlib
 import re
 
-from data_builders.photo_tree import PhotoTree
-from data_builders.raw_folder import LayoutError, no_raw_copy
+from fashion_jax.datasets.building.photo_tree import PhotoTree
+from fashion_jax.datasets.building.raw_folder import LayoutError, no_raw_copy
 
 TRAIN, VALIDATION = "train", "validation"
 SETS = (TRAIN, VALIDATION)  # there is a test/ as well, but its annotations are not public

@@ -3,10 +3,11 @@
 import collections
 from collections.abc import Container, Iterable
 
-from data_builders.deepfashion2.annotations import Annotation, Garment
-from data_builders.deepfashion2.layout import TRAIN, VALIDATION
-from data_builders.plan import Identity, Item, choose_validation, in_order
-from fashion_jax.data.records import Domain
+from fashion_jax.datasets.building.plan import Identity, Item, choose_validation, in_order
+from fashion_jax.datasets.records import Domain
+
+from .annotations import Annotation, Garment
+from .layout import TRAIN, VALIDATION
 
 
 class Garments:

@@ -5,21 +5,22 @@ import pathlib
 from collections.abc import Mapping
 from typing import ClassVar
 
-from data_builders.base import BuildOptions, RetrievalBuilder
-from data_builders.deepfashion_consumer2shop.layout import (
+from fashion_jax.datasets.building.base import BuildOptions, RetrievalBuilder
+from fashion_jax.datasets.building.options import choice
+from fashion_jax.datasets.building.photo_tree import PhotoTree
+from fashion_jax.datasets.building.plan import Plan
+from fashion_jax.datasets.building.raw_folder import LayoutError
+
+from .layout import (
     HIGH,
     LOW,
     find_lists,
     low_places,
     require_photos,
 )
-from data_builders.deepfashion_consumer2shop.lists import read_lists
-from data_builders.deepfashion_consumer2shop.photos import HighResolutionPhotos
-from data_builders.deepfashion_consumer2shop.splits import divide
-from data_builders.options import choice
-from data_builders.photo_tree import PhotoTree
-from data_builders.plan import Plan
-from data_builders.raw_folder import LayoutError
+from .lists import read_lists
+from .photos import HighResolutionPhotos
+from .splits import divide
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from data_builders.raw_folder import LayoutError, no_raw_copy
+from fashion_jax.datasets.building.raw_folder import LayoutError, no_raw_copy
 
 BOXES = "Anno/list_bbox_consumer2shop.txt"
 PARTITION = "Eval/list_eval_partition.txt"

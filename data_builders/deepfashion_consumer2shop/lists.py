@@ -6,9 +6,16 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from data_builders.list_files import ListProblems, RowError, number, one_of, read_table, short
-from data_builders.photo_tree import stays_inside
-from fashion_jax.data.records import Domain
+from fashion_jax.datasets.building.list_files import (
+    ListProblems,
+    RowError,
+    number,
+    one_of,
+    read_table,
+    short,
+)
+from fashion_jax.datasets.building.photo_tree import stays_inside
+from fashion_jax.datasets.records import Domain
 
 STATUSES = ("train", "val", "test")
 

@@ -2,10 +2,11 @@
 
 import pathlib
 
-from data_builders.deepfashion_consumer2shop.layout import high_places, low_places
-from data_builders.photo_size import photo_size
-from data_builders.photo_tree import PhotoTree
-from fashion_jax.data.photos import Box
+from fashion_jax.datasets.building.photo_size import photo_size
+from fashion_jax.datasets.building.photo_tree import PhotoTree
+from fashion_jax.datasets.photos import Box
+
+from .layout import high_places, low_places
 
 
 class HighResolutionPhotos(PhotoTree):

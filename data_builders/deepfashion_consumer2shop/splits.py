@@ -4,11 +4,18 @@ import collections
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from data_builders.deepfashion_consumer2shop.lists import BoxRow, Pair, category_of
-from data_builders.plan import Identity, Item, PhotoSource, choose_validation, in_order
-from fashion_jax.data.photos import Box
-from fashion_jax.data.records import Domain
-from fashion_jax.data.tally import WITHOUT_BOX
+from fashion_jax.datasets.building.plan import (
+    Identity,
+    Item,
+    PhotoSource,
+    choose_validation,
+    in_order,
+)
+from fashion_jax.datasets.building.tally import WITHOUT_BOX
+from fashion_jax.datasets.photos import Box
+from fashion_jax.datasets.records import Domain
+
+from .lists import BoxRow, Pair, category_of
 
 # An item with several statuses gets the first of these that it has.
 _PRECEDENCE = ("test", "val", "train")

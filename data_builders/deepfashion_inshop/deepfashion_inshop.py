@@ -4,13 +4,14 @@ import pathlib
 from collections.abc import Mapping
 from typing import ClassVar
 
-from data_builders.base import RetrievalBuilder
-from data_builders.deepfashion_inshop.joined_lists import JoinedLists
-from data_builders.deepfashion_inshop.layout import find_lists, find_photos
-from data_builders.deepfashion_inshop.lists import read_lists
-from data_builders.deepfashion_inshop.splits import divide, sizes
-from data_builders.plan import Plan
-from data_builders.raw_folder import LayoutError
+from fashion_jax.datasets.building.base import RetrievalBuilder
+from fashion_jax.datasets.building.plan import Plan
+from fashion_jax.datasets.building.raw_folder import LayoutError
+
+from .joined_lists import JoinedLists
+from .layout import find_lists, find_photos
+from .lists import read_lists
+from .splits import divide, sizes
 
 
 class DeepFashionInShop(RetrievalBuilder):

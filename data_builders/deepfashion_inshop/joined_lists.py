@@ -3,13 +3,14 @@
 import collections
 from collections.abc import Iterable, Mapping
 
-from data_builders.deepfashion_inshop.layout import BOXES, PARTITION
-from data_builders.deepfashion_inshop.lists import BoxRow, Row
-from data_builders.list_files import Table
-from data_builders.plan import Item
-from fashion_jax.data.photos import Box
-from fashion_jax.data.records import Domain
-from fashion_jax.data.tally import WITHOUT_BOX
+from fashion_jax.datasets.building.list_files import Table
+from fashion_jax.datasets.building.plan import Item
+from fashion_jax.datasets.building.tally import WITHOUT_BOX
+from fashion_jax.datasets.photos import Box
+from fashion_jax.datasets.records import Domain
+
+from .layout import BOXES, PARTITION
+from .lists import BoxRow, Row
 
 
 class JoinedLists:

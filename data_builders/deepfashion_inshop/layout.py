@@ -3,8 +3,8 @@
 import pathlib
 from collections.abc import Iterator
 
-from data_builders.photo_tree import PhotoTree
-from data_builders.raw_folder import LayoutError, no_raw_copy
+from fashion_jax.datasets.building.photo_tree import PhotoTree
+from fashion_jax.datasets.building.raw_folder import LayoutError, no_raw_copy
 
 PARTITION = "Eval/list_eval_partition.txt"
 BOXES = "Anno/list_bbox_inshop.txt"

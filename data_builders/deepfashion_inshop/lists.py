@@ -5,8 +5,7 @@ import pathlib
 import re
 from collections.abc import Sequence
 
-from data_builders.deepfashion_inshop.layout import PHOTOS
-from data_builders.list_files import (
+from fashion_jax.datasets.building.list_files import (
     ListProblems,
     RowError,
     Table,
@@ -15,8 +14,10 @@ from data_builders.list_files import (
     read_table,
     short,
 )
-from data_builders.photo_tree import stays_inside
-from fashion_jax.data.photos import Box
+from fashion_jax.datasets.building.photo_tree import stays_inside
+from fashion_jax.datasets.photos import Box
+
+from .layout import PHOTOS
 
 STATUSES = ("train", "query", "gallery")
 

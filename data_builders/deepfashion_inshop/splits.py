@@ -4,10 +4,11 @@ import collections
 import dataclasses
 from collections.abc import Container, Iterable, Iterator, Sequence
 
-from data_builders.deepfashion_inshop.joined_lists import JoinedLists
-from data_builders.deepfashion_inshop.lists import Row
-from data_builders.picked_queries import pick_queries
-from data_builders.plan import Identity, Item, choose_validation, in_order
+from fashion_jax.datasets.building.picked_queries import pick_queries
+from fashion_jax.datasets.building.plan import Identity, Item, choose_validation, in_order
+
+from .joined_lists import JoinedLists
+from .lists import Row
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,8 +5,8 @@ import os
 import pathlib
 import re
 
-from data_builders.photo_tree import PhotoTree
-from data_builders.raw_folder import LayoutError, no_raw_copy
+from fashion_jax.datasets.building.photo_tree import PhotoTree
+from fashion_jax.datasets.building.raw_folder import LayoutError, no_raw_copy
 
 TRAIN, QUERY, TEST = "bounding_box_train", "query", "bounding_box_test"
 FOLDERS = (TRAIN, QUERY, TEST)

@@ -4,11 +4,12 @@ import pathlib
 from collections.abc import Mapping
 from typing import ClassVar
 
-from data_builders.base import RetrievalBuilder
-from data_builders.market1501.layout import find_photos
-from data_builders.market1501.splits import CATEGORY, divide, sizes
-from data_builders.plan import Plan
-from data_builders.raw_folder import LayoutError
+from fashion_jax.datasets.building.base import RetrievalBuilder
+from fashion_jax.datasets.building.plan import Plan
+from fashion_jax.datasets.building.raw_folder import LayoutError
+
+from .layout import find_photos
+from .splits import CATEGORY, divide, sizes
 
 
 class Market1501(RetrievalBuilder):

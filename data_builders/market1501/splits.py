@@ -4,10 +4,11 @@ import collections
 import dataclasses
 from collections.abc import Iterable
 
-from data_builders.market1501.layout import DISTRACTOR, JUNK, QUERY, TEST, TRAIN, Photo, Photos
-from data_builders.picked_queries import pick_queries
-from data_builders.plan import Identity, Item, choose_validation, in_order
-from fashion_jax.data.records import Domain
+from fashion_jax.datasets.building.picked_queries import pick_queries
+from fashion_jax.datasets.building.plan import Identity, Item, choose_validation, in_order
+from fashion_jax.datasets.records import Domain
+
+from .layout import DISTRACTOR, JUNK, QUERY, TEST, TRAIN, Photo, Photos
 
 CATEGORY = "person"
 

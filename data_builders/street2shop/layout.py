@@ -3,8 +3,8 @@
 import pathlib
 import re
 
-from data_builders.photo_folder import PhotoFolder
-from data_builders.raw_folder import LayoutError, no_raw_copy
+from fashion_jax.datasets.building.photo_folder import PhotoFolder
+from fashion_jax.datasets.building.raw_folder import LayoutError, no_raw_copy
 
 ROLES = ("retrieval", "train_pairs", "test_pairs")
 

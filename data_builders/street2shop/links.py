@@ -5,9 +5,10 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-from data_builders.street2shop.layout import LayoutError, photo_name, scan_photos
-from fashion_jax.data.download.links import BadLinkError, Link, LinkList, clean_url
+from fashion_jax.datasets.download.links import BadLinkError, Link, LinkList, clean_url
 from fashion_jax.errors import FashionJaxError
+
+from .layout import LayoutError, photo_name, scan_photos
 
 _LIST = "photos/photos.txt"
 _JOURNAL = "photos/download_journal.jsonl"

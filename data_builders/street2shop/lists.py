@@ -7,10 +7,11 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from data_builders.list_files import ListProblems, RowError, short
-from data_builders.street2shop.layout import ROLES
-from fashion_jax.data.photos import Box
-from fashion_jax.data.tally import WITHOUT_SIZE
+from fashion_jax.datasets.building.list_files import ListProblems, RowError, short
+from fashion_jax.datasets.building.tally import WITHOUT_SIZE
+from fashion_jax.datasets.photos import Box
+
+from .layout import ROLES
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from data_builders.photo_folder import PhotoFolder
-from data_builders.plan import Identity, Item, choose_validation, in_order
-from data_builders.street2shop.layout import photo_name
-from data_builders.street2shop.lists import Row
-from fashion_jax.data.records import Domain
+from fashion_jax.datasets.building.photo_folder import PhotoFolder
+from fashion_jax.datasets.building.plan import Identity, Item, choose_validation, in_order
+from fashion_jax.datasets.records import Domain
+
+from .layout import photo_name
+from .lists import Row
 
 Rows = Mapping[str, Mapping[str, list[Row]]]
 

@@ -4,12 +4,14 @@ import pathlib
 from collections.abc import Mapping
 from typing import ClassVar
 
-from data_builders.base import RetrievalBuilder
-from data_builders.plan import Plan
-from data_builders.raw_folder import LayoutError
-from data_builders.street2shop.layout import find_lists, find_photos
-from data_builders.street2shop.lists import read_lists
-from data_builders.street2shop.splits import divide
+from fashion_jax.datasets.building.base import RetrievalBuilder
+from fashion_jax.datasets.building.plan import Plan
+from fashion_jax.datasets.building.raw_folder import LayoutError
+
+from .layout import find_lists, find_photos
+from .links import read_links
+from .lists import read_lists
+from .splits import divide
 
 
 class Street2Shop(RetrievalBuilder):
@@ -37,6 +39,8 @@ class Street2Shop(RetrievalBuilder):
     manual_dir must hold meta/json/{retrieval,train_pairs,test_pairs}_{category}.json, and the
     photos in images/ or photos/, each named by its number of nine digits, with any ending.
     """
+
+    read_links = staticmethod(read_links)
 
     def plan(self, manual_dir: pathlib.Path | None) -> Plan:
         """Reads the lists and scans the photos.

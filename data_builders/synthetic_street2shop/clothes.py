@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from data_builders.synthetic_street2shop.shapes import (
+from .shapes import (
     Dot,
     Part,
     Piece,

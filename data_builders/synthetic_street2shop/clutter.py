@@ -5,8 +5,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from data_builders.synthetic_street2shop.compose import Photo
-from data_builders.synthetic_street2shop.palette import HAIR, NAMED, NAMES, SKIN, Colour
+from .compose import Photo
+from .palette import HAIR, NAMED, NAMES, SKIN, Colour
 
 _Size = tuple[int, int]
 

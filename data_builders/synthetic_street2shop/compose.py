@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from data_builders.synthetic_street2shop.paint import Layer
+from .paint import Layer
 
 Cutout = UInt8[np.ndarray, "height width 4"]
 Photo = Float[np.ndarray, "height width 3"]

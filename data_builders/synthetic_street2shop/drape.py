@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from data_builders.synthetic_street2shop.paint import CANVAS, Layer
+from .paint import CANVAS, Layer
 
 Relief = Float[np.ndarray, "size size"]
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from data_builders.synthetic_street2shop.palette import HAIR, NAMED, NAMES, SKIN, Colour
-from data_builders.synthetic_street2shop.shapes import (
+from .palette import HAIR, NAMED, NAMES, SKIN, Colour
+from .shapes import (
     Dot,
     Part,
     Piece,

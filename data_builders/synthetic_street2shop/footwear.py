@@ -1,7 +1,7 @@
 """Silhouettes of shoes."""
 
-from data_builders.synthetic_street2shop.clothes import Cut, Proportions
-from data_builders.synthetic_street2shop.shapes import (
+from .clothes import Cut, Proportions
+from .shapes import (
     Dot,
     Part,
     Piece,

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from data_builders.synthetic_street2shop.prints import Cloth, Texture
-from data_builders.synthetic_street2shop.shapes import ellipse, rectangle, smooth
+from .prints import Cloth, Texture
+from .shapes import ellipse, rectangle, smooth
 
 WORDS = (
     "NORD",

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from data_builders.synthetic_street2shop.palette import Colour
-from data_builders.synthetic_street2shop.shapes import Dot, Part, Path, Piece, Stroke, ellipse
+from .palette import Colour
+from .shapes import Dot, Part, Path, Piece, Stroke, ellipse
 
 CANVAS = 224
 UNIT = 0.6 * CANVAS  # pixels a garment unit

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from data_builders.synthetic_street2shop.palette import Colours, darker
-from data_builders.synthetic_street2shop.shapes import ellipse
+from .palette import Colours, darker
+from .shapes import ellipse
 
 Texture = UInt8[np.ndarray, "size size 3"]
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from data_builders.synthetic_street2shop.bags import BAG_CUTS, bag
-from data_builders.synthetic_street2shop.bottoms import PANTS_CUTS, SKIRT_CUTS, pants, skirt
-from data_builders.synthetic_street2shop.clothes import (
+from .bags import BAG_CUTS, bag
+from .bottoms import PANTS_CUTS, SKIRT_CUTS, pants, skirt
+from .clothes import (
     COAT_CUTS,
     DRESS_CUTS,
     TOP_CUTS,
@@ -17,13 +17,13 @@ from data_builders.synthetic_street2shop.clothes import (
     dress,
     top,
 )
-from data_builders.synthetic_street2shop.footwear import SHOE_CUTS, shoes
-from data_builders.synthetic_street2shop.hats import HAT_CUTS, hat
-from data_builders.synthetic_street2shop.logos import logo
-from data_builders.synthetic_street2shop.paint import CANVAS, ORIGIN, UNIT, Layer, paint
-from data_builders.synthetic_street2shop.palette import NAMED, NAMES, Colours, contrast, jittered
-from data_builders.synthetic_street2shop.prints import PRINTS, Cloth, Texture
-from data_builders.synthetic_street2shop.shapes import Part
+from .footwear import SHOE_CUTS, shoes
+from .hats import HAT_CUTS, hat
+from .logos import logo
+from .paint import CANVAS, ORIGIN, UNIT, Layer, paint
+from .palette import NAMED, NAMES, Colours, contrast, jittered
+from .prints import PRINTS, Cloth, Texture
+from .shapes import Part
 
 FAMILY = 4
 """Products that follow each other form a family of this many."""

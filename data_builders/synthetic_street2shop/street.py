@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from data_builders.synthetic_street2shop.clutter import background, obstacle
-from data_builders.synthetic_street2shop.compose import (
+from .clutter import background, obstacle
+from .compose import (
     Corners,
     Photo,
     bounds,
@@ -15,9 +15,9 @@ from data_builders.synthetic_street2shop.compose import (
     place,
     rotated,
 )
-from data_builders.synthetic_street2shop.drape import displace, relief, shade
-from data_builders.synthetic_street2shop.figure import wearer, wearer_colours
-from data_builders.synthetic_street2shop.paint import CANVAS, Layer, paint
+from .drape import displace, relief, shade
+from .figure import wearer, wearer_colours
+from .paint import CANVAS, Layer, paint
 
 _NO_TEXTURE = np.zeros((CANVAS, CANVAS, 3), np.uint8)
 

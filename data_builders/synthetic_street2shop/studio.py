@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from data_builders.synthetic_street2shop.compose import (
+from .compose import (
     Cutout,
     Photo,
     bounds,
@@ -14,9 +14,9 @@ from data_builders.synthetic_street2shop.compose import (
     place,
     rotated,
 )
-from data_builders.synthetic_street2shop.drape import displace, relief, shade
-from data_builders.synthetic_street2shop.figure import wearer, wearer_colours
-from data_builders.synthetic_street2shop.paint import CANVAS, Layer, paint
+from .drape import displace, relief, shade
+from .figure import wearer, wearer_colours
+from .paint import CANVAS, Layer, paint
 
 VIEWS = ("front", "flat_lay", "model", "close_up")
 

@@ -7,19 +7,20 @@ import pathlib
 import numpy as np
 from jaxtyping import UInt8
 
-from data_builders.base import BuildOptions, RetrievalBuilder
-from data_builders.options import option
-from data_builders.plan import Item, Plan, in_order
-from data_builders.synthetic_street2shop.paint import Layer
-from data_builders.synthetic_street2shop.products import (
+from fashion_jax.datasets.building.base import BuildOptions, RetrievalBuilder
+from fashion_jax.datasets.building.options import option
+from fashion_jax.datasets.building.plan import Item, Plan, in_order
+from fashion_jax.datasets.records import Domain
+
+from .paint import Layer
+from .products import (
     KINDS,
     Product,
     draw_product,
     make_product,
 )
-from data_builders.synthetic_street2shop.street import street_photo
-from data_builders.synthetic_street2shop.studio import VIEWS, shop_photo
-from fashion_jax.data.records import Domain
+from .street import street_photo
+from .studio import VIEWS, shop_photo
 
 _GROUPS = {"train": 0, "val": 1, "test": 2}
 

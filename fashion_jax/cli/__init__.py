@@ -19,8 +19,8 @@ from fashion_jax.cli import (
     train,
     weights,
 )
+from fashion_jax.cli.host_memory import keep_freed_memory
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.models.host_memory import keep_freed_memory
 
 _DESCRIPTION = """\
 Fashion visual search: a street photo in, the shop's own photo of the same product out.

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from fashion_jax.cli.command import command, print_result
-from fashion_jax.data.download.options import DownloadOptions
+from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.errors import FashionJaxError
 
 _DOWNLOAD = """\
@@ -95,7 +95,7 @@ def _add_number(parser: Any, name: str, default: int, text: str) -> None:
 
 
 def _data_check(flags: argparse.Namespace) -> None:
-    from fashion_jax.data.build import check
+    from fashion_jax.datasets.building.build import check
 
     options = _builder_options(flags)
     sheet = flags.contact_sheet or f"{flags.dataset}_crops.png"
@@ -107,7 +107,7 @@ def _data_check(flags: argparse.Namespace) -> None:
 
 
 def _data_build(flags: argparse.Namespace) -> None:
-    from fashion_jax.data.build import build
+    from fashion_jax.datasets.building.build import build
 
     report = build(
         flags.dataset,
@@ -121,7 +121,7 @@ def _data_build(flags: argparse.Namespace) -> None:
 
 
 def _data_download(flags: argparse.Namespace) -> None:
-    from fashion_jax.data.download.download import download
+    from fashion_jax.datasets.download.download import download
 
     options = DownloadOptions(
         concurrency=flags.concurrency,
@@ -144,8 +144,8 @@ def _splits(flags: argparse.Namespace) -> tuple[str, ...] | None:
 
 def _builder_options(flags: argparse.Namespace) -> dict[str, Any]:
     """The `--option.NAME=VALUE`s; refused here already, where they are not the builder's."""
-    from data_builders.options import given_options
-    from fashion_jax.data.build import builder_class
+    from fashion_jax.datasets.building.build import builder_class
+    from fashion_jax.datasets.building.options import given_options
 
     options = builder_class(flags.dataset).OPTIONS
     return given_options(options, flags.overrides | _catalogue_options(flags))

@@ -116,7 +116,7 @@ def _add_robustness(commands: Any) -> None:
 
 
 def _evaluate(flags: argparse.Namespace) -> None:
-    from fashion_jax.evaluation.evaluate import evaluate_datasets
+    from fashion_jax.experiments.evaluate import evaluate_datasets
 
     result = evaluate_datasets(
         flags.workdir,
@@ -129,14 +129,14 @@ def _evaluate(flags: argparse.Namespace) -> None:
 
 
 def _cross_domain(flags: argparse.Namespace) -> None:
-    from fashion_jax.evaluation.cross_domain import cross_domain
+    from fashion_jax.experiments.cross_domain import cross_domain
 
     result = cross_domain(names(flags.runs), names(flags.datasets), flags.data_dir, flags.report)
     print_result(result, flags)
 
 
 def _robustness(flags: argparse.Namespace) -> None:
-    from fashion_jax.evaluation.robustness import measure_robustness
+    from fashion_jax.experiments.robustness import measure_robustness
 
     result = measure_robustness(
         flags.workdir,

@@ -24,6 +24,6 @@ def add(commands: Any) -> None:
 
 
 def _export(flags: argparse.Namespace) -> None:
-    from fashion_jax.export.export import export
+    from fashion_jax.inference.export.export import export
 
     print(export(flags.workdir, flags.format, flags.output))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fashion_jax.cli.command import command, print_result
 
 if TYPE_CHECKING:
-    from fashion_jax.retrieval.milvus_server import MilvusPlace
+    from fashion_jax.retrieval.milvus.server import MilvusPlace
 
 _URI = """\
 --uri is http://HOST:19530 of a cluster, whose token the variable MILVUS_TOKEN holds, or a local
@@ -44,7 +44,7 @@ def _action(actions: Any, name: str, run: Any, text: str) -> Any:
 
 
 def _place(flags: argparse.Namespace) -> "MilvusPlace":
-    from fashion_jax.retrieval.milvus_server import MilvusPlace, token_from_environment
+    from fashion_jax.retrieval.milvus.server import MilvusPlace, token_from_environment
 
     return MilvusPlace(flags.uri, flags.collection, token_from_environment())
 

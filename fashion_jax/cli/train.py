@@ -68,8 +68,8 @@ def _train(flags: argparse.Namespace) -> None:
 
 def _ladder(flags: argparse.Namespace) -> None:
     from fashion_jax.config import load_ladder
+    from fashion_jax.experiments.ablation import run_ladder
     from fashion_jax.parallel.hosts import join_job
-    from fashion_jax.training.ladder import run_ladder
 
     join_job()
     rungs = load_ladder(flags.config, flags.overrides)
@@ -77,9 +77,9 @@ def _ladder(flags: argparse.Namespace) -> None:
 
 
 def _demo(flags: argparse.Namespace) -> None:
-    from configs.demo import get_config
     from fashion_jax.config import from_nested_dict
-    from fashion_jax.demo import run_demo, with_data_dir
+    from fashion_jax.configs.demo import get_config
+    from fashion_jax.experiments.demo import run_demo, with_data_dir
 
     config = with_data_dir(from_nested_dict(get_config().to_dict()), flags.data_dir)
     run_demo(config, flags.workdir, flags.report)

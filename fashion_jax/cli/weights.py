@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 
 
 def _inspect(flags: argparse.Namespace) -> None:
-    from fashion_jax.models.weights.inspection import inspect_weights
+    from fashion_jax.inference.weights.inspection import inspect_weights
 
     print_result(inspect_weights(flags.file), flags)
 

@@ -7,10 +7,10 @@ from jax.sharding import Mesh
 from jaxtyping import Float32
 
 from fashion_jax.config import DataConfig, ImageConfig
-from fashion_jax.data.dataset import BuiltDataset, Split
-from fashion_jax.evaluation.protocol import Labels
-from fashion_jax.evaluation.ranking import Ranking, rank_embeddings
-from fashion_jax.retrieval.embed import Encode, Variables, embed_split
+from fashion_jax.datasets.dataset import BuiltDataset, Split
+from fashion_jax.inference.embed import Encode, Variables, embed_split
+from fashion_jax.metrics.protocol import Labels
+from fashion_jax.metrics.ranking import Ranking, rank_embeddings
 
 
 @dataclasses.dataclass(frozen=True)

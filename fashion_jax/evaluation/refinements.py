@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.evaluation.scores import EmbeddingScores, RerankedScores, Scores
+from fashion_jax.metrics.scores import EmbeddingScores, RerankedScores, Scores
 from fashion_jax.retrieval.k_reciprocal import Reciprocal
 from fashion_jax.retrieval.query_expansion import augment_database, expand_queries
 from fashion_jax.retrieval.rerank import Reranked

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from fashion_jax.evaluation.confidence import Interval
-from fashion_jax.evaluation.ranking import GroupMetrics, Ranking
 from fashion_jax.evaluation.refinements import Refinements
+from fashion_jax.metrics.confidence import Interval
+from fashion_jax.metrics.ranking import GroupMetrics, Ranking
 
 _SHOWN = ("mAP", "mINP")
 

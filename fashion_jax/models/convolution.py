@@ -14,8 +14,8 @@ import jax
 from jaxtyping import Array, Float
 
 from fashion_jax.models.depthwise import correlate
-from fashion_jax.models.library_forms import library_forms_asked
 from fashion_jax.models.padding import Padding
+from fashion_jax.models.xla_reference_ops import library_forms_asked
 
 Form = Callable[[Array, Array], Array]
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from fashion_jax.models.initial import normal
+from fashion_jax.models.initializers import normal
 from fashion_jax.models.layers import Conv2d, DepthwiseConv2d, Linear
 from fashion_jax.models.norms import BatchNorm, InstanceNorm, LayerNorm
 

@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from fashion_jax.models.convolution import convolution, depthwise_convolution
-from fashion_jax.models.initial import kaiming_std, normal
+from fashion_jax.models.initializers import kaiming_std, normal
 from fashion_jax.models.padding import Padding, same_padding, symmetric_padding
 
 

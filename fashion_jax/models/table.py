@@ -18,7 +18,7 @@ from fashion_jax.models import necks, pooling
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.backbones.spec import Backbone, BackboneOptions, BackboneSpec
 from fashion_jax.models.layer_factory import LayerFactory
-from fashion_jax.models.library_forms import library_forms
+from fashion_jax.models.xla_reference_ops import library_forms
 
 # What the paper's tables show, and what networks are compared at; patches divide the second.
 REID_SIZE = (256, 128)

@@ -10,10 +10,10 @@ import json
 import pathlib
 from typing import Any
 
-from fashion_jax.data.dataset import BuiltDataset, Split
+from fashion_jax.datasets.dataset import BuiltDataset, Split
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import write_whole
-from fashion_jax.model_card import ModelCard
+from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
 
 SCHEMA = 1

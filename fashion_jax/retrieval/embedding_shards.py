@@ -22,10 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float32, Int32, Int64
 
-from fashion_jax.data.dataset import Split
-from fashion_jax.data.records import DOMAIN_NAMES
+from fashion_jax.datasets.dataset import Split
+from fashion_jax.datasets.records import DOMAIN_NAMES
 from fashion_jax.files import write_whole
-from fashion_jax.model_card import ModelCard
+from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue import Item
 from fashion_jax.retrieval.embedding_plan import (

@@ -15,14 +15,14 @@ from jaxtyping import Float32
 from tqdm import tqdm
 
 from fashion_jax.config import ImageConfig, MeshConfig
-from fashion_jax.data.dataset import Split, open_dataset
-from fashion_jax.data.loader import Batch, EvaluationBatches, decode, iterate
+from fashion_jax.datasets.dataset import Split, open_dataset
+from fashion_jax.datasets.loader import Batch, EvaluationBatches, decode, iterate
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.trained_model import TrainedModel, load_trained_model, read_run_config
 from fashion_jax.parallel.hosts import Host, this_host
 from fashion_jax.parallel.mesh import batch_sharding, make_mesh
 from fashion_jax.retrieval import embedding_shards
 from fashion_jax.retrieval.embedding_plan import EmbeddingFilesError, Plan, agree_on_plan
-from fashion_jax.training.trained_model import TrainedModel, load_trained_model, read_run_config
 
 PHOTOS_PER_SHARD = 4096
 _SECONDS_BETWEEN_LOOKS = 5.0

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
-from fashion_jax.data.dataset import open_dataset
-from fashion_jax.data.photos import UndecodablePhotoError, encode_jpeg, read_photo, shrink
-from fashion_jax.data.thumbnails import JPEG_QUALITY, LONGEST_SIDE
+from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.datasets.photos import UndecodablePhotoError, encode_jpeg, read_photo, shrink
+from fashion_jax.datasets.thumbnails import JPEG_QUALITY, LONGEST_SIDE
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.trained_model import load_trained_model
 from fashion_jax.retrieval.catalogue.changes import Change, add_photos, check_addable
 from fashion_jax.retrieval.catalogue.items import Item, named
 from fashion_jax.serving.index_run import embed_records, index_folder, items, thumbnails
 from fashion_jax.serving.photo_list import ListedPhoto
 from fashion_jax.serving.search_photo import LARGEST_FILE, Photo, embed_photos
-from fashion_jax.training.trained_model import load_trained_model
 
 
 def add_files(

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float32
 
-from fashion_jax.data.dataset import Split, open_dataset
-from fashion_jax.data.records import Domain
-from fashion_jax.data.thumbnails import thumbnail
+from fashion_jax.datasets.dataset import Split, open_dataset
+from fashion_jax.datasets.records import Domain
+from fashion_jax.datasets.thumbnails import thumbnail
+from fashion_jax.inference.embed import embed_split
+from fashion_jax.inference.trained_model import TrainedModel, load_trained_model
 from fashion_jax.retrieval.catalogue import Catalogue, Item
 from fashion_jax.retrieval.catalogue.manifest import check_kind
-from fashion_jax.retrieval.embed import embed_split
-from fashion_jax.training.trained_model import TrainedModel, load_trained_model
 
 INDEX_FOLDER = "index"
 

@@ -8,15 +8,15 @@ from typing import Any
 from tabulate import tabulate
 
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.model_card import ModelCard
+from fashion_jax.inference.card import ModelCard
+from fashion_jax.inference.trained_model import load_trained_model
 from fashion_jax.retrieval.catalogue import Hit
 from fashion_jax.retrieval.embedding_shards import open_embeddings
-from fashion_jax.retrieval.milvus_collection import drop, left_over
-from fashion_jax.retrieval.milvus_index import MilvusIndex, Part
-from fashion_jax.retrieval.milvus_server import MilvusConnection, MilvusPlace
-from fashion_jax.retrieval.milvus_settings import MilvusSettings
+from fashion_jax.retrieval.milvus.collection import drop, left_over
+from fashion_jax.retrieval.milvus.index import MilvusIndex, Part
+from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusPlace
+from fashion_jax.retrieval.milvus.settings import MilvusSettings
 from fashion_jax.serving.search_photo import embed_photos, read_photo
-from fashion_jax.training.trained_model import load_trained_model
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import difflib
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from fashion_jax.data.records import DOMAIN_NAMES
+from fashion_jax.datasets.records import DOMAIN_NAMES
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT, Item, named
 

@@ -11,14 +11,14 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from tabulate import tabulate
 
-from fashion_jax.data.loader import resize
-from fashion_jax.data.photos import Box, crop, decode_photo, fit_box
+from fashion_jax.datasets.loader import resize
+from fashion_jax.datasets.photos import Box, crop, decode_photo, fit_box
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.trained_model import TrainedModel, load_trained_model
 from fashion_jax.parallel.mesh import batch_sharding
+from fashion_jax.reports.ranked_list_picture import draw_ranked_list, write_picture
 from fashion_jax.retrieval.catalogue import Catalogue, Hit
-from fashion_jax.retrieval.ranked_list_picture import draw_ranked_list, write_picture
 from fashion_jax.serving.index_run import index_folder
-from fashion_jax.training.trained_model import TrainedModel, load_trained_model
 
 # A photo of a phone has 5 to 20 MB; whatever is far above that is no photo to search with.
 LARGEST_FILE = 100 * 2**20

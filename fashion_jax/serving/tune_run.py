@@ -5,12 +5,12 @@ import pathlib
 import numpy as np
 from jaxtyping import Float32
 
-from fashion_jax.data.dataset import open_dataset
-from fashion_jax.data.loader import decode_at_stored_size
+from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.datasets.loader import decode_at_stored_size
+from fashion_jax.inference.trained_model import load_trained_model
 from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.serving.index_run import index_folder
 from fashion_jax.serving.search_photo import embed_photos
-from fashion_jax.training.trained_model import load_trained_model
 
 
 def embed_queries(

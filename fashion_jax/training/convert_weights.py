@@ -19,16 +19,16 @@ from fashion_jax.config import (
     to_nested_dict,
 )
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.model_card import ModelCard
+from fashion_jax.inference.card import ModelCard
+from fashion_jax.inference.preprocessing import preprocessing_for
+from fashion_jax.inference.weights.checksum import weights_hash
+from fashion_jax.inference.weights.files import read_weights
+from fashion_jax.inference.weights.fill import fill
+from fashion_jax.inference.weights.naming import Translation, translate
+from fashion_jax.inference.weights.namings import NAMINGS
+from fashion_jax.inference.weights.origin import file_origin
+from fashion_jax.inference.weights.whole_model import model_config_of, num_identities
 from fashion_jax.models.embedder import Embedder
-from fashion_jax.models.preprocessing import preprocessing_for
-from fashion_jax.models.weights.checksum import weights_hash
-from fashion_jax.models.weights.files import read_weights
-from fashion_jax.models.weights.fill import fill
-from fashion_jax.models.weights.naming import Translation, translate
-from fashion_jax.models.weights.namings import NAMINGS
-from fashion_jax.models.weights.origin import file_origin
-from fashion_jax.models.weights.whole_model import model_config_of, num_identities
 from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.learner import variables_for_encode
 from fashion_jax.training.state import TrainState, split_model

@@ -11,11 +11,11 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
 from fashion_jax.config import ExperimentConfig
+from fashion_jax.inference.weights.pretrained import load_pretrained
 from fashion_jax.losses.class_columns import num_columns
 from fashion_jax.losses.objective import Objective
 from fashion_jax.models.embedder import CLASSIFIER_STD, Embedder
-from fashion_jax.models.initial import normal
-from fashion_jax.models.weights.pretrained import load_pretrained
+from fashion_jax.models.initializers import normal
 from fashion_jax.optim.optimizer import make_optimizer
 from fashion_jax.parallel.mesh import tree_shardings
 from fashion_jax.training.average import first_average

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
+from fashion_jax.inference.preprocessing import Preprocessing
 from fashion_jax.losses.objective import Labels, Objective, Outputs
-from fashion_jax.models.preprocessing import Preprocessing
 from fashion_jax.training.erase import erase
 from fashion_jax.training.state import TrainState
 

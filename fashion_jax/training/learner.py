@@ -9,11 +9,11 @@ from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
 from fashion_jax.config import ConfigError, ExperimentConfig
+from fashion_jax.inference.embed import Encode, Variables, make_encode
+from fashion_jax.inference.preprocessing import Preprocessing, preprocessing_for
 from fashion_jax.losses.class_columns import num_columns, sampled_per_group
 from fashion_jax.models.embedder import Embedder
-from fashion_jax.models.preprocessing import Preprocessing, preprocessing_for
 from fashion_jax.optim.schedules import make_schedule
-from fashion_jax.retrieval.embed import Encode, Variables, make_encode
 from fashion_jax.training.first_state import FirstState
 from fashion_jax.training.gradients import Forward, make_forward
 from fashion_jax.training.state import TrainState, split_model

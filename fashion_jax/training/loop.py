@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from fashion_jax.cli.host_memory import keep_freed_memory
 from fashion_jax.config import (
     CONFIG_FILE,
     ConfigError,
@@ -23,13 +24,12 @@ from fashion_jax.config import (
     read_stored_config,
     store_config,
 )
-from fashion_jax.data.dataset import BuiltDataset, open_dataset
-from fashion_jax.data.joined import JoinedPlan, JoinedSplit
-from fashion_jax.data.loader import Batch, TrainingBatches, iterate
+from fashion_jax.datasets.dataset import BuiltDataset, open_dataset
+from fashion_jax.datasets.loader import Batch, TrainingBatches, iterate
+from fashion_jax.datasets.mixture import JoinedPlan, JoinedSplit
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.model_card import ModelCard
-from fashion_jax.models.host_memory import keep_freed_memory
-from fashion_jax.models.weights.origin import WeightsOrigin, weights_origin
+from fashion_jax.inference.card import ModelCard
+from fashion_jax.inference.weights.origin import WeightsOrigin, weights_origin
 from fashion_jax.parallel.hosts import check_batch_size, global_batch, this_host
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import Checkpoints, selection_metric

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fashion_jax.data.dataset import BuiltDataset
+from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.evaluation.embedded import embed_test
-from fashion_jax.model_card import ModelCard
-from fashion_jax.models.weights.checksum import weights_hash
-from fashion_jax.models.weights.origin import WeightsOrigin
+from fashion_jax.inference.card import ModelCard
+from fashion_jax.inference.weights.checksum import weights_hash
+from fashion_jax.inference.weights.origin import WeightsOrigin
 from fashion_jax.training.checkpoints import MEAN_OF_DATASETS
 from fashion_jax.training.learner import Learner, variables_for_encode
 from fashion_jax.training.state import TrainState

@@ -6,8 +6,8 @@ import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader
 from tensorflow_datasets.proto import tf_example_pb2
 
-from fashion_jax.data.photos import decode_photo
-from fashion_jax.data.records import SPLITS
+from fashion_jax.datasets.photos import decode_photo
+from fashion_jax.datasets.records import SPLITS
 
 StoredRecord = collections.namedtuple(
     "StoredRecord", "image identity domain category photo_id camera"

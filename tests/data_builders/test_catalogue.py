@@ -5,18 +5,18 @@ import random
 
 import numpy as np
 import pytest
+from fashion_jax.data_builders.catalogue.catalogue import CatalogueError
+from fashion_jax.data_builders.catalogue.problems import ManifestError
 
-from data_builders.catalogue import dummy_data
-from data_builders.catalogue.catalogue import CatalogueError
-from data_builders.catalogue.problems import ManifestError
-from data_builders.dummy_photos import soft_pattern
-from data_builders.options import OptionError
 from fashion_jax.cli import main
-from fashion_jax.data.build import BuildError, build, check
-from fashion_jax.data.dataset import open_dataset
-from fashion_jax.data.records import SPLITS
+from fashion_jax.datasets.building.build import BuildError, build, check
+from fashion_jax.datasets.building.options import OptionError
+from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.datasets.records import SPLITS
 from fashion_jax.evaluation.embedded import EmbeddedTest
 from tests.data_builders.built_records import read_split
+from tests.dummy_data import catalogue as dummy_data
+from tests.dummy_data.dummy_photos import soft_pattern
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,9 @@ def test_check_counts_what_build_counts(catalogue, built):
 
 def test_finished_dataset_is_left_alone(catalogue, built, monkeypatch):
     data_dir, report = built
-    monkeypatch.setattr("fashion_jax.data.build._prepare", lambda builder: pytest.fail("again"))
+    monkeypatch.setattr(
+        "fashion_jax.datasets.building.build._prepare", lambda builder: pytest.fail("again")
+    )
     monkeypatch.chdir(catalogue)
     assert build("catalogue", data_dir, manifest="items.csv", photos="photos") == report
 

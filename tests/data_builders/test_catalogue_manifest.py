@@ -4,15 +4,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fashion_jax.data_builders.catalogue.manifest import read_manifest
+from fashion_jax.data_builders.catalogue.problems import ManifestError
 
-from data_builders.catalogue.dummy_data import (
+from tests.dummy_data.catalogue import (
     REPEATED_PHOTO,
     manifest_rows,
     write_csv,
     write_parquet,
 )
-from data_builders.catalogue.manifest import read_manifest
-from data_builders.catalogue.problems import ManifestError
 
 FULL = "photo,identity,domain,category,split,camera,x,y,width,height\n"
 NOTHING = {

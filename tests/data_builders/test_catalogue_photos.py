@@ -6,14 +6,14 @@ from typing import ClassVar
 import fsspec
 import numpy as np
 import pytest
+from fashion_jax.data_builders.catalogue.photos import CataloguePhotos, find_photos
+from fashion_jax.data_builders.catalogue.storage import StorageError, absolute, read_file
 from fsspec.implementations.memory import MemoryFileSystem
 
-from data_builders.catalogue import dummy_data
-from data_builders.catalogue.photos import CataloguePhotos, find_photos
-from data_builders.catalogue.storage import StorageError, absolute, read_file
-from data_builders.dummy_photos import soft_pattern, write_photo
-from fashion_jax.data.build import build, check
-from fashion_jax.data.photos import UndecodablePhotoError
+from fashion_jax.datasets.building.build import build, check
+from fashion_jax.datasets.photos import UndecodablePhotoError
+from tests.dummy_data import catalogue as dummy_data
+from tests.dummy_data.dummy_photos import soft_pattern, write_photo
 
 
 class Bucket(MemoryFileSystem):

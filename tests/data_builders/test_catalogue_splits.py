@@ -1,10 +1,10 @@
 """Who goes where, by hand and by hash."""
 
 import pytest
+from fashion_jax.data_builders.catalogue.manifest import read_manifest
+from fashion_jax.data_builders.catalogue.splits import divide
 
-from data_builders.catalogue.manifest import read_manifest
-from data_builders.catalogue.splits import divide
-from fashion_jax.data.records import Domain
+from fashion_jax.datasets.records import Domain
 
 
 def split(lines, test=0.2, validation=0.05, seed=0):

@@ -3,17 +3,17 @@ import shutil
 
 import numpy as np
 import pytest
+from fashion_jax.data_builders.deepfashion2.annotations import CATEGORIES
 
-from data_builders.base import EmptySplitError
-from data_builders.deepfashion2 import dummy_data
-from data_builders.deepfashion2.annotations import CATEGORIES
-from data_builders.deepfashion2.dummy_data import good_box
-from data_builders.list_files import ListError
-from data_builders.raw_folder import LayoutError
-from fashion_jax.data.build import build, check
-from fashion_jax.data.photos import decode_photo
-from fashion_jax.data.records import SPLITS
+from fashion_jax.datasets.building.base import EmptySplitError
+from fashion_jax.datasets.building.build import build, check
+from fashion_jax.datasets.building.list_files import ListError
+from fashion_jax.datasets.building.raw_folder import LayoutError
+from fashion_jax.datasets.photos import decode_photo
+from fashion_jax.datasets.records import SPLITS
 from tests.data_builders.built_records import everything, identities, read_all
+from tests.dummy_data import deepfashion2 as dummy_data
+from tests.dummy_data.deepfashion2 import good_box
 
 
 def of_photo(records, photo_id):

@@ -4,14 +4,14 @@ import json
 import numpy as np
 import pytest
 
-from data_builders.deepfashion_consumer2shop import dummy_data
-from data_builders.deepfashion_consumer2shop.dummy_data import path_of, write_dummy_data
-from data_builders.raw_folder import LayoutError
-from fashion_jax.data.build import build, check
-from fashion_jax.data.dataset import open_dataset
-from fashion_jax.data.photos import decode_photo
-from fashion_jax.data.records import SPLITS
+from fashion_jax.datasets.building.build import build, check
+from fashion_jax.datasets.building.raw_folder import LayoutError
+from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.datasets.photos import decode_photo
+from fashion_jax.datasets.records import SPLITS
 from tests.data_builders.built_records import read_split
+from tests.dummy_data import deepfashion_consumer2shop as dummy_data
+from tests.dummy_data.deepfashion_consumer2shop import path_of, write_dummy_data
 
 NAME = "deepfashion_consumer2shop"
 Built = collections.namedtuple("Built", "data_dir report splits")

@@ -5,7 +5,7 @@ import collections
 import pytest
 from PIL import Image
 
-from fashion_jax.data.build import check
+from fashion_jax.datasets.building.build import check
 
 NAME = "deepfashion_consumer2shop"
 

@@ -3,14 +3,14 @@ import shutil
 import numpy as np
 import pytest
 
-from data_builders.deepfashion_inshop import dummy_data
-from data_builders.deepfashion_inshop.dummy_data import dummy_list, good_box, photo_pixels
-from data_builders.list_files import ListError
-from data_builders.raw_folder import LayoutError
-from fashion_jax.data.build import build, check
-from fashion_jax.data.photos import decode_photo
-from fashion_jax.data.records import SPLITS
+from fashion_jax.datasets.building.build import build, check
+from fashion_jax.datasets.building.list_files import ListError
+from fashion_jax.datasets.building.raw_folder import LayoutError
+from fashion_jax.datasets.photos import decode_photo
+from fashion_jax.datasets.records import SPLITS
 from tests.data_builders.built_records import everything, identities, read_all
+from tests.dummy_data import deepfashion_inshop as dummy_data
+from tests.dummy_data.deepfashion_inshop import dummy_list, good_box, photo_pixels
 
 PHOTOS = {photo.number: photo for photo in dummy_list()}
 

@@ -3,15 +3,15 @@ import shutil
 import numpy as np
 import pytest
 
-from data_builders.base import EmptySplitError
-from data_builders.market1501 import dummy_data
-from data_builders.raw_folder import LayoutError
-from fashion_jax.data.build import build, check
-from fashion_jax.data.photos import decode_photo
-from fashion_jax.data.records import SPLITS
-from fashion_jax.evaluation.protocol import Labels
-from fashion_jax.evaluation.ranking import rank_embeddings
+from fashion_jax.datasets.building.base import EmptySplitError
+from fashion_jax.datasets.building.build import build, check
+from fashion_jax.datasets.building.raw_folder import LayoutError
+from fashion_jax.datasets.photos import decode_photo
+from fashion_jax.datasets.records import SPLITS
+from fashion_jax.metrics.protocol import Labels
+from fashion_jax.metrics.ranking import rank_embeddings
 from tests.data_builders.built_records import everything, identities, read_all
+from tests.dummy_data import market1501 as dummy_data
 
 
 def person(record):

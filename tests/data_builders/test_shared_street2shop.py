@@ -2,7 +2,7 @@
 
 import pytest
 
-from fashion_jax.data.build import check
+from fashion_jax.datasets.building.build import check
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from data_builders.raw_folder import LayoutError
-from data_builders.street2shop import dummy_data
-from fashion_jax.data.build import build, check
-from fashion_jax.data.photos import decode_photo
+from fashion_jax.datasets.building.build import build, check
+from fashion_jax.datasets.building.raw_folder import LayoutError
+from fashion_jax.datasets.photos import decode_photo
+from tests.dummy_data import street2shop as dummy_data
 
 BOXES = {
     "missing": 0,

@@ -1,10 +1,10 @@
 import json
 
 import pytest
+from fashion_jax.data_builders.street2shop.lists import Row, read_lists
 
-from data_builders.list_files import ListError
-from data_builders.street2shop.lists import Row, read_lists
-from fashion_jax.data.photos import Box
+from fashion_jax.datasets.building.list_files import ListError
+from fashion_jax.datasets.photos import Box
 
 
 def read(tmp_path, role, content):

@@ -1,20 +1,20 @@
 import numpy as np
 import pytest
-
-from data_builders.synthetic_street2shop.products import (
+from fashion_jax.data_builders.synthetic_street2shop.products import (
     FAMILY,
     KINDS,
     draw_product,
     make_product,
 )
-from data_builders.synthetic_street2shop.synthetic_street2shop import (
+from fashion_jax.data_builders.synthetic_street2shop.synthetic_street2shop import (
     Atelier,
     SyntheticOptions,
     parse_photo_id,
     plan_splits,
 )
-from fashion_jax.data.build import build
-from fashion_jax.data.records import Domain
+
+from fashion_jax.datasets.building.build import build
+from fashion_jax.datasets.records import Domain
 from tests.data_builders.built_records import read_split
 
 SMALL = {"train_identities": 12, "val_identities": 4, "test_identities": 6, "distractors": 2}

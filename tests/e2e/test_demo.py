@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_builders.street2shop.dummy_data import write_dummy_data
 from fashion_jax.cli import main
-from fashion_jax.data.build import build
-from fashion_jax.data.dataset import open_dataset
-from fashion_jax.demo import run_demo
+from fashion_jax.datasets.building.build import build
+from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.experiments.demo import run_demo
 from fashion_jax.retrieval.catalogue import Catalogue
 from tests.conftest import TINY_DATASET
+from tests.dummy_data.street2shop import write_dummy_data
 
 pytestmark = pytest.mark.slow
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from fashion_jax.cli import main
-from fashion_jax.evaluation import embedded, evaluate
+from fashion_jax.evaluation import embedded
+from fashion_jax.experiments import evaluate
+from fashion_jax.inference.trained_model import load_trained_model
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.catalogue.tuning_file import TUNING, write_tunings
-from fashion_jax.training.trained_model import load_trained_model
 from tests.e2e.untrained_run import write_untrained_run
 from tests.retrieval.changing_catalogues import CARD
 from tests.retrieval.test_live_index import rows

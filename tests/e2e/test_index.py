@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from fashion_jax.cli import main
-from fashion_jax.data.dataset import open_dataset
+from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.inference.trained_model import load_trained_model
 from fashion_jax.retrieval.catalogue import Catalogue, segment
 from fashion_jax.retrieval.catalogue import tune as catalogue_tune
 from fashion_jax.retrieval.scann_settings import ScannSettings
 from fashion_jax.serving import index_photos, index_run, search_photo, tune_run
-from fashion_jax.training.trained_model import load_trained_model
 from tests.e2e.untrained_run import write_untrained_run
 
 pytestmark = pytest.mark.slow

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from flax import nnx
 
 from fashion_jax.config import CONFIG_FILE, store_config
-from fashion_jax.model_card import ModelCard
+from fashion_jax.inference.card import ModelCard
+from fashion_jax.inference.preprocessing import preprocessing_for
+from fashion_jax.inference.weights.checksum import weights_hash
 from fashion_jax.models.embedder import Embedder
-from fashion_jax.models.preprocessing import preprocessing_for
-from fashion_jax.models.weights.checksum import weights_hash
 from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.learner import variables_for_encode
 from fashion_jax.training.state import TrainState, split_model

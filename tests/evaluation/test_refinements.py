@@ -6,13 +6,13 @@ import pytest
 from fashion_jax.cli import evaluate, make_parser
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.evaluation.embedded import EmbeddedTest
-from fashion_jax.evaluation.evaluate import rank_by_all_protocols
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
+from fashion_jax.experiments.evaluate import rank_by_all_protocols
 from fashion_jax.retrieval.k_reciprocal import Reciprocal
 from fashion_jax.retrieval.query_expansion import augment_database, expand_queries
 from fashion_jax.retrieval.rerank import Reranked
 from fashion_jax.retrieval.whitening import Whitening
-from tests.data.fakes import FakeSplit
+from tests.datasets.fakes import FakeSplit
 from tests.retrieval.unit_vectors import clustered
 
 QUERIES, GALLERY = clustered(6, 8, 5), clustered(40, 8, 5, seed=1)

@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from fashion_jax.evaluation.protocol import Labels
-from fashion_jax.evaluation.ranking import NothingToMeasureError, rank_embeddings
 from fashion_jax.evaluation.refinements import Refinements
 from fashion_jax.evaluation.result import Evaluation
+from fashion_jax.metrics.protocol import Labels
+from fashion_jax.metrics.ranking import NothingToMeasureError, rank_embeddings
 
 
 def of_products(*identities, protocols=("instance",), gallery_category="hats", gallery=None):

@@ -5,11 +5,11 @@ import pytest
 from flax import nnx
 
 from fashion_jax.config import ExperimentConfig, ImageConfig, ModelConfig
+from fashion_jax.inference.preprocessing import preprocessing_for
 from fashion_jax.models.backbones import UnknownBackboneError, backbone_spec
 from fashion_jax.models.backbones.efficientnet_lite import relu6
 from fashion_jax.models.embedder import Embedder, UnknownDtypeError, drop
 from fashion_jax.models.norms import BatchNorm
-from fashion_jax.models.preprocessing import preprocessing_for
 
 WIDTHS = {"resnet18": 512, "resnet50": 2048, "efficientnet_lite0": 1280}
 

@@ -9,8 +9,8 @@ import safetensors.numpy
 from flax import nnx
 
 from fashion_jax.config import ModelConfig
+from fashion_jax.inference.weights.pretrained import load_pretrained
 from fashion_jax.models.embedder import Embedder
-from fashion_jax.models.weights.pretrained import load_pretrained
 
 
 def golden_weight(name: str, shape: list[int]) -> np.ndarray:

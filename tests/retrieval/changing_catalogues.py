@@ -8,7 +8,7 @@ import numpy as np
 
 from fashion_jax.retrieval.catalogue import Catalogue, Item
 from fashion_jax.retrieval.catalogue import changes as catalogue_changes
-from tests import cards
+from tests.inference import cards
 from tests.retrieval.unit_vectors import unit
 
 DIMENSIONS = 8

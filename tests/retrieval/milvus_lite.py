@@ -8,9 +8,9 @@ import tempfile
 
 import pytest
 
-from fashion_jax.retrieval.milvus_index import MilvusIndex
-from fashion_jax.retrieval.milvus_server import MilvusPlace
-from tests.cards import CARD
+from fashion_jax.retrieval.milvus.index import MilvusIndex
+from fashion_jax.retrieval.milvus.server import MilvusPlace
+from tests.inference.cards import CARD
 
 _built: list[tuple[MilvusIndex, pathlib.Path]] = []
 

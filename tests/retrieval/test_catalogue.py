@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_jax.model_card import ModelCardError
+from fashion_jax.inference.card import ModelCardError
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError, Item
 from fashion_jax.retrieval.catalogue.contents import Contents
@@ -15,7 +15,7 @@ from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import EmbeddingError
 from fashion_jax.retrieval.storage import StorageError
-from tests import cards
+from tests.inference import cards
 from tests.retrieval.unit_vectors import clustered
 
 PHOTOS, DIMENSIONS = 40, 8

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fashion_jax.model_card import ModelCardError
+from fashion_jax.inference.card import ModelCardError
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError
 from fashion_jax.retrieval.catalogue.changes import add_photos, compact, remove_photos

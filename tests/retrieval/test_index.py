@@ -8,7 +8,7 @@ import pytest
 
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import EmbeddingError, Index
-from fashion_jax.retrieval.milvus_settings import MilvusSettings
+from fashion_jax.retrieval.milvus.settings import MilvusSettings
 from fashion_jax.retrieval.scann_index import ScannIndex, ScannSettings
 from tests.retrieval.milvus_lite import build_milvus, close_all
 from tests.retrieval.unit_vectors import clustered, unit

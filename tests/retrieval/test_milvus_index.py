@@ -8,14 +8,15 @@ import sys
 import numpy as np
 import pytest
 
-from fashion_jax.model_card import ModelCardError
-from fashion_jax.retrieval import milvus_collection, milvus_search
+from fashion_jax.inference.card import ModelCardError
 from fashion_jax.retrieval.catalogue import Item
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import EmbeddingError
-from fashion_jax.retrieval.milvus_index import MilvusIndex, Part
-from fashion_jax.retrieval.milvus_server import MilvusConnection, MilvusError, MilvusPlace
-from fashion_jax.retrieval.milvus_settings import MilvusSettings
+from fashion_jax.retrieval.milvus import collection as milvus_collection
+from fashion_jax.retrieval.milvus import search as milvus_search
+from fashion_jax.retrieval.milvus.index import MilvusIndex, Part
+from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusError, MilvusPlace
+from fashion_jax.retrieval.milvus.settings import MilvusSettings
 from tests.retrieval.milvus_lite import build_milvus, card_for, close_all, require_milvus_lite
 from tests.retrieval.unit_vectors import clustered, unit
 
@@ -146,7 +147,7 @@ class TestAgreement:
         assert found.rows.tolist() == [[1, 5, 9, 13, 17]]
 
     def test_more_neighbours_than_milvus_returns(self, built, monkeypatch):
-        monkeypatch.setattr("fashion_jax.retrieval.milvus_index.MOST_NEIGHBOURS", 100)
+        monkeypatch.setattr("fashion_jax.retrieval.milvus.index.MOST_NEIGHBOURS", 100)
         with pytest.raises(MilvusError, match="at most 100 neighbours; asked for were 300"):
             built.search(QUERIES, 1000)
 
@@ -267,7 +268,7 @@ class TestStoredCollections:
         index.close()
         assert len(second) == len(GALLERY)  # the server still runs for the other one
         script = (
-            "import sys; from fashion_jax.retrieval.milvus_index import *\n"
+            "import sys; from fashion_jax.retrieval.milvus.index import *\n"
             "print(len(MilvusIndex.open(MilvusPlace(sys.argv[1], 'photos'))))"
         )
         command = [sys.executable, "-c", script, place.uri]

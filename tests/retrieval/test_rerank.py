@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from benchmarks.dense_reranking import dense_reranking
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.evaluation import scores as scores_module
-from fashion_jax.evaluation.protocol import Labels
-from fashion_jax.evaluation.ranking import rank
-from fashion_jax.evaluation.scores import NoCentroidsError, RerankedScores
+from fashion_jax.metrics import scores as scores_module
+from fashion_jax.metrics.protocol import Labels
+from fashion_jax.metrics.ranking import rank
+from fashion_jax.metrics.scores import NoCentroidsError, RerankedScores
 from fashion_jax.retrieval import rerank as rerank_module
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import EmbeddingError, Neighbours

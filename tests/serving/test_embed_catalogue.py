@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 
 from fashion_jax.cli import main
-from fashion_jax.data.dataset import open_dataset
+from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.model_card import ModelCardError
+from fashion_jax.inference.card import ModelCardError
+from fashion_jax.inference.embed import embed_split
+from fashion_jax.inference.trained_model import load_trained_model
 from fashion_jax.parallel.hosts import Host
-from fashion_jax.retrieval.embed import embed_split
 from fashion_jax.retrieval.embedding_plan import EmbeddingFilesError, Plan, agree_on_plan
 from fashion_jax.retrieval.embedding_shards import open_embeddings
 from fashion_jax.retrieval.storage import StorageError
 from fashion_jax.serving.embed_catalogue import embed_catalogue
 from fashion_jax.training.convert_weights import convert_weights
-from fashion_jax.training.trained_model import load_trained_model
-from tests.cards import CARD
+from tests.inference.cards import CARD
 from tests.training.test_convert_weights import strong_baseline
 
 PER_SHARD = 5

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from fashion_jax.cli import main
-from fashion_jax.data.dataset import open_dataset
-from fashion_jax.retrieval.milvus_index import MilvusIndex, Part
-from fashion_jax.retrieval.milvus_server import MilvusPlace
+from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.retrieval.milvus.index import MilvusIndex, Part
+from fashion_jax.retrieval.milvus.server import MilvusPlace
 from fashion_jax.serving.embed_catalogue import embed_catalogue
 from fashion_jax.serving.milvus_catalogue import collection_info
 from fashion_jax.training.convert_weights import convert_weights

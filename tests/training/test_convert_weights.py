@@ -12,12 +12,12 @@ from flax import nnx
 from fashion_jax.cli import main
 from fashion_jax.config import ConfigError, ModelConfig
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.trained_model import load_trained_model
+from fashion_jax.inference.weights.checksum import named_arrays
+from fashion_jax.inference.weights.layout import to_torch
 from fashion_jax.models.embedder import Embedder
-from fashion_jax.models.weights.checksum import named_arrays
-from fashion_jax.models.weights.layout import to_torch
 from fashion_jax.training.convert_weights import convert_weights
 from fashion_jax.training.loop import train
-from fashion_jax.training.trained_model import load_trained_model
 from tests.models.backbones.reference import randomised
 
 SIZE = {"image.height": "32", "image.width": "32"}

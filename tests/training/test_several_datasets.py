@@ -10,16 +10,16 @@ import pytest
 
 from fashion_jax.cli import main
 from fashion_jax.config import ConfigError, ExperimentConfig, store_config
-from fashion_jax.data.build import build
-from fashion_jax.data.dataset import open_dataset
-from fashion_jax.evaluation import cross_domain as cross_domain_module
+from fashion_jax.datasets.building.build import build
+from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.evaluation import embedded
-from fashion_jax.evaluation.cross_domain import cross_domain
+from fashion_jax.experiments import cross_domain as cross_domain_module
+from fashion_jax.experiments.cross_domain import cross_domain
+from fashion_jax.inference.trained_model import load_trained_model
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.loop import _reader, make_plan, train
 from fashion_jax.training.metrics_log import read_metrics
-from fashion_jax.training.trained_model import load_trained_model
 
 pytestmark = pytest.mark.slow
 

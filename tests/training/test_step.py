@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fashion_jax.configs import street2shop_small
 
-from configs import street2shop_small
 from fashion_jax.config import (
     ExperimentConfig,
     ImageConfig,

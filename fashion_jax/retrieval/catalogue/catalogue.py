@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.model_card import ModelCard
+from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.contents import Contents
 from fashion_jax.retrieval.catalogue.items import Hit, Item

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fashion_jax.model_card import ModelCard
+from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval.catalogue.changing import Changing, changing
 from fashion_jax.retrieval.catalogue.contents import Contents
 from fashion_jax.retrieval.catalogue.items import Item, named

@@ -9,7 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from fashion_jax.model_card import ModelCard
+from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval.catalogue.contents import Contents
 from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT
 from fashion_jax.retrieval.catalogue.manifest import Manifest, SearchSettings

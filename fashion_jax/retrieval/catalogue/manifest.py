@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.model_card import ModelCard
+from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
 
 SCHEMA = 2

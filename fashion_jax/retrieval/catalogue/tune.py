@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
+from fashion_jax.reports.tuning_picture import write_curve
 from fashion_jax.retrieval.catalogue.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.changes import set_search_settings
 from fashion_jax.retrieval.catalogue.manifest import CatalogueError, SearchSettings
 from fashion_jax.retrieval.catalogue.segment import Segment
 from fashion_jax.retrieval.catalogue.tuning_file import write_tunings
 from fashion_jax.retrieval.scann_tuning import Tuning, TuningQueries, gallery_queries, measure
-from fashion_jax.retrieval.tuning_picture import write_curve
 
 PICTURE = "tuning.png"
 

@@ -1,1 +1,0 @@
-"""From built datasets to batches: records, the P×K plan, augmentations, loaders."""

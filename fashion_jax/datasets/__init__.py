@@ -1,0 +1,1 @@
+"""Built datasets: records, batches, augmentation, loading; building and downloading them."""

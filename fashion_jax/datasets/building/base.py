@@ -1,0 +1,212 @@
+"""What all builders share: features, options, shards, counting, and the report beside the data."""
+
+import abc
+import contextlib
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import tensorflow_datasets as tfds
+from tqdm.auto import tqdm
+
+from fashion_jax.datasets.building.build_report import BuildReport, published_sizes, write_report
+from fashion_jax.datasets.building.canonical import CanonicalWriter
+from fashion_jax.datasets.building.contact_sheet import require_writable, write_contact_sheet
+from fashion_jax.datasets.building.crop_samples import CropSamples
+from fashion_jax.datasets.building.crops import CropOptions
+from fashion_jax.datasets.building.features import record_features
+from fashion_jax.datasets.building.options import make_options, option
+from fashion_jax.datasets.building.ordered import default_threads
+from fashion_jax.datasets.building.plan import Plan
+from fashion_jax.datasets.building.run import ExampleGenerator, Run
+from fashion_jax.datasets.building.tally import Tally
+from fashion_jax.datasets.download.links import LinkList
+from fashion_jax.datasets.records import SPLITS
+from fashion_jax.errors import FashionJaxError
+
+
+class EmptySplitError(FashionJaxError):
+    """A split that was asked for has no record."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildOptions(CropOptions):
+    """Everything that the records of a dataset depend on.
+
+    Attributes:
+        validation_fraction: of the training identities that can be asked for and answered; they
+            make up `val_query` and `val_gallery`.
+        seed: of the choice of validation identities.
+    """
+
+    validation_fraction: float = option(0.05, most=0.9)
+    seed: int = option(0)
+
+
+class RetrievalBuilder(tfds.core.ShardBasedBuilder):
+    """A TFDS builder of street and shop photos, in array_record files.
+
+    A dataset's own builder says what it `plan`s to write; photos are then read, cut, counted and
+    written here. Records keep the plan's order, so that two builds of the same raw copy are the
+    same, byte by byte.
+
+    Args:
+        manual_dir: folder of the raw copy; by default the one in TFDS's `DownloadConfig`.
+        splits: names of the splits to write; by default all.
+        threads: decoding threads; by default one a core.
+        progress: whether to show a progress bar.
+        file_format: of the records; must allow random access.
+        data_dir: where `<name>/<version>/` is written.
+        config: TFDS's; unused.
+        version: TFDS's; the newest by default.
+        **options: fields of `OPTIONS`.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    OPTIONS: ClassVar[type[BuildOptions]] = BuildOptions
+    # Sizes that the dataset's authors published, by name; a plan's `listed` has the same names.
+    PUBLISHED: ClassVar[Mapping[str, int]] = {}
+    DESCRIPTION: ClassVar[str] = ""
+    HOMEPAGE: ClassVar[str | None] = None
+    CITATION: ClassVar[str | None] = None
+    # Reads the links that `data download` fetches photos from; None for a dataset without links.
+    read_links: ClassVar[Callable[[pathlib.Path | None], LinkList] | None] = None
+
+    def __init__(
+        self,
+        *,
+        manual_dir: str | os.PathLike[str] | None = None,
+        splits: Sequence[str] | None = None,
+        threads: int | None = None,
+        progress: bool = True,
+        file_format: str = "array_record",
+        data_dir: str | os.PathLike[str] | None = None,
+        config: Any = None,
+        version: Any = None,
+        **options: Any,
+    ):
+        self.options = make_options(self.OPTIONS, options)
+        self.chosen_splits = choose_splits(splits)
+        self._manual_dir = manual_dir
+        self._threads = threads or default_threads()
+        self._progress = progress
+        super().__init__(file_format=file_format, data_dir=data_dir, config=config, version=version)
+
+    @abc.abstractmethod
+    def plan(self, manual_dir: pathlib.Path | None) -> Plan:
+        """Reads the raw dataset's lists; opens no photo."""
+
+    def check(self, contact_sheet: str | os.PathLike[str] | None = None) -> BuildReport:
+        """Decodes every photo and counts; writes nothing but the contact sheet.
+
+        Args:
+            contact_sheet: a PNG file for a few photos with their boxes and crops, all kinds of
+                defects among them; `None` for none.
+        """
+        if contact_sheet is not None:
+            require_writable(contact_sheet)
+        plan = self._plan(self._manual_dir)
+        samples = CropSamples(self.options.seed)
+        with self._run(plan, "checking photos") as run:
+            run.check(samples)
+        if contact_sheet is not None:
+            groups, margin = samples.groups(), self.options.margin
+            write_contact_sheet(contact_sheet, groups, plan.photos, margin, self._title())
+        return self._report(run.tally, plan)
+
+    def option_values(self) -> dict[str, Any]:
+        """What decides on the built records, as plain values; kept in the report."""
+        return {**dataclasses.asdict(self.options), "splits": list(self.chosen_splits)}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.DESCRIPTION,
+            features=record_features(),
+            homepage=self.HOMEPAGE,
+            citation=self.CITATION,
+            disable_shuffling=True,
+        )
+
+    def _download_and_prepare(self, dl_manager: Any, download_config: Any = None) -> None:
+        """Writes all splits, and the report, into TFDS's not yet visible folder."""
+        manual_dir = self._manual_dir
+        if manual_dir is None and self.MANUAL_DOWNLOAD_INSTRUCTIONS:
+            manual_dir = dl_manager.manual_dir
+        plan = self._plan(manual_dir)
+        self._refuse_empty(
+            [split for split in self.chosen_splits if not plan.splits[split]],
+            "has no photo in the raw dataset's lists",
+        )
+        with self._run(plan, "building") as run:
+            self._shards = run.shards()
+            super()._download_and_prepare(dl_manager, download_config)
+        self._refuse_empty(run.tally.empty_splits(), "has no usable photo")
+        write_report(self._report(run.tally, plan), pathlib.Path(self.data_dir))
+
+    def _example_writer(self) -> CanonicalWriter:
+        return CanonicalWriter(self.info.file_format)
+
+    def _shard_iterators_per_split(self, dl_manager: Any) -> dict[str, list[ExampleGenerator]]:
+        return self._shards
+
+    def _plan(self, manual_dir: str | os.PathLike[str] | None) -> Plan:
+        folder = None if manual_dir is None else pathlib.Path(manual_dir).expanduser().resolve()
+        self._manual_dir = folder
+        return self.plan(folder)
+
+    @contextlib.contextmanager
+    def _run(self, plan: Plan, what: str) -> Iterator[Run]:
+        tally = Tally(self.chosen_splits, plan.categories)
+        for kind, names in plan.problems.items():
+            for name in names:
+                tally.add_problem(kind, name)
+        with tqdm(
+            total=sum(len(plan.splits[split]) for split in self.chosen_splits),
+            desc=f"{self.name}: {what}",
+            unit=" photos",
+            disable=not self._progress,
+            mininterval=0.5,
+        ) as bar:
+            yield Run(plan, self.options, self._threads, tally, bar)
+
+    def _title(self) -> str:
+        """The dataset and what differs from the default options."""
+        default = dataclasses.asdict(self.OPTIONS())
+        values = dataclasses.asdict(self.options)
+        other = [f"{name}={values[name]}" for name in values if values[name] != default[name]]
+        return f"{self.name} {', '.join(other)}".strip()
+
+    def _refuse_empty(self, splits: Sequence[str], reason: str) -> None:
+        if not splits:
+            return
+        rest = [split for split in self.chosen_splits if split not in splits]
+        others = f"; ask for the others only with --splits {','.join(rest)}" if rest else ""
+        source = f" (in {self._manual_dir})" if self._manual_dir else ""
+        raise EmptySplitError(
+            f"{self.name}{source}: split {', '.join(splits)} {reason}; "
+            f"complete the raw copy{others}"
+        )
+
+    def _report(self, tally: Tally, plan: Plan) -> BuildReport:
+        return BuildReport.from_tally(
+            tally,
+            dataset=self.name,
+            version=str(self.version),
+            manual_dir=None if self._manual_dir is None else str(self._manual_dir),
+            options=self.option_values(),
+            published=published_sizes(self.PUBLISHED, plan.listed, plan.found),
+        )
+
+
+def choose_splits(splits: Sequence[str] | None) -> tuple[str, ...]:
+    """The splits that were asked for, in their own order; all by default."""
+    if splits is None:
+        return SPLITS
+    wrong = [split for split in splits if split not in SPLITS]
+    if wrong or not splits:
+        found = f"no split named {', '.join(wrong)}" if wrong else "no split was named"
+        raise FashionJaxError(f"{found}; the splits are {', '.join(SPLITS)}")
+    return tuple(split for split in SPLITS if split in splits)

@@ -1,0 +1,117 @@
+"""Counts what a build meets, photo by photo; `BuildReport` is made of it."""
+
+import collections
+import dataclasses
+from collections.abc import Hashable, Iterable, Mapping
+
+from fashion_jax.datasets.photos import UNDECODABLE_KINDS
+
+MISSING = "missing"
+USABLE = "usable"
+PHOTO_OUTCOMES = (MISSING, *UNDECODABLE_KINDS, USABLE)
+
+WITHOUT_BOX = "missing"
+WITHOUT_SIZE = "without_size"
+WITHOUT_SCALE = "without_scale"
+BOX_DEFECTS = (WITHOUT_BOX, WITHOUT_SIZE, WITHOUT_SCALE, "empty", "outside", "clipped")
+"""In place of a box: no row for the photo; no width and height; pixels of a photo whose size is
+not known; no area; nothing, or only a part of it, in the photo."""
+
+
+@dataclasses.dataclass
+class Counts:
+    """Counts of one category, or of all.
+
+    Attributes:
+        outcomes: photos by outcome.
+        boxes: boxes by defect.
+        photos: usable photos of each split and identity.
+    """
+
+    outcomes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    boxes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    photos: dict[str, collections.Counter[Hashable]] = dataclasses.field(default_factory=dict)
+
+    def to_json(self, splits: Iterable[str]) -> dict[str, object]:
+        """The counts under the names that the report has for them."""
+        expected = self.outcomes.total()
+        return {
+            "photos": {
+                "expected": expected,
+                "found": expected - self.outcomes[MISSING],
+                **{outcome: self.outcomes[outcome] for outcome in PHOTO_OUTCOMES},
+            },
+            "boxes": {defect: self.boxes[defect] for defect in BOX_DEFECTS},
+            "splits": {split: self._split(split) for split in splits},
+            "queries_without_match": self._without_match("query", "gallery"),
+            "val_queries_without_match": self._without_match("val_query", "val_gallery"),
+            "distractor_identities": self._distractors(),
+        }
+
+    def _split(self, split: str) -> dict[str, int]:
+        photos = self.photos.get(split, collections.Counter())
+        return {"photos": photos.total(), "identities": len(photos)}
+
+    def _without_match(self, query: str, gallery: str) -> int | None:
+        if query not in self.photos or gallery not in self.photos:
+            return None
+        found = self.photos[gallery]
+        queries = self.photos[query].items()
+        return sum(photos for identity, photos in queries if identity not in found)
+
+    def _distractors(self) -> int | None:
+        if "query" not in self.photos or "gallery" not in self.photos:
+            return None
+        return len(self.photos["gallery"].keys() - self.photos["query"].keys())
+
+
+class Tally:
+    """Takes down every photo and box; a photo that is met again counts once.
+
+    Args:
+        splits: names of the splits that are asked for.
+        categories: names of all categories, empty ones included, in the report's order.
+    """
+
+    def __init__(self, splits: Iterable[str], categories: Iterable[str]):
+        self.splits = tuple(splits)
+        self.total = self._new_counts()
+        self.categories = {category: self._new_counts() for category in categories}
+        self._problems: dict[str, dict[str, None]] = collections.defaultdict(dict)
+        self._seen: set[tuple[str, str | None]] = set()
+
+    def _new_counts(self) -> Counts:
+        return Counts(photos={split: collections.Counter() for split in self.splits})
+
+    def add_photo(self, photo_id: str, category: str, outcome: str) -> None:
+        """A photo of a category and what became of it."""
+        for key, counts in ((None, self.total), (category, self.categories[category])):
+            if (photo_id, key) not in self._seen:
+                self._seen.add((photo_id, key))
+                counts.outcomes[outcome] += 1
+        if outcome != USABLE:
+            self.add_problem(outcome, photo_id)
+
+    def add_box_defect(self, photo_id: str, category: str, defect: str) -> None:
+        """A box of a photo that had to be dropped or clipped."""
+        self.total.boxes[defect] += 1
+        self.categories[category].boxes[defect] += 1
+        self.add_problem(f"box_{defect}", photo_id)
+
+    def add_record(self, split: str, category: str, identity: Hashable) -> None:
+        """A record that is written."""
+        self.total.photos[split][identity] += 1
+        self.categories[category].photos[split][identity] += 1
+
+    def add_problem(self, kind: str, name: str) -> None:
+        """Any further thing that a person may want to look at; listed by kind."""
+        self._problems[kind][name] = None
+
+    @property
+    def problems(self) -> Mapping[str, list[str]]:
+        """Names by kind of problem, both sorted."""
+        return {kind: sorted(names) for kind, names in sorted(self._problems.items())}
+
+    def empty_splits(self) -> list[str]:
+        """Splits without a single record."""
+        return [split for split in self.splits if not self.total.photos[split]]

@@ -1,0 +1,156 @@
+"""Batches for training and evaluation, read with Grain.
+
+Each element of a Grain dataset is one host's part of one batch. Batches are numbered, and the
+same number gives the same batch whatever the number of threads, workers and hosts.
+"""
+
+from collections.abc import Generator
+
+import cv2
+import grain
+import numpy as np
+from absl import flags
+from jaxtyping import UInt8
+
+from fashion_jax.config import AugmentConfig, DataConfig, ImageConfig
+from fashion_jax.datasets.augment import augment
+from fashion_jax.datasets.dataset import Split
+from fashion_jax.datasets.identity_batches import BatchPlan
+from fashion_jax.datasets.sizes import size_of_batch, training_sizes
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.parallel.hosts import Host
+
+Batch = dict[str, np.ndarray]
+
+# First element of random seeds, apart from those of the plan and the size.
+_AUGMENT = 3
+
+
+def decode(encoded: bytes, image: ImageConfig) -> UInt8[np.ndarray, "height width 3"]:
+    """Decodes a record's photo to RGB and resizes it; a smaller size averages over areas."""
+    return resize(decode_at_stored_size(encoded), image)
+
+
+def decode_at_stored_size(encoded: bytes) -> UInt8[np.ndarray, "height width 3"]:
+    """Decodes a record's photo to RGB.
+
+    Raises:
+        FashionJaxError: if the record is damaged.
+    """
+    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        raise FashionJaxError("a record's photo cannot be decoded: the built dataset is damaged")
+    return pixels
+
+
+def resize(
+    pixels: UInt8[np.ndarray, "from_height from_width 3"], image: ImageConfig
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Resizes without keeping the aspect ratio, as the reference recipes do."""
+    shrinks = pixels.shape[0] >= image.height and pixels.shape[1] >= image.width
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (image.width, image.height), interpolation=interpolation)
+
+
+class TrainingBatches:
+    """A Grain source: element `step` is this host's part of batch `step`.
+
+    Where `image` has `more_sizes`, batches differ in their photos' size; see `sizes`.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        plan: BatchPlan,
+        image: ImageConfig,
+        augmentation: AugmentConfig,
+        seed: int,
+        steps: int,
+        host: Host,
+    ) -> None:
+        """Joins a split, its plan and the augmentations; `steps` is the length.
+
+        Raises:
+            FashionJaxError: if one of the image's `more_sizes` is not of the form "160x96".
+        """
+        self._split = split
+        self._plan = plan
+        self._sizes = training_sizes(image)
+        self._augmentation = augmentation
+        self._seed = seed
+        self._steps = steps
+        self._host = host
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return self._steps
+
+    def __getitem__(self, step: int) -> Batch:
+        """Reads, decodes and augments the photos of batch `step`."""
+        rows = self._plan.rows(step)
+        slots = np.arange(len(rows))[self._host.part(len(rows))]
+        size = size_of_batch(self._sizes, self._seed, step)
+        photos = [self._photo(int(rows[slot]), step, int(slot), size) for slot in slots]
+        mine = rows[slots]
+        return {
+            "image": np.stack([image for image, _ in photos]),
+            "erased": np.stack([erased for _, erased in photos]),
+            "identity": self._plan.labels[mine],
+            "domain": self._split.domain[mine],
+            "valid": np.ones(len(mine), np.bool_),
+        }
+
+    def _photo(
+        self, row: int, step: int, slot: int, size: ImageConfig
+    ) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng((_AUGMENT, self._seed, step, slot))
+        return augment(decode(self._split.image_bytes(row), size), self._augmentation, rng)
+
+
+class EvaluationBatches:
+    """A Grain source that shows every photo of a split once, in order; the end is padded.
+
+    All photos are of the image's own `height` and `width`, whatever its `more_sizes`.
+    """
+
+    def __init__(self, split: Split, image: ImageConfig, batch_size: int, host: Host) -> None:
+        """`batch_size` counts photos over all hosts."""
+        self._split = split
+        self._image = image
+        self._batch_size = batch_size
+        self._host = host
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return -(-len(self._split) // self._batch_size)
+
+    def __getitem__(self, index: int) -> Batch:
+        """Reads batch `index`; padding has `valid` False and row −1."""
+        rows = np.arange(self._batch_size, dtype=np.int32) + index * self._batch_size
+        rows = np.where(rows < len(self._split), rows, -1)[self._host.part(self._batch_size)]
+        size = (self._image.height, self._image.width, 3)
+        images = np.zeros((len(rows), *size), np.uint8)
+        for slot, row in enumerate(rows):
+            if row >= 0:
+                images[slot] = decode(self._split.image_bytes(int(row)), self._image)
+        return {"image": images, "row": rows.astype(np.int32), "valid": rows >= 0}
+
+
+def iterate(
+    batches: TrainingBatches | EvaluationBatches, data: DataConfig, start: int = 0
+) -> Generator[Batch, None, None]:
+    """Reads batches from number `start` on, ahead of their use.
+
+    Threads and worker processes are stopped when the iterator is closed or exhausted.
+    """
+    reading = grain.ReadOptions(num_threads=data.threads, prefetch_buffer_size=2 * data.threads)
+    dataset = grain.MapDataset.source(batches)[start:].to_iter_dataset(reading)
+    if data.workers:
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()  # Grain's workers ask for absl's flags; we have none
+        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=data.workers))
+    iterator = iter(dataset)
+    try:
+        yield from iterator
+    finally:
+        iterator.close()

@@ -1,0 +1,1 @@
+"""Whole runs joined together: train, evaluate, compare, report."""

@@ -1,0 +1,111 @@
+"""Across datasets: each run measured on each dataset (Wieczorek et al. 2020, arXiv:2003.04094).
+
+A model that was trained on one dataset and finds the products of another has learned garments,
+not a dataset.
+"""
+
+import json
+import pathlib
+import shlex
+import time
+from collections.abc import Sequence
+
+from fashion_jax.datasets.dataset import BuiltDataset
+from fashion_jax.evaluation.cross_domain_result import (
+    Cell,
+    CrossDomain,
+    SearchedDataset,
+    TrainedRun,
+)
+from fashion_jax.evaluation.environment import environment
+from fashion_jax.evaluation.result import all_metrics
+from fashion_jax.experiments.cross_domain_inputs import OpenedRun, open_runs
+from fashion_jax.experiments.evaluate import TEST_SPLITS, embed_dataset, rank_by_all_protocols
+from fashion_jax.files import write_whole
+from fashion_jax.inference.trained_model import TrainedModel, load_trained_model
+from fashion_jax.reports.cross_domain_page import write_cross_domain_page
+
+# Not index.html: in whatever folder they are put, they replace no run's own report.
+PAGE = "cross_domain.html"
+NUMBERS = "cross_domain.json"
+
+
+def cross_domain(
+    runs: Sequence[str],
+    datasets: Sequence[str],
+    data_dir: str | None = None,
+    report: str | pathlib.Path = "report",
+    progress: bool = True,
+) -> CrossDomain:
+    """Measures every run's best model on the test products of every dataset.
+
+    Each model is loaded once and embeds each dataset once. The page and the numbers go to
+    `cross_domain.html` and `cross_domain.json`.
+
+    Args:
+        runs: workdirs.
+        datasets: names of built datasets.
+        data_dir: where the datasets lie; by default where each run's config says.
+        report: folder for the page and the numbers.
+        progress: whether to show bars.
+
+    Raises:
+        CrossDomainError: before anything is embedded, with all runs, checkpoints and datasets
+            that are missing or do not fit.
+    """
+    start = time.perf_counter()
+    opened = open_runs(runs, datasets, data_dir)
+    rows = [_measure(run, progress) for run in opened]
+    folder = pathlib.Path(report)
+    result = CrossDomain(
+        runs=[facts for facts, _ in rows],
+        datasets=[_searched_dataset(built) for built in opened[0].datasets.values()],
+        cells=[cell for _, cells in rows for cell in cells],
+        seconds=time.perf_counter() - start,
+        report=folder / PAGE,
+    )
+    write_whole(folder / NUMBERS, (json.dumps(result.to_json(), indent=2) + "\n").encode())
+    command = _command(opened, data_dir)
+    write_cross_domain_page(folder / PAGE, result, command, environment(result.seconds))
+    return result
+
+
+def _measure(run: OpenedRun, progress: bool) -> tuple[TrainedRun, list[Cell]]:
+    """A row of the matrix; the model is gone when it is done."""
+    model = load_trained_model(run.workdir)
+    facts = TrainedRun(
+        name=run.name,
+        workdir=run.workdir,
+        trained_on=run.config.data.datasets,
+        backbone=model.card.backbone,
+        image=(model.card.image_height, model.card.image_width),
+        step=model.card.step,
+    )
+    return facts, [_cell(facts, model, built, progress) for built in run.datasets.values()]
+
+
+def _cell(run: TrainedRun, model: TrainedModel, dataset: BuiltDataset, progress: bool) -> Cell:
+    rankings = rank_by_all_protocols(embed_dataset(model, model.variables, dataset, progress))
+    return Cell(
+        run=run.name,
+        dataset=dataset.name,
+        own=dataset.name in run.trained_on,
+        metrics=all_metrics(rankings),
+        measured={name: int(ranking.measured.sum()) for name, ranking in rankings.items()},
+        skipped={name: ranking.skipped() for name, ranking in rankings.items()},
+    )
+
+
+def _searched_dataset(dataset: BuiltDataset) -> SearchedDataset:
+    query, gallery = (dataset.split(name) for name in TEST_SPLITS)
+    coverage = (dataset.build_report() or {}).get("photos", {})
+    return SearchedDataset(dataset.name, dataset.version, len(query), len(gallery), dict(coverage))
+
+
+def _command(runs: Sequence[OpenedRun], data_dir: str | None) -> str:
+    words = [
+        "--runs=" + ",".join(run.workdir for run in runs),
+        "--datasets=" + ",".join(runs[0].datasets),
+        *([f"--data_dir={data_dir}"] if data_dir else []),
+    ]
+    return shlex.join(["fashion-jax", "cross-domain", *words])

@@ -1,0 +1,137 @@
+"""The whole way in a few minutes: drawn garments in, a trained model, a search and a report out."""
+
+import pathlib
+import shutil
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fashion_jax.config import (
+    CONFIG_FILE,
+    ExperimentConfig,
+    from_nested_dict,
+    read_stored_config,
+    to_nested_dict,
+)
+from fashion_jax.datasets.building.build import build
+from fashion_jax.datasets.dataset import Split, open_dataset
+from fashion_jax.datasets.photos import decode_photo
+from fashion_jax.datasets.thumbnails import thumbnail
+from fashion_jax.evaluation.result import Evaluation
+from fashion_jax.experiments.evaluate import evaluate_run
+from fashion_jax.inference.trained_model import load_trained_model
+from fashion_jax.reports.report import RankedAnswer, RankedList
+from fashion_jax.retrieval.catalogue import Catalogue, Hit
+from fashion_jax.serving.index_run import index_folder, index_run
+from fashion_jax.serving.search_photo import embed_photos
+from fashion_jax.training.loop import train
+
+_SEARCHES = 4
+_ANSWERS = 8
+
+
+def run_demo(
+    config: ExperimentConfig,
+    workdir: str | pathlib.Path,
+    report: str | pathlib.Path,
+    progress: bool = True,
+    **dataset_options: Any,
+) -> Evaluation:
+    """Builds, trains, evaluates, indexes and searches; each stage says what it does.
+
+    A demo that was interrupted goes on where it stopped; one that was finished starts anew.
+
+    Args:
+        config: `configs/demo.py`, or a smaller one for a test.
+        workdir: of the run.
+        report: folder for `index.html`.
+        progress: whether to show bars.
+        **dataset_options: of the dataset's builder, such as `train_identities`.
+
+    Returns:
+        What was measured, with the report's place.
+    """
+    start = time.perf_counter()
+    workdir, page = pathlib.Path(workdir), pathlib.Path(report) / "index.html"
+    if _finished(workdir).exists() or _of_another_config(workdir, config):
+        shutil.rmtree(workdir)
+    _say(1, "draw the garments and build the dataset")
+    build(config.data.dataset, config.data.data_dir, progress=progress, **dataset_options)
+    _say(2, f"train {config.model.backbone} for {config.training.epochs} epochs")
+    train(config, workdir, progress=progress)
+    _say(3, "embed the gallery into a ScaNN index")
+    print(index_run(workdir, kind="scann", progress=progress))
+    _say(4, f"search with {_SEARCHES} street photos")
+    searches = search_street_photos(workdir, _SEARCHES)
+    _say(5, "evaluate on identities never seen in training, and the untrained network, too")
+    evaluation = evaluate_run(
+        workdir, untrained=True, searches=searches, report=page, progress=progress
+    )
+    _finished(workdir).touch()
+    print(f"\n{evaluation.to_table()}\nthe demo took {time.perf_counter() - start:.0f} s")
+    return evaluation
+
+
+def with_data_dir(config: ExperimentConfig, data_dir: str) -> ExperimentConfig:
+    """The same config with its data elsewhere."""
+    values = to_nested_dict(config)
+    values["data"]["data_dir"] = data_dir
+    return from_nested_dict(values)
+
+
+def search_street_photos(workdir: str | pathlib.Path, count: int) -> list[RankedList]:
+    """Searches a run's catalogue with some of the test's street photos.
+
+    Args:
+        workdir: of a run with a catalogue.
+        count: how many, spread evenly over the queries.
+
+    Returns:
+        Ranked lists for the report.
+    """
+    model = load_trained_model(workdir)
+    catalogue = Catalogue.open(index_folder(workdir))
+    built = open_dataset(model.config.data.dataset, model.config.data.data_dir)
+    query = built.split("query")
+    rows = np.linspace(0, len(query) - 1, count).astype(int).tolist()
+    photos = [decode_photo(query.image_bytes(row)) for row in rows]
+    answers = catalogue.search(embed_photos(model, photos), _ANSWERS, model.card)
+    return [
+        _ranked_list(catalogue, query, row, hits) for row, hits in zip(rows, answers, strict=True)
+    ]
+
+
+def _ranked_list(catalogue: Catalogue, query: Split, row: int, hits: Sequence[Hit]) -> RankedList:
+    identity = int(query.identity[row])
+    right = [hit.item.identity == identity for hit in hits]
+    answers = [
+        RankedAnswer(
+            jpeg=catalogue.thumbnail(hit.row),
+            caption=f"{hit.item.category} {hit.item.photo_id}",
+            score=hit.score,
+            right=is_right,
+        )
+        for hit, is_right in zip(hits, right, strict=True)
+    ]
+    return RankedList(
+        query_jpeg=thumbnail(query.image_bytes(row)),
+        caption=f"{query.category[row]} {query.photo_id[row]}",
+        answers=answers,
+        group="search",
+        first_match_rank=right.index(True) + 1 if any(right) else None,
+    )
+
+
+def _of_another_config(workdir: pathlib.Path, config: ExperimentConfig) -> bool:
+    stored = workdir / CONFIG_FILE
+    return stored.exists() and read_stored_config(stored) != config
+
+
+def _finished(workdir: pathlib.Path) -> pathlib.Path:
+    return workdir / "demo_finished"
+
+
+def _say(number: int, text: str) -> None:
+    print(f"\n[{number}/5] {text}", flush=True)

@@ -1,0 +1,1 @@
+"""A trained model: its card, its weights, preprocessing and embedding."""

@@ -1,0 +1,49 @@
+"""Which of our networks a file's tensors fit."""
+
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+from flax import nnx
+
+from fashion_jax.inference.weights.fill import targets_of
+from fashion_jax.inference.weights.layout import to_ours
+from fashion_jax.inference.weights.pretrained import BACKBONE
+from fashion_jax.models.backbones import BACKBONES
+from fashion_jax.models.backbones.spec import BackboneOptions
+from fashion_jax.models.layer_factory import LayerFactory
+
+
+def fitting_backbones(tensors: Mapping[str, np.ndarray]) -> list[str]:
+    """Returns the backbones that the tensors fill one to one.
+
+    Args:
+        tensors: by our names, as `Translation.tensors`.
+    """
+    shapes = _shapes(tensors)
+    return [name for name in BACKBONES if backbone_shapes(name) == shapes]
+
+
+def nearest_backbone(tensors: Mapping[str, np.ndarray]) -> tuple[str, int]:
+    """Returns the backbone with which most tensors agree, and how many differ or are missing."""
+    shapes = set(_shapes(tensors).items())
+    differences = {name: len(shapes ^ set(backbone_shapes(name).items())) for name in BACKBONES}
+    name = min(differences, key=differences.__getitem__)
+    return name, differences[name]
+
+
+@functools.cache
+def backbone_shapes(name: str) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of a backbone's variables by their paths; nothing is computed."""
+    spec = BACKBONES[name]
+    make = functools.partial(spec.build, options=BackboneOptions())
+    return targets_of(nnx.eval_shape(lambda: make(LayerFactory(nnx.Rngs(0)))))
+
+
+def _shapes(tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    ours = (
+        to_ours(name.removeprefix(BACKBONE), tensor)
+        for name, tensor in tensors.items()
+        if name.startswith(BACKBONE)
+    )
+    return {path: tensor.shape for path, tensor in ours}

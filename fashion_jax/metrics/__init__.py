@@ -1,0 +1,1 @@
+"""Retrieval metrics: embeddings or ranks in, numbers out."""

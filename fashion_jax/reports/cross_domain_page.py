@@ -1,0 +1,122 @@
+"""The page of a matrix train × test: heat maps, all numbers, and what they rest on."""
+
+import dataclasses
+import math
+import os
+from collections.abc import Mapping
+
+from fashion_jax.evaluation.cross_domain_result import Cell, CrossDomain, SearchedDataset
+from fashion_jax.files import write_whole
+from fashion_jax.reports.page import render_page
+from fashion_jax.reports.report_page import tables
+
+HEAT_MAPS = ("mAP", "Acc@1")  # each by every protocol; the other metrics stand in tables
+
+# From here on a cell's colour asks for the page's paper as its ink; cross_domain.css has the
+# colours, chosen so that both inks have a contrast of 4.5 or more on either side, light and dark.
+_DEEP = 0.72
+
+
+@dataclasses.dataclass(frozen=True)
+class HeatMap:
+    """One metric of all cells.
+
+    Attributes:
+        protocol: such as `instance`.
+        metric: such as `mAP`.
+        meaning: of the protocol and the metric.
+        rows: per run, a square for each dataset.
+    """
+
+    protocol: str
+    metric: str
+    meaning: str
+    rows: list[list["Square"]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Square:
+    """A cell of a heat map.
+
+    Attributes:
+        value: of the metric.
+        gap: how far from a run trained on the same dataset, if there is another such run.
+        own: whether the run was trained on the dataset.
+        heat: 0..1, how strong its colour is; None where the value is not finite.
+        deep: whether its colour needs the other ink.
+    """
+
+    value: float
+    gap: float | None
+    own: bool
+    heat: float | None
+    deep: bool
+
+
+def write_cross_domain_page(
+    path: str | os.PathLike[str],
+    result: CrossDomain,
+    command: str,
+    environment: Mapping[str, object],
+) -> None:
+    """Writes the page; under its final name it is whole or what was there before.
+
+    Args:
+        path: of the HTML file; missing folders are made.
+        result: what was measured.
+        command: that makes the page again.
+        environment: versions, devices, time taken.
+    """
+    write_whole(path, render_cross_domain(result, command, environment).encode())
+
+
+def render_cross_domain(
+    result: CrossDomain, command: str, environment: Mapping[str, object]
+) -> str:
+    """The page's HTML; see `write_cross_domain_page`."""
+    return render_page(
+        "cross_domain.html",
+        result=result,
+        heat_maps=heat_maps(result),
+        skipped={each.name: _skipped(result, each) for each in result.datasets},
+        usable={each.name: tables.usable_photos(each.coverage) for each in result.datasets},
+        protocols=tables.PROTOCOLS,
+        meaning=tables.meaning,
+        # What settings.html shows.
+        data={"command": command, "environment": environment},
+        settings=[],
+    )
+
+
+def heat_maps(result: CrossDomain) -> list[HeatMap]:
+    """Heat maps of the metrics in `HEAT_MAPS` by every protocol."""
+    return [
+        HeatMap(
+            protocol,
+            metric,
+            tables.PROTOCOLS.get(protocol, ""),
+            [
+                [
+                    _square(result, result.cell(run.name, dataset.name), f"{protocol}/{metric}")
+                    for dataset in result.datasets
+                ]
+                for run in result.runs
+            ],
+        )
+        for protocol in result.protocols()
+        for metric in result.metric_names(protocol)
+        if metric in HEAT_MAPS
+    ]
+
+
+def _square(result: CrossDomain, cell: Cell, metric: str) -> Square:
+    value = cell.metric(metric)
+    heat = min(max(value, 0.0), 1.0) if math.isfinite(value) else None
+    return Square(
+        value, result.gap(cell, metric), cell.own, heat, heat is not None and heat >= _DEEP
+    )
+
+
+def _skipped(result: CrossDomain, dataset: SearchedDataset) -> dict[str, Mapping[str, int]]:
+    """By protocol and reason; the same for all runs, for it follows from the labels."""
+    return dict(result.cell(result.runs[0].name, dataset.name).skipped)

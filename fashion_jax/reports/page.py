@@ -1,0 +1,74 @@
+"""What all HTML pages share: templates, the way numbers are written, and the same hardening.
+
+A page asks for nothing outside itself, runs no script, and forbids both to whatever names and
+photos it shows (`report_page/base.html`); so it can be opened from a disk, mailed and kept.
+"""
+
+import base64
+import functools
+import math
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from fashion_jax.reports.charts import bar
+from fashion_jax.reports.report_page import tables
+
+UNKNOWN = "–"
+
+
+def render_page(template: str, **values: Any) -> str:
+    """The HTML of a page.
+
+    Args:
+        template: name of a file in `report_page/` that extends `base.html`.
+        **values: what the template names; one that is missing is an error.
+    """
+    return _templates().get_template(template).render(**values)
+
+
+def score(value: float | None) -> str:
+    """A metric with three decimals; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no negative zero
+
+
+def gain(value: float | None) -> str:
+    """A difference of metrics, with its sign."""
+    sign = "+" if value is not None and math.isfinite(value) and round(value, 3) > 0 else ""
+    return sign + score(value)
+
+
+def breakable(name: str) -> Markup:
+    """A name that may be broken after an underscore, where it has to be broken.
+
+    Example:
+        >>> breakable("a_b<c")
+        Markup('a_<wbr>b&lt;c')
+    """
+    return Markup(escape(name).replace("_", Markup("_<wbr>")))
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("fashion_jax.reports", "report_page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "score": score,
+        "gain": gain,
+        "count": lambda value: f"{value:,}",
+        "percent": lambda part, whole: f"{100 * part / whole:.1f} %" if whole else UNKNOWN,
+        "jpeg_uri": lambda jpeg: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode(),
+        "plain": tables.plain,
+        "words": lambda name: str(name).replace("_", " "),
+        "breakable": breakable,
+        "bar": bar,
+    }
+    return environment

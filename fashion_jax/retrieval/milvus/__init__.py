@@ -1,0 +1,1 @@
+"""The index protocol over Milvus."""

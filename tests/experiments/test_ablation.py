@@ -1,0 +1,167 @@
+"""A ladder: what a file says, what its runs bring, and that it goes on where it stopped."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from fashion_jax.config import (
+    ConfigError,
+    ExperimentConfig,
+    MeshConfig,
+    Rung,
+    TrainingConfig,
+    load_ladder,
+)
+from fashion_jax.experiments import ablation as ladder
+from fashion_jax.experiments.ablation import LadderResult, mean_and_deviation, run_ladder
+from fashion_jax.models.backbones import BACKBONES
+from fashion_jax.training.loop import NonFiniteLossError, train
+from tests.models.backbones.tiny import TINY
+
+FILE = """
+from fashion_jax.config import default_config
+
+def get_config():
+    config = default_config()
+    config.training.epochs = 7
+    return config
+
+def get_ladder():
+    return RUNGS
+"""
+
+
+@pytest.fixture
+def ladder_of(tmp_path):
+    def load(rungs: str, **overrides: str) -> list[Rung]:
+        path = tmp_path / "ladder_file.py"
+        path.write_text(FILE.replace("RUNGS", rungs))
+        return load_ladder(path, overrides)
+
+    return load
+
+
+def test_changes_add_up_along_the_ladder(ladder_of):
+    rungs = ladder_of(
+        """[
+        ("baseline", {}),
+        ("BN Neck!", {"model.neck": "bnneck", "loss.center_weight": 0.0}),
+        ("center", {"loss.center_weight": 0.1}),
+        ("quadruplet", {"loss.quadruplet_weight": 1.0}, "BN Neck!"),
+        ("more", {"training.epochs": 9}),
+    ]""",
+        **{"data.threads": "3"},
+    )
+    assert [rung.on for rung in rungs] == [None, "baseline", "BN Neck!", "BN Neck!", "quadruplet"]
+    assert [rung.config.loss.center_weight for rung in rungs] == [5e-4, 0, 0.1, 0, 0]
+    assert [rung.config.loss.quadruplet_weight for rung in rungs] == [0, 0, 0, 1, 1]
+    assert [rung.config.training.epochs for rung in rungs] == [7, 7, 7, 7, 9]
+    assert {rung.config.data.threads for rung in rungs} == {3}
+    assert rungs[1].folder == "bn_neck"
+
+
+@pytest.mark.parametrize(
+    ("rungs", "message"),
+    [
+        ('[("a", {"loss.center_wight": 1.0})]', "rung 'a': .*did you mean 'loss.center_weight'"),
+        ('[("a", {"training.epochs": "three"})]', "rung 'a': .*training.epochs.*a whole number"),
+        ('[("a", {}), ("b", {}, "c")]', "'b' builds upon 'c', which is not before it"),
+        ('[("a", {}), ("a", {})]', "two rungs are named 'a'"),
+    ],
+)
+def test_a_wrong_ladder_is_refused(ladder_of, rungs, message):
+    with pytest.raises(ConfigError, match=message):
+        ladder_of(rungs)
+
+
+def test_a_file_without_a_ladder_is_refused(tmp_path):
+    path = tmp_path / "plain.py"
+    path.write_text(FILE.partition("def get_ladder")[0])
+    with pytest.raises(ConfigError, match=r"plain.py has no get_ladder\(\)"):
+        load_ladder(path, {})
+
+
+def test_mean_and_deviation_by_hand():
+    assert mean_and_deviation([0.5]) == "0.5000"
+    assert mean_and_deviation([0.1, 0.2, 0.6]) == "0.3000 ± 0.2646"  # sqrt(0.14 / 2)
+
+
+def result_of(*values: float) -> list[dict[str, float]]:
+    return [dict.fromkeys(ladder.SHOWN, value) | {"minutes": 2.0} for value in values]
+
+
+def test_table_compares_with_the_rung_below():
+    config = ExperimentConfig()
+    rungs = [Rung("a", None, config), Rung("b", "a", config), Rung("c", "a", config)]
+    runs = {"a": result_of(0.2, 0.4), "b": result_of(0.3, 0.4), "c": result_of(0.5)}
+    rows = LadderResult(rungs, runs).to_table().splitlines()
+    assert "0.3500 ± 0.0707" in rows[3]
+    assert "+0.0500" in rows[3]
+    assert "+0.3000" in rows[4]  # of the one seed that both have
+
+
+def test_a_failed_run_is_told_and_not_averaged():
+    config = ExperimentConfig()
+    rungs = [Rung("a", None, config), Rung("b", "a", config), Rung("c", "b", config)]
+    failed = {"failed": "loss/total = nan"}
+    runs = {"a": result_of(0.2, 0.4), "b": [*result_of(0.3), failed], "c": [failed, failed]}
+    rows = LadderResult(rungs, runs).to_table().splitlines()
+    assert "1 of 2" in rows[3]
+    assert "+0.1000" in rows[3]
+    assert "0 of 2" in rows[4]
+    assert "failed" in rows[4]
+
+
+def test_a_run_that_blows_up_does_not_stop_the_ladder(tiny_config, tmp_path, monkeypatch):
+    def blow_up(config, workdir, progress):
+        raise NonFiniteLossError("step 3: loss/total = nan")
+
+    monkeypatch.setattr(ladder, "train", blow_up)
+    longer = dataclasses.replace(tiny_config, training=TrainingConfig(epochs=9))
+    reranked = dataclasses.replace(
+        longer, evaluation=dataclasses.replace(longer.evaluation, rerank=True)
+    )
+    rungs = [Rung("a", None, tiny_config), Rung("b", "a", longer), Rung("c", "b", reranked)]
+    found = run_ladder(rungs, 1, tmp_path, progress=False)
+    assert found.runs["b"] == found.runs["c"] == [{"failed": "step 3: loss/total = nan"}]
+
+
+@pytest.mark.slow
+def test_runs_every_seed_once_and_goes_on(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setitem(BACKBONES, "tiny", TINY)
+    model = dataclasses.replace(tiny_config.model, backbone="tiny", pretrained="none")
+    training = TrainingConfig(epochs=1, log_every_steps=1)
+    mesh = MeshConfig(data=-1)
+    config = dataclasses.replace(tiny_config, model=model, training=training, mesh=mesh)
+    softer = dataclasses.replace(config, loss=dataclasses.replace(config.loss, triplet_margin=None))
+    reranked = dataclasses.replace(
+        softer, evaluation=dataclasses.replace(config.evaluation, rerank=True)
+    )
+    rungs = [
+        Rung("hard", None, config),
+        Rung("soft margin", "hard", softer),
+        Rung("re-ranking", "soft margin", reranked),
+    ]
+    first = run_ladder(rungs, 1, tmp_path, progress=False)
+    trained = []
+
+    def counted(config, workdir, progress):
+        trained.append(workdir)
+        return train(config, workdir, progress=progress)
+
+    monkeypatch.setattr(ladder, "train", counted)
+    both = run_ladder(rungs, 2, tmp_path, progress=False)
+    assert trained == [tmp_path / "hard" / "seed_1", tmp_path / "soft_margin" / "seed_1"]
+    measured_twice = both.runs["re-ranking"][1], both.runs["soft margin"][1]
+    assert measured_twice[0]["instance/mAP"] != measured_twice[1]["instance/mAP"]
+    assert measured_twice[0]["minutes"] == measured_twice[1]["minutes"]
+    assert "centroid/mAP" not in measured_twice[0]
+    assert both.runs["hard"][0] == first.runs["hard"][0]
+    assert both.runs["hard"][0] != both.runs["hard"][1]
+    stored = json.loads((tmp_path / "ladder.json").read_text())
+    assert len(stored["soft margin"]["runs"]) == 2
+    assert stored["soft margin"]["on"] == "hard"
+    assert (tmp_path / "ladder.md").read_text() == both.to_table() + "\n"
+    assert all(np.isfinite(value) for run in both.runs["hard"] for value in run.values())
