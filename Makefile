@@ -15,10 +15,11 @@ demo: $(VENV)/installed ## build, train, evaluate, index and search drawn garmen
 test: $(VENV)/installed ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-check: $(VENV)/installed ## lint, format and types
+check: $(VENV)/installed ## lint, format, types and floors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
 
 format: $(VENV)/installed ## mend what ruff can mend
 	$(BIN)/ruff check --fix .

@@ -65,7 +65,7 @@ def build(folder: str, photos: int, dimensions: int, recall: float) -> dict:
 
 
 def tune(folder: str, photos: int, dimensions: int, recall: float) -> dict:
-    from fashion_jax.retrieval.catalogue.tune import tune as tune_catalogue
+    from fashion_jax.serving.tune_index import tune as tune_catalogue
 
     asked_qd = drawn(photos, dimensions)[1]
     seconds, tuned = timed(

@@ -128,9 +128,10 @@ def jax_step(
         MeshConfig,
         ModelConfig,
     )
+    from fashion_jax.inference.embed import without_classifier
     from fashion_jax.parallel.hosts import global_batch
     from fashion_jax.parallel.mesh import make_mesh
-    from fashion_jax.training.learner import make_learner, variables_for_encode
+    from fashion_jax.training.learner import make_learner
 
     height, width, _ = SHAPES[network]
     config = ExperimentConfig(
@@ -143,7 +144,7 @@ def jax_step(
     state = learner.first_state()
     photos = global_batch(batch(network), mesh)
     if kind == "infer":
-        variables = variables_for_encode(state.params, state.model_state)
+        variables = without_classifier(state.params, state.model_state)
         return lambda: learner.encode(variables, photos["image"]).block_until_ready()
 
     def step() -> None:

@@ -191,7 +191,7 @@ def _info(flags: argparse.Namespace) -> None:
 
 
 def _tune(flags: argparse.Namespace) -> None:
-    from fashion_jax.retrieval.catalogue.tune import tune
+    from fashion_jax.serving.tune_index import tune
 
     place = _place(flags)
     queries = _queries(flags)
@@ -207,7 +207,7 @@ def _tune(flags: argparse.Namespace) -> None:
 
 
 def _queries(flags: argparse.Namespace) -> Any:
-    from fashion_jax.serving.tune_run import embed_queries
+    from fashion_jax.serving.tune_index import embed_queries
 
     if flags.split is None:
         if flags.dataset or flags.data_dir:

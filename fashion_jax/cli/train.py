@@ -1,6 +1,7 @@
 """`fashion-jax train`, `ladder` and `demo`."""
 
 import argparse
+import importlib
 from typing import Any
 
 from fashion_jax.cli.command import command
@@ -78,8 +79,8 @@ def _ladder(flags: argparse.Namespace) -> None:
 
 def _demo(flags: argparse.Namespace) -> None:
     from fashion_jax.config import from_nested_dict
-    from fashion_jax.configs.demo import get_config
     from fashion_jax.experiments.demo import run_demo, with_data_dir
 
-    config = with_data_dir(from_nested_dict(get_config().to_dict()), flags.data_dir)
+    demo = importlib.import_module("fashion_jax.configs.demo")
+    config = with_data_dir(from_nested_dict(demo.get_config().to_dict()), flags.data_dir)
     run_demo(config, flags.workdir, flags.report)

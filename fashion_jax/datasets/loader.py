@@ -4,7 +4,7 @@ Each element of a Grain dataset is one host's part of one batch. Batches are num
 same number gives the same batch whatever the number of threads, workers and hosts.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 import cv2
 import grain
@@ -113,27 +113,47 @@ class EvaluationBatches:
     All photos are of the image's own `height` and `width`, whatever its `more_sizes`.
     """
 
-    def __init__(self, split: Split, image: ImageConfig, batch_size: int, host: Host) -> None:
-        """`batch_size` counts photos over all hosts."""
+    def __init__(
+        self,
+        split: Split,
+        image: ImageConfig,
+        batch_size: int,
+        host: Host,
+        ranges: Sequence[range] | None = None,
+    ) -> None:
+        """Divides rows into batches.
+
+        Args:
+            split: whose photos to read.
+            image: their size.
+            batch_size: photos over all hosts.
+            host: reads its part of each batch.
+            ranges: rows to read instead of all; each range begins with a batch of its own.
+        """
         self._split = split
         self._image = image
         self._batch_size = batch_size
         self._host = host
+        self._parts = [
+            rows[start : start + batch_size]
+            for rows in ([range(len(split))] if ranges is None else ranges)
+            for start in range(0, len(rows), batch_size)
+        ]
 
     def __len__(self) -> int:
         """Number of batches."""
-        return -(-len(self._split) // self._batch_size)
+        return len(self._parts)
 
     def __getitem__(self, index: int) -> Batch:
         """Reads batch `index`; padding has `valid` False and row −1."""
-        rows = np.arange(self._batch_size, dtype=np.int32) + index * self._batch_size
-        rows = np.where(rows < len(self._split), rows, -1)[self._host.part(self._batch_size)]
-        size = (self._image.height, self._image.width, 3)
-        images = np.zeros((len(rows), *size), np.uint8)
+        rows = np.full(self._batch_size, -1, np.int32)
+        rows[: len(self._parts[index])] = self._parts[index]
+        rows = rows[self._host.part(self._batch_size)]
+        images = np.zeros((len(rows), self._image.height, self._image.width, 3), np.uint8)
         for slot, row in enumerate(rows):
             if row >= 0:
                 images[slot] = decode(self._split.image_bytes(int(row)), self._image)
-        return {"image": images, "row": rows.astype(np.int32), "valid": rows >= 0}
+        return {"image": images, "row": rows, "valid": rows >= 0}
 
 
 def iterate(

@@ -7,6 +7,7 @@ a billion pixels. `decode_photo` gives pixels or one error whose kind can be cou
 import dataclasses
 import io
 import math
+import os
 import pathlib
 import re
 
@@ -23,6 +24,9 @@ UNDECODABLE_KINDS = ("empty", "truncated", "not_an_image", "too_large", "unreada
 
 MAX_PIXELS = 64_000_000
 """More than any phone's default; 192 MB once decoded. What is larger is taken for an attack."""
+
+MAX_BYTES = 100 * 2**20
+"""A phone's photo has 5 to 20 MB."""
 
 # Pillow can open more, some by way of other programs (EPS runs Ghostscript): photos from strangers
 # are not handed to those. A build of Pillow may lack some of these.
@@ -121,6 +125,14 @@ def decode_photo(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
     return pixels
 
 
+def list_photos(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
+    """All files below a folder, sorted by their paths; hidden ones are passed over."""
+    root = pathlib.Path(folder)
+    names = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]
+    seen = [name.as_posix() for name in names if not any(p.startswith(".") for p in name.parts)]
+    return [root / name for name in sorted(seen)]
+
+
 def read_photo(path: pathlib.Path) -> UInt8[np.ndarray, "height width 3"]:
     """RGB pixels of a photo's file; see `decode_photo`.
 
@@ -128,6 +140,8 @@ def read_photo(path: pathlib.Path) -> UInt8[np.ndarray, "height width 3"]:
         UndecodablePhotoError: the file cannot be read, or holds no usable photo.
     """
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UndecodablePhotoError("too_large", f"{path} has {path.stat().st_size:,} bytes")
         data = path.read_bytes()
     except OSError as error:
         raise UndecodablePhotoError("unreadable", str(error)) from error

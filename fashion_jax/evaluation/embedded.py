@@ -1,16 +1,20 @@
-"""Query and gallery of a test, embedded, and what is known about their photos."""
+"""Query and gallery of a test, embedded."""
 
 import dataclasses
+import os
 
 import numpy as np
-from jax.sharding import Mesh
 from jaxtyping import Float32
 
-from fashion_jax.config import DataConfig, ImageConfig
-from fashion_jax.datasets.dataset import BuiltDataset, Split
-from fashion_jax.inference.embed import Encode, Variables, embed_split
-from fashion_jax.metrics.protocol import Labels
-from fashion_jax.metrics.ranking import Ranking, rank_embeddings
+from fashion_jax.datasets.dataset import BuiltDataset, Split, open_dataset
+from fashion_jax.inference.model import EmbeddingModel
+from fashion_jax.inference.normalise import l2_normalise_or
+from fashion_jax.metrics.protocol import PROTOCOLS, Labels
+from fashion_jax.metrics.ranking import Ranking, rank, rank_embeddings
+from fashion_jax.metrics.scores import RerankedScores, Scores
+
+TEST_SPLITS = ("query", "gallery")
+PROTOCOL_NAMES = ("instance", "in_category", "item", "centroid")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,51 +27,55 @@ class EmbeddedTest:
     gallery_gd: Float32[np.ndarray, "gallery features"]
 
     def rank(self, protocol: str) -> Ranking:
-        """Ranks the gallery for every query by a protocol of `evaluation/protocol.py`."""
+        """Ranks the gallery for every query by a protocol of `metrics/protocol.py`."""
         return rank_embeddings(self.queries_qd, self.gallery_gd, *self.labels(), protocol)
 
+    def rank_all(self, scores: Scores | None = None) -> dict[str, Ranking]:
+        """Ranks the gallery for every query by each protocol, by its name.
+
+        Args:
+            scores: refined scores in place of the embeddings' own. Distances between photos have
+                no centroids: their protocol is left out.
+        """
+        if scores is None:
+            return {name: self.rank(name) for name in PROTOCOL_NAMES}
+        names = [
+            name
+            for name in PROTOCOL_NAMES
+            if not (isinstance(scores, RerankedScores) and PROTOCOLS[name].unit == "centroid")
+        ]
+        return {name: rank(scores, *self.labels(), name) for name in names}
+
     def labels(self) -> tuple[Labels, Labels]:
-        """Of the queries and of the gallery."""
-        return labels(self.query), labels(self.gallery)
+        """Labels of the queries and of the gallery."""
+        return Labels.of(self.query), Labels.of(self.gallery)
 
     def averaged_with(self, other: "EmbeddedTest") -> "EmbeddedTest":
         """The normalised means of these embeddings and another's of the same photos.
 
-        Where the two cancel each other out there is nothing to search with: these ones stay.
+        Where the two cancel out, these ones stay.
         """
         return dataclasses.replace(
             self,
-            queries_qd=_mean(self.queries_qd, other.queries_qd),
-            gallery_gd=_mean(self.gallery_gd, other.gallery_gd),
+            queries_qd=l2_normalise_or(self.queries_qd + other.queries_qd, self.queries_qd),
+            gallery_gd=l2_normalise_or(self.gallery_gd + other.gallery_gd, self.gallery_gd),
         )
 
 
-def _mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    sums = one + other
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.where(lengths > 1e-6, sums / np.maximum(lengths, np.float32(1e-6)), one)
+def open_test(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
+    """Opens a built dataset with its test splits.
+
+    Raises:
+        FashionJaxError: not built, or built without test splits.
+    """
+    built = open_dataset(name, data_dir)
+    for split in TEST_SPLITS:
+        built.split(split)
+    return built
 
 
-def labels(split: Split) -> Labels:
-    """What the protocols need to know about a split."""
-    return Labels(split.identity, split.category, split.camera, split.photo_id, split.domain)
-
-
-def embed_test(
-    encode: Encode,
-    variables: Variables,
-    dataset: BuiltDataset,
-    splits: tuple[str, str],
-    image: ImageConfig,
-    batch_size: int,
-    data: DataConfig,
-    mesh: Mesh,
-    progress: bool = True,
-) -> EmbeddedTest:
-    """Embeds a query and a gallery split; `splits` are their names."""
-    query, gallery = (dataset.split(name) for name in splits)
-    embedded = [
-        embed_split(encode, variables, split, image, batch_size, data, mesh, progress)
-        for split in (query, gallery)
-    ]
+def embed_test(model: EmbeddingModel, dataset: BuiltDataset, progress: bool = True) -> EmbeddedTest:
+    """Embeds the test splits of a dataset."""
+    query, gallery = (dataset.split(name) for name in TEST_SPLITS)
+    embedded = [model.embed_split(split, progress) for split in (query, gallery)]
     return EmbeddedTest(query, gallery, *embedded)

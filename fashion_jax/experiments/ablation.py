@@ -13,11 +13,11 @@ import numpy as np
 from tabulate import tabulate
 
 from fashion_jax.config import ExperimentConfig, Rung
+from fashion_jax.evaluation.embedded import embed_test, open_test
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import all_metrics
-from fashion_jax.experiments.evaluate import embed_dataset, open_test, rank_by_all_protocols
 from fashion_jax.files import write_whole
-from fashion_jax.inference.trained_model import load_trained_model
+from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.index import EmbeddingError
 from fashion_jax.retrieval.k_reciprocal import Reciprocal
 from fashion_jax.training.loop import NonFiniteLossError, train
@@ -178,13 +178,13 @@ def _train_and_measure(
     try:
         if untrained:
             train(config, workdir, progress=progress)
-        model = load_trained_model(workdir)
-        test = embed_dataset(model, model.variables, built, progress)
+        model = load_model(workdir)
+        test = embed_test(model, built, progress)
         scores = None
         if config.evaluation.rerank:
             chosen = Refinements(rerank=Reciprocal())
             scores = refined_scores(test.queries_qd, test.gallery_gd, chosen, progress)
-        metrics = all_metrics(rank_by_all_protocols(test, scores))
+        metrics = all_metrics(test.rank_all(scores))
         return metrics | {MINUTES: training_minutes(workdir)}
     except (NonFiniteLossError, EmbeddingError) as error:
         logger.warning("%s failed: %s", workdir, error)

@@ -17,12 +17,12 @@ from fashion_jax.evaluation.cross_domain_result import (
     SearchedDataset,
     TrainedRun,
 )
+from fashion_jax.evaluation.embedded import TEST_SPLITS, embed_test
 from fashion_jax.evaluation.environment import environment
 from fashion_jax.evaluation.result import all_metrics
 from fashion_jax.experiments.cross_domain_inputs import OpenedRun, open_runs
-from fashion_jax.experiments.evaluate import TEST_SPLITS, embed_dataset, rank_by_all_protocols
 from fashion_jax.files import write_whole
-from fashion_jax.inference.trained_model import TrainedModel, load_trained_model
+from fashion_jax.inference.model import EmbeddingModel, load_model
 from fashion_jax.reports.cross_domain_page import write_cross_domain_page
 
 # Not index.html: in whatever folder they are put, they replace no run's own report.
@@ -72,7 +72,7 @@ def cross_domain(
 
 def _measure(run: OpenedRun, progress: bool) -> tuple[TrainedRun, list[Cell]]:
     """A row of the matrix; the model is gone when it is done."""
-    model = load_trained_model(run.workdir)
+    model = load_model(run.workdir)
     facts = TrainedRun(
         name=run.name,
         workdir=run.workdir,
@@ -84,8 +84,8 @@ def _measure(run: OpenedRun, progress: bool) -> tuple[TrainedRun, list[Cell]]:
     return facts, [_cell(facts, model, built, progress) for built in run.datasets.values()]
 
 
-def _cell(run: TrainedRun, model: TrainedModel, dataset: BuiltDataset, progress: bool) -> Cell:
-    rankings = rank_by_all_protocols(embed_dataset(model, model.variables, dataset, progress))
+def _cell(run: TrainedRun, model: EmbeddingModel, dataset: BuiltDataset, progress: bool) -> Cell:
+    rankings = embed_test(model, dataset, progress).rank_all()
     return Cell(
         run=run.name,
         dataset=dataset.name,

@@ -11,9 +11,9 @@ import numpy as np
 from fashion_jax.config import ExperimentConfig
 from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.experiments.evaluate import TEST_SPLITS, open_test
-from fashion_jax.inference.trained_model import read_run_config
-from fashion_jax.training.checkpoints import Checkpoints
+from fashion_jax.evaluation.embedded import TEST_SPLITS, open_test
+from fashion_jax.inference.checkpoints import StoredCheckpoints
+from fashion_jax.inference.model import read_run_config
 
 
 class CrossDomainError(FashionJaxError):
@@ -91,7 +91,7 @@ def _noted(problems: list[str]) -> Iterator[None]:
 def _config(workdir: str) -> ExperimentConfig:
     """The config of a run that has a checkpoint."""
     config = read_run_config(workdir)
-    checkpoints = Checkpoints(pathlib.Path(workdir) / "checkpoints", read_only=True)
+    checkpoints = StoredCheckpoints(pathlib.Path(workdir) / "checkpoints")
     with contextlib.closing(checkpoints):
         checkpoints.best_step()
     return config

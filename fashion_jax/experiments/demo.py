@@ -21,11 +21,10 @@ from fashion_jax.datasets.photos import decode_photo
 from fashion_jax.datasets.thumbnails import thumbnail
 from fashion_jax.evaluation.result import Evaluation
 from fashion_jax.experiments.evaluate import evaluate_run
-from fashion_jax.inference.trained_model import load_trained_model
+from fashion_jax.inference.model import load_model
 from fashion_jax.reports.report import RankedAnswer, RankedList
 from fashion_jax.retrieval.catalogue import Catalogue, Hit
 from fashion_jax.serving.index_run import index_folder, index_run
-from fashion_jax.serving.search_photo import embed_photos
 from fashion_jax.training.loop import train
 
 _SEARCHES = 4
@@ -91,13 +90,13 @@ def search_street_photos(workdir: str | pathlib.Path, count: int) -> list[Ranked
     Returns:
         Ranked lists for the report.
     """
-    model = load_trained_model(workdir)
+    model = load_model(workdir)
     catalogue = Catalogue.open(index_folder(workdir))
     built = open_dataset(model.config.data.dataset, model.config.data.data_dir)
     query = built.split("query")
     rows = np.linspace(0, len(query) - 1, count).astype(int).tolist()
     photos = [decode_photo(query.image_bytes(row)) for row in rows]
-    answers = catalogue.search(embed_photos(model, photos), _ANSWERS, model.card)
+    answers = catalogue.search(model.embed(photos), _ANSWERS, model.card)
     return [
         _ranked_list(catalogue, query, row, hits) for row, hits in zip(rows, answers, strict=True)
     ]

@@ -1,32 +1,25 @@
 """Evaluation of a run on test identities: numbers, and the report that shows them."""
 
 import dataclasses
-import os
 import pathlib
 import time
 from collections.abc import Sequence
 
 from fashion_jax.config import ExperimentConfig
-from fashion_jax.datasets.dataset import BuiltDataset, open_dataset
-from fashion_jax.evaluation.embedded import EmbeddedTest, embed_test
+from fashion_jax.datasets.dataset import BuiltDataset
+from fashion_jax.evaluation.embedded import EmbeddedTest, embed_test, open_test
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import Evaluation, Evaluations
 from fashion_jax.experiments.report_of_run import report_data
-from fashion_jax.inference.embed import Variables, mirrored
-from fashion_jax.inference.trained_model import (
-    TrainedModel,
-    load_trained_model,
+from fashion_jax.inference.model import (
+    EmbeddingModel,
+    initial_model,
+    load_model,
     read_run_config,
-    untrained_variables,
 )
-from fashion_jax.metrics.protocol import PROTOCOLS
-from fashion_jax.metrics.ranking import Ranking, rank
-from fashion_jax.metrics.scores import RerankedScores, Scores
+from fashion_jax.metrics.scores import Scores
 from fashion_jax.reports.report import RankedList, write_report
 from fashion_jax.retrieval.k_reciprocal import Reciprocal
-
-TEST_SPLITS = ("query", "gallery")
-PROTOCOL_NAMES = ("instance", "in_category", "item", "centroid")
 
 
 def evaluate_run(
@@ -58,8 +51,8 @@ def evaluate_run(
     """
     config = read_run_config(workdir)
     built = open_test(dataset or config.data.dataset, data_dir or config.data.data_dir)
-    model = load_trained_model(workdir)
-    before = untrained_variables(config, model.mesh) if untrained else None
+    model = load_model(workdir)
+    before = initial_model(config, model.mesh) if untrained else None
     task = _Task(workdir, data_dir, model, before, refinements or _of_config(config), progress)
     return _evaluate(task, built, searches, report)
 
@@ -91,8 +84,8 @@ def evaluate_datasets(
     data = read_run_config(workdir).data
     names = (dataset,) if dataset else data.datasets
     datasets = [open_test(name, data_dir or data.data_dir) for name in names]
-    model = load_trained_model(workdir)
-    before = untrained_variables(model.config, model.mesh) if untrained else None
+    model = load_model(workdir)
+    before = initial_model(model.config, model.mesh) if untrained else None
     task = _Task(
         workdir, data_dir, model, before, refinements or _of_config(model.config), progress
     )
@@ -104,66 +97,6 @@ def _of_config(config: ExperimentConfig) -> Refinements:
     return Refinements(rerank=Reciprocal() if config.evaluation.rerank else None)
 
 
-def open_test(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
-    """Opens a built dataset with its test splits.
-
-    Raises:
-        FashionJaxError: if there is no such dataset, or it was built without them.
-    """
-    built = open_dataset(name, data_dir)
-    for split in TEST_SPLITS:
-        built.split(split)
-    return built
-
-
-def embed_dataset(
-    model: TrainedModel,
-    variables: Variables,
-    dataset: BuiltDataset,
-    progress: bool = True,
-    mirror: bool = False,
-) -> EmbeddedTest:
-    """Embeds the test splits of a dataset with a run's network and some weights of it.
-
-    Args:
-        model: the network.
-        variables: its weights.
-        dataset: has the test splits.
-        progress: whether to show a bar.
-        mirror: embed the photos' mirror images.
-    """
-    config = model.config
-    return embed_test(
-        mirrored(model.encode) if mirror else model.encode,
-        variables,
-        dataset,
-        TEST_SPLITS,
-        config.image,
-        config.evaluation.batch_size,
-        config.data,
-        model.mesh,
-        progress,
-    )
-
-
-def rank_by_all_protocols(test: EmbeddedTest, scores: Scores | None = None) -> dict[str, Ranking]:
-    """What became of each query, by protocol.
-
-    Args:
-        test: the queries and the gallery.
-        scores: refined ones in the place of the embeddings' own. Of distances between photos there
-            are no centroids: their protocol is left out.
-    """
-    if scores is None:
-        return {name: test.rank(name) for name in PROTOCOL_NAMES}
-    names = [
-        name
-        for name in PROTOCOL_NAMES
-        if not (isinstance(scores, RerankedScores) and PROTOCOLS[name].unit == "centroid")
-    ]
-    return {name: rank(scores, *test.labels(), name) for name in names}
-
-
 @dataclasses.dataclass(frozen=True)
 class _Task:
     """What is measured, on each dataset.
@@ -172,27 +105,24 @@ class _Task:
         workdir: of the run.
         data_dir: where the datasets lie, if not where the run's config says.
         model: of the run.
-        before: weights before training, if they are measured, too.
+        before: the model that training started from, if it is measured as well.
         refinements: of the embeddings.
         progress: whether to show bars.
     """
 
     workdir: str | pathlib.Path
     data_dir: str | None
-    model: TrainedModel
-    before: Variables | None
+    model: EmbeddingModel
+    before: EmbeddingModel | None
     refinements: Refinements
     progress: bool
-
-    def embed(self, variables: Variables, built: BuiltDataset, mirror: bool) -> EmbeddedTest:
-        return embed_dataset(self.model, variables, built, self.progress, mirror)
 
     def refine(self, test: EmbeddedTest, built: BuiltDataset) -> Scores | None:
         """Scores of refined embeddings, if anything is switched on."""
         if not self.refinements:
             return None
         if self.refinements.flip:
-            test = test.averaged_with(self.embed(self.model.variables, built, mirror=True))
+            test = test.averaged_with(embed_test(self.model.mirrored(), built, self.progress))
         return refined_scores(test.queries_qd, test.gallery_gd, self.refinements, self.progress)
 
 
@@ -205,14 +135,14 @@ def _evaluate(
     """Measures on one dataset the trained weights and whatever else was asked for."""
     start = time.perf_counter()
     model = task.model
-    test = task.embed(model.variables, built, mirror=False)
-    rankings = rank_by_all_protocols(test)
+    test = embed_test(model, built, task.progress)
+    rankings = test.rank_all()
     untrained = refined = None
     if task.before is not None:
-        untrained = rank_by_all_protocols(task.embed(task.before, built, mirror=False))
+        untrained = embed_test(task.before, built, task.progress).rank_all()
     scores = task.refine(test, built)
     if scores is not None:
-        refined = rank_by_all_protocols(test, scores)
+        refined = test.rank_all(scores)
     evaluation = Evaluation(
         dataset=built.name,
         step=model.card.step,

@@ -16,7 +16,7 @@ from fashion_jax.evaluation.embedded import EmbeddedTest
 from fashion_jax.evaluation.environment import environment
 from fashion_jax.evaluation.result import Evaluation, all_metrics, measured_rankings
 from fashion_jax.inference.card import ModelCard
-from fashion_jax.inference.trained_model import TrainedModel
+from fashion_jax.inference.model import EmbeddingModel
 from fashion_jax.metrics.protocol import ignored
 from fashion_jax.metrics.ranking import Ranking
 from fashion_jax.metrics.scores import EmbeddingScores, Scores
@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 def report_data(
     workdir: str | pathlib.Path,
-    model: TrainedModel,
+    model: EmbeddingModel,
     dataset: BuiltDataset,
     test: EmbeddedTest,
     evaluation: Evaluation,

@@ -17,11 +17,10 @@ from fashion_jax.datasets.corruptions import Nuisance, find_nuisances
 from fashion_jax.datasets.corruptions.corrupted_split import DisturbedSplit
 from fashion_jax.datasets.dataset import Split
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.evaluation.embedded import EmbeddedTest
+from fashion_jax.evaluation.embedded import EmbeddedTest, open_test
 from fashion_jax.evaluation.robustness_result import METRICS, Curve, NuisanceResult, Robustness
-from fashion_jax.experiments.evaluate import open_test, report_folder
-from fashion_jax.inference.embed import embed_split
-from fashion_jax.inference.trained_model import TrainedModel, load_trained_model, read_run_config
+from fashion_jax.experiments.evaluate import report_folder
+from fashion_jax.inference.model import EmbeddingModel, load_model, read_run_config
 from fashion_jax.metrics.ranking import Ranking
 from fashion_jax.reports.robustness_page import model_in_words, write_robustness
 from fashion_jax.reports.robustness_strips import draw_strips
@@ -66,7 +65,7 @@ def measure_robustness(
     built = open_test(dataset or data.dataset, data_dir or data.data_dir)
     query, gallery = built.split("query"), built.split("gallery")
     rows = sample_rows(len(query), queries, seed)
-    model = load_trained_model(workdir)
+    model = load_model(workdir)
     total = len(gallery) + len(rows) * (1 + len(kinds) * len(STRENGTHS[1:]))
     _say_amount(len(gallery), len(rows), len(kinds), total)
     folder = report or report_folder(workdir, built.name, data.datasets) / "robustness"
@@ -111,7 +110,7 @@ def sample_rows(photos: int, wanted: int | None, seed: int) -> Int[np.ndarray, "
 class _Embedder:
     """Embeds split after split, and shows how far all of them together are."""
 
-    def __init__(self, model: TrainedModel, total: int, progress: bool) -> None:
+    def __init__(self, model: EmbeddingModel, total: int, progress: bool) -> None:
         """`total` photos are to come."""
         self._model = model
         self._progress = progress
@@ -125,17 +124,7 @@ class _Embedder:
 
     def embed(self, split: Split) -> Float32[np.ndarray, "photos features"]:
         """Embeddings of a split, in its order."""
-        model, config = self._model, self._model.config
-        embeddings = embed_split(
-            model.encode,
-            model.variables,
-            split,
-            config.image,
-            config.evaluation.batch_size,
-            config.data,
-            model.mesh,
-            self._progress,
-        )
+        embeddings = self._model.embed_split(split, self._progress)
         self._bar.update(len(split))
         return embeddings
 

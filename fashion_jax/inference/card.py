@@ -1,19 +1,33 @@
-"""The model card: what embeddings must have in common to be compared.
+"""The model card: the facts that embeddings must share to be comparable.
 
-Every checkpoint and every index carries one. What does not match is refused, by name.
+Every checkpoint, export and index carries one. A mismatch is refused, by name.
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
+from fashion_jax.config import ExperimentConfig, ModelConfig
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.preprocessing import Preprocessing, preprocessing_for
+from fashion_jax.inference.weights.checksum import weights_hash
+from fashion_jax.inference.weights.origin import WeightsOrigin
 
-SCHEMA = 1
+SCHEMA = 2
 
-# Where the weights come from; the weights' hash already says whether they are the same.
-_PROVENANCE = ("dataset", "step", "dataset_options", "pretrained", "pretrained_sha256")
+# Where the weights come from; the weights' hash already says whether they are the same. Embeddings
+# computed in bfloat16 are comparable with those computed in float32.
+_NOT_COMPARED = (
+    "schema",
+    "dataset",
+    "step",
+    "dataset_options",
+    "pretrained",
+    "pretrained_sha256",
+    "compute_dtype",
+)
 
 
 class ModelCardError(FashionJaxError):
@@ -25,34 +39,37 @@ class ModelCard:
     """How a photo becomes an embedding, and how two embeddings are compared.
 
     Attributes:
-        backbone: such as `resnet50`.
+        backbone: name such as `resnet50`.
         last_stride: stride of the backbone's last stage.
         stem_relu: whether a ResNet's stem has its ReLU.
-        pooling: such as `average`.
-        neck: such as `bnneck`.
+        stem_pool: padding of a ResNet's pooling after the stem.
+        pooling: name such as `average`.
+        gem_power: power of the pooling `gem`; 3 (its usual value) for the others.
+        neck: name such as `bnneck`.
         normalisation: of the embedding, such as `l2`.
-        metric: such as `cosine`.
+        metric: similarity of two embeddings, such as `cosine`.
         embedding_width: dimensions of an embedding.
-        image_height: of a photo as the network sees it, in pixels.
-        image_width: see `image_height`.
+        image_height: height of the network's input, in pixels.
+        image_width: width of the network's input, in pixels.
         pixel_mean: subtracted from red, green and blue, in units of 0..255.
-        pixel_std: what they are divided by then.
-        weights_hash: of the parameters and statistics; equal for equal weights only.
-        dataset: that the weights were trained on; not compared.
-        step: of training; not compared.
-        dataset_options: what the dataset was built with, such as `box_reading`, by name; empty
-            where that is not known; not compared.
-        stem_pool: how a ResNet's pooling after the stem begins.
-        gem_power: of the pooling `gem`; 3 (its usual value) where it is not used.
-        pretrained: name of the file whose weights training started from, without its folder;
-            empty where they were drawn at random; not compared.
-        pretrained_sha256: of that file; not compared.
+        pixel_std: divisor of the channels after that, in units of 0..255.
+        weights_hash: SHA-256 of the parameters and statistics.
+        dataset: dataset that the weights were trained on; not compared.
+        step: training step; not compared.
+        dataset_options: options that the dataset was built with, by name; not compared.
+        pretrained: name of the file of weights that training started from, without its folder;
+            empty for random weights; not compared.
+        pretrained_sha256: SHA-256 of that file; not compared.
+        compute_dtype: dtype that the network computes in; not compared.
+        schema: version of these fields.
     """
 
     backbone: str
     last_stride: int
     stem_relu: bool
+    stem_pool: str
     pooling: str
+    gem_power: float
     neck: str
     normalisation: str
     metric: str
@@ -65,17 +82,41 @@ class ModelCard:
     dataset: str
     step: int
     dataset_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    stem_pool: str = "padded"
-    gem_power: float = 3.0
     pretrained: str = ""
     pretrained_sha256: str = ""
+    compute_dtype: str = "float32"
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ModelCardError(
+                f"the model card has schema {self.schema!r}; this version of fashion-jax reads "
+                f"{SCHEMA}. Write it again, or use the version that wrote it"
+            )
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Size and pixel scale of the network's input."""
+        return Preprocessing(self.image_height, self.image_width, self.pixel_mean, self.pixel_std)
+
+    @property
+    def model_config(self) -> ModelConfig:
+        """The network that the card describes, without its weights."""
+        names = ("backbone", "last_stride", "stem_relu", "stem_pool", "pooling", "gem_power")
+        linear = self.neck.startswith("linear")
+        return ModelConfig(
+            **{name: getattr(self, name) for name in names},
+            neck=self.neck,
+            embedding_width=self.embedding_width if linear else 0,
+            compute_dtype=self.compute_dtype,
+        )
 
     def difference(self, other: "ModelCard") -> list[str]:
         """Names of the fields in which embeddings of the two models differ."""
         return [
             field.name
             for field in dataclasses.fields(self)
-            if field.name not in _PROVENANCE
+            if field.name not in _NOT_COMPARED
             and getattr(self, field.name) != getattr(other, field.name)
         ]
 
@@ -85,9 +126,9 @@ class ModelCard:
         """Refuses embeddings that cannot be compared.
 
         Args:
-            other: the card to compare with.
-            mine: what this card belongs to, for the message, such as `the catalogue`.
-            others: what the other card belongs to, such as `the model`.
+            other: card to compare with.
+            mine: owner of this card, for the message, such as `the catalogue`.
+            others: owner of the other card, such as `the model`.
 
         Raises:
             ModelCardError: with each differing field and both its values.
@@ -107,55 +148,117 @@ class ModelCard:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, with the version of its schema."""
-        return {"schema": SCHEMA, **dataclasses.asdict(self)}
-
-    def to_json(self) -> str:
-        """As text; `from_json` reads it."""
-        return json.dumps(self.to_dict(), indent=2)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "ModelCard":
-        """The inverse of `to_dict`.
-
-        Raises:
-            ModelCardError: if the schema is of another version, or fields are missing or unknown.
-        """
-        if values.get("schema") != SCHEMA:
-            raise ModelCardError(
-                f"the model card has schema {values.get('schema')!r}; this version of fashion-jax "
-                f"reads {SCHEMA}. Write it again, or use the version that wrote it"
-            )
-        given = {name: value for name, value in values.items() if name != "schema"}
-        known = {field.name for field in dataclasses.fields(cls)}
-        # Cards of older versions lack what has a default.
-        needed = {
-            field.name
-            for field in dataclasses.fields(cls)
-            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        }
-        if not needed <= given.keys() <= known:
-            raise ModelCardError(
-                f"the model card lacks the fields {sorted(needed - given.keys())} and has the "
-                f"unknown fields {sorted(given.keys() - known)}; write it again"
-            )
-        tuples = {name: tuple(given[name]) for name in ("pixel_mean", "pixel_std")}
-        return cls(**{**given, **tuples})
-
-    @classmethod
-    def from_json(cls, text: str) -> "ModelCard":
-        """The inverse of `to_json`.
-
-        Raises:
-            ModelCardError: if the text is not a model card.
-        """
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ModelCardError(f"the model card is not JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise ModelCardError(f"the model card is a JSON {type(values).__name__}, not an object")
-        return cls.from_dict(values)
+        """Plain values, ready for JSON; `read_card` is the inverse."""
+        return dataclasses.asdict(self)
 
     def _provenance(self) -> str:
         return f"{self.backbone} trained on {self.dataset}, step {self.step}"
+
+
+def read_card(values: Any) -> ModelCard:
+    """Checks the plain values of a card.
+
+    Args:
+        values: as `ModelCard.to_dict` returns them, or JSON text of them.
+
+    Raises:
+        ModelCardError: not a card, a card of another version, or fields that are missing, unknown
+            or of the wrong type.
+    """
+    try:
+        if isinstance(values, str | bytes):
+            values = msgspec.json.decode(values)
+        if not isinstance(values, Mapping):
+            raise ModelCardError(f"the model card is a {type(values).__name__}, not an object")
+        if values.get("schema") == SCHEMA:  # another version has other fields: said first
+            known = {field.name for field in dataclasses.fields(ModelCard)}
+            unknown = sorted(values.keys() - known)
+            if unknown:
+                raise ModelCardError(f"the model card has the unknown fields {unknown}")
+            return msgspec.convert(values, ModelCard)
+        found = values.get("schema")
+    except msgspec.DecodeError as error:
+        raise ModelCardError(f"the model card is damaged: {error}. Write it again") from error
+    raise ModelCardError(
+        f"the model card has schema {found!r}; this version of fashion-jax reads {SCHEMA}. Write "
+        f"it again, or use the version that wrote it"
+    )
+
+
+def make_card(
+    config: ExperimentConfig,
+    embedding_width: int,
+    variables: Mapping[str, Any],
+    *,
+    dataset: str,
+    step: int = 0,
+    dataset_options: Mapping[str, str] | None = None,
+    origin: WeightsOrigin | None = None,
+) -> ModelCard:
+    """Describes a model.
+
+    Args:
+        config: its network and preprocessing.
+        embedding_width: dimensions of an embedding.
+        variables: `params` and `model_state`, without classifier.
+        dataset: name and version of the training data.
+        step: training step.
+        dataset_options: options that the dataset was built with.
+        origin: file of the first weights; by default random weights.
+    """
+    origin = origin or WeightsOrigin()
+    return ModelCard(
+        **_described(config),
+        embedding_width=embedding_width,
+        weights_hash=weights_hash(variables["params"], variables["model_state"]),
+        dataset=dataset,
+        step=step,
+        dataset_options=dict(dataset_options or {}),
+        pretrained=origin.name,
+        pretrained_sha256=origin.sha256,
+    )
+
+
+def require_config(card: ModelCard, config: ExperimentConfig, where: str) -> None:
+    """Refuses a config that describes another model than the card beside it.
+
+    Args:
+        card: stored with the weights.
+        config: stored in the same workdir.
+        where: the workdir, for the message.
+
+    Raises:
+        ModelCardError: with each differing field and both its values.
+    """
+    lines = [
+        f"  {name}: the checkpoint has {getattr(card, name)!r}, the config {value!r}"
+        for name, value in _described(config).items()
+        if getattr(card, name) != value
+    ]
+    if lines:
+        raise ModelCardError(
+            f"the config in {where} is not that of its checkpoint:\n"
+            + "\n".join(lines)
+            + "\nBring the config back, or use another workdir."
+        )
+
+
+def _described(config: ExperimentConfig) -> dict[str, Any]:
+    """The fields of a card that follow from a config."""
+    model, preprocessing = config.model, preprocessing_for(config)
+    return {
+        "backbone": model.backbone,
+        "last_stride": model.last_stride,
+        "stem_relu": model.stem_relu,
+        "stem_pool": model.stem_pool,
+        "pooling": model.pooling,
+        "gem_power": model.gem_power,
+        "neck": model.neck,
+        "normalisation": "l2",
+        "metric": "cosine",
+        "image_height": preprocessing.height,
+        "image_width": preprocessing.width,
+        "pixel_mean": preprocessing.mean,
+        "pixel_std": preprocessing.std,
+        "compute_dtype": model.compute_dtype,
+    }

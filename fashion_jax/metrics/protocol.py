@@ -12,7 +12,7 @@ query's product by the query's camera. Products that no query asks for stay in.
 import dataclasses
 import difflib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
@@ -32,14 +32,14 @@ class Labels:
         identity: the product.
         category: its kind, a text.
         camera: the camera, negative where it is not known.
-        photo: the photo's id, a text or a number, the same in the query and the gallery.
+        photo_id: the photo's id, a text or a number, the same in the query and the gallery.
         domain: street or shop, values of `fashion_jax.datasets.records.Domain`.
     """
 
     identity: Int[np.ndarray, " _"]
     category: Shaped[np.ndarray, " _"]
     camera: Int[np.ndarray, " _"]
-    photo: Shaped[np.ndarray, " _"]
+    photo_id: Shaped[np.ndarray, " _"]
     domain: Int[np.ndarray, " _"]
 
     def __post_init__(self) -> None:
@@ -48,9 +48,14 @@ class Labels:
             raise ProtocolError(
                 f"labels must have one value a photo in each column; found "
                 f"{len(self.identity)} identities, {len(self.category)} categories, "
-                f"{len(self.camera)} cameras, {len(self.photo)} photos and "
+                f"{len(self.camera)} cameras, {len(self.photo_id)} photos and "
                 f"{len(self.domain)} domains"
             )
+
+    @classmethod
+    def of(cls, split: Any) -> "Labels":
+        """The labels of an object with these columns as attributes, such as a dataset's split."""
+        return cls(**{field.name: getattr(split, field.name) for field in dataclasses.fields(cls)})
 
     def __len__(self) -> int:
         """Number of photos."""
@@ -101,7 +106,7 @@ def ignored(queries: Labels, query: int, gallery: Labels) -> Bool[np.ndarray, " 
     Returns:
         True where a photo is left out.
     """
-    itself = gallery.photo == queries.photo[query]
+    itself = gallery.photo_id == queries.photo_id[query]
     camera = queries.camera[query]
     if camera < 0:
         return itself
@@ -121,8 +126,8 @@ def with_photo_numbers(queries: Labels, gallery: Labels) -> tuple[Labels, Labels
 
 
 def _with_numbers(labels: Labels, numbers: dict[str | int, int]) -> Labels:
-    photo = [numbers.setdefault(photo, len(numbers)) for photo in labels.photo.tolist()]
-    return dataclasses.replace(labels, photo=np.array(photo, dtype=np.int32))
+    photo_id = [numbers.setdefault(each, len(numbers)) for each in labels.photo_id.tolist()]
+    return dataclasses.replace(labels, photo_id=np.array(photo_id, dtype=np.int32))
 
 
 def _whole_gallery(queries: Labels, gallery: Labels) -> Iterator[Pool]:

@@ -25,7 +25,7 @@ class Competition(abc.ABC):
         self._rows = pool.gallery
         self._scores = scores
         self._of_identity = _Groups(self._gallery.identity)
-        self._of_photo = _Groups(self._gallery.photo)
+        self._of_photo = _Groups(self._gallery.photo_id)
 
     @abc.abstractmethod
     def block(self, queries: Rows) -> Float[np.ndarray, "queries competitors"]:
@@ -41,7 +41,7 @@ class Competition(abc.ABC):
 
     def itself(self, query: int) -> Rows:
         """Positions of the very photo that the query shows."""
-        return self._of_photo.members(self._queries.photo[query])
+        return self._of_photo.members(self._queries.photo_id[query])
 
     def left_out(self, query: int) -> Rows:
         """Positions of `protocol.ignored`, found without looking at the whole gallery."""

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.normalise import l2_normalise
 from fashion_jax.retrieval.rerank import Reranked
 
 QueryRows = Int[np.ndarray, " queries"]
@@ -59,11 +60,11 @@ class EmbeddingScores:
         """The means are of embeddings as they are searched with: L2-normalised."""
         if len(starts) == 0:
             return self._block(self._gallery_gd[:0])
-        return self._block(_normalised(np.add.reduceat(self._gallery_gd[rows], starts, axis=0)))
+        return self._block(l2_normalise(np.add.reduceat(self._gallery_gd[rows], starts, axis=0)))
 
     def centroid(self, query: int, rows: GalleryRows) -> float:
         """See `centroids`."""
-        mean = _normalised(self._gallery_gd[rows].sum(axis=0, keepdims=True))
+        mean = l2_normalise(self._gallery_gd[rows].sum(axis=0, keepdims=True))
         return float(self._queries_qd[query] @ mean[0])
 
     def _block(self, against_ud: Float32[np.ndarray, "units dimensions"]) -> ScoreBlock:
@@ -121,9 +122,3 @@ class RerankedScores(_WithoutCentroids):
             return scores
 
         return block
-
-
-def _normalised(sums: Float32[np.ndarray, "rows dimensions"]) -> np.ndarray:
-    """Each row by its length; photos that cancel each other out leave a row of zeros."""
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    return sums / np.maximum(lengths, np.float32(1e-12))

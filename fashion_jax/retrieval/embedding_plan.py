@@ -13,7 +13,7 @@ from typing import Any
 from fashion_jax.datasets.dataset import BuiltDataset, Split
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import write_whole
-from fashion_jax.inference.card import ModelCard
+from fashion_jax.inference.card import ModelCard, read_card
 from fashion_jax.retrieval import storage
 
 SCHEMA = 1
@@ -150,7 +150,7 @@ def to_json(values: dict[str, Any]) -> bytes:
 
 
 def _card(values: dict[str, Any]) -> ModelCard:
-    return ModelCard.from_dict(values["card"])
+    return read_card(values["card"])
 
 
 def _sha256_of_photos(split: Split) -> str:

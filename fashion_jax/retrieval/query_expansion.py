@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.normalise import l2_normalise_or
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import Index, Neighbours, check_embeddings
 
@@ -110,9 +111,8 @@ def _with_neighbours(
 ) -> np.ndarray:
     weights = np.maximum(found.scores, 0) ** np.float32(alpha)
     sums = rows_qd + np.einsum("qk,qkd->qd", weights, gallery_gd[found.rows])
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     # Neighbours that cancel a row out leave nothing to search with: it stays as it was.
-    return np.where(lengths > 1e-6, sums / np.maximum(lengths, np.float32(1e-6)), rows_qd)
+    return l2_normalise_or(sums, rows_qd)
 
 
 def _without_itself(found: Neighbours, rows: np.ndarray) -> Neighbours:

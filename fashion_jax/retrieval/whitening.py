@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.normalise import l2_normalise
 from fashion_jax.retrieval.index import check_embeddings
 
 
@@ -69,4 +70,4 @@ class Whitening:
         lengths = np.linalg.norm(whitened, axis=1, keepdims=True)
         # An embedding at the very mean has no direction; any unit row will do.
         whitened[lengths[:, 0] < 1e-12] = np.eye(1, whitened.shape[1], dtype=np.float32)
-        return whitened / np.linalg.norm(whitened, axis=1, keepdims=True)
+        return l2_normalise(whitened)

@@ -4,59 +4,23 @@ Host h of H makes the shards h, h + H, ... on its own devices. Hosts exchange no
 embed, so that a slow or restarted one holds up nobody; docs/bulk_embedding.md has the guarantees.
 """
 
-import contextlib
 import pathlib
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 import jax
-import numpy as np
-from jaxtyping import Float32
-from tqdm import tqdm
 
-from fashion_jax.config import ImageConfig, MeshConfig
+from fashion_jax.config import MeshConfig
 from fashion_jax.datasets.dataset import Split, open_dataset
-from fashion_jax.datasets.loader import Batch, EvaluationBatches, decode, iterate
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.inference.trained_model import TrainedModel, load_trained_model, read_run_config
+from fashion_jax.inference.model import EmbeddingModel, load_model, read_run_config
 from fashion_jax.parallel.hosts import Host, this_host
-from fashion_jax.parallel.mesh import batch_sharding, make_mesh
+from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.retrieval import embedding_shards
 from fashion_jax.retrieval.embedding_plan import EmbeddingFilesError, Plan, agree_on_plan
 
 PHOTOS_PER_SHARD = 4096
 _SECONDS_BETWEEN_LOOKS = 5.0
-
-
-class ShardBatches(EvaluationBatches):
-    """A Grain source of shards' photos; each shard begins with a batch of its own.
-
-    So a photo is always in the same place of the same batch, and on devices of one kind its
-    embedding the same to the last bit, whoever makes the shard and whatever was interrupted.
-    """
-
-    def __init__(
-        self, split: Split, image: ImageConfig, batch_size: int, shards: Sequence[range]
-    ) -> None:
-        """`batch_size` counts photos on this host."""
-        super().__init__(split, image, batch_size, Host())
-        self._parts = [
-            rows[start : start + batch_size]
-            for rows in shards
-            for start in range(0, len(rows), batch_size)
-        ]
-
-    def __len__(self) -> int:
-        """Number of batches."""
-        return len(self._parts)
-
-    def __getitem__(self, index: int) -> Batch:
-        """Reads batch `index`; padding is black."""
-        rows = self._parts[index]
-        images = np.zeros((self._batch_size, self._image.height, self._image.width, 3), np.uint8)
-        for slot, row in enumerate(rows):
-            images[slot] = decode(self._split.image_bytes(row), self._image)
-        return {"image": images}
 
 
 def embed_catalogue(
@@ -99,7 +63,7 @@ def embed_catalogue(
     config = read_run_config(workdir)
     built = open_dataset(dataset or config.data.dataset, data_dir or config.data.data_dir)
     photos = built.split(split)
-    model = load_trained_model(workdir, make_mesh(MeshConfig(), jax.local_devices()))
+    model = load_model(workdir, make_mesh(MeshConfig(), jax.local_devices()))
     plan = agree_on_plan(folder, Plan.of(built, photos, photos_per_shard, model.card))
     mine = list(range(host.index, len(plan.shards), host.count))
     damaged = embedding_shards.discard_damaged(folder, plan, mine) if repair else []
@@ -113,7 +77,7 @@ def embed_catalogue(
 
 
 def embed_shards(
-    model: TrainedModel,
+    model: EmbeddingModel,
     split: Split,
     plan: Plan,
     folder: pathlib.Path,
@@ -132,31 +96,10 @@ def embed_shards(
         batch_size: photos at once; by default the run's evaluation's.
         progress: whether to show a bar.
     """
-    devices = model.mesh.shape["data"]
-    wanted = batch_size or model.config.evaluation.batch_size
-    step = -(-wanted // devices) * devices
     shards = [plan.shards[number] for number in numbers]
-    batches = _embedded(model, ShardBatches(split, model.config.image, step, shards))
-    total = sum(map(len, shards))
-    bar = tqdm(total=total, desc=f"embed {split.name}", unit="photo", disable=not progress)
-    with bar, contextlib.closing(batches):
-        for number, rows in zip(numbers, shards, strict=True):
-            parts = []
-            for start in range(0, len(rows), step):
-                parts.append(next(batches)[: len(rows) - start])
-                bar.update(len(parts[-1]))
-            embeddings = np.concatenate(parts)
-            embedding_shards.write_shard(folder, plan, number, split, embeddings)
-
-
-def _embedded(
-    model: TrainedModel, batches: ShardBatches
-) -> Generator[Float32[np.ndarray, "batch features"], None, None]:
-    sharding = batch_sharding(model.mesh)
-    if len(batches):
-        for batch in iterate(batches, model.config.data):
-            images = jax.device_put(batch["image"], sharding)
-            yield np.asarray(model.encode(model.variables, images))
+    embedded = model.embed_ranges(split, shards, batch_size, progress)
+    for number, embeddings in zip(numbers, embedded, strict=True):
+        embedding_shards.write_shard(folder, plan, number, split, embeddings)
 
 
 def _folder(output: str | pathlib.Path) -> pathlib.Path:

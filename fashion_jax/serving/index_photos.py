@@ -11,12 +11,11 @@ from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.datasets.photos import UndecodablePhotoError, encode_jpeg, read_photo, shrink
 from fashion_jax.datasets.thumbnails import JPEG_QUALITY, LONGEST_SIDE
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.inference.trained_model import load_trained_model
+from fashion_jax.inference.model import Photo, load_model
 from fashion_jax.retrieval.catalogue.changes import Change, add_photos, check_addable
 from fashion_jax.retrieval.catalogue.items import Item, named
-from fashion_jax.serving.index_run import embed_records, index_folder, items, thumbnails
+from fashion_jax.serving.index_run import index_folder, items, thumbnails
 from fashion_jax.serving.photo_list import ListedPhoto
-from fashion_jax.serving.search_photo import LARGEST_FILE, Photo, embed_photos
 
 
 def add_files(
@@ -44,17 +43,18 @@ def add_files(
         FashionJaxError: if there is no run or no catalogue of its model, photos are there already,
             or are no usable photos: all of these are counted and named.
     """
-    model = load_trained_model(workdir)
+    model = load_model(workdir)
     folder = index_folder(workdir, index)
-    check_addable(folder, {photo.item.photo_id for photo in photos}, model.card, replace)
+    contents = check_addable(folder, {p.item.photo_id for p in photos}, model.card, replace)
     reader = _Reader(photos, progress)
-    embeddings = embed_photos(model, reader.pixels(), model.config.evaluation.batch_size)
+    embeddings = model.embed(reader.pixels())
     if reader.bad and not (skip_bad and reader.items):
         raise FashionJaxError(
             f"{reader.summary()}. Nothing was added; mend them, leave them out, or add only the "
             f"others (--skip_bad)"
         )
-    change = add_photos(folder, embeddings, reader.items, reader.thumbnails, model.card, replace)
+    parts = embeddings, reader.items, reader.thumbnails
+    change = add_photos(folder, *parts, model.card, replace, contents)
     left_out = f"; left out: {reader.summary()}" if reader.bad else ""
     return _report(change, folder) + left_out
 
@@ -86,13 +86,14 @@ def add_split(
         FashionJaxError: if there is no run, no dataset, or no catalogue of the run's model, or
             photos are there already.
     """
-    model = load_trained_model(workdir)
+    model = load_model(workdir)
     folder = index_folder(workdir, index)
     config = model.config.data
     photos = open_dataset(dataset or config.dataset, data_dir or config.data_dir).split(split)
-    check_addable(folder, set(photos.photo_id.tolist()), model.card, replace)
-    embeddings = embed_records(model, photos, progress)
-    change = add_photos(folder, embeddings, items(photos), thumbnails(photos), model.card, replace)
+    contents = check_addable(folder, set(photos.photo_id.tolist()), model.card, replace)
+    embeddings = model.embed_split(photos, progress)
+    parts = embeddings, items(photos), thumbnails(photos)
+    change = add_photos(folder, *parts, model.card, replace, contents)
     return _report(change, folder)
 
 
@@ -113,7 +114,7 @@ class _Reader:
         bar = tqdm(self.photos, "embed", unit="photo", disable=not self.progress, leave=False)
         for photo in bar:
             try:
-                pixels = _read(photo.path)
+                pixels = read_photo(photo.path)
             except UndecodablePhotoError as error:
                 self.bad[error.kind.replace("_", " ")].append(photo.item.photo_id)
                 continue
@@ -126,12 +127,6 @@ class _Reader:
         kinds = [f"{len(names):,} {kind} ({named(names)})" for kind, names in self.bad.items()]
         bad = sum(map(len, self.bad.values()))
         return f"{bad:,} of {len(self.photos):,} photos cannot be used: {'; '.join(kinds)}"
-
-
-def _read(path: pathlib.Path) -> Photo:
-    if path.is_file() and path.stat().st_size > LARGEST_FILE:
-        raise UndecodablePhotoError("too_large", f"{path.stat().st_size:,} bytes")
-    return read_photo(path)
 
 
 def _report(change: Change, folder: pathlib.Path) -> str:

@@ -3,14 +3,10 @@
 import pathlib
 from collections.abc import Iterator
 
-import numpy as np
-from jaxtyping import Float32
-
 from fashion_jax.datasets.dataset import Split, open_dataset
 from fashion_jax.datasets.records import Domain
 from fashion_jax.datasets.thumbnails import thumbnail
-from fashion_jax.inference.embed import embed_split
-from fashion_jax.inference.trained_model import TrainedModel, load_trained_model
+from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.catalogue import Catalogue, Item
 from fashion_jax.retrieval.catalogue.manifest import check_kind
 
@@ -44,34 +40,17 @@ def index_run(
         FashionJaxError: if there is no run, no checkpoint or no dataset.
     """
     check_kind(kind)
-    model = load_trained_model(workdir)
+    model = load_model(workdir)
     config = model.config
     built = open_dataset(dataset or config.data.dataset, data_dir or config.data.data_dir)
     photos = built.split(split)
-    embeddings = embed_records(model, photos, progress)
+    embeddings = model.embed_split(photos, progress)
     folder = index_folder(workdir, index)
     parts = embeddings, items(photos), thumbnails(photos)
     catalogue = Catalogue.write(folder, *parts, model.card, kind)
     (segment,) = catalogue.segments
     index_name = "an exact index" if segment.entry.index == "exact" else "a ScaNN index"
     return f"{len(catalogue)} photos of {built.name} in {index_name}: {folder.resolve()}"
-
-
-def embed_records(
-    model: TrainedModel, split: Split, progress: bool = True
-) -> Float32[np.ndarray, "photos features"]:
-    """Embeds all photos of a built dataset's split."""
-    config = model.config
-    return embed_split(
-        model.encode,
-        model.variables,
-        split,
-        config.image,
-        config.evaluation.batch_size,
-        config.data,
-        model.mesh,
-        progress,
-    )
 
 
 def thumbnails(split: Split) -> Iterator[bytes]:

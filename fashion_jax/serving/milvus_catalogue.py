@@ -9,14 +9,14 @@ from tabulate import tabulate
 
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.card import ModelCard
-from fashion_jax.inference.trained_model import load_trained_model
+from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.catalogue import Hit
 from fashion_jax.retrieval.embedding_shards import open_embeddings
 from fashion_jax.retrieval.milvus.collection import drop, left_over
 from fashion_jax.retrieval.milvus.index import MilvusIndex, Part
 from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusPlace
 from fashion_jax.retrieval.milvus.settings import MilvusSettings
-from fashion_jax.serving.search_photo import embed_photos, read_photo
+from fashion_jax.serving.search_photo import read_query
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,10 +172,10 @@ def search_collection(
         FashionJaxError: if the photo cannot be read, the box does not fit, no photo has the
             categories, or there is no collection of this very model.
     """
-    query = read_photo(photo, box)
-    model = load_trained_model(workdir)
+    query = read_query(photo, box)
+    model = load_model(workdir)
     with MilvusIndex.open(place, model.card) as index:
-        (hits,) = index.search_items(embed_photos(model, [query]), k, model.card, categories)
+        (hits,) = index.search_items(model.embed([query]), k, model.card, categories)
     if not hits:
         what = f"no photo of the categories {', '.join(map(repr, categories or []))}"
         raise FashionJaxError(f"{place} has {what if categories else 'no photos'}")

@@ -7,6 +7,7 @@ import difflib
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from fashion_jax.datasets.photos import list_photos
 from fashion_jax.datasets.records import DOMAIN_NAMES
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT, Item, named
@@ -66,8 +67,10 @@ def find_photos(places: Sequence[pathlib.Path], defaults: Defaults) -> list[List
         if not place.exists():
             raise FashionJaxError(f"there is no photo and no folder {place.resolve()}")
         if place.is_dir():
-            names = sorted(_files_below(place))
-            photos += [ListedPhoto(place / name, defaults.item(name)) for name in names]
+            photos += [
+                ListedPhoto(path, defaults.item(path.relative_to(place).as_posix()))
+                for path in list_photos(place)
+            ]
         else:
             photos.append(ListedPhoto(place, defaults.item(place.name)))
     if not photos:
@@ -121,13 +124,6 @@ def read_names(path: pathlib.Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise FashionJaxError(f"{path} is no text in UTF-8: {error}") from error
     return [name for name in text.split("\n") if name.strip()]
-
-
-def _files_below(folder: pathlib.Path) -> Iterator[str]:
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in name.parts):
-            yield name.as_posix()
 
 
 def _rows(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:

@@ -1,29 +1,19 @@
 """A search with anybody's photo: names, scores, and a picture of the ranked list."""
 
 import dataclasses
-import itertools
 import pathlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import jax
 import numpy as np
-from jaxtyping import Float32, UInt8
 from tabulate import tabulate
 
-from fashion_jax.datasets.loader import resize
-from fashion_jax.datasets.photos import Box, crop, decode_photo, fit_box
+from fashion_jax.datasets.photos import Box, crop, decode_photo, fit_box, read_photo
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.inference.trained_model import TrainedModel, load_trained_model
-from fashion_jax.parallel.mesh import batch_sharding
+from fashion_jax.inference.model import Photo, load_model
 from fashion_jax.reports.ranked_list_picture import draw_ranked_list, write_picture
 from fashion_jax.retrieval.catalogue import Catalogue, Hit
 from fashion_jax.serving.index_run import index_folder
-
-# A photo of a phone has 5 to 20 MB; whatever is far above that is no photo to search with.
-LARGEST_FILE = 100 * 2**20
-
-Photo = UInt8[np.ndarray, "_ _ 3"]  # photos of one call may differ in size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,10 +73,10 @@ def search_photo(
         FashionJaxError: if the photo cannot be read, the box does not fit, or there is no
             catalogue of this very model, or no such category in it.
     """
-    query = read_photo(photo, box)
-    model = load_trained_model(workdir)
+    query = read_query(photo, box)
+    model = load_model(workdir)
     catalogue = Catalogue.open(index_folder(workdir, index))
-    (hits,) = catalogue.search(embed_photos(model, [query]), k, model.card, categories)
+    (hits,) = catalogue.search(model.embed([query]), k, model.card, categories)
     drawn = [
         (decode_photo(catalogue.thumbnail(hit.row)), hit.item.photo_id, hit.score, None)
         for hit in hits
@@ -95,20 +85,15 @@ def search_photo(
     return Answers(str(photo), hits, str(pathlib.Path(picture).resolve()))
 
 
-def read_photo(path: pathlib.Path, box: str | None = None) -> Photo:
-    """Decodes a file that anybody may have made, and cuts the box out.
+def read_query(path: pathlib.Path, box: str | None = None) -> Photo:
+    """Decodes a photo, and cuts the box out.
 
     Raises:
-        FashionJaxError: saying what is wrong with the file or the box.
+        FashionJaxError: the file is not a usable photo, or the box does not fit it.
     """
     if not path.is_file():
         raise FashionJaxError(f"there is no photo {path.resolve()}")
-    if path.stat().st_size > LARGEST_FILE:
-        raise FashionJaxError(
-            f"{path} has {path.stat().st_size / 2**20:.0f} MiB; photos up to "
-            f"{LARGEST_FILE // 2**20} MiB are searched with"
-        )
-    pixels = decode_photo(path.read_bytes())
+    pixels = read_photo(path)
     if box is None:
         return pixels
     height, width = pixels.shape[:2]
@@ -136,34 +121,3 @@ def parse_box(text: str) -> Box:
             f"--box has to be x,y,width,height in pixels, such as 40,25,180,260; got {text!r}"
         ) from error
     return Box(x, y, width, height)
-
-
-def embed_photos(
-    model: TrainedModel, photos: Iterable[Photo], batch: int | None = None
-) -> Float32[np.ndarray, "photos features"]:
-    """Embeds RGB photos of any size.
-
-    Args:
-        model: that embeds.
-        photos: read one by one.
-        batch: how many go through the network at once; by default all.
-    """
-    parts = [np.empty((0, model.card.embedding_width), np.float32)]
-    for part in _batches(photos, batch):
-        resized = [resize(photo, model.config.image) for photo in part]
-        # A last batch of another size would be compiled anew.
-        padding = [np.zeros_like(resized[0])] * _padding(model, len(resized), batch)
-        images = jax.device_put(np.stack(resized + padding), batch_sharding(model.mesh))
-        parts.append(np.asarray(model.encode(model.variables, images))[: len(part)])
-    return np.concatenate(parts)
-
-
-def _batches(photos: Iterable[Photo], batch: int | None) -> Iterator[list[Photo]]:
-    iterator = iter(photos)
-    while part := list(itertools.islice(iterator, batch)):
-        yield part
-
-
-def _padding(model: TrainedModel, photos: int, batch: int | None) -> int:
-    wanted = photos if batch is None else batch
-    return wanted - photos + -wanted % model.mesh.shape["data"]

@@ -19,9 +19,8 @@ from fashion_jax.config import (
     to_nested_dict,
 )
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.inference.card import ModelCard
-from fashion_jax.inference.preprocessing import preprocessing_for
-from fashion_jax.inference.weights.checksum import weights_hash
+from fashion_jax.inference.card import make_card
+from fashion_jax.inference.embed import without_classifier
 from fashion_jax.inference.weights.files import read_weights
 from fashion_jax.inference.weights.fill import fill
 from fashion_jax.inference.weights.naming import Translation, translate
@@ -29,9 +28,9 @@ from fashion_jax.inference.weights.namings import NAMINGS
 from fashion_jax.inference.weights.origin import file_origin
 from fashion_jax.inference.weights.whole_model import model_config_of, num_identities
 from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.pure import split_model
 from fashion_jax.training.checkpoints import Checkpoints
-from fashion_jax.training.learner import variables_for_encode
-from fashion_jax.training.state import TrainState, split_model
+from fashion_jax.training.state import TrainState
 
 MODEL_SECTION = "model."
 
@@ -59,10 +58,17 @@ def convert_weights(
     config = _config(translation, overrides)
     model = Embedder(config.model, num_identities(translation.tensors), nnx.Rngs(0))
     fill(model, translation.tensors, str(path))
-    card = _card(model, config, path)
+    state = _state(model)
+    card = make_card(
+        config,
+        model.embedding_width,
+        without_classifier(state.params, state.model_state),
+        dataset=f"unknown: converted from {path.name}",
+        origin=file_origin(path),
+    )
     workdir.mkdir(parents=True, exist_ok=True)
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
-        checkpoints.save(_state(model), {}, card.to_dict())
+        checkpoints.save(state, {}, card)
     store_config(config, workdir / CONFIG_FILE)  # last: without it the folder is no run's
     return _summary(translation, config, workdir)
 
@@ -96,34 +102,6 @@ def _state(model: Embedder) -> TrainState:
         loss_state={},
         average={},
         rng=jnp.zeros((2,), jnp.uint32),
-    )
-
-
-def _card(model: Embedder, config: ExperimentConfig, path: pathlib.Path) -> ModelCard:
-    _, params, model_state = split_model(model)
-    variables = variables_for_encode(params, model_state)
-    preprocessing = preprocessing_for(config)
-    origin = file_origin(path)
-    return ModelCard(
-        backbone=config.model.backbone,
-        last_stride=config.model.last_stride,
-        stem_relu=config.model.stem_relu,
-        stem_pool=config.model.stem_pool,
-        pooling=config.model.pooling,
-        neck=config.model.neck,
-        normalisation="l2",
-        metric="cosine",
-        embedding_width=model.embedding_width,
-        image_height=preprocessing.height,
-        image_width=preprocessing.width,
-        pixel_mean=preprocessing.mean,
-        pixel_std=preprocessing.std,
-        weights_hash=weights_hash(variables["params"], variables["model_state"]),
-        dataset=f"unknown: converted from {path.name}",
-        step=0,
-        gem_power=config.model.gem_power,
-        pretrained=origin.name,
-        pretrained_sha256=origin.sha256,
     )
 
 

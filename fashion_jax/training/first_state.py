@@ -16,10 +16,11 @@ from fashion_jax.losses.class_columns import num_columns
 from fashion_jax.losses.objective import Objective
 from fashion_jax.models.embedder import CLASSIFIER_STD, Embedder
 from fashion_jax.models.initializers import normal
+from fashion_jax.models.pure import split_model
 from fashion_jax.optim.optimizer import make_optimizer
 from fashion_jax.parallel.mesh import tree_shardings
 from fashion_jax.training.average import first_average
-from fashion_jax.training.state import PureTree, TrainState, place, split_model
+from fashion_jax.training.state import PureTree, TrainState, place
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """What stays the same through a run: network, objective, optimizer, and their compiled step."""
 
 import dataclasses
-from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -9,14 +8,15 @@ from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
 from fashion_jax.config import ConfigError, ExperimentConfig
-from fashion_jax.inference.embed import Encode, Variables, make_encode
+from fashion_jax.inference.embed import Encode, make_encode
 from fashion_jax.inference.preprocessing import Preprocessing, preprocessing_for
 from fashion_jax.losses.class_columns import num_columns, sampled_per_group
 from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.pure import split_model
 from fashion_jax.optim.schedules import make_schedule
 from fashion_jax.training.first_state import FirstState
 from fashion_jax.training.gradients import Forward, make_forward
-from fashion_jax.training.state import TrainState, split_model
+from fashion_jax.training.state import TrainState
 from fashion_jax.training.step import StepParts, TrainStep, jit_train_step, make_train_step
 
 
@@ -82,7 +82,6 @@ def make_learner(
     forward = make_forward(graphdef, preprocessing, compute_dtype)
     step = make_train_step(_step_parts(first, forward))
     embedder = _abstract_model(config, None, param_dtype)
-    headless, _, _ = split_model(embedder)
     return Learner(
         config=config,
         num_identities=num_identities,
@@ -90,18 +89,12 @@ def make_learner(
         mesh=mesh,
         param_dtype=param_dtype,
         train_step=jit_train_step(step, abstract, mesh),
-        encode=make_encode(headless, preprocessing, compute_dtype, mesh),
+        encode=make_encode(config.model, preprocessing, mesh),
         abstract_state=abstract,
         preprocessing=preprocessing,
         embedding_width=embedder.embedding_width,
         first=first,
     )
-
-
-def variables_for_encode(params: Any, model_state: Any) -> Variables:
-    """The embedder's variables without the classifier, which retrieval does not use."""
-    headless = {name: values for name, values in params.items() if name != "classifier"}
-    return {"params": headless, "model_state": model_state}
 
 
 def check_columns(config: ExperimentConfig, num_identities: int, mesh: Mesh) -> None:

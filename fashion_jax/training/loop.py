@@ -1,7 +1,6 @@
 """The training loop: batches in, checkpoints and numbers out."""
 
 import dataclasses
-import json
 import logging
 import math
 import pathlib
@@ -15,7 +14,6 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from fashion_jax.cli.host_memory import keep_freed_memory
 from fashion_jax.config import (
     CONFIG_FILE,
     ConfigError,
@@ -28,16 +26,16 @@ from fashion_jax.datasets.dataset import BuiltDataset, open_dataset
 from fashion_jax.datasets.loader import Batch, TrainingBatches, iterate
 from fashion_jax.datasets.mixture import JoinedPlan, JoinedSplit
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.inference.card import ModelCard
+from fashion_jax.inference.checkpoints import selection_metric
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_origin
 from fashion_jax.parallel.hosts import check_batch_size, global_batch, this_host
 from fashion_jax.parallel.mesh import make_mesh
-from fashion_jax.training.checkpoints import Checkpoints, selection_metric
+from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.collapse import CollapseWatch
 from fashion_jax.training.learner import Learner, make_learner
 from fashion_jax.training.metrics_log import MetricsLog
 from fashion_jax.training.state import TrainState
-from fashion_jax.training.validation import model_card, validate
+from fashion_jax.training.validation import model_of, validate
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +105,6 @@ def train(
     """
     workdir = pathlib.Path(workdir)
     _claim(workdir, config)
-    keep_freed_memory()
     mesh = make_mesh(config.mesh) if mesh is None else mesh
     datasets = [open_dataset(name, config.data.data_dir) for name in config.data.datasets]
     _require_validation(datasets)
@@ -244,7 +241,7 @@ def _origin(checkpoints: Checkpoints, config: ExperimentConfig) -> WeightsOrigin
     latest = checkpoints.latest_step()
     if latest is None:
         return weights_origin(config.model)
-    card = ModelCard.from_dict(checkpoints.restore_card(latest))
+    card = checkpoints.restore_card(latest)
     return WeightsOrigin(card.pretrained, card.pretrained_sha256)
 
 
@@ -309,11 +306,11 @@ def _checkpoint_if_due(run: Run, state: TrainState, step: int) -> None:
         return
     _log_pending(run)
     metrics = None
+    model = model_of(run.learner, state, run.datasets, run.origin)
     if validates:
-        metrics = validate(run.learner, state, run.datasets, run.progress)
+        metrics = validate(model, run.datasets, run.progress)
         run.log.write(step, {"epoch": step / per_epoch, **metrics})
         name = selection_metric(metrics)
         logger.info("step %d: %s %.4f", step, name, metrics[name])
     reader = _reader(run.config, run.datasets, run.plan, step)
-    card = model_card(run.learner, state, run.datasets, run.origin)
-    run.checkpoints.save(state, dataclasses.asdict(reader), json.loads(card.to_json()), metrics)
+    run.checkpoints.save(state, dataclasses.asdict(reader), model.card, metrics)

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 import jax
-from flax import nnx
 from jax.sharding import Mesh
 
 from fashion_jax.parallel.mesh import tree_shardings
@@ -45,13 +44,6 @@ class TrainState:
     def embedding_model_state(self) -> PureTree:
         """The running statistics that belong to `embedding_params`."""
         return self.average["model_state"] if self.average else self.model_state
-
-
-def split_model(model: nnx.Module) -> tuple[Any, PureTree, PureTree]:
-    """A module's structure, its parameters and its running statistics as pure trees."""
-    graphdef, state = nnx.split(model)
-    params, model_state = nnx.split_state(state, nnx.Param, nnx.BatchStat)
-    return graphdef, nnx.to_pure_dict(params), nnx.to_pure_dict(model_state)
 
 
 def place(tree: Any, mesh: Mesh) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from fashion_jax.cli import main
 from fashion_jax.evaluation import embedded
 from fashion_jax.experiments import evaluate
-from fashion_jax.inference.trained_model import load_trained_model
+from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.catalogue.tuning_file import TUNING, write_tunings
@@ -38,9 +38,9 @@ def run(tmp_path_factory, tiny_config):
     Catalogue.write(workdir / "index", *rows(0, 20), CARD)
     name = Manifest.read(workdir / "index").segments[0].data
     write_tunings(workdir / "index", {name: CURVE})
-    load = functools.cache(load_trained_model)
+    load = functools.cache(load_model)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "load_trained_model", lambda folder: load(str(folder)))
+        patch.setattr(evaluate, "load_model", lambda folder: load(str(folder)))
         yield workdir
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from fashion_jax.cli import main
 from fashion_jax.datasets.dataset import open_dataset
-from fashion_jax.inference.trained_model import load_trained_model
+from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.catalogue import Catalogue, segment
-from fashion_jax.retrieval.catalogue import tune as catalogue_tune
 from fashion_jax.retrieval.scann_settings import ScannSettings
-from fashion_jax.serving import index_photos, index_run, search_photo, tune_run
+from fashion_jax.serving import index_photos, index_run, search_photo, tune_index
+from fashion_jax.serving import tune_index as catalogue_tune
 from tests.e2e.untrained_run import write_untrained_run
 
 pytestmark = pytest.mark.slow
@@ -25,10 +25,10 @@ def run(tmp_path_factory, tiny_config):
     """A workdir with a network, and an index of the gallery; its network is compiled once."""
     workdir = tmp_path_factory.mktemp("run")
     write_untrained_run(tiny_config, workdir)
-    load = functools.cache(load_trained_model)
+    load = functools.cache(load_model)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (index_photos, index_run, search_photo, tune_run):
-            patch.setattr(module, "load_trained_model", lambda folder: load(str(folder)))
+        for module in (index_photos, index_run, search_photo, tune_index):
+            patch.setattr(module, "load_model", lambda folder: load(str(folder)))
         assert main(["index", "build", "--workdir", str(workdir)]) == 0
         yield workdir
 
@@ -113,7 +113,7 @@ def test_added_photos_are_found_until_they_are_removed(run, index, photos, capsy
 def test_added_photos_are_embedded_as_searched_ones(run, index, photos, capsys):
     call(capsys, "index", "add", "--workdir", run, "--index", index, "--photos", photos)
     catalogue = Catalogue.open(index)
-    model = search_photo.load_trained_model(run)
+    model = search_photo.load_model(run)
     pixels = [search_photo.read_photo(photos / f"{row}.jpg") for row in range(3)]
     alone = np.concatenate([search_photo.embed_photos(model, [each]) for each in pixels])
     added = catalogue.embeddings[-5:-2]

@@ -20,7 +20,7 @@ from fashion_jax.evaluation.robustness_result import ACC_1, MAP
 from fashion_jax.experiments import evaluate, robustness
 from fashion_jax.experiments.robustness import measure_robustness, sample_rows
 from fashion_jax.inference.embed import l2_normalise
-from fashion_jax.inference.trained_model import TrainedModel
+from fashion_jax.inference.model import EmbeddingModel
 from fashion_jax.metrics.protocol import Labels
 from fashion_jax.metrics.ranking import Ranking
 from fashion_jax.parallel.mesh import make_mesh
@@ -43,10 +43,10 @@ def encode(variables, images):
 @pytest.fixture
 def model(tiny_config, tmp_path, monkeypatch):
     """A "trained" model of colours, whose run is in tmp_path."""
-    made = TrainedModel(tiny_config, CARD, encode, {}, make_mesh(MeshConfig()))
+    made = EmbeddingModel(tiny_config, CARD, encode, {}, make_mesh(MeshConfig()))
     store_config(tiny_config, tmp_path / CONFIG_FILE)
     for module in (robustness, evaluate):
-        monkeypatch.setattr(module, "load_trained_model", lambda workdir: made)
+        monkeypatch.setattr(module, "load_model", lambda workdir: made)
     return made
 
 

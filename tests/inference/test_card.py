@@ -3,18 +3,30 @@ import json
 
 import pytest
 
-from fashion_jax.inference.card import ModelCard, ModelCardError
+from fashion_jax.config import ExperimentConfig, ImageConfig, ModelConfig
+from fashion_jax.inference.card import (
+    SCHEMA,
+    ModelCardError,
+    make_card,
+    read_card,
+    require_config,
+)
 from tests.inference.cards import CARD
 
 
+def text(card):
+    return json.dumps(card.to_dict())
+
+
 def test_json_round_trip():
-    assert ModelCard.from_json(CARD.to_json()) == CARD
-    assert json.loads(CARD.to_json())["schema"] == 1
+    assert read_card(text(CARD)) == CARD
+    assert read_card(CARD.to_dict()) == CARD
+    assert json.loads(text(CARD))["schema"] == SCHEMA
 
 
 def test_the_same_model_is_accepted():
     assert CARD.difference(CARD) == []
-    CARD.require_same(ModelCard.from_json(CARD.to_json()))
+    CARD.require_same(read_card(text(CARD)))
 
 
 @pytest.mark.parametrize(
@@ -56,40 +68,50 @@ def test_where_equal_weights_come_from_does_not_matter():
     CARD.require_same(dataclasses.replace(CARD, pretrained="a.pth", pretrained_sha256="99"))
 
 
-def test_cards_of_older_versions_lack_what_has_a_default():
-    values = CARD.to_dict()
-    for name in ("dataset_options", "gem_power", "pretrained", "pretrained_sha256"):
-        del values[name]
-    assert ModelCard.from_dict(values) == CARD
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 2}, "schema 2; this version of fashion-jax reads 1"),
+        ({"schema": 1}, f"schema 1; this version of fashion-jax reads {SCHEMA}"),
+        ({"schema": 3}, f"schema 3; this version of fashion-jax reads {SCHEMA}"),
+        ({"schema": ...}, "schema None"),
         ({"colour": "red"}, r"unknown fields \['colour'\]"),
-        ({"metric": ...}, r"lacks the fields \['metric'\]"),
+        ({"metric": ...}, "missing required field `metric`"),
+        ({"last_stride": "1"}, r"Expected `int`, got `str` - at `\$.last_stride`"),
+        ({"pixel_mean": [1.0]}, r"length 3.*pixel_mean"),
+        ({"dataset_options": {"margin": 1}}, r"Expected `str`, got `int`"),
     ],
 )
 def test_a_card_of_another_kind_is_refused(change, message):
     values = {k: v for k, v in (CARD.to_dict() | change).items() if v is not ...}
     with pytest.raises(ModelCardError, match=message):
-        ModelCard.from_dict(values)
+        read_card(values)
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "not JSON"), ("[1]", "a JSON list")])
-def test_text_that_is_not_a_card_is_refused(text, message):
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [("{", "damaged"), ("[1]", "a list, not an object"), ('{"schema": NaN}', "damaged")],
+)
+def test_text_that_is_not_a_card_is_refused(written, message):
     with pytest.raises(ModelCardError, match=message):
-        ModelCard.from_json(text)
+        read_card(written)
+
+
+def test_the_network_of_a_card():
+    assert CARD.model_config == ModelConfig(backbone="resnet50")
+    linear = dataclasses.replace(CARD, neck="linear", embedding_width=64)
+    assert (linear.model_config.neck, linear.model_config.embedding_width) == ("linear", 64)
+
+
+def test_a_config_of_another_model_is_refused_by_name():
+    config = ExperimentConfig(model=ModelConfig(backbone="resnet18"))
+    card = make_card(config, 512, {"params": {}, "model_state": {}}, dataset="d")
+    require_config(card, config, "runs/a")
+    other = dataclasses.replace(config, image=ImageConfig(height=64, pixel_mean=(1.0, 2.0, 3.0)))
+    with pytest.raises(ModelCardError, match=r"(?s)runs/a.*image_height: the checkpoint has 256"):
+        require_config(card, other, "runs/a")
 
 
 def test_what_the_dataset_was_built_with_is_kept_and_does_not_matter():
     other = dataclasses.replace(CARD, dataset_options={"box_reading": "xywh", "margin": "0.1"})
-    assert ModelCard.from_json(other.to_json()) == other
+    assert read_card(text(other)) == other
     CARD.require_same(other)
-
-
-def test_card_of_before_the_dataset_options():
-    values = CARD.to_dict()
-    del values["dataset_options"]
-    assert ModelCard.from_dict(values) == CARD

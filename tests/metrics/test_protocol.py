@@ -87,7 +87,7 @@ def test_numbers_of_photos_are_those_of_their_ids():
     queries = labels([1, 2, 3], ["hats"] * 3, photo=["a.jpg", "street/long name.jpg", "b.jpg"])
     gallery = labels([1, 2], ["hats"] * 2, photo=["b.jpg", "a.jpg"])
     numbered = with_photo_numbers(queries, gallery)
-    assert [each.photo.tolist() for each in numbered] == [[0, 1, 2], [2, 0]]
+    assert [each.photo_id.tolist() for each in numbered] == [[0, 1, 2], [2, 0]]
     assert numbered[0].identity.tolist() == [1, 2, 3]
 
 
@@ -95,5 +95,5 @@ def test_rows_are_taken_from_every_column():
     taken = labels([5, 6, 7], ["hats", "bags", "tops"], [1, 2, 3], list("abc")).take(
         np.array([2, 0])
     )
-    columns = (taken.identity, taken.category, taken.camera, taken.photo)
+    columns = (taken.identity, taken.category, taken.camera, taken.photo_id)
     assert [column.tolist() for column in columns] == [[7, 5], ["tops", "hats"], [3, 1], ["c", "a"]]

@@ -12,9 +12,9 @@ from flax import nnx
 from fashion_jax.config import ModelConfig, OptimizerConfig
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.pure import split_model
 from fashion_jax.optim import ParameterGroupError, make_optimizer, warmup_cosine
 from fashion_jax.optim.parameter_groups import decays, layer_scales, name_of
-from fashion_jax.training.state import split_model
 
 CONFIG = OptimizerConfig(learning_rate=0.1, weight_decay=0.03, warmup_epochs=0.0, milestones=())
 STEPS_PER_EPOCH = 2

@@ -60,7 +60,7 @@ def test_golden_distances(golden):
 
 def test_golden_map(golden):
     queries, gallery = labels(golden["query_ids"]), labels(golden["gallery_ids"])
-    queries.photo[:] += 1000  # other photos than the gallery's
+    queries.photo_id[:] += 1000  # other photos than the gallery's
     found = rank(RerankedScores(of_golden(golden)), queries, gallery)
     assert found.metrics()["instance/mAP"] == pytest.approx(float(golden["map_after"]), abs=1e-3)
 

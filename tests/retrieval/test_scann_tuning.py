@@ -18,7 +18,6 @@ from fashion_jax.retrieval.catalogue.changes import (
 )
 from fashion_jax.retrieval.catalogue.info import describe
 from fashion_jax.retrieval.catalogue.manifest import Manifest, SearchSettings
-from fashion_jax.retrieval.catalogue.tune import tune
 from fashion_jax.retrieval.catalogue.tuning_file import read_tunings
 from fashion_jax.retrieval.index import Neighbours
 from fashion_jax.retrieval.scann_index import ScannIndex, ScannSettings
@@ -31,6 +30,7 @@ from fashion_jax.retrieval.scann_tuning import (
     gallery_queries,
     measure,
 )
+from fashion_jax.serving.tune_index import tune
 from tests.retrieval.changing_catalogues import CARD
 from tests.retrieval.test_live_index import ADDED, EMBEDDINGS, HASHED, QUERIES, THUMBNAIL, rows
 from tests.retrieval.unit_vectors import clustered

@@ -16,8 +16,7 @@ from fashion_jax.cli import main
 from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.card import ModelCardError
-from fashion_jax.inference.embed import embed_split
-from fashion_jax.inference.trained_model import load_trained_model
+from fashion_jax.inference.model import load_model
 from fashion_jax.parallel.hosts import Host
 from fashion_jax.retrieval.embedding_plan import EmbeddingFilesError, Plan, agree_on_plan
 from fashion_jax.retrieval.embedding_shards import open_embeddings
@@ -73,18 +72,9 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_embeddings_are_those_of_embed_split(run, gallery, tiny_config, embedded):
-    model = load_trained_model(run)
-    expected = embed_split(
-        model.encode,
-        model.variables,
-        gallery,
-        tiny_config.image,
-        16,
-        tiny_config.data,
-        model.mesh,
-        progress=False,
-    )
+def test_embeddings_are_those_of_embed_split(run, gallery, embedded):
+    model = load_model(run)
+    expected = model.embed_split(gallery, progress=False)
     stored = open_embeddings(embedded)
     assert (len(stored), stored.card, stored.dimensions) == (len(gallery), model.card, 512)
     np.testing.assert_allclose(stored.embeddings(), expected, atol=1e-5)

@@ -12,7 +12,7 @@ from flax import nnx
 from fashion_jax.cli import main
 from fashion_jax.config import ConfigError, ModelConfig
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.inference.trained_model import load_trained_model
+from fashion_jax.inference.model import load_model
 from fashion_jax.inference.weights.checksum import named_arrays
 from fashion_jax.inference.weights.layout import to_torch
 from fashion_jax.models.embedder import Embedder
@@ -60,7 +60,7 @@ def test_a_strong_baseline_embeds_here_as_there(tmp_path, capsys):
     workdir = tmp_path / "run"
     assert main(["weights", "convert", str(path), f"--workdir={workdir}", *flags]) == 0
     assert "names of reid-strong-baseline" in capsys.readouterr().out
-    model = load_trained_model(workdir)
+    model = load_model(workdir)
     assert (model.card.backbone, model.card.neck, model.card.stem_relu) == (
         "resnet18",
         "bnneck",
@@ -84,7 +84,7 @@ def test_an_osnet_keeps_its_own_last_layers(tmp_path):
     path = tmp_path / "osnet.safetensors"
     safetensors.numpy.save_file(renamed, path)
     convert_weights(path, tmp_path / "run", SIZE)
-    card = load_trained_model(tmp_path / "run").card
+    card = load_model(tmp_path / "run").card
     assert (card.backbone, card.neck, card.embedding_width) == (
         "osnet_x0_25",
         "linear_bn_relu",
@@ -147,5 +147,5 @@ def test_inspect_of_what_fits_nothing(tmp_path, capsys):
 def test_the_dtype_and_devices_of_a_converted_model(tmp_path):
     _, path = strong_baseline(tmp_path)
     convert_weights(path, tmp_path / "run", SIZE)
-    model = load_trained_model(tmp_path / "run")
+    model = load_model(tmp_path / "run")
     assert {leaf.dtype for leaf in jax.tree.leaves(model.variables)} == {jnp.dtype(jnp.float32)}

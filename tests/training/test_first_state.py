@@ -9,9 +9,9 @@ from flax import nnx
 from fashion_jax.config import ClassifierConfig, ExperimentConfig, MeshConfig, ModelConfig
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.embedder import CLASSIFIER_STD, Embedder
+from fashion_jax.models.pure import split_model
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.first_state import FirstState
-from fashion_jax.training.state import split_model
 from tests.models.backbones.tiny import TINY
 
 CONFIG = ExperimentConfig(model=ModelConfig(backbone="tiny", classifier_bias=True))

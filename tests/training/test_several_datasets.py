@@ -12,10 +12,9 @@ from fashion_jax.cli import main
 from fashion_jax.config import ConfigError, ExperimentConfig, store_config
 from fashion_jax.datasets.building.build import build
 from fashion_jax.datasets.dataset import open_dataset
-from fashion_jax.evaluation import embedded
 from fashion_jax.experiments import cross_domain as cross_domain_module
 from fashion_jax.experiments.cross_domain import cross_domain
-from fashion_jax.inference.trained_model import load_trained_model
+from fashion_jax.inference.model import EmbeddingModel, load_model
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.loop import _reader, make_plan, train
@@ -135,18 +134,18 @@ def test_evaluate_measures_each_dataset_on_its_own(run, capsys):
 def counted(monkeypatch) -> list[tuple[str, ...]]:
     """What was loaded and embedded, in turn."""
     calls = []
-    embed_split = embedded.embed_split
+    embed_split = EmbeddingModel.embed_split
 
     def load(workdir):
         calls.append(("load", workdir))
-        return load_trained_model(workdir)
+        return load_model(workdir)
 
-    def embed(encode, variables, split, *rest):
+    def embed(model, split, progress):
         calls.append(("embed", split.directory, split.name))
-        return embed_split(encode, variables, split, *rest)
+        return embed_split(model, split, progress)
 
-    monkeypatch.setattr(cross_domain_module, "load_trained_model", load)
-    monkeypatch.setattr(embedded, "embed_split", embed)
+    monkeypatch.setattr(cross_domain_module, "load_model", load)
+    monkeypatch.setattr(EmbeddingModel, "embed_split", embed)
     return calls
 
 

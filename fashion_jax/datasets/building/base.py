@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
@@ -22,7 +22,6 @@ from fashion_jax.datasets.building.ordered import default_threads
 from fashion_jax.datasets.building.plan import Plan
 from fashion_jax.datasets.building.run import ExampleGenerator, Run
 from fashion_jax.datasets.building.tally import Tally
-from fashion_jax.datasets.download.links import LinkList
 from fashion_jax.datasets.records import SPLITS
 from fashion_jax.errors import FashionJaxError
 
@@ -71,8 +70,8 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
     DESCRIPTION: ClassVar[str] = ""
     HOMEPAGE: ClassVar[str | None] = None
     CITATION: ClassVar[str | None] = None
-    # Reads the links that `data download` fetches photos from; None for a dataset without links.
-    read_links: ClassVar[Callable[[pathlib.Path | None], LinkList] | None] = None
+    # `(manual_dir) -> LinkList`, the links that `data download` fetches photos from; or None.
+    read_links: ClassVar[Any] = None
 
     def __init__(
         self,

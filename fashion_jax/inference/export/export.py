@@ -1,19 +1,23 @@
 """`fashion-jax export`: writes a model for other programs, and checks that it embeds the same."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
 import tempfile
-from typing import Any
+from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt8
 
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.inference.export.embed_function import embed_function
-from fashion_jax.inference.export.parity import Embed, Parity, check_parity, embeddings_of
+from fashion_jax.inference.embed import embedding_function
+from fashion_jax.inference.export.parity import Embed, Parity, check_parity
 from fashion_jax.inference.export.safetensors import write_safetensors
 from fashion_jax.inference.export.stablehlo import write_stablehlo
-from fashion_jax.inference.trained_model import TrainedModel, load_trained_model
+from fashion_jax.inference.export.stored import CARD
+from fashion_jax.inference.model import EmbeddingModel, load_model
 
 FORMATS = ("stablehlo", "safetensors")
 NO_ONNX = (
@@ -48,7 +52,7 @@ def export(
     folder = pathlib.Path(output) if output else pathlib.Path(workdir) / "export" / format
     if folder.exists():
         raise FashionJaxError(f"{folder.resolve()} exists already; give another --output")
-    model = load_trained_model(workdir)
+    model = load_model(workdir)
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -63,25 +67,24 @@ def export(
     )
 
 
-def _write(model: TrainedModel, format: str, folder: pathlib.Path) -> Parity:
-    function = embed_function(model)
-    writers: dict[str, Any] = {
-        "stablehlo": lambda: write_stablehlo(function, folder),
+def _write(model: EmbeddingModel, format: str, folder: pathlib.Path) -> Parity:
+    # On one device: whoever loads the export may have no more.
+    variables = jax.tree.map(jnp.asarray, jax.device_get(model.variables))
+    embed = embedding_function(model.config.model, model.card.preprocessing)
+
+    def call(photos: UInt8[Array, "batch height width 3"]) -> Float[Array, "batch features"]:
+        return embed(variables, photos)
+
+    writers: dict[str, Callable[[], Embed]] = {
+        "stablehlo": lambda: write_stablehlo(call, model.card, folder),
         "safetensors": lambda: write_safetensors(model, folder),
     }
-    exported: Embed = writers[format]()
-    size = function.preprocessing
-    parity = check_parity(
-        embeddings_of(jax.jit(function.call)),
-        embeddings_of(exported),
-        size.height,
-        size.width,
-        function.compute_dtype,
-    )
-    (folder / "model_card.json").write_text(model.card.to_json() + "\n")
+    exported = writers[format]()
+    parity = check_parity(jax.jit(call), exported, model.card)
+    (folder / CARD).write_text(json.dumps(model.card.to_dict(), indent=2) + "\n")
     report = {
         "format": format,
-        **parity.to_json(),
+        **dataclasses.asdict(parity),
         "platform": jax.default_backend(),
         "jax": jax.__version__,
     }

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.card import ModelCard
 
 BATCH_SIZES = (1, 2, 5)
 # Largest difference of any number of an embedding, which has length 1.
@@ -36,31 +37,23 @@ class Parity:
     smallest_cosine: float
     tolerance: float
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return dataclasses.asdict(self)
 
-
-def check_parity(
-    model: Embed, exported: Embed, height: int, width: int, compute_dtype: str
-) -> Parity:
+def check_parity(model: Embed, exported: Embed, card: ModelCard) -> Parity:
     """Compares the embeddings of drawn photos in several batch sizes.
 
     Args:
         model: photos [batch, height, width, 3] to embeddings.
         exported: the same, by what was exported.
-        height: of a photo, in pixels.
-        width: see `height`.
-        compute_dtype: of the model.
+        card: of the model; its input size and compute dtype.
 
     Raises:
         ParityError: they differ by more than the tolerance.
     """
-    tolerance = TOLERANCES[compute_dtype]
+    tolerance = TOLERANCES[card.compute_dtype]
     differences, cosines = [], []
     for size in BATCH_SIZES:
-        photos = drawn_photos(size, height, width)
-        expected, found = np.asarray(model(photos)), np.asarray(exported(photos))
+        photos = drawn_photos(size, card.image_height, card.image_width)
+        expected, found = (np.asarray(each(photos), np.float32) for each in (model, exported))
         differences.append(float(np.abs(expected - found).max()))
         cosines.append(float((expected * found).sum(1).min()))
     parity = Parity(sum(BATCH_SIZES), max(differences), min(cosines), tolerance)
@@ -79,12 +72,3 @@ def drawn_photos(count: int, height: int, width: int) -> UInt8[np.ndarray, "coun
     ramp = np.linspace(0, 255, height * width).reshape(height, width, 1).astype(np.uint8)
     photos[1::2] = ramp
     return photos
-
-
-def embeddings_of(call: Callable[[np.ndarray], Any]) -> Embed:
-    """Returns the function with its result as an array of NumPy's."""
-
-    def embed(photos: np.ndarray) -> Float32[np.ndarray, "batch features"]:
-        return np.asarray(call(photos), np.float32)
-
-    return embed

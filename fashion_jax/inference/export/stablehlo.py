@@ -6,10 +6,10 @@ import jax
 import numpy as np
 from jax import export
 
-from fashion_jax.inference.export.embed_function import EmbedFunction
+from fashion_jax.inference.card import ModelCard
 from fashion_jax.inference.export.parity import Embed
+from fashion_jax.inference.export.stored import STABLEHLO
 
-FILE = "model.stablehlo"
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 USAGE = """\
@@ -23,17 +23,17 @@ embeddings = model.call(photos)                          # float32, length 1: co
 """
 
 
-def write_stablehlo(function: EmbedFunction, folder: pathlib.Path) -> Embed:
-    """Writes the model with its weights; the number of photos is free.
+def write_stablehlo(embed: Embed, card: ModelCard, folder: pathlib.Path) -> Embed:
+    """Writes a function of photos with its weights; the number of photos is free.
 
     Returns:
-        What reads the file and embeds by it.
+        The function that the file holds.
     """
-    size = function.preprocessing
+    height, width = card.image_height, card.image_width
     (batch,) = export.symbolic_shape("batch")
-    photos = jax.ShapeDtypeStruct((batch, size.height, size.width, 3), np.uint8)
-    exported = export.export(jax.jit(function.call), platforms=PLATFORMS)(photos)
-    path = folder / FILE
+    photos = jax.ShapeDtypeStruct((batch, height, width, 3), np.uint8)
+    exported = export.export(jax.jit(embed), platforms=PLATFORMS)(photos)
+    path = folder / STABLEHLO
     path.write_bytes(exported.serialize())
-    (folder / "usage.py").write_text(USAGE.format(height=size.height, width=size.width))
+    (folder / "usage.py").write_text(USAGE.format(height=height, width=width))
     return export.deserialize(bytearray(path.read_bytes())).call

@@ -54,6 +54,7 @@ def add_photos(
     thumbnails: Iterable[bytes],
     card: ModelCard,
     replace: bool = False,
+    contents: Contents | None = None,
 ) -> Change:
     """Adds photos to a catalogue, behind those there, without rebuilding anything.
 
@@ -64,6 +65,7 @@ def add_photos(
         thumbnails: JPEGs, one a photo; read one by one.
         card: of the model that made the embeddings.
         replace: take photos of the same names out, in the same step.
+        contents: from `check_addable`, so that an unchanged catalogue is not read again.
 
     Raises:
         ModelCardError: if the embeddings come from another model than the catalogue's.
@@ -72,7 +74,7 @@ def add_photos(
         EmbeddingError: if the embeddings are not what `check_embeddings` asks for.
         StorageError: if there is no catalogue, or it is damaged.
     """
-    with changing(directory) as change:
+    with changing(directory, contents) as change:
         manifest = change.contents.manifest
         there = _addable(change.contents, {item.photo_id for item in items}, card, replace)
         width = manifest.card.embedding_width
@@ -86,14 +88,19 @@ def check_addable(
     photo_ids: Collection[str],
     card: ModelCard,
     replace: bool = False,
-) -> None:
+) -> Contents:
     """Refuses what `add_photos` would refuse, before anything is embedded for it.
+
+    Returns:
+        What the catalogue holds now.
 
     Raises:
         FashionJaxError: see `add_photos`.
     """
     target = pathlib.Path(directory).absolute()
-    _addable(Contents.read(target, Manifest.read(target)), set(photo_ids), card, replace)
+    contents = Contents.read(target, Manifest.read(target))
+    _addable(contents, set(photo_ids), card, replace)
+    return contents
 
 
 def _addable(

@@ -56,8 +56,14 @@ class Changing:
 
 
 @contextlib.contextmanager
-def changing(directory: str | os.PathLike[str]) -> Iterator[Changing]:
+def changing(
+    directory: str | os.PathLike[str], known: Contents | None = None
+) -> Iterator[Changing]:
     """Opens a catalogue for a change; waits until nobody else is changing it.
+
+    Args:
+        directory: of the catalogue.
+        known: contents that were read before; used if the catalogue has not changed since.
 
     Raises:
         StorageError: if there is no catalogue, or it is damaged.
@@ -65,4 +71,7 @@ def changing(directory: str | os.PathLike[str]) -> Iterator[Changing]:
     target = pathlib.Path(directory).absolute()
     Manifest.read(target)  # says what is wrong with a folder that cannot even be locked
     with storage.locked(target), storage.staged(target) as staging:
-        yield Changing(target, staging, Contents.read(target, Manifest.read(target)))
+        manifest = Manifest.read(target)
+        if known is None or known.manifest != manifest:
+            known = Contents.read(target, manifest)
+        yield Changing(target, staging, known)

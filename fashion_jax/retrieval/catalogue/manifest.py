@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.inference.card import ModelCard
+from fashion_jax.inference.card import ModelCard, read_card
 from fashion_jax.retrieval import storage
 
 SCHEMA = 2
@@ -183,7 +183,7 @@ def _parse(values: Mapping[str, Any]) -> Manifest:
     removed = values["removed"]
     manifest = Manifest(
         kind=values["kind"],
-        card=ModelCard.from_dict(values["card"]),
+        card=read_card(values["card"]),
         segments=tuple(_segment(segment) for segment in values["segments"]),
         removed=RemovedEntry(**removed) if removed else None,
     )

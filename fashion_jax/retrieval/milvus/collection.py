@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
-from fashion_jax.inference.card import ModelCard
+from fashion_jax.inference.card import ModelCard, read_card
 from fashion_jax.retrieval.milvus.rows import CATEGORY_KEY, EMBEDDING, PHOTO_KEY, ROW, TEXT_BYTES
 from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusError, MilvusPlace
 from fashion_jax.retrieval.milvus.settings import MilvusSettings
@@ -57,7 +57,7 @@ class Description:
                 f"{where}: its description is not of version {SCHEMA}, which this version of "
                 f"fashion-jax reads. Build it again, or use the version that wrote it"
             )
-        return cls(ModelCard.from_dict(values["card"]), MilvusSettings(**values["settings"]))
+        return cls(read_card(values["card"]), MilvusSettings(**values["settings"]))
 
 
 def create(connection: MilvusConnection, dimensions: int) -> str:

@@ -10,12 +10,13 @@ import safetensors.numpy
 
 from fashion_jax.cli import main
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.inference.card import ModelCard
+from fashion_jax.inference.card import read_card
 from fashion_jax.inference.export import export as export_module
 from fashion_jax.inference.export.export import export
 from fashion_jax.inference.export.parity import ParityError, check_parity, drawn_photos
-from fashion_jax.inference.trained_model import load_trained_model
+from fashion_jax.inference.model import load_model
 from fashion_jax.training.convert_weights import convert_weights
+from tests.inference.cards import CARD
 from tests.training.test_convert_weights import SIZE, strong_baseline
 
 
@@ -36,8 +37,8 @@ def test_stablehlo_needs_jax_alone(run, tmp_path, capsys):
     parity = json.loads((output / "parity.json").read_text())
     assert parity["photos"] == 8
     assert parity["largest_difference"] <= parity["tolerance"] == 1e-5
-    model = load_trained_model(run)
-    assert ModelCard.from_json((output / "model_card.json").read_text()) == model.card
+    model = load_model(run)
+    assert read_card((output / "model_card.json").read_text()) == model.card
     photos = drawn_photos(3, 32, 32)
     np.save(output / "photos.npy", photos)
     script = (
@@ -69,7 +70,7 @@ def test_safetensors_have_pytorchs_names_and_axes(run, tmp_path):
         tmp_path / "again",
         {**SIZE, "model.stem_relu": "False"},
     )
-    first, again = (load_trained_model(workdir) for workdir in (run, tmp_path / "again"))
+    first, again = (load_model(workdir) for workdir in (run, tmp_path / "again"))
     assert first.card.difference(again.card) == []
 
 
@@ -79,7 +80,7 @@ def test_onnx_is_refused_with_the_reason(run, capsys):
 
 
 def test_an_export_that_differs_leaves_nothing(run, tmp_path, monkeypatch):
-    def wrong(function, folder):
+    def wrong(embed, card, folder):
         (folder / "model.stablehlo").write_bytes(b"...")
         return lambda photos: np.ones((len(photos), 512), np.float32) / 512**0.5
 
@@ -104,6 +105,6 @@ def test_nan_is_no_parity():
     def broken(photos):
         return np.full((len(photos), 2), np.nan, np.float32)
 
-    assert check_parity(model, model, 4, 4, "float32").largest_difference == 0
+    assert check_parity(model, model, CARD).largest_difference == 0
     with pytest.raises(ParityError):
-        check_parity(model, broken, 4, 4, "float32")
+        check_parity(model, broken, CARD)

@@ -10,13 +10,17 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
+from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.datasets.loader import decode_at_stored_size
+from fashion_jax.inference.model import load_model
 from fashion_jax.reports.tuning_picture import write_curve
 from fashion_jax.retrieval.catalogue.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.changes import set_search_settings
-from fashion_jax.retrieval.catalogue.manifest import CatalogueError, SearchSettings
+from fashion_jax.retrieval.catalogue.manifest import CatalogueError, Manifest, SearchSettings
 from fashion_jax.retrieval.catalogue.segment import Segment
 from fashion_jax.retrieval.catalogue.tuning_file import write_tunings
 from fashion_jax.retrieval.scann_tuning import Tuning, TuningQueries, gallery_queries, measure
+from fashion_jax.serving.index_run import index_folder
 
 PICTURE = "tuning.png"
 
@@ -105,6 +109,39 @@ def tune(
     for path, tuning in zip(pictures, tunings.values(), strict=True):
         write_curve(path, tuning)
     return TunedCatalogue(len(catalogue), tunings, [str(path.resolve()) for path in pictures])
+
+
+def embed_queries(
+    workdir: str | pathlib.Path,
+    split: str,
+    count: int,
+    dataset: str | None = None,
+    data_dir: str | None = None,
+    index: str | pathlib.Path | None = None,
+) -> Float32[np.ndarray, "queries features"]:
+    """Embeds photos of a built dataset with a run's best model, to measure its catalogue with.
+
+    Args:
+        workdir: of the run.
+        split: such as `query`.
+        count: how many to draw, at most.
+        dataset: by default the run's.
+        data_dir: where it lies; by default the run's.
+        index: the catalogue's folder; by default `index` in the workdir.
+
+    Raises:
+        FashionJaxError: if there is no run, no dataset, or no catalogue of the run's model.
+    """
+    model = load_model(workdir)
+    config = model.config
+    folder = index_folder(workdir, index).absolute()
+    Manifest.read(folder).card.require_same(model.card, "the catalogue", "the run's model")
+    photos = open_dataset(dataset or config.data.dataset, data_dir or config.data.data_dir).split(
+        split
+    )
+    rows = np.sort(np.random.default_rng(0).permutation(len(photos))[:count])
+    pixels = (decode_at_stored_size(photos.image_bytes(row)) for row in rows.tolist())
+    return model.embed(pixels)
 
 
 def _tune_segment(

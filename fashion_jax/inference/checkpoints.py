@@ -1,0 +1,115 @@
+"""A run's checkpoints, as readers see them: the best by validation mAP, its card, its weights."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from etils import epath
+
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.card import ModelCard, read_card
+
+SELECTION_METRIC = "val/instance/mAP"
+# Of a run on several datasets, each of which validation measures on its own.
+MEAN_OF_DATASETS = "mean_of_datasets"
+MIXTURE_SELECTION_METRIC = f"val/{MEAN_OF_DATASETS}/instance/mAP"
+
+
+def selection_metric(metrics: Mapping[str, float]) -> str:
+    """Name of the validation metric that selects the best checkpoint."""
+    return MIXTURE_SELECTION_METRIC if MIXTURE_SELECTION_METRIC in metrics else SELECTION_METRIC
+
+
+def selection(metrics: Mapping[str, float]) -> float:
+    """Value of the validation metric that selects the best checkpoint."""
+    return metrics[selection_metric(metrics)]
+
+
+class StoredCheckpoints:
+    """The checkpoints in a folder; see `fashion_jax.training.checkpoints` for what they hold."""
+
+    def __init__(self, directory: epath.PathLike, **options: Any) -> None:
+        """Opens the folder.
+
+        Args:
+            directory: `checkpoints` in a run's workdir.
+            **options: of Orbax's manager; by default it only reads.
+        """
+        self.directory = epath.Path(directory)
+        reading = {"read_only": True, "create": False, "cleanup_tmp_directories": False}
+        self.manager = ocp.CheckpointManager(
+            self.directory.resolve() if "://" not in str(directory) else self.directory,
+            item_handlers={
+                "model": ocp.StandardCheckpointHandler(),
+                "learner": ocp.StandardCheckpointHandler(),
+                "reader": ocp.JsonCheckpointHandler(),
+                "card": ocp.JsonCheckpointHandler(),
+            },
+            options=ocp.CheckpointManagerOptions(
+                best_fn=selection,  # without it Orbax stores no metrics
+                best_mode="max",
+                **(options or reading),
+            ),
+        )
+
+    def latest_step(self) -> int | None:
+        """The step to resume from; None for a run without a checkpoint."""
+        return self.manager.latest_step()
+
+    def best_step(self) -> int:
+        """The step with the highest validation mAP, the latest of equals; else the last step.
+
+        Raises:
+            FashionJaxError: the run has no checkpoint.
+        """
+        steps = sorted(self.manager.all_steps())
+        if not steps:
+            raise FashionJaxError(
+                f"no checkpoint in {self.directory}: train first, or let the run get further"
+            )
+        scored = [
+            (selection(metrics), step)
+            for step in steps
+            if (metrics := self.manager.metrics(step)) is not None
+        ]
+        return max(scored)[1] if scored else steps[-1]
+
+    def restore_card(self, step: int) -> ModelCard:
+        """Reads the model card alone.
+
+        Raises:
+            ModelCardError: the card is damaged, or of another version.
+        """
+        items = self.manager.restore(step, args=ocp.args.Composite(card=ocp.args.JsonRestore()))
+        return read_card(items["card"])
+
+    def restore_model(self, step: int, sharding: jax.sharding.Sharding) -> dict[str, Any]:
+        """Reads `params` and `model_state` alone, whatever their shapes, onto these devices."""
+        stored = self.manager.item_metadata(step)["model"]
+        abstract = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), stored
+        )
+        items = self.manager.restore(
+            step, args=ocp.args.Composite(model=ocp.args.StandardRestore(abstract))
+        )
+        return _with_numbered_layers(items["model"])
+
+    def metrics(self, step: int) -> dict[str, float]:
+        """Validation metrics of a checkpoint; empty where it was not validated."""
+        return dict(self.manager.metrics(step) or {})
+
+    def close(self) -> None:
+        """Waits until everything is written."""
+        self.manager.wait_until_finished()
+        self.manager.close()
+
+
+def _with_numbered_layers(tree: Any) -> Any:
+    """Orbax stores the numbers of layers as text; the modules know them as numbers."""
+    if not isinstance(tree, dict):
+        return tree
+    return {
+        int(name) if str(name).isdigit() else name: _with_numbered_layers(part)
+        for name, part in tree.items()
+    }

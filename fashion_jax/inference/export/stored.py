@@ -1,0 +1,75 @@
+"""Reads exports back."""
+
+import dataclasses
+import pathlib
+
+from flax import nnx
+from jax import export
+
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.card import ModelCard, read_card
+from fashion_jax.inference.embed import Encode, Variables
+from fashion_jax.inference.weights.files import read_weights
+from fashion_jax.inference.weights.fill import fill
+from fashion_jax.inference.weights.naming import translate
+from fashion_jax.inference.weights.namings import NAMINGS
+from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.pure import split_model
+
+CARD = "model_card.json"
+STABLEHLO = "model.stablehlo"
+SAFETENSORS = "model.safetensors"
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredExport:
+    """A model that `fashion-jax export` wrote.
+
+    Attributes:
+        card: of the model.
+        encode: `(variables, photos) -> embeddings` with weights of its own; of StableHLO.
+        variables: weights for the network that the card describes; of safetensors.
+    """
+
+    card: ModelCard
+    encode: Encode | None
+    variables: Variables
+
+
+def read_export(folder: pathlib.Path) -> StoredExport | None:
+    """Reads an export; `None` for a folder without one.
+
+    Raises:
+        FashionJaxError: damaged, or without a model.
+    """
+    if not (folder / CARD).is_file():
+        return None
+    card = read_card((folder / CARD).read_text(encoding="utf-8"))
+    if (folder / STABLEHLO).is_file():
+        return StoredExport(card, read_stablehlo(folder / STABLEHLO), {})
+    if (folder / SAFETENSORS).is_file():
+        return StoredExport(card, None, read_safetensors(folder / SAFETENSORS, card))
+    raise FashionJaxError(
+        f"{folder} has a {CARD}, but neither {STABLEHLO} nor {SAFETENSORS}: export again"
+    )
+
+
+def read_stablehlo(path: pathlib.Path) -> Encode:
+    """Reads a model of StableHLO as a function `(variables, photos)`; its weights are inside."""
+    try:
+        call = export.deserialize(bytearray(path.read_bytes())).call
+    except Exception as error:  # flatbuffers raises whatever a damaged file leads it to
+        raise FashionJaxError(f"{path} is damaged ({error!r}): export again") from error
+    return lambda variables, images: call(images)
+
+
+def read_safetensors(path: pathlib.Path, card: ModelCard) -> Variables:
+    """Reads weights into the network that a card describes.
+
+    Raises:
+        PretrainedWeightsError: they do not fit it.
+    """
+    network = Embedder(card.model_config, None, nnx.Rngs(0))
+    fill(network, translate(read_weights(path).tensors, NAMINGS).tensors, str(path))
+    _, params, model_state = split_model(network)
+    return {"params": params, "model_state": model_state}
