@@ -14,7 +14,7 @@ import ml_collections
 from fashion_jax.config.checks import check_ranges
 from fashion_jax.config.errors import ConfigError, nearest
 from fashion_jax.config.experiment import ExperimentConfig
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 
 CONFIG_FILE = "config.json"
 _SCALARS = {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}
@@ -89,7 +89,7 @@ def from_nested_dict(values: Mapping[str, typing.Any]) -> ExperimentConfig:
 
 def store_config(config: ExperimentConfig, path: pathlib.Path) -> None:
     """Writes `config.json`; the file is there whole or not at all."""
-    write_whole(path, (json.dumps(to_nested_dict(config), indent=2) + "\n").encode())
+    atomic_write(path, (json.dumps(to_nested_dict(config), indent=2) + "\n").encode())
 
 
 def read_stored_config(path: pathlib.Path) -> ExperimentConfig:

@@ -16,7 +16,7 @@ from fashion_jax.config import ExperimentConfig, Rung
 from fashion_jax.evaluation.embedded import embed_test, open_test
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import all_metrics
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.index import EmbeddingError
 from fashion_jax.retrieval.k_reciprocal import Reciprocal
@@ -123,8 +123,8 @@ def run_ladder(
             config = with_seed(rung.config, number)
             runs[rung.name].append(_run(config, folder, trained, progress))
             result = LadderResult(rungs, runs)
-            write_whole(workdir / "ladder.json", json.dumps(result.to_json(), indent=2).encode())
-            write_whole(workdir / "ladder.md", (result.to_table() + "\n").encode())
+            atomic_write(workdir / "ladder.json", json.dumps(result.to_json(), indent=2).encode())
+            atomic_write(workdir / "ladder.md", (result.to_table() + "\n").encode())
     return LadderResult(rungs, runs)
 
 
@@ -161,7 +161,7 @@ def _run(
     if result is None:
         result = _train_and_measure(config, trained, trained == workdir, progress)
     workdir.mkdir(parents=True, exist_ok=True)
-    write_whole(stored, json.dumps(result, indent=2).encode())
+    atomic_write(stored, json.dumps(result, indent=2).encode())
     return result
 
 

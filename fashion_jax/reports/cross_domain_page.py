@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 
 from fashion_jax.evaluation.cross_domain_result import Cell, CrossDomain, SearchedDataset
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 from fashion_jax.reports.page import render_page
 from fashion_jax.reports.report_page import tables
 
@@ -67,7 +67,7 @@ def write_cross_domain_page(
         command: that makes the page again.
         environment: versions, devices, time taken.
     """
-    write_whole(path, render_cross_domain(result, command, environment).encode())
+    atomic_write(path, render_cross_domain(result, command, environment).encode())
 
 
 def render_cross_domain(

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 
 Photo = UInt8[np.ndarray, "_ _ 3"]
 Answer = tuple[Photo, str, float, bool | None]
@@ -83,7 +83,7 @@ def write_picture(path: str | os.PathLike[str], picture: Photo) -> None:
     """
     encoded = io.BytesIO()
     Image.fromarray(picture).save(encoded, "PNG")
-    write_whole(path, encoded.getvalue())
+    atomic_write(path, encoded.getvalue())
 
 
 def _answers_left() -> int:

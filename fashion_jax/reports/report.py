@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 from fashion_jax.reports.embedding_map import COLUMNS
 from fashion_jax.reports.page import render_page
 from fashion_jax.reports.report_page import figures, tables
@@ -197,7 +197,7 @@ def write_report(path: str | os.PathLike[str], data: ReportData) -> None:
         path: of the HTML file; missing folders are made.
         data: what to show.
     """
-    write_whole(path, render_report(data).encode("utf-8"))
+    atomic_write(path, render_report(data).encode("utf-8"))
 
 
 def render_report(data: ReportData) -> str:

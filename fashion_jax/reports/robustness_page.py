@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from fashion_jax.evaluation.robustness_result import ACC_1, MAP, NuisanceResult, Robustness
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.reports.charts import Line, line_chart
 from fashion_jax.reports.page import render_page
@@ -29,8 +29,8 @@ def write_robustness(
         model: in words.
     """
     numbers = json.dumps(robustness.to_json(), indent=2) + "\n"
-    write_whole(page.with_name(JSON_NAME), numbers.encode())
-    write_whole(page, render_robustness(robustness, strips, model).encode())
+    atomic_write(page.with_name(JSON_NAME), numbers.encode())
+    atomic_write(page, render_robustness(robustness, strips, model).encode())
 
 
 def render_robustness(

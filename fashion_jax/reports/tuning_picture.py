@@ -5,7 +5,7 @@ import os
 
 from matplotlib.figure import Figure
 
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 from fashion_jax.retrieval.scann_tuning import Tuning, fastest
 
 _INK, _MUTED, _GOOD = "#1a1c1e", "#9aa0a6", "#0d7a55"
@@ -43,7 +43,7 @@ def write_curve(path: str | os.PathLike[str], tuning: Tuning) -> None:
     axes.legend(framealpha=1.0, loc="lower left")
     encoded = io.BytesIO()
     figure.savefig(encoded, format="png")
-    write_whole(path, encoded.getvalue())
+    atomic_write(path, encoded.getvalue())
 
 
 def _settings(tuning: Tuning) -> str:

@@ -8,7 +8,7 @@ from fashion_jax.datasets.records import Domain
 from fashion_jax.datasets.thumbnails import thumbnail
 from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.catalogue import Catalogue, Item
-from fashion_jax.retrieval.catalogue.manifest import check_kind
+from fashion_jax.retrieval.make_index import check_kind
 
 INDEX_FOLDER = "index"
 

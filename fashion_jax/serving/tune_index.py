@@ -48,7 +48,7 @@ class TunedCatalogue:
         """Plain values for `--json`."""
         return {
             "photos": self.photos,
-            "segments": {name: tuning.to_json() for name, tuning in self.tunings.items()},
+            "segments": {n: dataclasses.asdict(tuning) for n, tuning in self.tunings.items()},
             "pictures": list(self.pictures),
         }
 

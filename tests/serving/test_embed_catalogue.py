@@ -1,5 +1,6 @@
 """Bulk embedding: every photo exactly once, whatever is killed, however many hosts there are."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -15,12 +16,12 @@ import pytest
 from fashion_jax.cli import main
 from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import StorageError
 from fashion_jax.inference.card import ModelCardError
 from fashion_jax.inference.model import load_model
 from fashion_jax.parallel.hosts import Host
 from fashion_jax.retrieval.embedding_plan import EmbeddingFilesError, Plan, agree_on_plan
 from fashion_jax.retrieval.embedding_shards import open_embeddings
-from fashion_jax.retrieval.storage import StorageError
 from fashion_jax.serving.embed_catalogue import embed_catalogue
 from fashion_jax.training.convert_weights import convert_weights
 from tests.inference.cards import CARD
@@ -96,12 +97,12 @@ def test_labels_are_those_of_the_split_each_photo_once(gallery, embedded):
 
 def test_manifest_says_what_is_there(gallery, embedded):
     manifest = json.loads((embedded / "manifest.json").read_text())
-    assert manifest["schema"] == 1
-    assert (manifest["photos"], manifest["dimensions"]) == (len(gallery), 512)
-    assert manifest["card"]["backbone"] == "resnet18"
-    assert (manifest["dataset"], manifest["split"]) == ("synthetic_street2shop", "gallery")
+    plan = manifest["plan"]
+    assert (manifest["schema"], plan["photos"]) == (2, len(gallery))
+    assert (plan["card"]["backbone"], plan["card"]["embedding_width"]) == ("resnet18", 512)
+    assert (plan["dataset"], plan["split"]) == ("synthetic_street2shop", "gallery")
     assert manifest["shards"][1]["rows"] == [5, 10]
-    assert manifest["shards"][1].keys() == {"file", "rows", "bytes", "sha256"}
+    assert manifest["shards"][1].keys() == {"file", "rows", "bytes", "sha256", "plan"}
 
 
 def test_other_parquet_readers_see_plain_columns(embedded):
@@ -147,7 +148,7 @@ KILLED = """
 import os, signal, sys
 from fashion_jax.retrieval import embedding_shards
 from fashion_jax.serving.embed_catalogue import embed_catalogue
-write, calls = embedding_shards.write_whole, []
+write, calls = embedding_shards.atomic_write, []
 def write_or_die(path, content):
     calls.append(path)
     if len(calls) == 5:  # two shards are whole; of the third there is half a file
@@ -157,7 +158,7 @@ def write_or_die(path, content):
             os.kill(os.getpid(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
     write(path, content)
-embedding_shards.write_whole = write_or_die
+embedding_shards.atomic_write = write_or_die
 embed_catalogue(sys.argv[1], sys.argv[2], photos_per_shard=5, progress=False)
 """
 
@@ -222,7 +223,7 @@ class TestPlans:
     def test_another_model_is_refused_by_name(self, gallery, tmp_path):
         plan = Plan("d", "1.0.0", "gallery", 3, "0", 2, CARD)
         agree_on_plan(tmp_path, plan)
-        other = Plan.from_dict(plan.to_dict() | {"card": CARD.to_dict() | {"weights_hash": "1"}})
+        other = dataclasses.replace(plan, card=dataclasses.replace(CARD, weights_hash="1"))
         with pytest.raises(ModelCardError, match="weights_hash"):
             agree_on_plan(tmp_path, other)
 

@@ -1,5 +1,6 @@
 """From a bulk embedding to answers from Milvus, by commands."""
 
+import dataclasses
 import json
 
 import pytest
@@ -83,7 +84,7 @@ def test_categories(run, flags, gallery, photo, capsys):
 
 def test_another_models_collection_is_refused(run, flags, photo, tmp_path, capsys):
     stored = collection_info(MilvusPlace(flags[1], "photos")).card
-    other = type(stored).from_dict(stored.to_dict() | {"weights_hash": "0", "embedding_width": 2})
+    other = dataclasses.replace(stored, weights_hash="0", embedding_width=2)
     place = MilvusPlace(str(tmp_path / "other.db"), "photos")
     MilvusIndex.build_from(place, [Part([[1.0, 0.0]])], other).close()
     assert search(run, ["--uri", place.uri, "--collection", "photos"], photo) == 2

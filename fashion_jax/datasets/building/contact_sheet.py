@@ -31,7 +31,7 @@ from fashion_jax.datasets.building.crops import locate
 from fashion_jax.datasets.building.plan import Item, PhotoSource
 from fashion_jax.datasets.photos import UndecodablePhotoError
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 
 _COLUMNS = 4
 _GAP, _BORDER = 16, 24
@@ -79,7 +79,7 @@ def write_contact_sheet(
     encoded = io.BytesIO()
     draw_contact_sheet(groups, photos, margin, title).save(encoded, "PNG")
     try:
-        write_whole(path, encoded.getvalue())
+        atomic_write(path, encoded.getvalue())
     except OSError as error:
         raise FashionJaxError(f"cannot write the contact sheet {path}: {error}") from error
 

@@ -21,15 +21,14 @@ from fashion_jax.retrieval.catalogue.manifest import (
     Manifest,
     SearchSettings,
     SegmentEntry,
-    check_kind,
 )
 from fashion_jax.retrieval.catalogue.segment import (
     EMBEDDINGS,
     finish_segment,
-    index_for,
     new_part_name,
     write_segment,
 )
+from fashion_jax.retrieval.make_index import check_kind, index_kind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,8 +169,7 @@ def compact(directory: str | os.PathLike[str], kind: str | None = None) -> bool:
     """
     with changing(directory) as change:
         old = change.contents.manifest
-        check_kind(kind or old.kind)
-        manifest = dataclasses.replace(old, kind=kind or old.kind)
+        manifest = dataclasses.replace(old, kind=check_kind(kind or old.kind))
         if _is_compact(change.contents, manifest.kind):
             if manifest != old:
                 change.install(manifest)
@@ -215,7 +213,7 @@ def _is_compact(contents: Contents, kind: str) -> bool:
     if len(contents.segments) > 1 or contents.removed:
         return False
     entry = contents.segments[0].entry
-    return entry.index == index_for(kind, entry.rows)
+    return entry.index == index_kind(kind, entry.rows)
 
 
 def _merged(change: Changing, kind: str) -> SegmentEntry:
