@@ -114,8 +114,8 @@ def test_added_photos_are_embedded_as_searched_ones(run, index, photos, capsys):
     call(capsys, "index", "add", "--workdir", run, "--index", index, "--photos", photos)
     catalogue = Catalogue.open(index)
     model = search_photo.load_model(run)
-    pixels = [search_photo.read_photo(photos / f"{row}.jpg") for row in range(3)]
-    alone = np.concatenate([search_photo.embed_photos(model, [each]) for each in pixels])
+    pixels = [search_photo.read_query(photos / f"{row}.jpg") for row in range(3)]
+    alone = np.concatenate([model.embed([each]) for each in pixels])
     added = catalogue.embeddings[-5:-2]
     np.testing.assert_allclose(alone, added, atol=1e-5)
     assert catalogue.thumbnail(len(catalogue) - 1).startswith(b"\xff\xd8\xff")
