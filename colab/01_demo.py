@@ -138,9 +138,9 @@ figure.tight_layout()
 # thumbnails.
 
 # %%
-from fashion_jax.serving.index_run import index_run
+from fashion_jax.serving.build_index import build_index
 
-print(index_run(workdir, kind="scann"))
+print(build_index(workdir, kind="scann"))
 
 # %% [markdown]
 # ## 4. Search
@@ -148,7 +148,7 @@ print(index_run(workdir, kind="scann"))
 # Replace `photo` with a photo of your own, and `box` with `"x,y,width,height"` of the garment.
 
 # %%
-from fashion_jax.serving.search_photo import search_photo
+from fashion_jax.serving.search import search_photo
 
 query_split = dataset.split("query")
 photo = FOLDER / "street_photo.jpg"

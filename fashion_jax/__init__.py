@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fashion_jax.retrieval.rerank import rerank
     from fashion_jax.retrieval.scann_index import ScannIndex
     from fashion_jax.retrieval.whitening import Whitening
-    from fashion_jax.serving.search_photo import search_photo
+    from fashion_jax.serving.search import search_photo
     from fashion_jax.training.learner import make_learner
     from fashion_jax.training.loop import train
 

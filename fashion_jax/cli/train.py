@@ -4,7 +4,7 @@ import argparse
 import importlib
 from typing import Any
 
-from fashion_jax.cli.command import command
+from fashion_jax.cli.command import command, print_result
 
 
 def add(commands: Any) -> None:
@@ -23,6 +23,7 @@ def _add_train(commands: Any) -> None:
         "Any field of the config can be set by --config.FIELD=VALUE, for example:\n"
         "  fashion-jax train --config=configs/street2shop_small.py --workdir=runs/a \\\n"
         "      --config.training.epochs=3 --config.optimizer.learning_rate=1e-4",
+        json_output=False,
     )
     train.add_argument("--config", required=True, help="a file with get_config(); see configs/")
     train.add_argument("--workdir", required=True, help="where the run's files go")
@@ -50,6 +51,7 @@ def _add_demo(commands: Any) -> None:
         "demo",
         _demo,
         "build, train, evaluate, index and search drawn garments in a few minutes",
+        json_output=False,
     )
     demo.add_argument(
         "--workdir", default="runs/demo", help="the run's folder (default: %(default)s)"
@@ -74,7 +76,7 @@ def _ladder(flags: argparse.Namespace) -> None:
 
     join_job()
     rungs = load_ladder(flags.config, flags.overrides)
-    print(run_ladder(rungs, flags.seeds, flags.workdir).to_table())
+    print_result(run_ladder(rungs, flags.seeds, flags.workdir), flags)
 
 
 def _demo(flags: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from fashion_jax.retrieval import storage
 WRITER = textwrap.dedent(
     """
     import os, pathlib, shutil, signal, sys
+    from fashion_jax.files import to_json
     from fashion_jax.retrieval import storage
 
     target, step = pathlib.Path(sys.argv[1]), int(sys.argv[2])

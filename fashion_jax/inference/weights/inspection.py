@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import pathlib
-from typing import Any
 
 import numpy as np
 import tabulate
@@ -56,10 +55,6 @@ class Inspection:
     identities: int | None = None
     fits: list[str] = dataclasses.field(default_factory=list)
     nearest: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return dataclasses.asdict(self)
 
     def to_table(self) -> str:
         """For people."""

@@ -46,6 +46,26 @@ class Change:
     photos: int
 
 
+@dataclasses.dataclass(frozen=True)
+class Compaction:
+    """A compacted catalogue.
+
+    Attributes:
+        directory: absolute path of the catalogue.
+        photos: photos in it.
+        changed: False where it was compact already.
+    """
+
+    directory: str
+    photos: int
+    changed: bool
+
+    def to_table(self) -> str:
+        """One line for people."""
+        done = "in one piece" if self.changed else "nothing to do"
+        return f"{done}; {self.photos:,} photos: {self.directory}"
+
+
 def add_photos(
     directory: str | os.PathLike[str],
     embeddings: Any,
@@ -153,18 +173,15 @@ def remove_photos(
     return Change(0, len(there), photos)
 
 
-def compact(directory: str | os.PathLike[str], kind: str | None = None) -> bool:
+def compact(directory: str | os.PathLike[str], kind: str | None = None) -> Compaction:
     """Brings all photos together in one segment, and builds its index anew.
 
     Args:
         directory: of the catalogue.
         kind: of the index from now on; by default as before.
 
-    Returns:
-        Whether there was something to do.
-
     Raises:
-        CatalogueError: if the kind does not exist.
+        IndexKindError: an unknown kind.
         StorageError: if there is no catalogue, or it is damaged.
     """
     with changing(directory) as change:
@@ -173,10 +190,10 @@ def compact(directory: str | os.PathLike[str], kind: str | None = None) -> bool:
         if _is_compact(change.contents, manifest.kind):
             if manifest != old:
                 change.install(manifest)
-            return False
+            return Compaction(str(change.target), len(change.contents), changed=False)
         segments = () if len(change.contents) == 0 else (_merged(change, manifest.kind),)
         change.install(dataclasses.replace(manifest, segments=segments, removed=None))
-    return True
+        return Compaction(str(change.target), len(change.contents), changed=True)
 
 
 def set_search_settings(

@@ -5,7 +5,6 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tabulate import tabulate
 
@@ -70,10 +69,6 @@ class CatalogueInfo:
     segments: Sequence[SegmentInfo]
     bytes: int
     advice: Sequence[str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for `--json`."""
-        return dataclasses.asdict(self) | {"card": self.card.to_dict()}
 
     def to_table(self) -> str:
         """Tables for people."""

@@ -9,8 +9,8 @@ from fashion_jax.cli import main
 from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.retrieval.milvus.index import MilvusIndex, Part
 from fashion_jax.retrieval.milvus.server import MilvusPlace
-from fashion_jax.serving.embed_catalogue import embed_catalogue
-from fashion_jax.serving.milvus_catalogue import collection_info
+from fashion_jax.serving.bulk_embedding import embed_catalogue
+from fashion_jax.serving.milvus import collection_info
 from fashion_jax.training.convert_weights import convert_weights
 from tests.retrieval.milvus_lite import require_milvus_lite
 from tests.training.test_convert_weights import strong_baseline
@@ -68,7 +68,7 @@ def test_a_gallery_photo_finds_itself(run, flags, gallery, photo, capsys):
     assert search(run, flags, photo, "--k=4") == 0
     answers = json.loads(capsys.readouterr().out)["answers"]
     assert [answer["rank"] for answer in answers] == [1, 2, 3, 4]
-    assert (answers[0]["row"], answers[0]["photo_id"]) == (3, gallery.photo_id[3])
+    assert answers[0]["photo_id"] == gallery.photo_id[3]
     assert answers[0]["score"] == pytest.approx(1.0, abs=1e-4)
 
 
@@ -93,9 +93,9 @@ def test_another_models_collection_is_refused(run, flags, photo, tmp_path, capsy
 
 def test_removed_photos_are_not_found(run, flags, gallery, photo, capsys):
     name = str(gallery.photo_id[3])
-    assert main(["milvus", "remove", name, "no such", *flags]) == 0
+    assert main(["milvus", "remove", "--photo_id", name, "no such", *flags]) == 0
     text = capsys.readouterr().out
-    assert f"1 photos removed, {len(gallery) - 1} are left" in text
+    assert f"1 photos removed; {len(gallery) - 1} now" in text
     assert "not there: no such" in text
     assert search(run, flags, photo, "--k=999") == 0
     answers = json.loads(capsys.readouterr().out)["answers"]

@@ -1,9 +1,11 @@
 """Bulk embedding: a split's photos over all hosts, resumable, each photo exactly once.
 
 Host h of H makes the shards h, h + H, ... on its own devices. Hosts exchange nothing while they
-embed, so that a slow or restarted one holds up nobody; docs/bulk_embedding.md has the guarantees.
+embed, so a slow or restarted host delays no other; docs/bulk_embedding.md has the guarantees.
 """
 
+import dataclasses
+import os
 import pathlib
 import time
 from collections.abc import Sequence
@@ -23,9 +25,42 @@ PHOTOS_PER_SHARD = 4096
 _SECONDS_BETWEEN_LOOKS = 5.0
 
 
+@dataclasses.dataclass(frozen=True)
+class BulkEmbedding:
+    """The state of a bulk embedding after this host's part.
+
+    Attributes:
+        directory: absolute path of the shards.
+        photos: photos of the split.
+        shards: shards of the whole embedding.
+        made: shards that this call made.
+        missing: numbers of the shards that other hosts still have to make.
+        repaired: names of damaged shards that were made again.
+    """
+
+    directory: str
+    photos: int
+    shards: int
+    made: int
+    missing: Sequence[int]
+    repaired: Sequence[str]
+
+    def to_table(self) -> str:
+        """A few lines for people."""
+        lines = [f"damaged, made again: {', '.join(self.repaired)}"] if self.repaired else []
+        done = f"{self.shards - len(self.missing)} of {self.shards} shards of {self.photos} photos"
+        lines.append(f"{done} ({self.made} made now): {self.directory}")
+        if self.missing:
+            lines.append(
+                f"{len(self.missing)} are missing, the first is {self.missing[0]}: other hosts' "
+                f"parts. The host that makes the last one writes {embedding_shards.MANIFEST}"
+            )
+        return "\n".join(lines)
+
+
 def embed_catalogue(
-    workdir: str | pathlib.Path,
-    output: str | pathlib.Path,
+    workdir: str | os.PathLike[str],
+    output: str | os.PathLike[str],
     dataset: str | None = None,
     data_dir: str | None = None,
     split: str = "gallery",
@@ -34,28 +69,25 @@ def embed_catalogue(
     host: Host | None = None,
     repair: bool = False,
     progress: bool = True,
-) -> str:
+) -> BulkEmbedding:
     """Embeds this host's shards of a split with a run's best model.
 
     Args:
-        workdir: of the run.
+        workdir: workdir of the run.
         output: folder on a disk that all hosts see; local or mounted.
-        dataset: another one than the run's own.
-        data_dir: where it lies; by default the run's.
-        split: of the dataset.
-        photos_per_shard: the same on every host.
-        batch_size: photos embedded at once on this host; by default the run's evaluation's.
-        host: which part is this host's; by default its place in the JAX job.
-        repair: read this host's shards that are there, and make those again that are damaged.
+        dataset: name of a built dataset; by default the run's own.
+        data_dir: folder of built datasets; by default the run's.
+        split: split to embed.
+        photos_per_shard: photos in a shard, the same on every host.
+        batch_size: photos embedded at once on this host; by default `evaluation.batch_size`.
+        host: this host's place; by default its place in the JAX job.
+        repair: read this host's finished shards, and make damaged ones again.
         progress: whether to show a bar.
 
-    Returns:
-        What was made and what is missing, for people.
-
     Raises:
-        EmbeddingFilesError: if the folder holds something else than this, or is an address.
-        ModelCardError: if it holds another model's embeddings.
-        FashionJaxError: if there is no run, no checkpoint or no such dataset or split.
+        EmbeddingFilesError: the folder holds something else, or is an address.
+        ModelCardError: the folder holds another model's embeddings.
+        FashionJaxError: no run, checkpoint, dataset or split.
     """
     folder = _folder(output)
     in_job = host is None and jax.process_count() > 1
@@ -66,14 +98,16 @@ def embed_catalogue(
     model = load_model(workdir, make_mesh(MeshConfig(), jax.local_devices()))
     plan = agree_on_plan(folder, Plan.of(built, photos, photos_per_shard, model.card))
     mine = list(range(host.index, len(plan.shards), host.count))
-    damaged = embedding_shards.discard_damaged(folder, plan, mine) if repair else []
+    repaired = embedding_shards.discard_damaged(folder, plan, mine) if repair else []
     there = embedding_shards.entries(folder, plan)
-    missing = [number for number in mine if there[number] is None]
-    embed_shards(model, photos, plan, folder, missing, batch_size, progress)
+    to_make = [number for number in mine if there[number] is None]
+    embed_shards(model, photos, plan, folder, to_make, batch_size, progress)
     finished = embedding_shards.finish(folder, plan)
     if in_job and not finished:
         _wait_for_others(folder, plan)
-    return _summary(folder, plan, len(missing), damaged)
+    after = embedding_shards.entries(folder, plan)
+    missing = [number for number, entry in enumerate(after) if entry is None]
+    return BulkEmbedding(str(folder), plan.photos, len(after), len(to_make), missing, repaired)
 
 
 def embed_shards(
@@ -88,12 +122,12 @@ def embed_shards(
     """Embeds and writes shards, one after the other, on the devices of the model's mesh.
 
     Args:
-        model: on devices of this host only.
-        split: as in the plan.
-        plan: of the whole folder.
-        folder: for the shards.
-        numbers: of the shards to make.
-        batch_size: photos at once; by default the run's evaluation's.
+        model: a model on devices of this host only.
+        split: the split of the plan.
+        plan: plan of the whole folder.
+        folder: folder for the shards.
+        numbers: numbers of the shards to make.
+        batch_size: photos at once; by default `evaluation.batch_size`.
         progress: whether to show a bar.
     """
     shards = [plan.shards[number] for number in numbers]
@@ -102,7 +136,7 @@ def embed_shards(
         embedding_shards.write_shard(folder, plan, number, split, embeddings)
 
 
-def _folder(output: str | pathlib.Path) -> pathlib.Path:
+def _folder(output: str | os.PathLike[str]) -> pathlib.Path:
     if "://" in str(output):
         raise EmbeddingFilesError(
             f"{output} is an address; --output has to be a folder on a local or mounted disk that "
@@ -123,17 +157,3 @@ def _wait_for_others(folder: pathlib.Path, plan: Plan) -> None:
     """Stays in the job until all are done: JAX ends a job some minutes after a host has left it."""
     while not embedding_shards.finish(folder, plan):
         time.sleep(_SECONDS_BETWEEN_LOOKS)
-
-
-def _summary(folder: pathlib.Path, plan: Plan, made: int, damaged: Sequence[str]) -> str:
-    there = embedding_shards.entries(folder, plan)
-    missing = [number for number, entry in enumerate(there) if entry is None]
-    lines = [f"damaged, made again: {', '.join(damaged)}"] if damaged else []
-    done = f"{len(there) - len(missing)} of {len(there)} shards of {plan.photos} photos"
-    lines.append(f"{done} ({made} made now): {folder}")
-    if missing:
-        lines.append(
-            f"{len(missing)} are missing, the first is {missing[0]}: other hosts' parts. When they "
-            f"are made, whichever host is last writes {embedding_shards.MANIFEST}"
-        )
-    return "\n".join(lines)

@@ -22,7 +22,7 @@ from fashion_jax.inference.model import load_model
 from fashion_jax.parallel.hosts import Host
 from fashion_jax.retrieval.embedding_plan import EmbeddingFilesError, Plan, agree_on_plan
 from fashion_jax.retrieval.embedding_shards import open_embeddings
-from fashion_jax.serving.embed_catalogue import embed_catalogue
+from fashion_jax.serving.bulk_embedding import embed_catalogue
 from fashion_jax.training.convert_weights import convert_weights
 from tests.inference.cards import CARD
 from tests.training.test_convert_weights import strong_baseline
@@ -147,7 +147,7 @@ def test_what_is_there_is_not_made_again(run, copy, monkeypatch):
 KILLED = """
 import os, signal, sys
 from fashion_jax.retrieval import embedding_shards
-from fashion_jax.serving.embed_catalogue import embed_catalogue
+from fashion_jax.serving.bulk_embedding import embed_catalogue
 write, calls = embedding_shards.atomic_write, []
 def write_or_die(path, content):
     calls.append(path)

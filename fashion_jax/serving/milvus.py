@@ -1,34 +1,32 @@
-"""Catalogues in Milvus: built of a bulk embedding, looked at, thinned out, searched with photos."""
+"""Collections in Milvus: built from a bulk embedding, described, changed, searched with photos."""
 
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 from tabulate import tabulate
 
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.inference.model import load_model
-from fashion_jax.retrieval.catalogue import Hit
 from fashion_jax.retrieval.embedding_shards import open_embeddings
 from fashion_jax.retrieval.milvus.collection import drop, left_over
 from fashion_jax.retrieval.milvus.index import MilvusIndex, Part
 from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusPlace
 from fashion_jax.retrieval.milvus.settings import MilvusSettings
-from fashion_jax.serving.search_photo import read_query
+from fashion_jax.serving.search import Answers, read_query
 
 
 @dataclasses.dataclass(frozen=True)
 class CollectionInfo:
-    """What a collection holds.
+    """A collection.
 
     Attributes:
         collection: its name and where it is.
-        photos: in it now.
-        settings: of its index.
-        card: of the model that made the embeddings.
-        left_over: collections of builds that were killed, or still run.
+        photos: photos in it now.
+        settings: settings of its index.
+        card: model card of the embeddings.
+        left_over: names of builds that were killed, or still run.
     """
 
     collection: str
@@ -36,14 +34,6 @@ class CollectionInfo:
     settings: MilvusSettings
     card: ModelCard
     left_over: Sequence[str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for `--json`."""
-        return {
-            **dataclasses.asdict(self),
-            "card": self.card.to_dict(),
-            "left_over": list(self.left_over),
-        }
 
     def to_table(self) -> str:
         """A table for people."""
@@ -61,56 +51,58 @@ class CollectionInfo:
 
 
 @dataclasses.dataclass(frozen=True)
-class CollectionAnswers:
-    """The answers to one photo.
+class ChangedCollection:
+    """A collection after a change.
 
     Attributes:
-        photo: that was searched with.
-        hits: best first.
+        collection: its name and where it is.
+        photos: photos in it now.
+        removed: photos that were removed.
+        absent: names that were asked for and are not there.
     """
 
-    photo: str
-    hits: Sequence[Hit]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for `--json`."""
-        answers = [
-            {"rank": hit.rank, "row": hit.row, "score": hit.score, **dataclasses.asdict(hit.item)}
-            for hit in self.hits
-        ]
-        return {"photo": self.photo, "answers": answers}
+    collection: str
+    photos: int
+    removed: int = 0
+    absent: Sequence[str] = ()
 
     def to_table(self) -> str:
-        """A table for people."""
-        rows = [
-            (hit.rank, hit.score, hit.item.photo_id, hit.item.category, hit.item.identity)
-            for hit in self.hits
-        ]
-        columns = ("rank", "score", "photo", "category", "identity")
-        return tabulate(rows, columns, floatfmt=".4f", disable_numparse=[2])
+        """A line or two for people."""
+        removed = f"{self.removed:,} photos removed; " if self.removed or self.absent else ""
+        line = f"{removed}{self.photos:,} now: {self.collection}"
+        return f"{line}\nnot there: {', '.join(self.absent)}" if self.absent else line
 
 
-def build_collection_of(place: MilvusPlace, embeddings: str | pathlib.Path) -> str:
+@dataclasses.dataclass(frozen=True)
+class DroppedBuilds:
+    """Unfinished builds that were dropped; their own names."""
+
+    place: str
+    names: Sequence[str]
+
+    def to_table(self) -> str:
+        """One line for people."""
+        return f"{len(self.names)} unfinished builds dropped: {self.place}"
+
+
+def build_collection_of(place: MilvusPlace, embeddings: str | pathlib.Path) -> ChangedCollection:
     """Builds a collection of a finished bulk embedding, shard by shard.
 
-    Returns:
-        One line that says what is where.
-
     Raises:
-        EmbeddingFilesError: if the embedding is not finished, or a shard is damaged.
+        EmbeddingFilesError: the embedding is not finished, or a shard is damaged.
         MilvusError: see `MilvusIndex.build_from`.
     """
     stored = open_embeddings(embeddings)
     parts = (Part(shard.embeddings, shard.items) for shard in stored.shards())
     with MilvusIndex.build_from(place, parts, stored.card) as index:
-        return f"{len(index)} photos in a {index.settings.index_type} index: {place}"
+        return ChangedCollection(str(place), len(index))
 
 
 def collection_info(place: MilvusPlace) -> CollectionInfo:
-    """Looks at a collection.
+    """Describes a collection.
 
     Raises:
-        MilvusError: if there is none, or nobody answers.
+        MilvusError: no such collection, or no server.
     """
     with MilvusIndex.open(place) as index:
         connection = MilvusConnection(place)
@@ -121,25 +113,24 @@ def collection_info(place: MilvusPlace) -> CollectionInfo:
         return CollectionInfo(str(place), len(index), index.settings, index.card, unfinished)
 
 
-def remove_photos(place: MilvusPlace, photo_ids: Sequence[str]) -> str:
-    """Removes photos by the dataset's own names; a line that says how many were there.
+def remove_photos(place: MilvusPlace, photo_ids: Sequence[str]) -> ChangedCollection:
+    """Removes photos by the dataset's own names.
 
     Raises:
-        MilvusError: if there is no such collection, or nobody answers.
+        MilvusError: no such collection, or no server.
     """
     with MilvusIndex.open(place) as index:
         found = index.rows_of(photo_ids)
         removed = index.remove(sorted({row for rows in found.values() for row in rows}))
         absent = [name for name in photo_ids if name not in found]
-        line = f"{removed} photos removed, {len(index)} are left: {place}"
-    return f"{line}\nnot there: {', '.join(absent)}" if absent else line
+        return ChangedCollection(str(place), len(index), removed, absent)
 
 
-def remove_left_over(place: MilvusPlace) -> str:
+def remove_left_over(place: MilvusPlace) -> DroppedBuilds:
     """Drops what killed builds have left; no build may be running.
 
     Raises:
-        MilvusError: if nobody answers.
+        MilvusError: no server.
     """
     connection = MilvusConnection(place)
     try:
@@ -147,7 +138,7 @@ def remove_left_over(place: MilvusPlace) -> str:
         drop(connection, names)
     finally:
         connection.close()
-    return f"{len(names)} unfinished builds dropped: {place}"
+    return DroppedBuilds(str(place), names)
 
 
 def search_collection(
@@ -157,20 +148,20 @@ def search_collection(
     box: str | None = None,
     k: int = 10,
     categories: Sequence[str] | None = None,
-) -> CollectionAnswers:
+) -> Answers:
     """Searches a collection with a photo.
 
     Args:
         photo: a file of any common format.
-        workdir: of the run whose model embeds it.
-        place: of the collection.
+        workdir: workdir of the run whose model embeds it.
+        place: the collection.
         box: `x,y,width,height` of the garment in pixels; by default the whole photo.
         k: number of answers.
-        categories: only photos of these.
+        categories: restrict the search to photos of these.
 
     Raises:
-        FashionJaxError: if the photo cannot be read, the box does not fit, no photo has the
-            categories, or there is no collection of this very model.
+        FashionJaxError: an unreadable photo, a box that does not fit it, a collection of another
+            model, or no photo of the categories.
     """
     query = read_query(photo, box)
     model = load_model(workdir)
@@ -179,4 +170,4 @@ def search_collection(
     if not hits:
         what = f"no photo of the categories {', '.join(map(repr, categories or []))}"
         raise FashionJaxError(f"{place} has {what if categories else 'no photos'}")
-    return CollectionAnswers(str(photo), hits)
+    return Answers(str(photo), hits)

@@ -1,6 +1,7 @@
-"""A search with anybody's photo: names, scores, and a picture of the ranked list."""
+"""Search with a photo: names, scores, and a picture of the ranked list."""
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.model import Photo, load_model
 from fashion_jax.reports.ranked_list_picture import draw_ranked_list, write_picture
 from fashion_jax.retrieval.catalogue import Catalogue, Hit
-from fashion_jax.serving.index_run import index_folder
+from fashion_jax.serving.build_index import index_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,14 +22,14 @@ class Answers:
     """The answers to one photo.
 
     Attributes:
-        photo: that was searched with.
-        hits: best first.
-        picture: where the picture of the ranked list is.
+        photo: path of the photo.
+        hits: answers, best first.
+        picture: path of the picture of the ranked list, if one was drawn.
     """
 
     photo: str
     hits: Sequence[Hit]
-    picture: str
+    picture: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
@@ -44,55 +45,57 @@ class Answers:
             (hit.rank, hit.score, hit.item.photo_id, hit.item.category, hit.item.identity)
             for hit in self.hits
         ]
-        columns = ("rank", "score", "photo", "category", "identity")
+        columns = ("rank", "score", "photo", "category", "product")
         table = tabulate(rows, columns, floatfmt=".4f", disable_numparse=[2])
-        return f"{table}\n\npicture: {self.picture}"
+        return f"{table}\n\npicture: {self.picture}" if self.picture else table
 
 
 def search_photo(
-    photo: pathlib.Path,
-    workdir: str | pathlib.Path,
-    index: str | pathlib.Path | None = None,
+    photo: str | os.PathLike[str],
+    workdir: str | os.PathLike[str],
+    index: str | os.PathLike[str] | None = None,
     box: str | None = None,
     k: int = 10,
-    picture: str | pathlib.Path = "search.png",
+    picture: str | os.PathLike[str] | None = None,
     categories: Collection[str] | None = None,
 ) -> Answers:
-    """Searches a run's catalogue with a photo and draws the ranked list.
+    """Searches a run's index with a photo.
 
     Args:
         photo: a file of any common format.
-        workdir: of the run.
-        index: the catalogue's folder; by default `index` in the workdir.
+        workdir: workdir of the run.
+        index: folder of the index; by default `index` in the workdir.
         box: `x,y,width,height` of the garment in pixels; by default the whole photo.
         k: number of answers.
-        picture: where the picture goes (PNG).
-        categories: search only among photos of these.
+        picture: PNG file for a picture of the ranked list; by default none is drawn.
+        categories: restrict the search to photos of these.
 
     Raises:
-        FashionJaxError: if the photo cannot be read, the box does not fit, or there is no
-            catalogue of this very model, or no such category in it.
+        FashionJaxError: an unreadable photo, a box that does not fit it, an index of another
+            model, or an unknown category.
     """
-    query = read_query(photo, box)
+    query = read_query(pathlib.Path(photo), box)
     model = load_model(workdir)
     catalogue = Catalogue.open(index_folder(workdir, index))
     (hits,) = catalogue.search(model.embed([query]), k, model.card, categories)
+    if picture is None:
+        return Answers(str(photo), hits)
     drawn = [
         (decode_photo(catalogue.thumbnail(hit.row)), hit.item.photo_id, hit.score, None)
         for hit in hits
     ]
-    write_picture(picture, draw_ranked_list(query, drawn, photo.name))
+    write_picture(picture, draw_ranked_list(query, drawn, pathlib.Path(photo).name))
     return Answers(str(photo), hits, str(pathlib.Path(picture).resolve()))
 
 
 def read_query(path: pathlib.Path, box: str | None = None) -> Photo:
-    """Decodes a photo, and cuts the box out.
+    """Decodes a photo and crops it to a box.
 
     Raises:
-        FashionJaxError: the file is not a usable photo, or the box does not fit it.
+        FashionJaxError: not a usable photo, or a box that does not fit it.
     """
     if not path.is_file():
-        raise FashionJaxError(f"there is no photo {path.resolve()}")
+        raise FashionJaxError(f"no photo at {path.resolve()}")
     pixels = read_photo(path)
     if box is None:
         return pixels
@@ -110,7 +113,7 @@ def parse_box(text: str) -> Box:
     """Reads `x,y,width,height`.
 
     Raises:
-        FashionJaxError: if it is anything else.
+        FashionJaxError: anything else.
     """
     try:
         x, y, width, height = (float(number) for number in text.split(","))
