@@ -23,9 +23,9 @@ from fashion_jax.inference.card import make_card
 from fashion_jax.inference.embed import without_classifier
 from fashion_jax.inference.weights.files import read_weights
 from fashion_jax.inference.weights.fill import fill
-from fashion_jax.inference.weights.naming import Translation, translate
-from fashion_jax.inference.weights.namings import NAMINGS
 from fashion_jax.inference.weights.origin import file_origin
+from fashion_jax.inference.weights.weight_map import ConvertedStateDict, convert_state_dict
+from fashion_jax.inference.weights.weight_maps import WEIGHT_MAPS
 from fashion_jax.inference.weights.whole_model import model_config_of, num_identities
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.pure import split_model
@@ -41,14 +41,14 @@ class ConvertedModel:
 
     Attributes:
         workdir: the directory.
-        naming: framework whose names the tensors have.
+        framework: framework whose names the tensors have.
         used: tensors taken.
         ignored: tensors ignored by rule.
         config: config of the model.
     """
 
     workdir: str
-    naming: str
+    framework: str
     used: int
     ignored: int
     config: ExperimentConfig
@@ -57,7 +57,7 @@ class ConvertedModel:
         """A few lines for people."""
         image = f"{self.config.image.height} × {self.config.image.width} pixels"
         return (
-            f"names of {self.naming}; {self.used} tensors used, {self.ignored} ignored by rule\n"
+            f"names of {self.framework}; {self.used} tensors used, {self.ignored} ignored by rule\n"
             f"model: {json.dumps(dataclasses.asdict(self.config.model), indent=2)}\n"
             f"photos of {image}. What the file does not say (size, last_stride, stem_relu, "
             f"stem_pool, pixel scale) has the framework's default: compare it with how the model "
@@ -82,7 +82,7 @@ def convert_weights(
     """
     path, workdir = pathlib.Path(path), pathlib.Path(workdir)
     _require_empty(workdir)
-    translation = translate(read_weights(path).tensors, NAMINGS)
+    translation = convert_state_dict(read_weights(path).tensors, WEIGHT_MAPS)
     config = _config(translation, overrides)
     model = Embedder(config.model, num_identities(translation.tensors), nnx.Rngs(0))
     fill(model, translation.tensors, str(path))
@@ -99,7 +99,7 @@ def convert_weights(
         checkpoints.save(state, {}, card)
     store_config(config, workdir / CONFIG_FILE)  # last: without it the folder is no run's
     used, ignored = len(translation.tensors), len(translation.ignored)
-    return ConvertedModel(str(workdir), translation.naming, used, ignored, config)
+    return ConvertedModel(str(workdir), translation.framework, used, ignored, config)
 
 
 def _require_empty(workdir: pathlib.Path) -> None:
@@ -109,7 +109,7 @@ def _require_empty(workdir: pathlib.Path) -> None:
         )
 
 
-def _config(translation: Translation, overrides: Mapping[str, str]) -> ExperimentConfig:
+def _config(translation: ConvertedStateDict, overrides: Mapping[str, str]) -> ExperimentConfig:
     """The defaults, what the file tells about the model, and what is asked for."""
     editable = default_config()
     set_fields(editable, overrides)

@@ -7,9 +7,9 @@ import pytest
 
 from fashion_jax.inference.weights.layout import to_torch
 from fashion_jax.inference.weights.matching import backbone_shapes, fitting_backbones
-from fashion_jax.inference.weights.naming import NamingError, translate
-from fashion_jax.inference.weights.namings import NAMINGS
 from fashion_jax.inference.weights.torch_names import to_torch_names
+from fashion_jax.inference.weights.weight_map import WeightMapError, convert_state_dict
+from fashion_jax.inference.weights.weight_maps import WEIGHT_MAPS
 from fashion_jax.inference.weights.whole_model import model_config_of
 
 NORM = ("weight", "running_mean", "running_var")
@@ -49,9 +49,9 @@ def zeros(*shape: int) -> np.ndarray:
     return np.zeros(shape, np.float32)
 
 
-def translated(source, naming: str):
-    found = translate(source, NAMINGS)
-    assert found.naming == naming
+def translated(source, framework: str):
+    found = convert_state_dict(source, WEIGHT_MAPS)
+    assert found.framework == framework
     used = [name for names in found.sources.values() for name in names]
     assert sorted([*used, *found.ignored]) == sorted(source), "used once or ignored by rule"
     return found
@@ -123,8 +123,8 @@ def test_reid_strong_baseline():
 def test_a_frozen_bias_that_is_not_zero_is_refused():
     source = renamed(backbone_tensors("resnet50"), ("^", "base."))
     source |= norm("bottleneck", 2048, bias=0.1) | {"classifier.weight": zeros(7, 2048)}
-    with pytest.raises(NamingError, match=r"bottleneck\.bias: has to be 0 everywhere"):
-        translate(source, NAMINGS)
+    with pytest.raises(WeightMapError, match=r"bottleneck\.bias: has to be 0 everywhere"):
+        convert_state_dict(source, WEIGHT_MAPS)
 
 
 def test_centroids_reid():
@@ -304,8 +304,8 @@ def test_what_we_export_comes_back(backbone):
 
 
 def test_unknown_names_and_doubled_targets_are_refused():
-    with pytest.raises(NamingError, match=r"2 tensors belong to none .* begin with a, b"):
-        translate({"a": zeros(1), "b": zeros(1)}, NAMINGS)
+    with pytest.raises(WeightMapError, match=r"2 tensors belong to none .* begin with a, b"):
+        convert_state_dict({"a": zeros(1), "b": zeros(1)}, WEIGHT_MAPS)
     source = backbone_tensors("resnet18") | {"layer5.0.weight": zeros(3)}
-    with pytest.raises(NamingError, match=r"layer5\.0\.weight: unknown"):
-        translate(source, NAMINGS)
+    with pytest.raises(WeightMapError, match=r"layer5\.0\.weight: unknown"):
+        convert_state_dict(source, WEIGHT_MAPS)

@@ -21,7 +21,7 @@ WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "teacher.", "
 COUNTER = "BatchNorm's counter of batches"
 
 
-class NamingError(FashionJaxError):
+class WeightMapError(FashionJaxError):
     """Tensors whose names belong to no framework that is known."""
 
 
@@ -56,7 +56,7 @@ def ignore_zero(pattern: str, reason: str) -> Rule:
 
 
 @dataclasses.dataclass(frozen=True)
-class Naming:
+class WeightMap:
     """How one framework names its tensors.
 
     Attributes:
@@ -79,19 +79,19 @@ class Naming:
 
 
 @dataclasses.dataclass(frozen=True)
-class Translation:
+class ConvertedStateDict:
     """A file's tensors under our names.
 
     Attributes:
-        naming: the framework's name.
+        framework: the framework's name.
         wrapper: what stood before all names.
         tensors: by our names, with PyTorch's axes.
         sources: the names in the file that each of ours came from.
         ignored: by their names in the file, why.
-        known: see `Naming`.
+        known: see `WeightMap`.
     """
 
-    naming: str
+    framework: str
     wrapper: str
     tensors: dict[str, np.ndarray]
     sources: dict[str, list[str]]
@@ -99,22 +99,24 @@ class Translation:
     known: Mapping[str, object]
 
 
-def translate(source: Mapping[str, np.ndarray], namings: Sequence[Naming]) -> Translation:
+def convert_state_dict(
+    source: Mapping[str, np.ndarray], weight_maps: Sequence[WeightMap]
+) -> ConvertedStateDict:
     """Finds the framework and gives every tensor our name, or the reason why it is ignored.
 
     Raises:
-        NamingError: no framework fits, names are left over or given twice, or a tensor that has
+        WeightMapError: no framework fits, names are left over or given twice, or a tensor that has
             to be 0 is not.
     """
     wrapper = _wrapper(list(source))
     inner = {name.removeprefix(wrapper): tensor for name, tensor in source.items()}
-    for naming in namings:
-        if naming.fits(list(inner)):
-            return _apply(naming, inner, wrapper)
+    for weight_map in weight_maps:
+        if weight_map.fits(list(inner)):
+            return _apply(weight_map, inner, wrapper)
     first = ", ".join(list(source)[:5])
-    raise NamingError(
+    raise WeightMapError(
         f"the names of its {len(source)} tensors belong to none of the frameworks "
-        f"{', '.join(naming.name for naming in namings)}; they begin with {first}"
+        f"{', '.join(weight_map.name for weight_map in weight_maps)}; they begin with {first}"
     )
 
 
@@ -130,14 +132,16 @@ def _wrapper(names: Sequence[str]) -> str:
         found += common[0]
 
 
-def _apply(naming: Naming, inner: Mapping[str, np.ndarray], wrapper: str) -> Translation:
+def _apply(
+    weight_map: WeightMap, inner: Mapping[str, np.ndarray], wrapper: str
+) -> ConvertedStateDict:
     parts: dict[str, dict[int, tuple[str, np.ndarray]]] = collections.defaultdict(dict)
     ignored: dict[str, str] = {}
     problems: list[str] = []
-    renamed = naming.renamed(list(inner)) if naming.renamed else {}
+    renamed = weight_map.renamed(list(inner)) if weight_map.renamed else {}
     for name, tensor in inner.items():
         new = renamed.get(name, name)
-        rule = next((rule for rule in naming.rules if re.fullmatch(rule.pattern, new)), None)
+        rule = next((rule for rule in weight_map.rules if re.fullmatch(rule.pattern, new)), None)
         if rule is None:
             problems.append(f"{name}: unknown")
         elif rule.target is None:
@@ -152,17 +156,17 @@ def _apply(naming: Naming, inner: Mapping[str, np.ndarray], wrapper: str) -> Tra
             moved = rule.transform(tensor) if rule.transform else tensor
             parts[target][int(number or 0)] = (wrapper + name, moved)
     if problems:
-        raise NamingError(
-            f"{len(problems)} tensors do not belong to a model of {naming.name}:\n  "
+        raise WeightMapError(
+            f"{len(problems)} tensors do not belong to a model of {weight_map.name}:\n  "
             + "\n  ".join(problems)
         )
-    return Translation(
-        naming.name,
+    return ConvertedStateDict(
+        weight_map.name,
         wrapper,
         {target: _joined(found) for target, found in parts.items()},
         {target: [found[number][0] for number in sorted(found)] for target, found in parts.items()},
         ignored,
-        naming.known,
+        weight_map.known,
     )
 
 
@@ -174,4 +178,4 @@ def _joined(found: Mapping[int, tuple[str, np.ndarray]]) -> np.ndarray:
         return np.concatenate(tensors)
     except ValueError as error:
         names = ", ".join(found[number][0] for number in sorted(found))
-        raise NamingError(f"the tensors {names} cannot be joined: {error}") from error
+        raise WeightMapError(f"the tensors {names} cannot be joined: {error}") from error

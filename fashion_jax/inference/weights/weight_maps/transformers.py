@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fashion_jax.inference.weights.naming import Naming, Rule, ignore
+from fashion_jax.inference.weights.weight_map import Rule, WeightMap, ignore
 
 _TOKEN = {"neck": "none", "pooling": "token"}
 _MASK = ignore(r"(?:.*\.)?mask_token", "token of masked training")
@@ -29,7 +29,7 @@ def _with_place_of_the_token(places: np.ndarray) -> np.ndarray:
 
 
 # DINOv2's own code and timm name alike, but for the registers.
-DINOV2_OR_TIMM = Naming(
+DINOV2_OR_TIMM = WeightMap(
     "DINOv2 or timm",
     (r"cls_token", r"patch_embed\.proj\.weight", r"blocks\.0\.attn\.qkv\.weight"),
     (
@@ -46,7 +46,7 @@ _HF_LAYER = r"(?:dinov2(?:_with_registers)?\.)?encoder\.layer\.(\d+)\."
 _HF_EMBEDDINGS = r"(?:dinov2(?:_with_registers)?\.)?embeddings\."
 _BLOCK = r"backbone.blocks.\1."
 
-HF_DINOV2 = Naming(
+HF_DINOV2 = WeightMap(
     "Hugging Face's DINOv2",
     (
         rf"{_HF_EMBEDDINGS}cls_token",
@@ -75,7 +75,7 @@ HF_DINOV2 = Naming(
 _CLIP = r"(?:vision_model\.)?"
 _CLIP_LAYER = rf"{_CLIP}encoder\.layers\.(\d+)\."
 
-HF_CLIP = Naming(
+HF_CLIP = WeightMap(
     "Hugging Face's CLIP",
     (rf"{_CLIP}embeddings\.class_embedding", rf"{_CLIP}pre_layrnorm\.weight"),
     (
@@ -107,7 +107,7 @@ HF_CLIP = Naming(
 
 _OPENAI_LAYER = r"visual\.transformer\.resblocks\.(\d+)\."
 
-OPENAI_CLIP = Naming(
+OPENAI_CLIP = WeightMap(
     "OpenAI's CLIP",
     (r"visual\.class_embedding", r"visual\.ln_pre\.weight"),
     (
@@ -135,4 +135,4 @@ OPENAI_CLIP = Naming(
     _TOKEN,
 )
 
-NAMINGS = (DINOV2_OR_TIMM, HF_DINOV2, HF_CLIP, OPENAI_CLIP)
+WEIGHT_MAPS = (DINOV2_OR_TIMM, HF_DINOV2, HF_CLIP, OPENAI_CLIP)
