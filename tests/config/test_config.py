@@ -20,7 +20,7 @@ from fashion_jax.config import (
 
 CONFIGS = sorted(
     path
-    for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py")
+    for path in (pathlib.Path(__file__).parents[2] / "configs").glob("*.py")
     if path.stem != "__init__"
 )
 
@@ -40,7 +40,7 @@ def config_file(tmp_path) -> pathlib.Path:
 
 @pytest.mark.parametrize("name", ["ladder_market1501", "ladder_small", "ladder_street2shop"])
 def test_every_ladder_of_the_project_is_valid_and_each_rung_changes_something(name):
-    rungs = load_ladder(pathlib.Path(__file__).parents[1] / "configs" / f"{name}.py", {})
+    rungs = load_ladder(pathlib.Path(__file__).parents[2] / "configs" / f"{name}.py", {})
     assert len({json.dumps(to_nested_dict(rung.config)) for rung in rungs}) == len(rungs)
     assert len({rung.folder for rung in rungs}) == len(rungs)
 
