@@ -30,8 +30,8 @@ Fashion visual search: a street photo in, the shop's own photo of the same produ
   fashion-jax data check --dataset D --manual_dir RAW   what a raw copy of a dataset holds
   fashion-jax data build --dataset D --manual_dir RAW   make records of it
   fashion-jax data build --dataset catalogue --manifest F --photos DIR    of your own photos
-  fashion-jax train --config=C.py --workdir=RUN         train, or go on where a run stopped
-  fashion-jax ladder --config=C.py --workdir=RUNS       what each trick brings, over seeds
+  fashion-jax train --config=C --workdir=RUN            train, or go on where a run stopped
+  fashion-jax ablation --config=C --workdir=RUNS        variants of an experiment, over seeds
   fashion-jax evaluate --workdir=RUN                    metrics, and RUN/report/index.html
   fashion-jax cross-domain --runs=A,B --datasets=C,D    every run on every dataset
   fashion-jax robustness --workdir=RUN                  the same as light, blur, ... grow
