@@ -50,11 +50,9 @@ DATASET_OPTIONS: dict[str, int] = {}
 OVERRIDES: dict[str, dict] = {}
 
 # %%
-from fashion_jax.configs.demo import get_config
+from fashion_jax.config import from_nested_dict, load_config, to_nested_dict
 
-from fashion_jax.config import from_nested_dict
-
-values = get_config().to_dict()
+values = to_nested_dict(load_config("demo"))
 values["data"]["data_dir"] = str(FOLDER / "data")
 for section, fields in OVERRIDES.items():
     values[section].update(fields)

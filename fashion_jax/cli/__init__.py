@@ -22,7 +22,7 @@ Fashion visual search: a street photo in, the shop's own photo of the same produ
   fashion-jax data build --dataset D --manual_dir RAW   build a dataset's records
   fashion-jax data build --dataset catalogue --manifest F --photos DIR    from your own photos
   fashion-jax train --config=C --workdir=RUN            train a model, or resume a run
-  fashion-jax ladder --config=C --workdir=RUNS          measure each trick's effect over seeds
+  fashion-jax ablation --config=C --workdir=RUNS        variants of an experiment, over seeds
   fashion-jax evaluate --workdir=RUN                    metrics, and RUN/report/index.html
   fashion-jax cross-domain --runs=A,B --datasets=C,D    every run on every dataset
   fashion-jax robustness --workdir=RUN                  metrics under blur, lighting changes, ...
@@ -42,7 +42,7 @@ Fashion visual search: a street photo in, the shop's own photo of the same produ
 _MODULES = {
     "demo": "train",
     "train": "train",
-    "ladder": "train",
+    "ablation": "train",
     "data": "data",
     "evaluate": "evaluate",
     "cross-domain": "evaluate",

@@ -55,7 +55,7 @@ def resize(
 class TrainingBatches:
     """A Grain source: element `step` is this host's part of batch `step`.
 
-    Where `image` has `more_sizes`, batches differ in their photos' size; see `sizes`.
+    Where `image` has `multi_scale_sizes`, batches differ in their photos' size; see `sizes`.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class TrainingBatches:
         """Joins a split, its plan and the augmentations; `steps` is the length.
 
         Raises:
-            FashionJaxError: if one of the image's `more_sizes` is not of the form "160x96".
+            FashionJaxError: if one of the image's `multi_scale_sizes` is not of the form "160x96".
         """
         self._split = split
         self._plan = plan
@@ -110,7 +110,7 @@ class TrainingBatches:
 class EvaluationBatches:
     """A Grain source that shows every photo of a split once, in order; the end is padded.
 
-    All photos are of the image's own `height` and `width`, whatever its `more_sizes`.
+    All photos are of the image's own `height` and `width`, whatever its `multi_scale_sizes`.
     """
 
     def __init__(

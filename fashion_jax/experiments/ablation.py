@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from fashion_jax.config import ExperimentConfig, Rung
+from fashion_jax.config import Experiment, ExperimentConfig
 from fashion_jax.evaluation.embedded import embed_test, open_test
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import all_metrics
@@ -44,7 +44,7 @@ class LadderResult:
             `failed`, the reason why there are none.
     """
 
-    rungs: Sequence[Rung]
+    rungs: Sequence[Experiment]
     runs: Mapping[str, Sequence[Result]]
 
     def to_json(self) -> dict[str, object]:
@@ -63,7 +63,7 @@ class LadderResult:
             disable_numparse=True,
         )
 
-    def _row(self, rung: Rung) -> list[str]:
+    def _row(self, rung: Experiment) -> list[str]:
         runs = self.runs[rung.name]
         whole = [run for run in runs if FAILED not in run]
         seeds = f"{len(runs)}" if len(whole) == len(runs) else f"{len(whole)} of {len(runs)}"
@@ -77,7 +77,7 @@ class LadderResult:
             f"{np.mean([run[MINUTES] for run in whole]):.1f}",
         ]
 
-    def _change(self, rung: Rung) -> str:
+    def _change(self, rung: Experiment) -> str:
         """Of the mean over the seeds that both rungs have."""
         if rung.on is None:
             return ""
@@ -98,7 +98,7 @@ def mean_and_deviation(values: Sequence[float]) -> str:
 
 
 def run_ladder(
-    rungs: Sequence[Rung], seeds: int, workdir: str | pathlib.Path, progress: bool = True
+    rungs: Sequence[Experiment], seeds: int, workdir: str | pathlib.Path, progress: bool = True
 ) -> LadderResult:
     """Trains and measures what is not done yet; writes `ladder.json` and `ladder.md`.
 
@@ -128,7 +128,7 @@ def run_ladder(
     return LadderResult(rungs, runs)
 
 
-def _trains(rung: Rung, rungs: Sequence[Rung]) -> Rung:
+def _trains(rung: Experiment, rungs: Sequence[Experiment]) -> Experiment:
     """The rung whose model is measured: the one below, if only the measuring differs."""
     below = next((each for each in rungs if each.name == rung.on), None)
     if below is None:

@@ -43,7 +43,7 @@ def run_demo(
     A demo that was interrupted goes on where it stopped; one that was finished starts anew.
 
     Args:
-        config: `configs/demo.py`, or a smaller one for a test.
+        config: the shipped config `demo`, or a smaller one for a test.
         workdir: of the run.
         report: folder for `index.html`.
         progress: whether to show bars.

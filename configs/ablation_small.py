@@ -1,22 +1,22 @@
 """What each trick of the strong baseline brings, on two CPU cores.
 
-The ladder of Luo et al. 2019 (arXiv:1906.08332, table 1), with quadruplet loss and re-ranking on
+The ablation of Luo et al. 2019 (arXiv:1906.08332, table 1), with quadruplet loss and re-ranking on
 top of it as Wieczorek et al. 2020 (arXiv:2003.04094) have them; then a relative of its losses.
 EfficientNet-Lite0 at 48×48, one epoch of a small copy of Street2Shop.
 
-Distances of the triplet loss are those of normalised features in every rung: Euclidean ones of
+Distances of the triplet loss are those of normalised features in every variant: Euclidean ones of
 features as they are begin at 30 beside a margin of 0.3, and so few steps go into shrinking them
-(docs/ladder.md has those numbers).
+(docs/ablation.md has those numbers).
 
     fashion-jax data build --dataset street2shop --manual_dir RAW --data_dir data
-    fashion-jax ladder --config=configs/ladder_small.py --seeds=3 --workdir=runs/ladder_small
+    fashion-jax ablation --config=ablation_small --seeds=3 --workdir=runs/ablation_small
 
-Results and time: docs/ladder.md.
+Results and time: docs/ablation.md.
 """
 
-from typing import Any
-
 import ml_collections
+
+from fashion_jax.config import Variant
 
 from . import street2shop_small
 
@@ -43,19 +43,19 @@ def get_config() -> ml_collections.ConfigDict:
     return config
 
 
-def get_ladder() -> list[tuple[Any, ...]]:
-    """Returns (name, changes), each on top of the one before; or of the one named third."""
+def get_sweep() -> list[Variant]:
+    """Returns the variants, each on the one before or on the one that it names."""
     top = LAST_OF_THE_BASELINE
     contrastive = {"loss.triplet_weight": 0.0, "loss.supervised_contrastive_weight": 1.0}
     return [
-        ("baseline", {}),
-        ("warm-up", {"optimizer.warmup_epochs": 0.25}),
-        ("random erasing", {"augment.erase_probability": 0.5}),
-        ("label smoothing", {"loss.label_smoothing": 0.1}),
-        ("last stride 1", {"model.last_stride": 1}),
-        ("BNNeck", {"model.neck": "bnneck"}),
-        (top, {"loss.center_weight": 5e-4}),
-        ("re-ranking", {"evaluation.rerank": True}),
-        ("quadruplet", {"loss.triplet_weight": 0.0, "loss.quadruplet_weight": 1.0}, top),
-        ("supervised contrastive", contrastive, top),
+        Variant("baseline", {}),
+        Variant("warm-up", {"optimizer.warmup_epochs": 0.25}),
+        Variant("random erasing", {"augment.erase_probability": 0.5}),
+        Variant("label smoothing", {"loss.label_smoothing": 0.1}),
+        Variant("last stride 1", {"model.last_stride": 1}),
+        Variant("BNNeck", {"model.neck": "bnneck"}),
+        Variant(top, {"loss.center_weight": 5e-4}),
+        Variant("re-ranking", {"evaluation.rerank": True}),
+        Variant("quadruplet", {"loss.triplet_weight": 0.0, "loss.quadruplet_weight": 1.0}, on=top),
+        Variant("supervised contrastive", contrastive, on=top),
     ]

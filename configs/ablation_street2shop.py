@@ -4,12 +4,12 @@ ResNet-50 at 256×128, then what the paper changes for clothes, one at a time. N
 needs an accelerator and the photos.
 
     fashion-jax data build --dataset street2shop --manual_dir RAW --data_dir data
-    fashion-jax ladder --config=configs/ladder_street2shop.py --seeds=3 --workdir=runs/ladder
+    fashion-jax ablation --config=ablation_street2shop --seeds=3 --workdir=runs/ablation
 """
 
-from typing import Any
-
 import ml_collections
+
+from fashion_jax.config import Variant
 
 from . import street2shop_resnet50
 
@@ -26,21 +26,21 @@ def get_config() -> ml_collections.ConfigDict:
     return config
 
 
-def get_ladder() -> list[tuple[Any, ...]]:
-    """Returns (name, changes), each on top of the one before; or of the one named third."""
+def get_sweep() -> list[Variant]:
+    """Returns the variants, each on the one before or on the one that it names."""
     return [
-        ("strong baseline", {}),
-        ("quadruplet", {"loss.triplet_weight": 0.0, "loss.quadruplet_weight": 1.0}),
-        (
+        Variant("strong baseline", {}),
+        Variant("quadruplet", {"loss.triplet_weight": 0.0, "loss.quadruplet_weight": 1.0}),
+        Variant(
             "IBN-a",
             {"model.backbone": "resnet50_ibn_a", "model.pretrained": RESNET50_IBN_A},
-            "strong baseline",
+            on="strong baseline",
         ),
-        ("320×320", {"image.height": 320, "image.width": 320}),
-        ("re-ranking", {"evaluation.rerank": True}),
-        (
+        Variant("320×320", {"image.height": 320, "image.width": 320}),
+        Variant("re-ranking", {"evaluation.rerank": True}),
+        Variant(
             "street anchors, shop positives",
             {"mining.anchors": "street", "mining.positives": "other_domain"},
-            "320×320",
+            on="320×320",
         ),
     ]

@@ -1,25 +1,25 @@
-"""Which distance and which rate a short run needs: how the base of `ladder_small.py` was found.
+"""Which distance and which rate a short run needs: how the base of `ablation_small.py` was found.
 
 EfficientNet-Lite0 at 64×64, two epochs of a small copy of Street2Shop, one seed. The batch-hard
 triplet loss of features as they are (Luo et al. 2019, arXiv:1906.08332) against that of normalised
 features, and supervised contrastive loss (Khosla et al. 2020, arXiv:2004.11362).
 
     fashion-jax data build --dataset street2shop --manual_dir RAW --data_dir data
-    fashion-jax ladder --config=configs/ladder_distances.py --seeds=1 --workdir=runs/distances
+    fashion-jax ablation --config=ablation_distances --seeds=1 --workdir=runs/distances
 
-Results: docs/ladder.md.
+Results: docs/ablation.md.
 """
-
-from typing import Any
 
 import ml_collections
 
-from . import ladder_small
+from fashion_jax.config import Variant
+
+from . import ablation_small
 
 
 def get_config() -> ml_collections.ConfigDict:
     """Returns the experiment without any trick, distances as published."""
-    config = ladder_small.get_config()
+    config = ablation_small.get_config()
     config.image.height = 64
     config.image.width = 64
     config.augment.pad = 5
@@ -31,8 +31,8 @@ def get_config() -> ml_collections.ConfigDict:
     return config
 
 
-def get_ladder() -> list[tuple[Any, ...]]:
-    """Returns (name, changes), each on top of the one before; or of the one named third."""
+def get_sweep() -> list[Variant]:
+    """Returns the variants, each on the one before or on the one that it names."""
     tricks = {
         "optimizer.learning_rate": 3.5e-4,
         "optimizer.warmup_epochs": 0.5,
@@ -47,22 +47,22 @@ def get_ladder() -> list[tuple[Any, ...]]:
         "loss.cosface_margin": 0.2,
     }
     return [
-        ("euclidean, 1e-4", {}),
-        (
+        Variant("euclidean, 1e-4", {}),
+        Variant(
             "euclidean, 3.5e-4, warm-up",
             {"optimizer.learning_rate": 3.5e-4, "optimizer.warmup_epochs": 0.5},
         ),
-        (
+        Variant(
             "euclidean, 3.5e-4, all tricks",
             tricks | {"augment.erase_probability": 0.5, "loss.center_weight": 5e-4},
-            "euclidean, 1e-4",
+            on="euclidean, 1e-4",
         ),
-        ("cosine, 3.5e-4", tricks | {"loss.distance": "cosine"}, "euclidean, 1e-4"),
-        ("cosface alone, 3.5e-4", cosface, "cosine, 3.5e-4"),
-        ("contrastive, 3.5e-4", contrastive, "cosine, 3.5e-4"),
-        ("cosine, 1e-3", {"optimizer.learning_rate": 1e-3}, "cosine, 3.5e-4"),
-        ("contrastive, 1e-3", contrastive),
-        (
+        Variant("cosine, 3.5e-4", tricks | {"loss.distance": "cosine"}, on="euclidean, 1e-4"),
+        Variant("cosface alone, 3.5e-4", cosface, on="cosine, 3.5e-4"),
+        Variant("contrastive, 3.5e-4", contrastive, on="cosine, 3.5e-4"),
+        Variant("cosine, 1e-3", {"optimizer.learning_rate": 1e-3}, on="cosine, 3.5e-4"),
+        Variant("contrastive, 1e-3", contrastive),
+        Variant(
             "contrastive, 2e-3, cosine schedule",
             {"optimizer.learning_rate": 2e-3, "optimizer.schedule": "cosine"},
         ),
