@@ -102,9 +102,11 @@ class ModelCard:
     @property
     def model_config(self) -> ModelConfig:
         """The network that the card describes, without its weights."""
-        names = ("backbone", "last_stride", "stem_relu", "stem_pool", "pooling", "gem_power")
-        names += ("neck", "compute_dtype")
-        values = {name: getattr(self, name) for name in names}
+        shared = {field.name for field in dataclasses.fields(ModelConfig)}
+        shared &= {field.name for field in dataclasses.fields(self)}
+        # `embedding_width` sets the width of linear necks alone, `pretrained` names first weights.
+        shared -= {"embedding_width", "pretrained"}
+        values = {name: getattr(self, name) for name in shared}
         if self.neck.startswith("linear"):
             values["embedding_width"] = self.embedding_width
         return msgspec.convert(values, ModelConfig)
