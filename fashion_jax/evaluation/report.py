@@ -10,9 +10,9 @@ import numpy as np
 from fashion_jax.evaluation.embedding_map import COLUMNS
 from fashion_jax.evaluation.page import render_page
 from fashion_jax.evaluation.report_page import figures, tables
-from fashion_jax.evaluation.report_page.index_curves import index_curves
 from fashion_jax.files import write_whole
 from fashion_jax.retrieval.scann_tuning import Tuning
+from fashion_jax.retrieval.tuning_picture import best_points, tuning_chart
 
 GROUPS = {
     "best": ("Best", "the queries with the highest average precision"),
@@ -216,7 +216,10 @@ def render_report(data: ReportData) -> str:
         ],
         cmc=figures.cmc_charts(data.cmc, data.baseline_cmc),
         categories=_sorted_categories(data.per_category),
-        index_curves=index_curves(data.tunings),
+        index_curves=[
+            (segment, tuning, best_points(tuning), tuning_chart(tuning))
+            for segment, tuning in data.tunings.items()
+        ],
         training=figures.training_figures(data.history),
         usable_photos=tables.usable_photos(data.dataset.raw_photos),
         settings=tables.settings(data.config),

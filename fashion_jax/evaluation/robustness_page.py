@@ -4,10 +4,9 @@ import json
 import pathlib
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from markupsafe import Markup
 
-from fashion_jax.evaluation.charts import Line, line_chart
+from fashion_jax.evaluation import charts
 from fashion_jax.evaluation.page import render_page
 from fashion_jax.evaluation.robustness_result import ACC_1, MAP, NuisanceResult, Robustness
 from fashion_jax.evaluation.robustness_strips import Strip
@@ -58,12 +57,8 @@ def model_in_words(card: ModelCard) -> str:
 
 
 def _chart(result: NuisanceResult) -> Markup:
-    lines = [
-        Line(label, np.array(curve.strengths), np.array(curve.values), style, dots=True)
-        for label, curve, style in (
-            ("Acc@1", result.curves[ACC_1], "second"),
-            ("mAP", result.curves[MAP], "main"),
-        )
-    ]
-    name = f"{result.name.replace('_', ' ')}: Acc@1 and mAP over its strength"
-    return line_chart(lines, name=name, x_label="strength", y_high=1.0)
+    axes = charts.new_axes("strength", (0.0, 1.0))
+    for label, metric, style in (("Acc@1", ACC_1, charts.SECOND), ("mAP", MAP, charts.MAIN)):
+        curve = result.curves[metric]
+        axes.plot(curve.strengths, curve.values, label=label, marker=".", **style)
+    return charts.to_svg(axes, f"{result.name.replace('_', ' ')}: Acc@1 and mAP over its strength")

@@ -8,11 +8,11 @@ import pytest
 
 from fashion_jax.evaluation.report import render_report
 from fashion_jax.evaluation.report_of_run import _tunings
-from fashion_jax.evaluation.report_page.index_curves import index_curves
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.catalogue.tuning_file import write_tunings
 from fashion_jax.retrieval.scann_tuning import Point, Tuning
+from fashion_jax.retrieval.tuning_picture import best_points
 from tests.evaluation.test_report import HOSTILE, Page, empty_data
 from tests.retrieval.changing_catalogues import CARD
 from tests.retrieval.test_live_index import rows
@@ -60,8 +60,8 @@ def test_the_chart_says_what_it_shows():
 
 def test_a_chosen_point_that_another_as_fast_beats_is_shown():
     better = dataclasses.replace(CHOSEN, reorder=91, recall=0.995)
-    (curve,) = index_curves({"one": dataclasses.replace(TUNING, points=[CHOSEN, better])})
-    assert curve.points == [better, CHOSEN]
+    tuning = dataclasses.replace(TUNING, points=[CHOSEN, better])
+    assert best_points(tuning) == [better, CHOSEN]
 
 
 def test_where_nothing_reaches_the_recall_it_is_said():
