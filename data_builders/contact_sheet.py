@@ -8,22 +8,13 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from data_builders.contact_cell import (
-    CELL,
-    GOOD_COLOUR,
-    INK,
-    MUTED,
-    PAPER,
-    WRONG_COLOUR,
-    Sheet,
-    draw_cell,
-    draw_text,
-)
+from data_builders.contact_cell import CELL, draw_cell
 from data_builders.crop_samples import GOOD_SHOP, GOOD_STREET, WITHOUT_ANY, SampleGroup
 from data_builders.crops import locate
 from data_builders.plan import Item, PhotoSource
+from fashion_jax.data.photo_sheet import GOOD_COLOUR, MUTED, WRONG_COLOUR, PhotoSheet
 from fashion_jax.data.photos import UndecodablePhotoError
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import write_whole
@@ -90,10 +81,9 @@ def draw_contact_sheet(
         margin: around boxes, as the crops are cut.
         title: of the sheet.
     """
-    image = Image.new("RGB", (_WIDTH, _height(groups)), PAPER)
-    sheet = Sheet(image, ImageDraw.Draw(image))
-    draw_text(sheet, (_BORDER, _BORDER - 4), title, _WIDTH - 2 * _BORDER, INK, size=18, bold=True)
-    draw_text(sheet, (_BORDER, _BORDER + 22), _LEGEND, _WIDTH - 2 * _BORDER, MUTED, size=13)
+    sheet = PhotoSheet(_WIDTH, _height(groups))
+    sheet.text(title, (_BORDER, _BORDER - 4), _WIDTH - 2 * _BORDER, size=18, bold=True)
+    sheet.text(_LEGEND, (_BORDER, _BORDER + 22), _WIDTH - 2 * _BORDER, MUTED, size=13)
     top = _BORDER + _TITLE
     for group in groups:
         _draw_heading(sheet, top, group)
@@ -103,7 +93,7 @@ def draw_contact_sheet(
             corner = (_BORDER + column * (CELL[0] + _GAP), top + row * (CELL[1] + _GAP))
             _draw_item(sheet, corner, item, photos, margin)
         top += _rows(group) * (CELL[1] + _GAP)
-    return image
+    return sheet.image
 
 
 def _height(groups: Sequence[SampleGroup]) -> int:
@@ -115,7 +105,7 @@ def _rows(group: SampleGroup) -> int:
     return -(-len(group.items) // _COLUMNS)
 
 
-def _draw_heading(sheet: Sheet, top: int, group: SampleGroup) -> None:
+def _draw_heading(sheet: PhotoSheet, top: int, group: SampleGroup) -> None:
     shown = f"{group.total:,}"
     if len(group.items) < group.total:
         shown += f", {len(group.items)} of them shown"
@@ -123,16 +113,17 @@ def _draw_heading(sheet: Sheet, top: int, group: SampleGroup) -> None:
     colour = {GOOD_STREET: GOOD_COLOUR, GOOD_SHOP: GOOD_COLOUR, WITHOUT_ANY: MUTED}.get(
         group.kind, WRONG_COLOUR
     )
-    draw_text(sheet, (_BORDER, top + 6), text, _WIDTH - 2 * _BORDER, colour, size=15, bold=True)
+    sheet.text(text, (_BORDER, top + 6), _WIDTH - 2 * _BORDER, colour, size=15, bold=True)
 
 
 def _draw_item(
-    sheet: Sheet, corner: tuple[int, int], item: Item, photos: PhotoSource, margin: float
+    sheet: PhotoSheet, corner: tuple[int, int], item: Item, photos: PhotoSource, margin: float
 ) -> None:
     try:
         photo = photos.load(item.photo_id)
     except UndecodablePhotoError:  # it was there a moment ago; the sheet does without it
-        draw_text(sheet, corner, f"{item.photo_id}: gone", CELL[0], WRONG_COLOUR)
+        gone = f"{item.photo_id}: no longer readable"
+        sheet.text(gone, corner, CELL[0], WRONG_COLOUR, keep_end=True)
         return
     height, width = photo.shape[:2]
     place = locate(item, photos, height, width, margin)

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_builders.contact_cell import CELL, GOOD_COLOUR, TILE, WRONG_COLOUR
+from data_builders.contact_cell import CELL, TILE
 from data_builders.contact_sheet import draw_contact_sheet, write_contact_sheet
 from data_builders.crop_samples import CropSamples, SampleGroup
 from data_builders.crops import StoredItem
 from data_builders.plan import Item
 from fashion_jax.data.build import check
+from fashion_jax.data.photo_sheet import GOOD_COLOUR, WRONG_COLOUR
 from fashion_jax.data.photos import Box, UndecodablePhotoError
 from fashion_jax.data.records import Domain
 from fashion_jax.errors import FashionJaxError
