@@ -1,4 +1,4 @@
-"""One cell of a contact sheet: a photo with its box, what is cut out of it, their names."""
+"""Cell of a contact sheet: a photo with its box, its crop, and captions."""
 
 import numpy as np
 from jaxtyping import UInt8
@@ -52,7 +52,7 @@ def draw_cell(
 
 
 def _view(box: Box | None, height: int, width: int) -> Box:
-    """The part of the plane that is shown: the photo, and what of the box lies around it."""
+    """Area to show: the photo, and as much of the box as lies around it."""
     if box is None:
         return Box(0, 0, width, height)
     left = max(min(0, box.x), -_BEYOND * width)
@@ -85,7 +85,7 @@ def _draw_box(
 
 
 def _seen(start: float, length: float, first: int) -> tuple[int, int]:
-    """A side of a box inside the tile that begins at `first`, long enough to be seen."""
+    """Clips a side of a box to the tile that begins at `first`, but keeps it visible."""
     last = first + TILE - 1
     end = start + length
     start = min(max(start, first), last - _SHORTEST)

@@ -1,6 +1,6 @@
-"""The contact sheet of `data check`: what is cut out of photos, for a person to look at.
+"""Contact sheet of `data check`: photos with their boxes and crops, for visual inspection.
 
-Counts say that boxes lie inside their photos; only a look says that they lie around garments.
+Counts show that boxes lie inside their photos; only a look shows that they enclose garments.
 """
 
 import io
@@ -23,26 +23,26 @@ _COLUMNS = 4
 _GAP, _BORDER = 16, 24
 _TITLE, _HEADING = 64, 34  # heights
 _WIDTH = 2 * _BORDER + _COLUMNS * CELL[0] + (_COLUMNS - 1) * _GAP
-_LEGEND = "left: the photo with its box as it was read; right: what is cut out and stored"
+_LEGEND = "left: photo with its box as read; right: crop as stored"
 
 _HEADINGS = {
-    "missing": "no box in the lists: the whole photo is stored",
+    "missing": "no box listed: the whole photo is stored",
     "without_size": "box without width and height: the whole photo is stored",
-    "without_scale": "box in pixels of a photo that is not there: the whole photo is stored",
+    "without_scale": "box in pixels of a missing photo: the whole photo is stored",
     "empty": "box without area: the whole photo is stored",
     "outside": "box entirely outside the photo: the whole photo is stored",
-    "clipped": "box partly outside the photo: what lies inside is stored",
-    GOOD_STREET: "boxes inside their photos, street",
-    GOOD_SHOP: "boxes inside their photos, shop",
-    WITHOUT_ANY: "no box belongs to these: the whole photo is stored",
+    "clipped": "box partly outside the photo: the part inside is stored",
+    GOOD_STREET: "street boxes inside their photos",
+    GOOD_SHOP: "shop boxes inside their photos",
+    WITHOUT_ANY: "photos without boxes: the whole photo is stored",
 }
 
 
 def require_writable(path: str | os.PathLike[str]) -> None:
-    """Refuses a place that the sheet cannot be written to, before the long check begins.
+    """Refuses an unwritable path before the long check begins.
 
     Raises:
-        FashionJaxError: the path is a folder, or its folder cannot be made or written to.
+        FashionJaxError: if the path is a folder, or its folder cannot be made or written to.
     """
     path = pathlib.Path(path)
     try:
@@ -61,7 +61,11 @@ def write_contact_sheet(
     margin: float,
     title: str,
 ) -> None:
-    """Draws samples and writes them as PNG; see `draw_contact_sheet`."""
+    """Draws samples and writes them as PNG; see `draw_contact_sheet`.
+
+    Raises:
+        FashionJaxError: if the file cannot be written.
+    """
     encoded = io.BytesIO()
     draw_contact_sheet(groups, photos, margin, title).save(encoded, "PNG")
     try:
@@ -73,13 +77,13 @@ def write_contact_sheet(
 def draw_contact_sheet(
     groups: Sequence[SampleGroup], photos: PhotoSource, margin: float, title: str
 ) -> Image.Image:
-    """A sheet of cells, group by group.
+    """Draws a sheet of cells, group by group.
 
     Args:
         groups: items to show.
-        photos: where their photos come from; each is decoded once more.
-        margin: around boxes, as the crops are cut.
-        title: of the sheet.
+        photos: source of their photos; each is decoded once more.
+        margin: margin around boxes, as for the crops.
+        title: title of the sheet.
     """
     sheet = PhotoSheet(_WIDTH, _height(groups))
     sheet.text(title, (_BORDER, _BORDER - 4), _WIDTH - 2 * _BORDER, size=18, bold=True)
@@ -121,7 +125,7 @@ def _draw_item(
 ) -> None:
     try:
         photo = photos.load(item.photo_id)
-    except UndecodablePhotoError:  # it was there a moment ago; the sheet does without it
+    except UndecodablePhotoError:  # readable during the check, no longer now
         gone = f"{item.photo_id}: no longer readable"
         sheet.text(gone, corner, CELL[0], WRONG_COLOUR, keep_end=True)
         return

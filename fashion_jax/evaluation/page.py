@@ -1,7 +1,7 @@
-"""What all HTML pages share: templates, the way numbers are written, and the same hardening.
+"""Templates and number formats of all HTML pages.
 
-A page asks for nothing outside itself, runs no script, and forbids both to whatever names and
-photos it shows (`report_page/base.html`); so it can be opened from a disk, mailed and kept.
+A page loads nothing, runs no script, and forbids both by its content security policy
+(`report_page/base.html`), whatever names and photos it shows: it can be mailed and archived.
 """
 
 import base64
@@ -18,30 +18,30 @@ UNKNOWN = "–"
 
 
 def render_page(template: str, **values: Any) -> str:
-    """The HTML of a page.
+    """Renders a page as HTML.
 
     Args:
-        template: name of a file in `report_page/` that extends `base.html`.
-        **values: what the template names; one that is missing is an error.
+        template: file in `report_page/` that extends `base.html`.
+        **values: values for the template; a missing one is an error.
     """
     return _templates().get_template(template).render(**values)
 
 
 def score(value: float | None) -> str:
-    """A metric with three decimals; a dash where there is none."""
+    """Formats a metric with three decimals, or as a dash if unknown."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no negative zero
 
 
 def gain(value: float | None) -> str:
-    """A difference of metrics, with its sign."""
+    """Formats a difference of metrics with its sign."""
     sign = "+" if value is not None and math.isfinite(value) and round(value, 3) > 0 else ""
     return sign + score(value)
 
 
 def breakable(name: str) -> Markup:
-    """A name that may be broken after an underscore, where it has to be broken.
+    """Lets a long name break after its underscores.
 
     Example:
         >>> breakable("a_b<c")
@@ -51,9 +51,9 @@ def breakable(name: str) -> Markup:
 
 
 def bar(value: float, reference: float | None = None) -> Markup:
-    """A horizontal bar for a value in 0..1, with a stroke at the reference it is compared to.
+    """Draws a horizontal bar for a value in 0..1, with a stroke at a reference value.
 
-    Screen readers pass over it: the number stands beside it.
+    Screen readers skip it: the number stands beside it.
     """
     parts = ['<rect class="track" width="100" height="8"/>']
     if math.isfinite(value):

@@ -1,4 +1,4 @@
-"""The page of a robustness measurement: a table, and each nuisance's curve beside its photos."""
+"""Robustness page: a table, and the curve of each nuisance with example photos."""
 
 import json
 import pathlib
@@ -22,10 +22,10 @@ def write_robustness(
     """Writes the page, and `robustness.json` beside it.
 
     Args:
-        page: where the page goes.
-        robustness: what was measured.
-        strips: photos by the nuisance's name.
-        model: in words.
+        page: HTML file.
+        robustness: measurements.
+        strips: example photos by nuisance.
+        model: description of the model.
     """
     numbers = json.dumps(robustness.to_json(), indent=2) + "\n"
     write_whole(page.with_name(JSON_NAME), numbers.encode())
@@ -35,7 +35,7 @@ def write_robustness(
 def render_robustness(
     robustness: Robustness, strips: Mapping[str, Sequence[Strip]], model: str
 ) -> str:
-    """The page's HTML; see `write_robustness`."""
+    """Renders the page as HTML; see `write_robustness`."""
     return render_page(
         "robustness.html",
         robustness=robustness,
@@ -49,7 +49,7 @@ def render_robustness(
 
 
 def model_in_words(card: ModelCard) -> str:
-    """One line on what was measured."""
+    """Describes a model in one line."""
     return (
         f"{card.backbone}, {card.image_height}×{card.image_width} pixels, trained on "
         f"{card.dataset}, checkpoint of step {card.step} (best validation mAP)"

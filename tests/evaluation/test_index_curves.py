@@ -53,7 +53,7 @@ def test_the_chart_says_what_it_shows():
     assert "ScaNN goes from 0.999 to 0.5" in text
     assert ">chosen</text>" in text
     words = " ".join(" ".join(Page(text).text).split())
-    assert "of 200 queries, over queries a second; 4 settings were tried" in words
+    assert "of 200 queries over queries per second, for 4 settings" in words
     assert "4,321 photos" in words
     assert '<a href="#index-curves">' in text
 
@@ -66,7 +66,7 @@ def test_a_chosen_point_that_another_as_fast_beats_is_shown():
 
 def test_where_nothing_reaches_the_recall_it_is_said():
     text = page(one=dataclasses.replace(TUNING, chosen=None, leaves=0))
-    assert "No settings reach the wanted recall of 0.99." in text
+    assert "No setting reaches the target recall of 0.99." in text
     assert "chosen" not in text
     assert row_texts(text)[0] == "reorder 5 0.5000 9,000"
 

@@ -77,7 +77,7 @@ def cmc_charts(
         if other := list((untrained or {}).get(protocol, ())):
             axes.plot(range(1, len(other) + 1), other, label="untrained", **charts.FAINT)
         axes.plot(range(1, len(curve) + 1), curve, label="trained", **charts.MAIN)
-        name = f"{protocol}: share of queries with the right product in the first k answers"
+        name = f"{protocol}: share of queries with a correct match in the first k answers"
         if len(curve):
             drawn[protocol] = charts.to_svg(axes, name)
     return drawn
