@@ -130,7 +130,7 @@ def fit_text(
 def _fitting(text: str, typeface: ImageFont.FreeTypeFont, width: int) -> int:
     """Counts the leading characters that fit into a width; at least one."""
 
-    def width_of(count: int) -> float:
-        return typeface.getlength(text[:count])
+    def width_of(count: int) -> int:
+        return math.ceil(typeface.getlength(text[:count]))
 
     return max(1, bisect.bisect_right(range(1, len(text) + 1), width, key=width_of))

@@ -5,6 +5,7 @@ side, and none shrinks until it is unreadable.
 """
 
 import io
+import pathlib
 import re
 import warnings
 from typing import Any, cast
@@ -16,35 +17,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-# CSS variables by their values in the light theme (report_page/style.css).
-VARIABLES = {
-    "#1a1c1e": "--ink",
-    "#5b6066": "--muted",
-    "#e2e1dc": "--rule",
-    "#1d5fa6": "--trained",
-    "#8c5aa8": "--second",
-    "#8a8f96": "--faint",
-}
-_INK, _MUTED, _RULE, _TRAINED, _SECOND, _FAINT = VARIABLES
+# Names and values of the colours in the page's light theme.
+_CSS = (pathlib.Path(__file__).parent / "report_page" / "style.css").read_text("utf-8")
+COLOURS = dict(re.findall(r"--(\w+): (#\w{6});", _CSS.partition("@media")[0]))
+_VARIABLES = {value: f"var(--{name})" for name, value in COLOURS.items()}
 
 # Options of `Axes.plot`; `marker="."` adds dots.
-MAIN: dict[str, Any] = {"color": _TRAINED, "linewidth": 1.8, "markersize": 8}
-SECOND = MAIN | {"color": _SECOND, "linestyle": "--"}
-FAINT = MAIN | {"color": _FAINT, "linestyle": ":"}
+MAIN: dict[str, Any] = {"color": COLOURS["trained"], "linewidth": 1.8, "markersize": 8}
+SECOND = MAIN | {"color": COLOURS["second"], "linestyle": "--"}
+FAINT = MAIN | {"color": COLOURS["faint"], "linestyle": ":"}
 DOTS = FAINT | {"linestyle": "", "marker": "."}
-RING: dict[str, Any] = {
-    "color": _INK,
-    "linestyle": "",
-    "marker": "o",
-    "markersize": 9,
-    "fillstyle": "none",
-}
+RING = DOTS | {"color": COLOURS["ink"], "marker": "o", "markersize": 9, "fillstyle": "none"}
 
 _STYLE: Any = {
     "font.size": 11,
-    "text.color": _INK,
+    "text.color": COLOURS["ink"],
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
-    "axes.labelcolor": _MUTED,
+    "axes.labelcolor": COLOURS["muted"],
     "svg.fonttype": "none",  # text, in the font of the page
 }
 
@@ -86,9 +75,9 @@ def finish(axes: Axes) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(_tick_label)
-    axes.tick_params(length=0, pad=6, labelcolor=_MUTED)
-    axes.grid(axis="y", color=_RULE)
-    axes.axhline(max(0, ticks[0]), color=_FAINT, linewidth=1, zorder=1)
+    axes.tick_params(length=0, pad=6, labelcolor=COLOURS["muted"])
+    axes.grid(axis="y", color=COLOURS["rule"])
+    axes.axhline(max(0, ticks[0]), color=COLOURS["faint"], linewidth=1, zorder=1)
     if axes.get_legend_handles_labels()[1]:
         options = {"borderpad": 0, "columnspacing": 1, "handlelength": 1.6, "handletextpad": 0.5}
         axes.figure.legend(loc="outside upper left", ncols=3, frameon=False, **options)
@@ -107,24 +96,23 @@ def to_svg(axes: Axes, name: str) -> Markup:
         axes: axes from `new_axes`, with lines on them.
         name: title for screen readers, which are told the lines' first and last values as well.
     """
-    series = [(str(line.get_label()), np.array(line.get_ydata())) for line in axes.lines]
-    series = [(label, y[np.isfinite(y)]) for label, y in series if np.isfinite(y).any()]
-    if series:
-        figure = finish(axes)
+    said = []
+    for line in axes.lines:
+        y = np.array(line.get_ydata())
+        if (y := y[np.isfinite(y)]).size:
+            label = re.sub("^_.*", "it", str(line.get_label()))
+            said.append(f"{label} goes from {y[0]:.3g} to {y[-1]:.3g}")
+    name = "; ".join([name, *said]) if said else f"{name}: nothing recorded"
+    if said:
+        finish(axes)
     else:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "nothing recorded", ha="center", transform=axes.transAxes)
-        figure = cast(Figure, axes.figure)
-    said = [
-        f"{'it' if label.startswith('_') else label} goes from {y[0]:.3g} to {y[-1]:.3g}"
-        for label, y in series
-    ]
-    name = "; ".join([name, *said]) if said else f"{name}: nothing recorded"
     file = io.StringIO()
     with warnings.catch_warnings():
         # Letters that Matplotlib's font lacks come from a font of the browser.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(file, format="svg", transparent=True)
+        cast(Figure, axes.figure).savefig(file, format="svg", transparent=True)
     svg = '<svg class="chart" viewBox="0 0 340 200" role="img" aria-label="{}">{}</svg>'
     return Markup(svg).format(name, _for_page(file.getvalue()))
 
@@ -141,7 +129,7 @@ def _for_page(svg: str) -> Markup:
             text,
         )
         text = re.sub(r"\d+\.\d\d+", lambda number: f"{float(number[0]):.1f}", text)
-        return re.sub("#[0-9a-f]{6}", lambda colour: f"var({VARIABLES[colour[0]]})", text)
+        return re.sub("#[0-9a-f]{6}", lambda colour: _VARIABLES[colour[0]], text)
 
     shapes = svg[svg.index("<g ") : svg.rindex("</g>") + 4]
     shapes = re.sub(r"(?s)<defs>.*?</defs>|<!--.*?-->|(?<=>)\s+(?=<)", "", shapes)

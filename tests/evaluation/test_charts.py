@@ -216,12 +216,13 @@ def test_the_same_lines_give_the_same_text():
 
 
 def test_colours_are_the_page_s():
-    style = (pathlib.Path(page.__file__).parent / "report_page" / "style.css").read_text()
-    for value, name in charts.VARIABLES.items():
-        assert f"{name}: {value};" in style.partition("@media")[0]
     svg = draw_svg(line([0.1, 0.9], marker="."), line([0.1, np.nan, 0.2], "b", **charts.FAINT))
     assert not re.search(r"#[0-9a-f]{3}|rgb|black", svg)
-    assert {"var(--trained)", "var(--ink)", "var(--rule)"} <= set(re.findall(r"var\(.*?\)", svg))
+    style = (pathlib.Path(page.__file__).parent / "report_page" / "style.css").read_text()
+    light, _, dark = style.partition("prefers-color-scheme: dark")
+    used = set(re.findall(r"var\((.*?)\)", svg))
+    assert used == {"--trained", "--faint", "--ink", "--muted", "--rule"}
+    assert all(f"{name}: #" in theme for name in used for theme in (light, dark))
 
 
 def test_matplotlib_s_settings_stay():
