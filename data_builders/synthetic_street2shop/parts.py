@@ -149,7 +149,7 @@ def _curves(points: str, closed: bool, mirror: str) -> Float[np.ndarray, "copies
     return np.stack([path, path * [-1, 1]] if mirror == "copy" else [path])
 
 
-_TABLES = tomllib.loads(pathlib.Path(__file__).with_name("drawings.toml").read_text())
+_TABLES = tomllib.loads(pathlib.Path(__file__).with_name("drawings.toml").read_text("utf-8"))
 _SHARED = _read(_TABLES.pop("shared"), {})
 DRAWINGS: dict[str, Any] = _read(_TABLES, _SHARED)
 """The tables of `drawings.toml`, with parts in place of their words."""
