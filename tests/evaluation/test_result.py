@@ -8,7 +8,7 @@ import pytest
 
 from fashion_jax.evaluation.refinements import Refinements
 from fashion_jax.evaluation.result import Evaluation
-from fashion_jax.metrics.protocol import Labels
+from fashion_jax.metrics.labels import Labels
 from fashion_jax.metrics.ranking import NothingToMeasureError, rank_embeddings
 
 

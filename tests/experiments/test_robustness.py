@@ -21,7 +21,7 @@ from fashion_jax.experiments import evaluate, robustness
 from fashion_jax.experiments.robustness import measure_robustness, sample_rows
 from fashion_jax.inference.embed import l2_normalise
 from fashion_jax.inference.model import EmbeddingModel
-from fashion_jax.metrics.protocol import Labels
+from fashion_jax.metrics.labels import Labels
 from fashion_jax.metrics.ranking import Ranking
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.reports.robustness_strips import chosen_rows
