@@ -203,8 +203,7 @@ def labels(records, cameras_known=True):
         identity=np.array([record.identity for record in records]),
         category=np.array([record.category for record in records]),
         camera=np.array(camera),
-        photo=np.array([record.photo_id for record in records]),
-        domain=np.zeros(len(records), dtype=np.int8),
+        photo_id=np.array([record.photo_id for record in records]),
     )
 
 

@@ -20,9 +20,7 @@ def of_products(*identities, protocols=("instance",), gallery_category="hats", g
         Labels(
             np.array(of),
             np.full(count, category),
-            np.full(count, -1),
-            np.arange(first, first + count),
-            np.zeros(count, int),
+            photo_id=np.arange(first, first + count),
         )
         for of, category, first in (
             (identities, "hats", 0),
