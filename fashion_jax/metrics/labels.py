@@ -122,12 +122,11 @@ def loses_other_products(queries: Labels, gallery: Labels) -> Bool[np.ndarray, "
     """
     if queries.photo_id is None or gallery.photo_id is None:
         return np.zeros(len(queries), dtype=bool)
-    most = 1 + max(queries.identity.max(initial=0), gallery.identity.max(initial=0))
-    asked, found = (
-        each.photo_id.astype(np.int64) * most + each.identity for each in (queries, gallery)
-    )
-    found = np.unique(found)
-    products = np.bincount(found // most, minlength=1 + queries.photo_id.max(initial=0))
+    # One number per pair of photo and product.
+    count = 1 + max(queries.identity.max(initial=0), gallery.identity.max(initial=0))
+    asked = queries.photo_id.astype(np.int64) * count + queries.identity
+    found = np.unique(gallery.photo_id.astype(np.int64) * count + gallery.identity)
+    products = np.bincount(found // count, minlength=1 + queries.photo_id.max(initial=0))
     return products[queries.photo_id] > np.isin(asked, found)
 
 

@@ -152,9 +152,10 @@ def retrieval_metrics(
     return RetrievalMetrics(rankings, depths)
 
 
-def _labels(side: str, *columns: Any) -> Labels:
+def _labels(side: str, identity: Any, *optional: Any) -> Labels:
     """Labels of one side, from columns in the order of `Labels`; names the side in errors."""
+    columns = [None if column is None else np.asarray(column) for column in optional]
     try:
-        return Labels(*[None if column is None else np.asarray(column) for column in columns])
+        return Labels(np.asarray(identity), *columns)
     except MetricsError as error:
         raise MetricsError(f"{side} labels: {error}") from error

@@ -277,6 +277,19 @@ def test_labels_must_fit():
         rank_distances(DISTANCES[:, :5], QUERIES, GALLERY)
 
 
+@pytest.mark.parametrize(
+    "convert", [jnp.asarray, lambda d: jnp.asarray(d, jnp.bfloat16), lambda d: (10 * d).astype(int)]
+)
+def test_distances_of_other_types(convert):
+    found = rank_distances(convert(DISTANCES), QUERIES, GALLERY)
+    assert found.ranks.tolist() == rank_distances(DISTANCES, QUERIES, GALLERY).ranks.tolist()
+
+
+def test_distances_have_a_row_per_query():
+    with pytest.raises(EmbeddingError, match=r"shape \(6,\); expected \[queries, gallery\]"):
+        rank_distances(DISTANCES[0], QUERIES, GALLERY)
+
+
 def test_distances_must_be_finite():
     distances = DISTANCES.copy()
     distances[1, 3] = np.inf
