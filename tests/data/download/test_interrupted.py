@@ -106,7 +106,7 @@ def test_ctrl_c_cancels_what_takes_too_long(server, tmp_path):
     write_links(tmp_path, links)
     options = dataclasses.replace(OPTIONS, per_host=1, grace=0.05)
     report = download("street2shop", tmp_path, options, progress=False)
-    assert (report.interrupted, report.fetched, report.left) == (True, 1, 2)
+    assert (report.interrupted, report.fetched, report.photos()["left"]) == (True, 1, 2)
     assert report.failed.total() == 0
     assert [line["photo"] for line in journal(tmp_path)] == ["000000001"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
