@@ -106,16 +106,14 @@ def _sole_download(source: LinkList) -> Iterator[None]:
     try:
         source.folder.mkdir(parents=True, exist_ok=True)
         source.journal.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        held = lock.acquire()
     except filelock.Timeout as error:
         raise DownloadError(f"another process is downloading into {source.folder}") from error
     except OSError as error:
         raise DownloadError(f"cannot write to {error.filename}: {error.strerror}") from error
-    try:
+    with held:
         remove_unfinished(source.folder)
         yield
-    finally:
-        lock.release()
 
 
 def _absent(report: DownloadReport, options: DownloadOptions) -> list[Link]:
