@@ -129,10 +129,9 @@ def build(
 def _sole_build(root: pathlib.Path, dataset: str) -> Iterator[pathlib.Path]:
     """Yields the path of a directory to build in, to one process at a time."""
     staging = root / f".{dataset}.building"
-    lock = filelock.FileLock(root / f".{dataset}.lock", blocking=False)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        held = lock.acquire()
+        held = filelock.FileLock(root / f".{dataset}.lock", blocking=False).acquire()
     except filelock.Timeout as error:
         raise BuildError(f"another process is building {dataset} in {root}") from error
     except OSError as error:

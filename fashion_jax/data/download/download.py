@@ -45,13 +45,11 @@ def download(
     """
     _refuse_event_loop()
     options = options or DownloadOptions()
-    source = link_list(dataset, manual_dir)
+    source = _read_links(dataset, manual_dir)
     report = DownloadReport(dataset, source)
     with _sole_download(source):
         links = _absent(report, options)
-        bar = tqdm(
-            links, f"{dataset}: fetching", unit=" photos", disable=not progress, mininterval=0.5
-        )
+        bar = tqdm(links, f"{dataset}: fetching", unit=" photos", disable=not progress)
         with bar, Journal(source.journal) as journal:
             asyncio.run(Run(links, options, report, journal, bar).run())
     return report
@@ -68,14 +66,7 @@ def _refuse_event_loop() -> None:
     )
 
 
-def link_list(dataset: str, manual_dir: str | os.PathLike[str] | None) -> LinkList:
-    """Returns a dataset's links, read by `read_links` of `data_builders.DATASET.links`.
-
-    Raises:
-        BuildError: the dataset is unknown.
-        DownloadError: the dataset does not publish links; the message says where to ask for it.
-        FashionJaxError: the list has no usable link.
-    """
+def _read_links(dataset: str, manual_dir: str | os.PathLike[str] | None) -> LinkList:
     module = f"data_builders.{dataset}.links"
     if dataset not in available_datasets() or importlib.util.find_spec(module) is None:
         raise _no_links(dataset)
@@ -100,13 +91,11 @@ def _no_links(dataset: str) -> DownloadError:
 @contextlib.contextmanager
 def _sole_download(source: LinkList) -> Iterator[None]:
     """Keeps other processes out of a directory; removes what killed ones left half written."""
-    lock = filelock.FileLock(
-        source.journal.with_name(f".{source.journal.name}.lock"), blocking=False
-    )
+    path = source.journal.with_name(f".{source.journal.name}.lock")
     try:
         source.folder.mkdir(parents=True, exist_ok=True)
         source.journal.parent.mkdir(parents=True, exist_ok=True)
-        held = lock.acquire()
+        held = filelock.FileLock(path, blocking=False).acquire()
     except filelock.Timeout as error:
         raise DownloadError(f"another process is downloading into {source.folder}") from error
     except OSError as error:

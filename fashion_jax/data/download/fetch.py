@@ -56,16 +56,12 @@ class FetchError(Exception):
 
 
 class Answer(NamedTuple):
-    """A host's answer: its HTTP status and either a body or a redirect.
-
-    `whole` is false where the host did not announce the end of the body, which may then be cut
-    off. `location` is the redirect's target as sent, or `None`.
-    """
+    """A host's answer: its HTTP status and either a body or a redirect."""
 
     status: int
     body: bytes = b""
-    whole: bool = True
-    location: str | None = None
+    whole: bool = True  # whether the body's end was announced; it may be cut off otherwise
+    location: str | None = None  # a redirect's target, as sent
 
 
 def open_session(options: DownloadOptions) -> aiohttp.ClientSession:

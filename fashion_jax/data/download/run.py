@@ -186,7 +186,7 @@ class Run:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Returns the seconds until a photo's next attempt."""
-        seconds = self._backoff(state)
+        seconds = float(self._backoff(state))
         error = state.outcome and state.outcome.exception()
         if not isinstance(error, FetchError) or error.wait is None:
             return seconds

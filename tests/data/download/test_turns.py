@@ -141,6 +141,12 @@ def test_what_waits_for_another_attempt_keeps_no_other_waiting_and_then_comes_fi
     assert [time for time, _ in web.asked] == [0, 0, 9, 9]
 
 
+def test_what_waited_comes_first_again_and_again(web):
+    web.answers = {"a1": [passing(), 0], "a2": [9], "a3": [passing(), 0], "a4": [9]}
+    asked = web.fetch("a1", "a2", "a3", "a4", "a5", "a6", per_host=1, backoff=1.0)
+    assert asked == ["a1", "a2", "a1", "a3", "a4", "a3", "a5", "a6"]
+
+
 def test_pauses_between_attempts_grow(web):
     web.answers = {"a1": [passing()]}
     web.fetch("a1", backoff=8.0, retries=5, longest_wait=100.0)
@@ -232,6 +238,12 @@ def test_a_host_is_given_up_after_failures_in_a_row():
     with pytest.raises(FetchError, match=r"host_given_up: a\.com: 3 failures in a row.*timeout"):
         failing.check()
     other.check()
+
+
+def test_a_host_that_answers_now_and_then_is_not_given_up(web):
+    web.answers = {"a1": [passing()], "a3": [passing()], "a5": [passing()]}
+    web.fetch("a1", "a2", "a3", "a4", "a5", "a6", per_host=1, retries=0, give_up_after=2)
+    assert [entry.reason for entry in web.entries] == ["timeout", None] * 3
 
 
 def test_an_answer_ends_the_row():
