@@ -106,4 +106,5 @@ def _encode(config: ExperimentConfig, mesh: Mesh) -> Encode:
 
 
 def _headless(config: ExperimentConfig) -> Any:
-    return Embedder(config.model, None, nnx.Rngs(params=config.training.seed))
+    seed = config.training.seed
+    return Embedder(config.model, None, nnx.Rngs(seed, params=seed))
