@@ -140,7 +140,7 @@ def jax_step(
     )
     mesh = make_mesh(MeshConfig(), jax.devices()[:1])
     learner = make_learner(config, IDENTITIES, 100, mesh)
-    state = learner.first_state()
+    state = learner.create_train_state()
     photos = global_batch(batch(network), mesh)
     if kind == "infer":
         variables = variables_for_encode(state.params, state.model_state)

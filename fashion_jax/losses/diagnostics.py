@@ -1,24 +1,31 @@
-"""What to watch beside the losses: distances, active triplets, norms. Nothing has a gradient."""
+"""Distances, active triplets and norms to watch beside the losses; without a gradient."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from fashion_jax.config import LossConfig
 from fashion_jax.losses.batch_hard_triplet import HardPairs, hardest_pairs
 from fashion_jax.losses.distances import pairwise_distances
 from fashion_jax.losses.masking import masked_mean, zero_padding
-from fashion_jax.losses.pair_terms import Photos
+from fashion_jax.losses.objective_like import Scalars
 from fashion_jax.losses.pairs import Pairs, make_pairs
 
-Scalars = dict[str, Float[Array, ""]]
 
-
-def diagnostics(photos: Photos, loss: LossConfig) -> Scalars:
-    """Scalars of a batch; see `Objective.__call__` for their names."""
-    features = jax.lax.stop_gradient(photos.features)
-    pairs = make_pairs(features, photos.identities, photos.valid, photos.context)
-    found = {"features/norm": _mean_norm(features, photos.valid)} | _all_pairs(pairs, loss.distance)
+def diagnostics(
+    features: Float[Array, "batch features"],
+    identities: Int[Array, " batch"],
+    loss: LossConfig,
+    *,
+    where: Bool[Array, " batch"],
+    **options: Any,
+) -> Scalars:
+    """Scalars of a batch; see `Objective.__call__` for their names, `make_pairs` for options."""
+    features = jax.lax.stop_gradient(features)
+    pairs = make_pairs(features, identities, where=where, **options)
+    found = {"features/norm": _mean_norm(features, where)} | _all_pairs(pairs, loss.distance)
     if loss.triplet_weight:
         found |= _hardest(hardest_pairs(pairs, loss.distance), loss.triplet_margin)
     elif loss.quadruplet_weight:
@@ -28,7 +35,7 @@ def diagnostics(photos: Photos, loss: LossConfig) -> Scalars:
 
 def _all_pairs(pairs: Pairs, distance: str) -> Scalars:
     distances = pairwise_distances(pairs.anchors, pairs.candidates, distance)
-    anchors = pairs.valid[:, None]
+    anchors = pairs.where[:, None]
     return {
         "pairs/positive_distance": masked_mean(distances, pairs.positives & anchors),
         "pairs/negative_distance": masked_mean(distances, pairs.negatives & anchors),
@@ -45,6 +52,6 @@ def _hardest(pairs: HardPairs, margin: float | None) -> Scalars:
 
 
 def _mean_norm(
-    features: Float[Array, "batch features"], valid: Bool[Array, " batch"]
+    features: Float[Array, "batch features"], where: Bool[Array, " batch"]
 ) -> Float[Array, ""]:
-    return masked_mean(jnp.linalg.norm(zero_padding(features, valid), axis=1), valid)
+    return masked_mean(jnp.linalg.norm(zero_padding(features, where), axis=1), where)

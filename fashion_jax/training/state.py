@@ -1,4 +1,4 @@
-"""Everything that a training step changes."""
+"""The state that a training step changes."""
 
 import dataclasses
 from typing import Any
@@ -7,10 +7,11 @@ import jax
 from flax import nnx
 from jax.sharding import Mesh
 
+from fashion_jax.errors import FashionJaxError
 from fashion_jax.parallel.mesh import tree_shardings
 
 PureTree = Any  # nested dicts of arrays
-Leaf = Any  # an array; in an abstract state its shape, dtype and place
+Leaf = Any  # array; in an abstract state its shape, dtype and place
 
 
 @jax.tree_util.register_dataclass
@@ -22,9 +23,9 @@ class TrainState:
         step: steps done, int32.
         params: trained parameters.
         model_state: running statistics of the BatchNorms.
-        optimizer_state: of Optax.
-        loss_state: what the losses keep: `centers` [identities, features] and `memory`.
-        average: moving average of `params` and `model_state`, or nothing if there is none.
+        optimizer_state: state of the Optax optimizer.
+        loss_state: state of the objective, such as `centers` [identities, features] and `memory`.
+        average: moving average of `params` and `model_state`; empty without one.
         rng: raw key of the run, uint32 [2]; whatever draws on the device folds the step into it.
     """
 
@@ -48,12 +49,25 @@ class TrainState:
 
 
 def split_model(model: nnx.Module) -> tuple[Any, PureTree, PureTree]:
-    """A module's structure, its parameters and its running statistics as pure trees."""
+    """A module's structure, its parameters and its running statistics as pure trees.
+
+    Raises:
+        FashionJaxError: if the module keeps variables of another type.
+    """
     graphdef, state = nnx.split(model)
-    params, model_state = nnx.split_state(state, nnx.Param, nnx.BatchStat)
+    params, model_state, others = nnx.split_state(state, nnx.Param, nnx.BatchStat, ...)
+    unknown = [
+        f"{'.'.join(map(str, path))} ({type(variable).__name__})"
+        for path, variable in nnx.to_flat_state(others)
+    ]
+    if unknown:
+        raise FashionJaxError(
+            f"the network keeps variables that training does not know: {', '.join(unknown)}; "
+            "make them nnx.Param (trained) or nnx.BatchStat (updated by the forward pass)"
+        )
     return graphdef, nnx.to_pure_dict(params), nnx.to_pure_dict(model_state)
 
 
-def place(tree: Any, mesh: Mesh) -> Any:
-    """Lays a tree's arrays onto the mesh by rule."""
+def shard_tree(tree: Any, mesh: Mesh) -> Any:
+    """Puts a tree's arrays onto the mesh by rule."""
     return jax.device_put(tree, tree_shardings(tree, mesh))
