@@ -13,7 +13,7 @@ from fashion_jax.losses.distances import (
     paired_distances,
     squared_distances,
 )
-from fashion_jax.losses.masking import NONE, check_reduction, weighted_mean
+from fashion_jax.losses.masking import reduce_rows
 from fashion_jax.losses.memory import Memory
 from fashion_jax.losses.pairs import ALL_PAIRS, Pairs, make_pairs
 
@@ -108,20 +108,7 @@ def triplet_of_pairs(
 ) -> Float[Array, ""] | Float[Array, " batch"]:
     """The loss of mined pairs; see `batch_hard_triplet_loss`."""
     gap = pairs.positive_distance - pairs.negative_distance
-    return mean_of_anchors(hinge(gap, margin), pairs.anchor, pairs.weight, reduction)
-
-
-def mean_of_anchors(
-    terms: Float[Array, " batch"],
-    anchor: Bool[Array, " batch"],
-    weight: Float[Array, " batch"],
-    reduction: str,
-) -> Float[Array, ""] | Float[Array, " batch"]:
-    """Mean of the anchors' terms by weight; under "none" the terms, 0 for rows without one."""
-    check_reduction(reduction)
-    if reduction == NONE:
-        return jnp.where(anchor, terms, 0.0)
-    return weighted_mean(terms, anchor, weight)
+    return reduce_rows(hinge(gap, margin), pairs.anchor, reduction, pairs.weight)
 
 
 def hinge(gap: Float[Array, "*shape"], margin: float | None) -> Float[Array, "*shape"]:

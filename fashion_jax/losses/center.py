@@ -75,8 +75,5 @@ def center_gradient(
     Returns:
         The gradient, 0 for identities that are not in the batch.
     """
-
-    def loss(centers: Array) -> Array:
-        return center_loss(jax.lax.stop_gradient(features), identities, centers, where=where)
-
-    return jax.grad(loss)(centers)
+    features = jax.lax.stop_gradient(features)
+    return jax.grad(center_loss, argnums=2)(features, identities, centers, where=where)

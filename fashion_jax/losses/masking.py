@@ -18,14 +18,15 @@ def all_rows(identities: Int[Array, " batch"]) -> Bool[Array, " batch"]:
 
 
 def zero_padding(
-    x: Float[Array, "batch width"], where: Bool[Array, " batch"]
+    x: Float[Array, "batch width"], where: Bool[Array, " batch"] | None
 ) -> Float[Array, "batch width"]:
     """Rows of `x` in at least float32, those that do not count replaced by zeros.
 
     Replaced and not multiplied: 0 times a padding row's NaN would still be NaN, in the gradient
-    as well.
+    as well. All rows count if `where` is `None`.
     """
-    return jnp.where(where[:, None], at_least_float32(x), 0.0)
+    x = at_least_float32(x)
+    return x if where is None else jnp.where(where[:, None], x, 0.0)
 
 
 def check_reduction(reduction: str, *, no_rows: str = "") -> None:
@@ -45,26 +46,33 @@ def check_reduction(reduction: str, *, no_rows: str = "") -> None:
 
 
 def reduce_rows(
-    values: Float[Array, " batch"], where: Bool[Array, " batch"], reduction: str
+    values: Float[Array, " batch"],
+    where: Bool[Array, " batch"],
+    reduction: str,
+    weights: Float[Array, " batch"] | None = None,
 ) -> Float[Array, ""] | Float[Array, " batch"]:
-    """Mean of the rows that count; under "none" the rows themselves, 0 for the others."""
+    """Mean of the rows that count, or under "none" the rows themselves, 0 for the others.
+
+    Args:
+        values: value of each row.
+        where: rows that count.
+        reduction: "mean" or "none".
+        weights: weight of each row in the mean; `None` for equal ones.
+    """
     check_reduction(reduction)
-    return jnp.where(where, values, 0.0) if reduction == NONE else masked_mean(values, where)
+    if reduction == NONE:
+        return jnp.where(where, values, 0.0)
+    if weights is None:
+        return masked_mean(values, where)
+    counted = jnp.where(where, weights, 0.0)
+    total = jnp.sum(counted)
+    return jnp.sum(jnp.where(where, values, 0.0) * counted) / jnp.where(total > 0, total, 1.0)
 
 
 def masked_mean(values: Float[Array, "*shape"], mask: Bool[Array, "*shape"]) -> Float[Array, ""]:
     """Mean of the values under the mask; 0 if the mask is empty."""
     count = jnp.sum(mask).astype(values.dtype)
     return jnp.sum(jnp.where(mask, values, 0.0)) / jnp.maximum(count, 1.0)
-
-
-def weighted_mean(
-    values: Float[Array, " batch"], mask: Bool[Array, " batch"], weights: Float[Array, " batch"]
-) -> Float[Array, ""]:
-    """Mean of the values under the mask by weight; 0 if the mask is empty."""
-    counted = jnp.where(mask, weights, 0.0)
-    total = jnp.sum(counted)
-    return jnp.sum(jnp.where(mask, values, 0.0) * counted) / jnp.where(total > 0, total, 1.0)
 
 
 def log_one_plus_sum_exp(

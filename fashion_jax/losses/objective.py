@@ -1,8 +1,8 @@
 """The weighted sum of losses that a network is trained on."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Container, Mapping
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ from fashion_jax.losses.terms import (
     OWN_PAIRS,
     PAIR_TERMS,
     TERMS,
-    weight_of,
+    weights_of,
 )
 
 Needed = TypeVar("Needed")
@@ -142,23 +142,33 @@ class Objective(ObjectiveLike):
         Raises:
             ValueError: if a term lacks an input, or a further term returns no scalar.
         """
+        state = {} if state is None else state
         identities, where = batch["identity"], batch["valid"]
-        pairs = {"domains": batch["domain"], "memory": self._memory(state), "mining": self.mining}
-        values = self._pair_terms(features, identities, where, pairs)
-        if any(weight_of(self.loss, name) for name in ("identity", *COSINE_TERMS)):
-            kernel = _needed("the classifier", classifier)
-            columns = self._columns(kernel, batch, num_identities, key)
-            values |= self._class_terms(embedding, columns, where)
-        if self.loss.center_weight:
-            centers = jax.lax.stop_gradient(_needed("centers", (state or {}).get("centers")))
+        memory = None
+        if self.mining.memory_batches:
+            memory = Memory(**_needed("a memory", state.get("memory")))
+        pairs = {"domains": batch["domain"], "memory": memory, "mining": self.mining}
+        weights = weights_of(self.loss)
+        values = {
+            name: PAIR_TERMS[name](
+                self.loss, features, identities, where=where, **({} if name in OWN_PAIRS else pairs)
+            )
+            for name in weights
+            if name in PAIR_TERMS
+        }
+        if not weights.keys().isdisjoint(("identity", *COSINE_TERMS)):
+            classifier = _needed("the classifier", classifier)
+            columns = self._columns(batch, classifier, num_identities, key)
+            values |= self._class_terms(weights, embedding, columns, where)
+        if "center" in weights:
+            centers = jax.lax.stop_gradient(_needed("centers", state.get("centers")))
             values["center"] = center_loss(features, identities, centers, where=where)
-        scalars = diagnostics(features, identities, self.loss, where=where, **pairs)
-        weights = {name: weight_of(self.loss, name) for name in values}
         for name, (weight, term) in self.extra_terms.items():
             if weight:
                 weights[name] = weight
                 values[name] = _scalar(name, term(features, embedding, batch))
-        return self._sum(values, weights, scalars)
+        scalars = diagnostics(features, identities, self.loss, where=where, **pairs)
+        return _weighted_sum(values, weights, scalars)
 
     def next_state(
         self,
@@ -182,63 +192,50 @@ class Objective(ObjectiveLike):
             following["memory"] = fresh._asdict()
         return following
 
-    def _sum(
-        self, values: dict[str, Array], weights: dict[str, float], scalars: Scalars
-    ) -> tuple[Float[Array, ""], Scalars]:
-        total = jnp.zeros_like(scalars["features/norm"])
-        for name, value in values.items():
-            value = value.astype(total.dtype)  # a further term's may be another
-            total += weights[name] * value
-            weight = jnp.full_like(value, weights[name])
-            scalars |= {f"loss/{name}": value, f"weight/{name}": weight}
-        return total, scalars
-
-    def _memory(self, state: LossState | None) -> Memory | None:
-        if not self.mining.memory_batches:
-            return None
-        return Memory(**_needed("a memory", (state or {}).get("memory")))
-
-    def _pair_terms(
-        self, features: Array, identities: Array, where: Array, pairs: dict[str, Any]
-    ) -> dict[str, Array]:
-        return {
-            name: term.of(self.loss)(
-                features, identities, where=where, **({} if name in OWN_PAIRS else pairs)
-            )
-            for name, term in PAIR_TERMS.items()
-            if weight_of(self.loss, name)
-        }
-
-    def _class_terms(self, embedding: Array, columns: Columns, where: Array) -> dict[str, Array]:
-        rest = {"where": where, "where_classes": columns.classes}
-        values = {}
-        if self.loss.identity_weight:
-            logits = linear_scores(embedding, columns.kernel, columns.bias, where=where)
-            values["identity"] = LINEAR_TERM.of(self.loss)(logits, columns.identities, **rest)
-        asked = [name for name in COSINE_TERMS if weight_of(self.loss, name)]
-        if asked:
-            sub_centers = self.classifier.sub_centers
-            cosines = cosine_scores(embedding, columns.kernel, sub_centers=sub_centers, where=where)
-            for name in asked:
-                loss = COSINE_TERMS[name].of(self.loss)
-                values[name] = loss(cosines, columns.identities, **rest)
-        return values
-
     def _columns(
         self,
-        classifier: Mapping[str, Array],
         batch: Batch,
+        classifier: Mapping[str, Array],
         num_identities: int,
         key: Key[Array, ""] | None,
     ) -> Columns:
-        kernel, bias = classifier["kernel"], classifier.get("bias")
-        config = self.classifier
+        config, kernel = self.classifier, classifier["kernel"]
         count = num_identities or kernel.shape[1] // config.sub_centers
+        bias = classifier.get("bias")
         every = all_columns(kernel, bias, batch["identity"], count, config.sub_centers)
         if config.sampled_share == 1.0:
             return every
         sampled = sampled_per_group(config, count)
         return sampled_columns(every, batch["valid"], config, sampled, _needed("a key", key))
+
+    def _class_terms(
+        self, names: Container[str], embedding: Array, columns: Columns, where: Array
+    ) -> dict[str, Array]:
+        kernel, identities = columns.kernel, columns.identities
+        options = {"where": where, "where_classes": columns.classes}
+        values = {}
+        if "identity" in names:
+            logits = linear_scores(embedding, kernel, columns.bias, where=where)
+            values["identity"] = LINEAR_TERM(self.loss, logits, identities, **options)
+        asked = [name for name in COSINE_TERMS if name in names]
+        if asked:
+            sub_centers = self.classifier.sub_centers
+            cosines = cosine_scores(embedding, kernel, sub_centers=sub_centers, where=where)
+            for name in asked:
+                values[name] = COSINE_TERMS[name](self.loss, cosines, identities, **options)
+        return values
+
+
+def _weighted_sum(
+    values: Mapping[str, Array], weights: Mapping[str, float], scalars: Scalars
+) -> tuple[Float[Array, ""], Scalars]:
+    total = jnp.zeros_like(scalars["features/norm"])
+    for name, value in values.items():
+        value = value.astype(total.dtype)  # an own term's may be another
+        total += weights[name] * value
+        weight = jnp.full_like(value, weights[name])
+        scalars |= {f"loss/{name}": value, f"weight/{name}": weight}
+    return total, scalars
 
 
 def _needed(name: str, value: Needed | None) -> Needed:

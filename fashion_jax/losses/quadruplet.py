@@ -9,11 +9,11 @@ from fashion_jax.config import MiningConfig
 from fashion_jax.losses.batch_hard_triplet import (
     hardest_pairs,
     hinge,
-    mean_of_anchors,
     mining_distances,
     triplet_of_pairs,
 )
 from fashion_jax.losses.distances import paired_distances
+from fashion_jax.losses.masking import reduce_rows
 from fashion_jax.losses.memory import Memory
 from fashion_jax.losses.pairs import ALL_PAIRS, Pairs, make_pairs
 
@@ -80,7 +80,7 @@ def quadruplet_loss(
     first, other, found = _nearest_strangers(pairs, distance)
     between = paired_distances(pairs.anchors[first], pairs.candidates[other], distance)
     terms = hinge(hardest.positive_distance - between, second_margin)
-    second = mean_of_anchors(terms, hardest.anchor & found, hardest.weight, reduction)
+    second = reduce_rows(terms, hardest.anchor & found, reduction, hardest.weight)
     return triplet_of_pairs(hardest, margin, reduction) + second
 
 

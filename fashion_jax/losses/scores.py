@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from fashion_jax.losses.distances import l2_normalise
-from fashion_jax.losses.masking import all_rows, at_least_float32, zero_padding
+from fashion_jax.losses.masking import all_rows, zero_padding
 
 
 class LabelledScores(NamedTuple):
@@ -19,25 +19,16 @@ class LabelledScores(NamedTuple):
     Attributes:
         scores: scores, 0 in columns that do not count.
         own: the column of the row's identity; nowhere for padding.
+        own_score: score of the row's identity; NaN if the row counts and has no column.
         classes: columns that count.
         where: rows that count.
-        known: whether the row has a column of its own.
     """
 
     scores: Float[Array, "batch classes"]
     own: Bool[Array, "batch classes"]
+    own_score: Float[Array, " batch"]
     classes: Bool[Array, " classes"]
     where: Bool[Array, " batch"]
-    known: Bool[Array, " batch"]
-
-    def own_score(self) -> Float[Array, " batch"]:
-        """Each row's score of its own identity; NaN if it counts and has no column."""
-        score = jnp.sum(jnp.where(self.own, self.scores, 0.0), axis=1)
-        return jnp.where(self.known | ~self.where, score, jnp.nan)
-
-    def everywhere(self) -> Bool[Array, "batch classes"]:
-        """The columns that count, for each row."""
-        return jnp.broadcast_to(self.classes[None, :], self.scores.shape)
 
 
 def label(
@@ -52,7 +43,9 @@ def label(
     own = identities[:, None] == jnp.arange(scores.shape[1], dtype=identities.dtype)[None, :]
     own = own & where[:, None] & classes[None, :]
     scores = jnp.where(classes[None, :], zero_padding(scores, where), 0.0)
-    return LabelledScores(scores, own, classes, where, jnp.any(own, axis=1))
+    own_score = jnp.sum(jnp.where(own, scores, 0.0), axis=1)
+    own_score = jnp.where(jnp.any(own, axis=1) | ~where, own_score, jnp.nan)
+    return LabelledScores(scores, own, own_score, classes, where)
 
 
 def linear_scores(
@@ -75,7 +68,7 @@ def linear_scores(
         bias: a number for each identity.
         where: rows that count; `None` for all.
     """
-    embedding = _without_padding(embedding, where)
+    embedding = zero_padding(embedding, where)
     logits = embedding @ kernel.astype(embedding.dtype)
     return logits if bias is None else logits + bias.astype(logits.dtype)[None, :]
 
@@ -102,15 +95,9 @@ def cosine_scores(
         sub_centers: columns of an identity.
         where: rows that count; `None` for all.
     """
-    embedding = l2_normalise(_without_padding(embedding, where))
+    embedding = l2_normalise(zero_padding(embedding, where))
     columns = l2_normalise(kernel.astype(embedding.dtype).T).T
     found = jnp.matmul(embedding, columns, precision="highest")
     if sub_centers == 1:
         return found
     return jnp.max(found.reshape(len(found), -1, sub_centers), axis=2)
-
-
-def _without_padding(
-    embedding: Float[Array, "batch features"], where: Bool[Array, " batch"] | None
-) -> Float[Array, "batch features"]:
-    return at_least_float32(embedding) if where is None else zero_padding(embedding, where)

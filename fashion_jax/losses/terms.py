@@ -1,8 +1,7 @@
 """The config's terms: the loss behind each name, and the fields of `LossConfig` that set it."""
 
-import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Array
 
@@ -34,13 +33,12 @@ class ConfiguredLoss(NamedTuple):
     loss: Callable[..., Array]
     settings: dict[str, str]
 
-    def of(self, config: LossConfig) -> Callable[..., Array]:
-        """The loss with the config's settings."""
+    def __call__(self, config: LossConfig, *args: Any, **options: Any) -> Array:
+        """The loss of the arguments, with the config's settings."""
         chosen = {name: getattr(config, field) for name, field in self.settings.items()}
-        return functools.partial(self.loss, **chosen)
+        return self.loss(*args, **chosen, **options)
 
 
-# Over pairs of features; the sum is taken in this order.
 PAIR_TERMS = {
     "triplet": ConfiguredLoss(
         batch_hard_triplet_loss, {"margin": "triplet_margin", "distance": "distance"}
@@ -75,9 +73,9 @@ COSINE_TERMS = {
     "proxy_nca": ConfiguredLoss(proxy_nca_loss, {"scale": "cosine_scale"}),
     "proxy_anchor": ConfiguredLoss(proxy_anchor_loss, {}),
 }
-TERMS = (*PAIR_TERMS, "identity", *COSINE_TERMS, "center")
+TERMS = (*PAIR_TERMS, "identity", *COSINE_TERMS, "center")  # in the order of the sum
 
 
-def weight_of(config: LossConfig, name: str) -> float:
-    """The weight of one of `TERMS`."""
-    return getattr(config, f"{name}_weight")
+def weights_of(config: LossConfig) -> dict[str, float]:
+    """Weights of the terms that are not switched off, in the order of the sum."""
+    return {name: weight for name in TERMS if (weight := getattr(config, f"{name}_weight"))}

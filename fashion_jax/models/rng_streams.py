@@ -25,7 +25,8 @@ def without_streams(network: Network) -> Network:
     if not _streams(network):
         return network
     network = nnx.clone(network)  # streams may be shared with the maker of further layers
-    _clear(network)
+    for stream in _streams(network):
+        _clear(stream)
     return network
 
 
@@ -42,6 +43,10 @@ def seeded_streams(network: nnx.Module, train: bool, key: Key[Array, ""] | None)
     Raises:
         ValueError: if the key is missing.
     """
+    if train:
+        network.train()
+    else:
+        network.eval()
     streams = _streams(network)
     if streams and train and key is None:
         raise ValueError("the backbone draws random numbers in training, which need a key")
@@ -49,20 +54,16 @@ def seeded_streams(network: nnx.Module, train: bool, key: Key[Array, ""] | None)
         seed = key if train and key is not None else jax.random.key(0)
         stream.key = nnx.RngKey(jax.random.fold_in(seed, number), tag=stream.tag)
         stream.count = nnx.RngCount(jnp.zeros((), jnp.uint32), tag=stream.tag)
-    if train:
-        network.train()
-    else:
-        network.eval()
     try:
         yield
     finally:
-        _clear(network)
+        for stream in streams:
+            _clear(stream)
 
 
 def _streams(network: nnx.Module) -> list[nnx.RngStream]:
     return [node for _, node in nnx.iter_graph(network) if isinstance(node, nnx.RngStream)]
 
 
-def _clear(network: nnx.Module) -> None:
-    for stream in _streams(network):
-        stream.key = stream.count = None  # type: ignore[assignment]
+def _clear(stream: nnx.RngStream) -> None:
+    stream.key = stream.count = None  # type: ignore[assignment]
