@@ -24,7 +24,7 @@ from fashion_jax.config import (
     store_config,
 )
 from fashion_jax.datasets.dataset import BuiltDataset, open_dataset
-from fashion_jax.datasets.loader import Batch, TrainingBatches, iterate
+from fashion_jax.datasets.loader import Batch, OwnAugmentation, TrainingBatches, iterate
 from fashion_jax.datasets.mixture import JoinedPlan, JoinedSplit
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import atomic_write
@@ -79,6 +79,7 @@ class Run:
     progress: bool
     origin: WeightsOrigin
     monitor: CollapseMonitor
+    augment: OwnAugmentation | None = None
     pending: list[tuple[int, dict[str, jax.Array]]] = dataclasses.field(default_factory=list)
 
     @property
@@ -93,6 +94,7 @@ def train(
     mesh: Mesh | None = None,
     progress: bool = True,
     objective: ObjectiveLike | None = None,
+    augment: OwnAugmentation | None = None,
 ) -> TrainState:
     """Trains, or resumes an interrupted run to bit-identical weights.
 
@@ -104,6 +106,9 @@ def train(
         objective: the total to minimise, in place of the one that the config describes; for
             further terms beside the config's, `Objective.from_config(config, extra_terms)`. Its
             class and weights are stored as `objective.json`; a run resumes with the same ones.
+
+        augment: `(image, random generator) -> image` of one's own, applied to each resized image
+            before the config's augmentations; see `TrainingBatches`.
 
     Returns:
         The last state.
@@ -139,7 +144,17 @@ def train(
         log = MetricsLog(workdir, start, enabled=jax.process_index() == 0)
         monitor = CollapseMonitor(config.loss)
         run = Run(
-            config, workdir, datasets, plan, learner, checkpoints, log, progress, origin, monitor
+            config,
+            workdir,
+            datasets,
+            plan,
+            learner,
+            checkpoints,
+            log,
+            progress,
+            origin,
+            monitor,
+            augment,
         )
         with closing(log):
             return _steps(run, state, start)
@@ -158,7 +173,10 @@ def make_plan(config: ExperimentConfig, datasets: Sequence[BuiltDataset]) -> Joi
 
 
 def training_batches(
-    config: ExperimentConfig, datasets: Sequence[BuiltDataset], plan: JoinedPlan
+    config: ExperimentConfig,
+    datasets: Sequence[BuiltDataset],
+    plan: JoinedPlan,
+    augment: OwnAugmentation | None = None,
 ) -> TrainingBatches:
     """This host's part of every batch of a run."""
     return TrainingBatches(
@@ -169,6 +187,7 @@ def training_batches(
         config.training.seed,
         config.training.epochs * plan.steps_per_epoch,
         this_host(),
+        augment,
     )
 
 
@@ -287,7 +306,9 @@ def _origin(checkpoints: Checkpoints, config: ExperimentConfig) -> WeightsOrigin
 
 def _steps(run: Run, state: TrainState, start: int) -> TrainState:
     config, mesh = run.config, run.learner.mesh
-    source = iterate(training_batches(config, run.datasets, run.plan), config.data, start)
+    source = iterate(
+        training_batches(config, run.datasets, run.plan, run.augment), config.data, start
+    )
     bar = tqdm(
         total=run.total_steps, initial=start, desc="train", unit="step", disable=not run.progress
     )
