@@ -15,8 +15,8 @@ UNIT = 0.6 * CANVAS  # pixels a garment unit
 ORIGIN = (0.5 * CANVAS, 0.21 * CANVAS)
 
 # RGBA; colours are premultiplied by alpha, so that edges blend without dark fringes.
-Layer = UInt8[np.ndarray, "height width 4"]
-Mask = UInt8[np.ndarray, "height width"]
+Layer = UInt8[np.ndarray, "_ _ 4"]
+Mask = UInt8[np.ndarray, "_ _"]
 
 _SHIFT = 4  # OpenCV draws at 1/16 pixel
 _SEAM = np.array([0.78, 0.78, 0.78, 1], np.float32)  # what a seam leaves of the colours below

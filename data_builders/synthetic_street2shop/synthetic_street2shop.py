@@ -68,7 +68,7 @@ class Atelier:
     def __contains__(self, photo_id: object) -> bool:
         return True
 
-    def load(self, photo_id: str) -> UInt8[np.ndarray, "height width 3"]:
+    def load(self, photo_id: str) -> UInt8[np.ndarray, "_ _ 3"]:
         """Draw a photo: a pure function of the seed and the photo's name."""
         group, number, domain, index = parse_photo_id(photo_id)
         seed = (self._options.seed, _GROUPS[group], number)
