@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.plan import Identity, Item, choose_validation
-from fashion_jax.datasets.photos import Box
 from fashion_jax.datasets.records import DOMAIN_NAMES, SPLITS, Domain
 
 from .checks import codes_of

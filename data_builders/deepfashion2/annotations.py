@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import ListProblems, RowError, short
 from fashion_jax.datasets.building.ordered import map_in_order
-from fashion_jax.datasets.photos import Box
 from fashion_jax.datasets.records import Domain
 
 from .layout import photo_id

@@ -2,9 +2,9 @@
 
 import pathlib
 
-from fashion_jax.datasets.building.photo_size import photo_size
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.photo_tree import PhotoTree
-from fashion_jax.datasets.photos import Box
+from fashion_jax.datasets.photos import photo_size
 
 from .layout import high_places, low_places
 

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.plan import (
     Identity,
     Item,
@@ -12,7 +13,6 @@ from fashion_jax.datasets.building.plan import (
     in_order,
 )
 from fashion_jax.datasets.building.tally import WITHOUT_BOX
-from fashion_jax.datasets.photos import Box
 from fashion_jax.datasets.records import Domain
 
 from .lists import BoxRow, Pair, category_of

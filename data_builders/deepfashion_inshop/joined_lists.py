@@ -3,10 +3,10 @@
 import collections
 from collections.abc import Iterable, Mapping
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import Table
 from fashion_jax.datasets.building.plan import Item
 from fashion_jax.datasets.building.tally import WITHOUT_BOX
-from fashion_jax.datasets.photos import Box
 from fashion_jax.datasets.records import Domain
 
 from .layout import BOXES, PARTITION

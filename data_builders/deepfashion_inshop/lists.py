@@ -5,6 +5,7 @@ import pathlib
 import re
 from collections.abc import Sequence
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import (
     ListProblems,
     RowError,
@@ -15,7 +16,6 @@ from fashion_jax.datasets.building.list_files import (
     short,
 )
 from fashion_jax.datasets.building.photo_tree import stays_inside
-from fashion_jax.datasets.photos import Box
 
 from .layout import PHOTOS
 

@@ -7,9 +7,9 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import ListProblems, RowError, short
 from fashion_jax.datasets.building.tally import WITHOUT_SIZE
-from fashion_jax.datasets.photos import Box
 
 from .layout import ROLES
 

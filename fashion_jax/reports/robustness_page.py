@@ -1,4 +1,4 @@
-"""The page of a robustness measurement: a table, and each nuisance's curve beside its photos."""
+"""Robustness page: a table, and the curve of each corruption with example photos."""
 
 import json
 import pathlib
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from markupsafe import Markup
 
-from fashion_jax.evaluation.robustness_result import ACC_1, MAP, NuisanceResult, Robustness
+from fashion_jax.evaluation.robustness_result import ACC_1, MAP, CorruptionResult, Robustness
 from fashion_jax.files import atomic_write
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.reports.charts import Line, line_chart
@@ -20,13 +20,13 @@ JSON_NAME = "robustness.json"
 def write_robustness(
     page: pathlib.Path, robustness: Robustness, strips: Mapping[str, Sequence[Strip]], model: str
 ) -> None:
-    """Writes the page, and `robustness.json` beside it.
+    """Write the page, and `robustness.json` beside it.
 
     Args:
-        page: where the page goes.
-        robustness: what was measured.
-        strips: photos by the nuisance's name.
-        model: in words.
+        page: HTML file.
+        robustness: results.
+        strips: example photos by corruption.
+        model: description of the model.
     """
     numbers = json.dumps(robustness.to_json(), indent=2) + "\n"
     atomic_write(page.with_name(JSON_NAME), numbers.encode())
@@ -36,7 +36,7 @@ def write_robustness(
 def render_robustness(
     robustness: Robustness, strips: Mapping[str, Sequence[Strip]], model: str
 ) -> str:
-    """The page's HTML; see `write_robustness`."""
+    """Render the page as HTML; see `write_robustness`."""
     return render_page(
         "robustness.html",
         robustness=robustness,
@@ -50,20 +50,20 @@ def render_robustness(
 
 
 def model_in_words(card: ModelCard) -> str:
-    """One line on what was measured."""
+    """Describe a model in one line."""
     return (
         f"{card.backbone}, {card.image_height}×{card.image_width} pixels, trained on "
         f"{card.dataset}, checkpoint of step {card.step} (best validation mAP)"
     )
 
 
-def _chart(result: NuisanceResult) -> Markup:
+def _chart(result: CorruptionResult) -> Markup:
     lines = [
-        Line(label, np.array(curve.strengths), np.array(curve.values), style, dots=True)
+        Line(label, np.array(curve.severities), np.array(curve.values), style, dots=True)
         for label, curve, style in (
             ("Acc@1", result.curves[ACC_1], "second"),
             ("mAP", result.curves[MAP], "main"),
         )
     ]
-    name = f"{result.name.replace('_', ' ')}: Acc@1 and mAP over its strength"
-    return line_chart(lines, name=name, x_label="strength", y_high=1.0)
+    name = f"{result.name.replace('_', ' ')}: Acc@1 and mAP over severity"
+    return line_chart(lines, name=name, x_label="severity", y_high=1.0)

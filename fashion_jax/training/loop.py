@@ -22,9 +22,10 @@ from fashion_jax.config import (
     read_stored_config,
     store_config,
 )
-from fashion_jax.datasets.dataset import BuiltDataset, open_dataset
+from fashion_jax.config.checks import check_ranges
+from fashion_jax.datasets.dataset import BuiltDataset, Dataset, open_dataset
 from fashion_jax.datasets.loader import Batch, TrainingBatches, iterate
-from fashion_jax.datasets.mixture import JoinedPlan, JoinedSplit
+from fashion_jax.datasets.mixture import DatasetMixture, MixtureSplit
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.checkpoints import selection_metric
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_origin
@@ -66,8 +67,8 @@ class Run:
 
     config: ExperimentConfig
     workdir: pathlib.Path
-    datasets: Sequence[BuiltDataset]
-    plan: JoinedPlan
+    datasets: Sequence[Dataset]
+    plan: DatasetMixture
     learner: Learner
     checkpoints: Checkpoints
     log: MetricsLog
@@ -87,6 +88,7 @@ def train(
     workdir: str | pathlib.Path,
     mesh: Mesh | None = None,
     progress: bool = True,
+    datasets: Sequence[Dataset] | None = None,
 ) -> TrainState:
     """Trains, or goes on with a run that was interrupted, to bit-identical weights.
 
@@ -95,6 +97,8 @@ def train(
         workdir: holds `checkpoints/`, `metrics.jsonl` and TensorBoard events.
         mesh: devices; by default those that `config.mesh` asks for.
         progress: whether to show a bar.
+        datasets: datasets to train on; by default the built ones that `config.data` names. Their
+            names replace those of the config, in `config.json` as well.
 
     Returns:
         The last state.
@@ -104,9 +108,12 @@ def train(
         NonFiniteLossError: if a loss becomes NaN or infinite.
     """
     workdir = pathlib.Path(workdir)
+    if datasets is not None:
+        config = _with_datasets(config, [dataset.name for dataset in datasets])
     _claim(workdir, config)
     mesh = make_mesh(config.mesh) if mesh is None else mesh
-    datasets = [open_dataset(name, config.data.data_dir) for name in config.data.datasets]
+    if datasets is None:
+        datasets = [open_dataset(name, config.data.data_dir) for name in config.data.datasets]
     _require_validation(datasets)
     plan = make_plan(config, datasets)
     check_batch_size(
@@ -129,9 +136,19 @@ def train(
             return _steps(run, state, start)
 
 
-def make_plan(config: ExperimentConfig, datasets: Sequence[BuiltDataset]) -> JoinedPlan:
+def _with_datasets(config: ExperimentConfig, names: Sequence[str]) -> ExperimentConfig:
+    """Put the names of the given datasets into the config, in place of its own."""
+    if not names:
+        raise ConfigError("`datasets` is empty; give at least one, or None for those of the config")
+    data = dataclasses.replace(config.data, dataset=names[0], more_datasets=tuple(names[1:]))
+    config = dataclasses.replace(config, data=data)
+    check_ranges(config)  # names that occur twice, weights that do not fit
+    return config
+
+
+def make_plan(config: ExperimentConfig, datasets: Sequence[Dataset]) -> DatasetMixture:
     """The plan of a run's batches."""
-    return JoinedPlan(
+    return DatasetMixture(
         {dataset.name: dataset.split("train") for dataset in datasets},
         config.data.identities_per_batch,
         config.data.photos_per_identity,
@@ -142,11 +159,11 @@ def make_plan(config: ExperimentConfig, datasets: Sequence[BuiltDataset]) -> Joi
 
 
 def training_batches(
-    config: ExperimentConfig, datasets: Sequence[BuiltDataset], plan: JoinedPlan
+    config: ExperimentConfig, datasets: Sequence[Dataset], plan: DatasetMixture
 ) -> TrainingBatches:
     """This host's part of every batch of a run."""
     return TrainingBatches(
-        JoinedSplit([dataset.split("train") for dataset in datasets]),
+        MixtureSplit([dataset.split("train") for dataset in datasets]),
         plan,
         config.image,
         config.augment,
@@ -186,19 +203,19 @@ def statistics_of(config: ExperimentConfig) -> str:
     return f"BatchNorm statistics: over each {group} of the global batch's {batch} photos"
 
 
-def _require_validation(datasets: Sequence[BuiltDataset]) -> None:
+def _require_validation(datasets: Sequence[Dataset]) -> None:
     for dataset in datasets:
         missing = {"train", "val_query", "val_gallery"} - set(dataset.splits)
         if missing:
+            built = isinstance(dataset, BuiltDataset)
+            mend = f": build {dataset.directory} again without --splits" if built else ""
             raise FashionJaxError(
-                f"{dataset.name} in {dataset.directory} was built without "
-                f"{', '.join(sorted(missing))}, which training needs: build it again without "
-                "--splits"
+                f"{dataset.name} lacks {', '.join(sorted(missing))}, which training needs{mend}"
             )
 
 
 def _reader(
-    config: ExperimentConfig, datasets: Sequence[BuiltDataset], plan: JoinedPlan, next_step: int
+    config: ExperimentConfig, datasets: Sequence[Dataset], plan: DatasetMixture, next_step: int
 ) -> Reader:
     prints = [dataset.fingerprint() for dataset in datasets]
     numbers = {

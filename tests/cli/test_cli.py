@@ -64,7 +64,10 @@ def test_help_shows_all_commands():
         (["evaluate", "--workdir", "nowhere", "--unknown"], "unknown argument '--unknown'"),
         (["evaluate", "--workdir", "w", "--config.a=1"], "unknown argument '--config.a=1'"),
         (["robustness", "--workdir", "nowhere"], "no run in"),
-        (["robustness", "--workdir", "w", "--nuisances", "light,blurr"], "did you mean 'blur'"),
+        (
+            ["robustness", "--workdir", "w", "--corruptions", "light", "blurr"],
+            "did you mean 'blur'",
+        ),
         (["data", "check", "--dataset", "steet2shop"], "did you mean street2shop"),
         (["data", "check", "--dataset", "street2shop", "--manual_dir", "/nowhere"], "/nowhere"),
         (["train", "--config=configs/none.py", "--workdir=w"], "no config file"),

@@ -2,8 +2,8 @@ import pytest
 from fashion_jax.data_builders.deepfashion_consumer2shop.lists import BoxRow, Pair, read_lists
 from fashion_jax.data_builders.deepfashion_consumer2shop.splits import divide
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import ListError
-from fashion_jax.datasets.photos import Box
 from fashion_jax.datasets.records import Domain
 
 PHOTO = "img/DRESSES/Skirt/id_00000001/comsumer_01.jpg"

@@ -3,8 +3,8 @@ import json
 import pytest
 from fashion_jax.data_builders.street2shop.lists import Row, read_lists
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import ListError
-from fashion_jax.datasets.photos import Box
 
 
 def read(tmp_path, role, content):

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from fashion_jax.datasets.boxes import Box, crop
 from fashion_jax.datasets.building.crops import Place
-from fashion_jax.datasets.photos import Box, crop
 
 TILE = 172
 BETWEEN = 4

@@ -7,17 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
+from fashion_jax.datasets.boxes import Box, crop, fit_box
 from fashion_jax.datasets.building.options import option
 from fashion_jax.datasets.building.plan import Item, PhotoSource, ScalesBoxes
 from fashion_jax.datasets.building.tally import MISSING, USABLE, WITHOUT_SCALE, Tally
-from fashion_jax.datasets.photos import (
-    Box,
-    UndecodablePhotoError,
-    crop,
-    encode_jpeg,
-    fit_box,
-    shrink,
-)
+from fashion_jax.datasets.photos import UndecodablePhotoError, encode_jpeg, shrink
 
 _ITEMS_A_SHARD = 2048  # a few hundred files for the largest dataset
 

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 
-from fashion_jax.datasets.photos import Box
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.records import NO_CAMERA, Domain
 
 Identity = tuple[str, ...]

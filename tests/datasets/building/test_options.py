@@ -6,6 +6,7 @@ from fashion_jax.data_builders.deepfashion_consumer2shop.deepfashion_consumer2sh
     Consumer2ShopOptions,
 )
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.base import BuildOptions
 from fashion_jax.datasets.building.crops import CropOptions, locate, process_photo
 from fashion_jax.datasets.building.options import (
@@ -17,7 +18,7 @@ from fashion_jax.datasets.building.options import (
     text,
 )
 from fashion_jax.datasets.building.plan import Item
-from fashion_jax.datasets.photos import Box, decode_photo
+from fashion_jax.datasets.photos import decode_photo
 from fashion_jax.datasets.records import Domain
 
 
