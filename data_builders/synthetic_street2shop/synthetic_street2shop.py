@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from fashion_jax.datasets.building.base import BuildOptions, RetrievalBuilder
 from fashion_jax.datasets.building.options import option
-from fashion_jax.datasets.building.plan import Item, Plan, in_order
+from fashion_jax.datasets.building.plan import BuildPlan, PlannedItem, in_order
 from fashion_jax.datasets.records import Domain
 
 from .paint import Layer
@@ -55,9 +55,9 @@ class SyntheticStreet2Shop(RetrievalBuilder):
         "print or cut; studio photos of the shop, cluttered photos of the street."
     )
 
-    def plan(self, manual_dir: pathlib.Path | None) -> Plan:
+    def plan(self, manual_dir: pathlib.Path | None) -> BuildPlan:
         """Lists what is to be drawn; draws nothing."""
-        return Plan(plan_splits(self.options), Atelier(self.options), list(KINDS))
+        return BuildPlan(plan_splits(self.options), Atelier(self.options), list(KINDS))
 
 
 class Atelier:
@@ -104,7 +104,7 @@ def parse_photo_id(photo_id: str) -> tuple[str, int, Domain, int]:
     return group, int(number), Domain[domain.upper()], int(index)
 
 
-def plan_splits(options: SyntheticOptions) -> dict[str, list[Item]]:
+def plan_splits(options: SyntheticOptions) -> dict[str, list[PlannedItem]]:
     """Items by split."""
     train = _items(options, "train", range(options.train_identities))
     val = _items(options, "val", range(options.val_identities))
@@ -121,7 +121,7 @@ def plan_splits(options: SyntheticOptions) -> dict[str, list[Item]]:
     return {split: in_order(items) for split, items in splits.items()}
 
 
-def _items(options: SyntheticOptions, group: str, numbers: range) -> list[Item]:
+def _items(options: SyntheticOptions, group: str, numbers: range) -> list[PlannedItem]:
     """All photos of some products: two or three of each domain."""
     items = []
     for number in numbers:
@@ -130,7 +130,7 @@ def _items(options: SyntheticOptions, group: str, numbers: range) -> list[Item]:
             2, 4, size=2
         )
         items += [
-            Item(
+            PlannedItem(
                 photo_id=photo_id_of(group, number, domain, index),
                 category=category,
                 identity=(f"{group}-{number:05d}",),
@@ -142,5 +142,5 @@ def _items(options: SyntheticOptions, group: str, numbers: range) -> list[Item]:
     return items
 
 
-def _of(items: list[Item], domain: Domain) -> list[Item]:
+def _of(items: list[PlannedItem], domain: Domain) -> list[PlannedItem]:
     return [item for item in items if item.domain == domain]

@@ -34,7 +34,7 @@ Fashion visual search: a street photo in, the shop's own photo of the same produ
   fashion-jax ladder --config=C.py --workdir=RUNS       what each trick brings, over seeds
   fashion-jax evaluate --workdir=RUN                    metrics, and RUN/report/index.html
   fashion-jax cross-domain --runs=A,B --datasets=C,D    every run on every dataset
-  fashion-jax robustness --workdir=RUN                  the same as light, blur, ... grow
+  fashion-jax robustness --workdir=RUN                  metrics under blur, lighting changes, ...
   fashion-jax index build --workdir=RUN                 embed the gallery into RUN/index
   fashion-jax index add --workdir=RUN --photos DIR      further photos; also remove, compact
   fashion-jax index tune --workdir=RUN --recall=0.99    as fast as this recall allows

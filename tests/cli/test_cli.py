@@ -125,7 +125,7 @@ def test_build_of_some_splits_as_json(tmp_path, capsys):
 
     write_dummy_data(tmp_path / "raw")
     arguments = ["data", "build", "--dataset", "street2shop", "--manual_dir", f"{tmp_path}/raw"]
-    arguments += ["--data_dir", f"{tmp_path}/data", "--splits", "query,gallery", "--json"]
+    arguments += ["--data_dir", f"{tmp_path}/data", "--splits", "query", "gallery", "--json"]
     assert main(arguments) == 0
     report = json.loads(capsys.readouterr().out)
     assert set(report["splits"]) == {"query", "gallery"}

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from fashion_jax.datasets.boxes import Box, crop
-from fashion_jax.datasets.building.crops import Place
+from fashion_jax.datasets.building.crops import ItemPlace
 
 TILE = 172
 BETWEEN = 4
@@ -45,7 +45,7 @@ def draw_cell(
     sheet: Sheet,
     corner: tuple[int, int],
     photo: UInt8[np.ndarray, "height width 3"],
-    place: Place,
+    place: ItemPlace,
     name: str,
 ) -> None:
     """Draws a photo with the box on it, the crop beside it, and captions below.
@@ -95,7 +95,7 @@ def _elided(text: str, typeface: ImageFont.FreeTypeFont, width: int) -> str:
     return "…" + text[-fitting:] if fitting else "…"
 
 
-def _numbers(photo: UInt8[np.ndarray, "height width 3"], place: Place) -> str:
+def _numbers(photo: UInt8[np.ndarray, "height width 3"], place: ItemPlace) -> str:
     whole = f"photo {photo.shape[1]}×{photo.shape[0]}"
     return whole if place.box is None else f"{whole}, box {place.box}"
 
@@ -104,7 +104,7 @@ def _draw_photo(
     sheet: Sheet,
     corner: tuple[int, int],
     photo: UInt8[np.ndarray, "height width 3"],
-    place: Place,
+    place: ItemPlace,
 ) -> None:
     height, width = photo.shape[:2]
     view = _view(place.box, height, width)

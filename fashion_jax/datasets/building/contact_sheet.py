@@ -28,7 +28,7 @@ from fashion_jax.datasets.building.crop_samples import (
     SampleGroup,
 )
 from fashion_jax.datasets.building.crops import locate
-from fashion_jax.datasets.building.plan import Item, PhotoSource
+from fashion_jax.datasets.building.plan import PhotoSource, PlannedItem
 from fashion_jax.datasets.photos import UndecodablePhotoError
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import atomic_write
@@ -132,7 +132,7 @@ def _draw_heading(sheet: Sheet, top: int, group: SampleGroup) -> None:
 
 
 def _draw_item(
-    sheet: Sheet, corner: tuple[int, int], item: Item, photos: PhotoSource, margin: float
+    sheet: Sheet, corner: tuple[int, int], item: PlannedItem, photos: PhotoSource, margin: float
 ) -> None:
     try:
         photo = photos.load(item.photo_id)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_jax.datasets.building.photo_tree import PhotoTree, stays_inside
 from fashion_jax.datasets.building.plan import PhotoSource
+from fashion_jax.datasets.building.raw_copy import PhotoTree, stays_inside
 from fashion_jax.datasets.photos import UndecodablePhotoError, photo_size
 
 
