@@ -84,7 +84,7 @@ def _distractor(photo: NamedPhoto) -> PlannedItem:
     return _make_item(photo, ("distractor", photo.photo_id))
 
 
-def _make_item(photo: Photo, identity: Identity) -> PlannedItem:
+def _make_item(photo: NamedPhoto, identity: Identity) -> PlannedItem:
     return PlannedItem(photo.photo_id, CATEGORY, identity, Domain.STREET, camera=photo.camera)
 
 

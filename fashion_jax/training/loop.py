@@ -207,8 +207,9 @@ def _require_validation(datasets: Sequence[Dataset]) -> None:
     for dataset in datasets:
         missing = {"train", "val_query", "val_gallery"} - set(dataset.splits)
         if missing:
-            built = isinstance(dataset, BuiltDataset)
-            mend = f": build {dataset.directory} again without --splits" if built else ""
+            mend = ""
+            if isinstance(dataset, BuiltDataset):
+                mend = f": build {dataset.directory} again without --splits"
             raise FashionJaxError(
                 f"{dataset.name} lacks {', '.join(sorted(missing))}, which training needs{mend}"
             )
