@@ -16,7 +16,7 @@ import time
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fashion_jax.data_builders.catalogue.manifest import read_manifest
-from fashion_jax.data_builders.catalogue.splits import divide
+from fashion_jax.data_builders.catalogue.splits import assign_splits
 from tabulate import tabulate
 
 LIMIT = 20.0  # seconds for a million rows
@@ -32,7 +32,7 @@ def main() -> None:
     rows = parser.parse_args().rows
     with tempfile.TemporaryDirectory() as folder:
         table = [measure(path) for path in write(pathlib.Path(folder), rows)]
-    header = ["manifest", "MB", "checked in s", "limit in s", "CPU s", "rows/s", "divided in s"]
+    header = ["manifest", "MB", "checked in s", "limit in s", "CPU s", "rows/s", "assigned in s"]
     print(tabulate(table, header, floatfmt=(None, *[",.1f"] * 4, ",.0f", ",.1f")))
 
 
@@ -66,8 +66,8 @@ def measure(path: pathlib.Path) -> list[object]:
     start, cpu_start = time.perf_counter(), time.process_time()
     manifest = read_manifest(data, path.name)
     checked, cpu_checked = time.perf_counter(), time.process_time()
-    splits = divide(manifest.rows, test_fraction=0.2, validation_fraction=0.05, seed=0)
-    divided = time.perf_counter()
+    splits = assign_splits(manifest.rows, test_fraction=0.2, validation_fraction=0.05, seed=0)
+    assigned = time.perf_counter()
     rows = manifest.rows.num_rows
     assert sum(map(len, splits.values())) == rows
     seconds = checked - start
@@ -78,7 +78,7 @@ def measure(path: pathlib.Path) -> list[object]:
         LIMIT * rows / 1e6,
         cpu_checked - cpu_start,
         rows / seconds,
-        divided - checked,
+        assigned - checked,
     ]
 
 

@@ -8,20 +8,15 @@ from typing import Any, ClassVar
 import pyarrow.compute as pc
 
 from fashion_jax.datasets.building.base import BuildOptions, RetrievalBuilder
-from fashion_jax.datasets.building.options import option, text
-from fashion_jax.datasets.building.plan import Plan
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.datasets.building.options import OptionError, option, text
+from fashion_jax.datasets.building.plan import BuildPlan
 
-from .manifest import Manifest, read_manifest
-from .photos import find_photos
-from .splits import divide
+from .manifest import ManifestTable, read_manifest
+from .photos import open_photos
+from .splits import assign_splits
 from .storage import absolute, is_uri, read_file
 
-_THREADS_FOR_STORAGE = 16  # which mostly wait for an answer
-
-
-class CatalogueError(FashionJaxError):
-    """A catalogue that was not said where it is."""
+_THREADS_FOR_STORAGE = 16  # they mostly wait for answers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +24,10 @@ class CatalogueOptions(BuildOptions):
     """Options of the builder.
 
     Attributes:
-        manifest: the list of photos: a path, or a URI (`gs://`, `s3://`).
-        photos: the folder, or the URI, that the names of the photos are relative to.
-        test_fraction: of the products that can be asked for; they make up `query` and `gallery`
-            where the manifest names no splits.
+        manifest: list of photos: a path, or a URI (`gs://`, `s3://`).
+        photos: directory, or URI, that the names of the photos are relative to.
+        test_fraction: fraction of the products with a query and a match that becomes `query` and
+            `gallery` if the manifest names no splits.
     """
 
     manifest: str = text()
@@ -40,8 +35,8 @@ class CatalogueOptions(BuildOptions):
     test_fraction: float = option(0.2, most=0.9)
 
 
-class Catalogue(RetrievalBuilder):
-    """Photos of a team's own products."""
+class CatalogueBuilder(RetrievalBuilder):
+    """Builder of a team's own photos, listed in a manifest."""
 
     name = "catalogue"
     OPTIONS: ClassVar[type[BuildOptions]] = CatalogueOptions
@@ -58,32 +53,34 @@ class Catalogue(RetrievalBuilder):
         if arguments.get("threads") is None and is_uri(self.options.photos):
             self._threads = _THREADS_FOR_STORAGE
 
-    def plan(self, manual_dir: pathlib.Path | None) -> Plan:
-        """Reads the manifest.
+    def plan(self, manual_dir: pathlib.Path | None) -> BuildPlan:
+        """Read the manifest.
 
         Raises:
-            CatalogueError: there is no manifest, or a manual_dir.
-            ManifestError: with everything that is wrong with the manifest.
-            StorageError: the manifest or the photos are not where they are said to be.
+            OptionError: if --manifest is missing, or --manual_dir is given.
+            ManifestError: if the manifest is invalid; with all its problems.
+            FileAccessError: if the manifest or the photos cannot be found.
         """
         if manual_dir is not None:
-            raise CatalogueError("catalogue takes --manifest and --photos instead of --manual_dir")
+            raise OptionError("catalogue takes --manifest and --photos instead of --manual_dir")
         options = self.options
         rows = self._manifest.rows
-        splits = divide(rows, options.test_fraction, options.validation_fraction, options.seed)
-        photos = find_photos(options.photos, pc.unique(rows["photo"]).to_pylist())
+        splits = assign_splits(
+            rows, options.test_fraction, options.validation_fraction, options.seed
+        )
+        photos = open_photos(options.photos, pc.unique(rows["photo"]).to_pylist())
         categories = sorted(pc.unique(rows["category"]).to_pylist())
-        return Plan(splits, photos, categories, self._manifest.problems)
+        return BuildPlan(splits, photos, categories, self._manifest.problems)
 
     def option_values(self) -> dict[str, Any]:
-        """The options, and the manifest's content: another manifest is another dataset."""
+        """Return the options and a hash of the manifest: another manifest is another dataset."""
         return {**super().option_values(), "manifest_sha256": self._manifest.sha256}
 
     @functools.cached_property
-    def _manifest(self) -> Manifest:
+    def _manifest(self) -> ManifestTable:
         place = self.options.manifest
         if not place:
-            raise CatalogueError(
+            raise OptionError(
                 "catalogue needs --manifest, a CSV or Parquet file with the columns photo and "
                 "identity; see data_builders/catalogue/README.md"
             )

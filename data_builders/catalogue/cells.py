@@ -1,7 +1,6 @@
 """From a manifest's bytes to columns of text, each row with its place in the file.
 
-Of a Parquet file the values are written as text, too: what is right or wrong in a CSV file is right
-or wrong there.
+Values of a Parquet file become text as well, so that the same checks hold for both formats.
 """
 
 import dataclasses
@@ -13,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Int
 
-from .columns import Columns, find_columns
-from .csv_rows import CsvReader, Part
-from .problems import ManifestError, Problems
+from .columns import ColumnPlaces, find_columns
+from .csv_rows import CsvBlock, CsvReader
+from .problems import ManifestError, ManifestProblems
 
 _PARQUET = b"PAR1"
 _OTHER_FORMATS = {
@@ -28,13 +27,13 @@ _OTHER_FORMATS = {
 
 @dataclasses.dataclass(frozen=True)
 class Cells:
-    """What a manifest holds, as text.
+    """Content of a manifest, as text.
 
     Attributes:
-        table: the known columns; null where a cell is empty, blanks around the text cut off.
-        positions: of each row in the file: of a CSV file the line on which it starts, as an editor
-            counts; of a Parquet file the number of the row, from 1.
-        word: what the positions count: `line` or `row`.
+        table: known columns, without blanks around the text; null for empty cells.
+        positions: position of each row in the file, from 1: the line on which it starts in a CSV
+            file, the number of the row in a Parquet file.
+        word: unit of the positions: `line` or `row`.
         unknown: names of columns that were not read.
     """
 
@@ -44,25 +43,25 @@ class Cells:
     unknown: tuple[str, ...]
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """A column; of nulls, if the manifest has none of this name."""
+        """Return a column; all null if the manifest does not have it."""
         if name in self.table.column_names:
             return self.table[name]
         return pa.chunked_array([pa.nulls(self.table.num_rows, pa.string())])
 
     def place(self, row: int) -> str:
-        """Where a row is."""
+        """Describe the place of a row."""
         return f"{self.word} {self.positions[row]:,}"
 
 
-def read_cells(data: bytes, problems: Problems) -> Cells:
-    """Reads a manifest; CSV or Parquet is told by the content.
+def read_cells(data: bytes, problems: ManifestProblems) -> Cells:
+    """Read a manifest; its content tells whether it is CSV or Parquet.
 
     Args:
         data: content of the file.
-        problems: takes up the rows that cannot be read.
+        problems: collector of unreadable rows.
 
     Raises:
-        ManifestError: neither CSV nor Parquet, wrong columns, or no row.
+        ManifestError: if the file is neither CSV nor Parquet, has wrong columns, or no row.
     """
     if data.startswith(_PARQUET):
         cells = _read_parquet(data, problems.place)
@@ -70,7 +69,7 @@ def read_cells(data: bytes, problems: Problems) -> Cells:
         cells = _read_csv(data, problems)
     if cells.table.num_rows == 0:
         problems.raise_any()
-        raise ManifestError(f"{problems.place}: there is no row below the names of the columns")
+        raise ManifestError(f"{problems.place}: no row below the names of the columns")
     return cells
 
 
@@ -92,20 +91,20 @@ def _as_text(column: pa.ChunkedArray, name: str, place: str) -> pa.ChunkedArray:
         return pc.cast(column, pa.string())
     except pa.ArrowException as error:
         raise ManifestError(
-            f"{place}: column {name} is of type {column.type}; texts or numbers are wanted"
+            f"{place}: column {name} is of type {column.type}; use texts or numbers"
         ) from error
 
 
-def _read_csv(data: bytes, problems: Problems) -> Cells:
+def _read_csv(data: bytes, problems: ManifestProblems) -> Cells:
     for start, what in _OTHER_FORMATS.items():
         if data.startswith(start):
-            raise ManifestError(f"{problems.place}: CSV or Parquet is wanted; this is {what}")
+            raise ManifestError(f"{problems.place}: expected CSV or Parquet; this is {what}")
     reader = CsvReader(data, problems)
     header = reader.header()
     if not header:
         raise ManifestError(f"{problems.place}: the first line is empty; it must name the columns")
     columns = find_columns(header, problems.place)
-    parts = list(_columns_of_text(reader.parts(len(header)), columns))
+    parts = list(_columns_of_text(reader.blocks(len(header)), columns))
     texts = [
         pa.chunked_array(chunks) for chunks in zip(*(texts for texts, _ in parts), strict=True)
     ]
@@ -114,15 +113,15 @@ def _read_csv(data: bytes, problems: Problems) -> Cells:
 
 
 def _columns_of_text(
-    parts: Iterable[Part], columns: Columns
+    parts: Iterable[CsvBlock], columns: ColumnPlaces
 ) -> Iterator[tuple[list[pa.Array], Int[np.ndarray, " rows"]]]:
-    """Turns rows into columns while they are still few."""
+    """Turn rows into columns while they are still few."""
     for rows, lines in parts:
         cells = list(zip(*rows, strict=True)) if rows else [()] * (max(columns.places.values()) + 1)
         yield [pa.array(cells[place], pa.string()) for place in columns.places.values()], lines
 
 
-def _table(columns: Columns, texts: Sequence[pa.ChunkedArray]) -> pa.Table:
+def _table(columns: ColumnPlaces, texts: Sequence[pa.ChunkedArray]) -> pa.Table:
     cleaned = [_clean(text) for text in texts]
     return pa.table(dict(zip(columns.places, cleaned, strict=True)))
 

@@ -1,4 +1,4 @@
-"""What the cells of a manifest must be; column by column, without a loop over the rows."""
+"""Checks of a manifest's cells, column by column, without a loop over the rows."""
 
 from collections.abc import Callable
 
@@ -7,37 +7,38 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Int
 
+from fashion_jax.datasets.building.list_files import short
 from fashion_jax.datasets.records import DOMAIN_NAMES, SPLITS
 
 from .cells import Cells
 from .columns import BOX, REQUIRED
-from .problems import Problems, short
+from .problems import ManifestProblems
 
 URI_SCHEMES = ("gs", "s3")
 
 _HERE = r"^(\./+)+"
 _URI = rf"^({'|'.join(URI_SCHEMES)})://[^/]+/."
-# An empty folder's name (an absolute path has one in front), or one that goes nowhere or upwards.
+# An empty folder's name (an absolute path begins with one), `.` or `..`.
 _WRONG_FOLDER = r"(^|/)\.{0,2}(/|$)"
 _WRONG_CHARACTER = r"[\\\x00-\x1f\x7f]"
-# Short enough to be finite whatever the digits are.
+# Short enough to be finite for any digits.
 _NUMBER = r"^[+-]?([0-9]{1,15}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$"
-_LARGEST_CAMERA = 2**31 - 1  # records have 32 bits for it
+_LARGEST_CAMERA = 2**31 - 1  # stored as int32
 
 _GROUPS = np.array([0, 1, 1, 2, 2])  # training, test or validation, for each of SPLITS
 
 
-def check_cells(cells: Cells, problems: Problems) -> pa.Table:
-    """Checks every cell, and turns texts into what they stand for.
+def check_cells(cells: Cells, problems: ManifestProblems) -> pa.Table:
+    """Check every cell, and convert texts to their types.
 
     Args:
-        cells: of the manifest.
-        problems: takes up what is wrong.
+        cells: cells of the manifest.
+        problems: collector of everything invalid.
 
     Returns:
         One row for each of the manifest's: `photo`, `identity`, `domain`, `category`, `split` as
-        text, `camera` as int32, `x`, `y`, `width`, `height` as float64; null where nothing is
-        given or what is given is wrong.
+        text, `camera` as int32, `x`, `y`, `width`, `height` as float64; null for empty or invalid
+        cells.
     """
     check = _Check(cells, problems)
     for name in REQUIRED:
@@ -58,18 +59,18 @@ def check_cells(cells: Cells, problems: Problems) -> pa.Table:
 
 
 class _Check:
-    """The checks of one manifest."""
+    """Checks of one manifest."""
 
-    def __init__(self, cells: Cells, problems: Problems):
+    def __init__(self, cells: Cells, problems: ManifestProblems):
         self._cells = cells
         self._problems = problems
 
     def refuse(self, what: str, wrong: pa.ChunkedArray, value: Callable[[int], str]) -> None:
-        """Takes down the rows where `wrong` is true, with their places and values."""
+        """Add the rows where `wrong` is true to the problems, with their places and values."""
         self._add(what, np.flatnonzero(_mask(wrong)), value)
 
     def photo(self) -> pa.ChunkedArray:
-        """Relative paths, without a leading `./`, and URIs; the others refused."""
+        """Check the photos: relative paths, stripped of a leading `./`, or URIs."""
         photo = pc.replace_substring_regex(self._cells.column("photo"), _HERE, "")
         is_uri = pc.match_substring(photo, "://")
         wrong_uri = pc.invert(pc.match_substring_regex(photo, _URI))
@@ -93,7 +94,7 @@ class _Check:
         return photo
 
     def word(self, name: str, words: tuple[str, ...]) -> pa.ChunkedArray:
-        """One of a few words, in upper or lower case."""
+        """Check a column of a few words, in upper or lower case."""
         text = pc.utf8_lower(self._cells.column(name))
         right = pc.is_in(text, value_set=pa.array(words))
         wrong = pc.and_(pc.is_valid(text), pc.invert(right))
@@ -101,14 +102,14 @@ class _Check:
         return pc.if_else(right, text, None)
 
     def number(self, name: str) -> pa.ChunkedArray:
-        """Finite numbers."""
+        """Check a column of finite numbers."""
         text = self._cells.column(name)
         right = pc.match_substring_regex(text, _NUMBER)
         self.refuse(f"{name} must be a number", pc.invert(right), self._value(name))
         return pc.cast(pc.if_else(right, text, None), pa.float64())
 
     def camera(self) -> pa.ChunkedArray:
-        """Whole numbers, which a spreadsheet may have written as 3.0."""
+        """Check the cameras: whole numbers, which a spreadsheet may have written as 3.0."""
         text = self._cells.column("camera")
         number = pc.match_substring_regex(text, _NUMBER)
         value = pc.cast(pc.if_else(number, text, None), pa.float64())
@@ -121,11 +122,11 @@ class _Check:
         return pc.cast(pc.if_else(right, value, None), pa.int32())
 
     def whole_boxes(self) -> None:
-        """All four numbers of a box, or none."""
+        """Check that boxes have all four numbers, or none."""
         given = np.stack([_mask(pc.is_valid(self._cells.column(name))) for name in BOX])
         count = given.sum(axis=0)
         self._add(
-            f"{', '.join(BOX)} must be given all or none",
+            f"{', '.join(BOX)} must all be given, or none",
             np.flatnonzero((count > 0) & (count < len(BOX))),
             lambda row: ", ".join(
                 f"{name} {self._cells.column(name)[row].as_py() or '(empty)'}" for name in BOX
@@ -133,17 +134,17 @@ class _Check:
         )
 
     def splits_of_all(self, split: pa.ChunkedArray) -> None:
-        """A split in every row, or in none."""
+        """Check that every row has a split, or none."""
         empty = pc.is_null(self._cells.column("split"))
         if split.null_count < len(split):
             self.refuse(
-                "split is empty, though other rows have one: give it to all of them or to none",
+                "split is empty, but other rows have one: fill it in all rows or in none",
                 empty,
                 lambda _: "",
             )
 
     def one_group_an_identity(self, identity: pa.ChunkedArray, split: pa.ChunkedArray) -> None:
-        """A product is trained on, or validated with, or tested with."""
+        """Check that a product belongs to training, validation or test alone."""
         known = np.flatnonzero(_mask(pc.and_(pc.is_valid(identity), pc.is_valid(split))))
         names = codes_of(identity)[0][known]
         splits = pc.index_in(split, value_set=pa.array(SPLITS)).to_numpy()[known].astype(int)
@@ -180,10 +181,7 @@ class _Check:
 
 
 def codes_of(column: pa.ChunkedArray) -> tuple[Int[np.ndarray, " rows"], list[str]]:
-    """A column of texts as numbers from 0, and the texts that they stand for.
-
-    Where there is nothing, the number is -1.
-    """
+    """Encode a column of texts as numbers from 0, and return the texts; null becomes -1."""
     encoded = column.combine_chunks().dictionary_encode()
     codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
     return codes.astype(np.int64), encoded.dictionary.to_pylist()

@@ -1,11 +1,13 @@
-"""The columns of a manifest, found by their names."""
+"""Columns of a manifest, found by their names."""
 
 import collections
 import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
 
-from .problems import ManifestError, short
+from fashion_jax.datasets.building.list_files import short
+
+from .problems import ManifestError
 
 REQUIRED = ("photo", "identity")
 BOX = ("x", "y", "width", "height")
@@ -15,11 +17,11 @@ _SIMILAR = 0.75
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
-    """Where the columns of a manifest are.
+class ColumnPlaces:
+    """Places of a manifest's columns.
 
     Attributes:
-        places: of the known columns, by name, from 0.
+        places: numbers of the known columns, by name, from 0.
         unknown: names of the others, which are not read.
     """
 
@@ -27,22 +29,22 @@ class Columns:
     unknown: tuple[str, ...]
 
 
-def find_columns(header: Sequence[str], place: str) -> Columns:
-    """Finds the known columns, in any order, in upper or lower case.
+def find_columns(header: Sequence[str], place: str) -> ColumnPlaces:
+    """Find the known columns, in any order, in upper or lower case.
 
     Args:
-        header: names, as found.
-        place: the manifest, for the message.
+        header: names in the manifest.
+        place: path or URI of the manifest, for messages.
 
     Raises:
-        ManifestError: a column that must be there is missing, is there twice, or has a name that
-            looks like a slip of the pen.
+        ManifestError: if a required column is missing, a column occurs twice, or a name looks
+            misspelt.
     """
     names = [name.strip().lower() for name in header]
     unknown = {name: found for name, found in zip(names, header, strict=True) if _unknown(name)}
     problems = [
-        *(f"there is no column {name}" for name in _lacking(names)),
-        *(f"there is more than one column {name}" for name in _repeated(names)),
+        *(f"column {name} is missing" for name in _lacking(names)),
+        *(f"column {name} occurs more than once" for name in _repeated(names)),
         *(
             f"unknown column {short(found)}: did you mean {near}?"
             for name, found in unknown.items()
@@ -52,12 +54,11 @@ def find_columns(header: Sequence[str], place: str) -> Columns:
     if problems:
         found = ", ".join(map(short, header))
         raise ManifestError(
-            f"{place}: {'; '.join(problems)}. Its columns are {found}; wanted are "
-            f"{', '.join(REQUIRED)} and, where there are such, "
-            f"{', '.join(COLUMNS[len(REQUIRED) :])}"
+            f"{place}: {'; '.join(problems)}. Its columns are {found}; required are "
+            f"{', '.join(REQUIRED)}, optional {', '.join(COLUMNS[len(REQUIRED) :])}"
         )
     places = {name: names.index(name) for name in COLUMNS if name in names}
-    return Columns(places, tuple(found.strip() or "(no name)" for found in unknown.values()))
+    return ColumnPlaces(places, tuple(found.strip() or "(no name)" for found in unknown.values()))
 
 
 def _unknown(name: str) -> bool:
@@ -65,7 +66,7 @@ def _unknown(name: str) -> bool:
 
 
 def _lacking(names: Sequence[str]) -> list[str]:
-    """Columns that must be there: a box has all four or none."""
+    """List the missing columns; a box needs all four of its columns."""
     wanted = (*REQUIRED, *BOX) if any(name in names for name in BOX) else REQUIRED
     return [name for name in wanted if name not in names]
 
@@ -75,7 +76,7 @@ def _repeated(names: Sequence[str]) -> list[str]:
 
 
 def _slips(name: str, names: Sequence[str]) -> list[str]:
-    """The column that was meant, if the name looks so: as long, nearly, and not there otherwise.
+    """Guess the missing column that a name of nearly the same length misspells.
 
     A team may well have columns of its own, such as `category_id` or `photographer`.
     """

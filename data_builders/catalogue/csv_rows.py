@@ -1,4 +1,4 @@
-"""The rows of a CSV file, thousands at a time, each with the line on which it starts."""
+"""Rows of a CSV file, thousands at a time, each with the line on which it starts."""
 
 import csv
 import io
@@ -9,17 +9,19 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from .problems import SHOWN, ManifestError, Problems, short
+from fashion_jax.datasets.building.list_files import short
+
+from .problems import SHOWN, ManifestError, ManifestProblems
 
 _ROWS_AT_ONCE = 2**15
 
 
-class Part(NamedTuple):
+class CsvBlock(NamedTuple):
     """Some rows of a CSV file.
 
     Attributes:
-        rows: their cells, as many as the header has.
-        lines: on which they start, as an editor counts, from 1.
+        rows: cells of each row, as many as in the header.
+        lines: line on which each row starts, from 1, as an editor counts.
     """
 
     rows: list[list[str]]
@@ -27,17 +29,17 @@ class Part(NamedTuple):
 
 
 class CsvReader:
-    """Reads the rows of a CSV file; those that cannot be understood are taken down as problems.
+    """Reader of a CSV file; malformed rows become problems.
 
-    Cells are separated by commas; by semicolons or tabs, as some spreadsheets write, where the
-    header has those.
+    Cells are separated by commas, or by semicolons or tabs if the header has those, as some
+    spreadsheets write.
 
     Args:
         data: content of the file, in UTF-8.
-        problems: takes up malformed rows.
+        problems: collector of malformed rows.
     """
 
-    def __init__(self, data: bytes, problems: Problems):
+    def __init__(self, data: bytes, problems: ManifestProblems):
         self._data = data
         self._problems = problems
         text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
@@ -48,18 +50,18 @@ class CsvReader:
         self._ragged: dict[int, str] = {}
 
     def header(self) -> list[str]:
-        """The first row; none in an empty file.
+        """Read the first row; empty for an empty file.
 
         Raises:
-            ManifestError: it is no row of a CSV file.
+            ManifestError: if it is malformed.
         """
         rows, error = self._take(1)
         if error:
             raise ManifestError(f"{self._problems.place}, line 1: {_explained(error)}")
         return rows[0] if rows else []
 
-    def parts(self, width: int) -> Iterator[Part]:
-        """All other rows, but for empty lines and for rows that have not `width` cells."""
+    def blocks(self, width: int) -> Iterator[CsvBlock]:
+        """Read all other rows, except empty lines and rows without exactly `width` cells."""
         more = True
         while more:
             before = self._reader.line_num
@@ -72,7 +74,7 @@ class CsvReader:
         self._report(width)
 
     def _take(self, count: int) -> tuple[list[list[str]], str | None]:
-        """Up to `count` rows; fewer before a malformed one, which is skipped."""
+        """Read up to `count` rows; fewer before a malformed one, which is skipped."""
         rows: list[list[str]] = []
         try:
             rows.extend(itertools.islice(self._reader, count))  # keeps those before an error
@@ -85,26 +87,26 @@ class CsvReader:
     def _lines(
         self, rows: Sequence[Sequence[str]], before: int, exact: bool
     ) -> Int[np.ndarray, " rows_and_next"]:
-        """Lines on which rows start, and on which the next one does."""
+        """Compute the lines on which the rows and the next one start."""
         if not exact and self._reader.line_num - before == len(rows):
             return before + 1 + np.arange(len(rows) + 1)
         taken = [1 + sum(map(_line_breaks, row)) for row in rows]
         return before + 1 + np.cumsum([0, *taken])
 
-    def _whole(self, rows: list[list[str]], lines: np.ndarray, width: int) -> Part:
-        """Only rows of the right width."""
+    def _whole(self, rows: list[list[str]], lines: np.ndarray, width: int) -> CsvBlock:
+        """Keep the rows of the right width."""
         if set(map(len, rows)) <= {width}:
-            return Part(rows, lines[:-1])
+            return CsvBlock(rows, lines[:-1])
         wrong = [number for number, row in enumerate(rows) if len(row) != width]
         for number in wrong:
             if rows[number]:
                 shown = len(self._ragged) < SHOWN
                 self._ragged[int(lines[number])] = _cells(rows[number]) if shown else ""
         kept = np.setdiff1d(np.arange(len(rows)), wrong)
-        return Part([rows[number] for number in kept.tolist()], lines[kept])
+        return CsvBlock([rows[number] for number in kept.tolist()], lines[kept])
 
     def _report(self, width: int) -> None:
-        self._add("quotation marks that do not fit together", self._malformed)
+        self._add("quotation marks that do not match", self._malformed)
         self._add(f"not as many cells as there are columns ({width})", self._ragged)
 
     def _add(self, what: str, found: Mapping[int, str]) -> None:
@@ -121,8 +123,8 @@ def _cells(row: Sequence[str]) -> str:
 
 def _explained(error: str) -> str:
     if "limit" in error or "end of data" in error:
-        return "a mark that opens in this row is never closed; what follows is not read"
-    return f"{error}; inside of a quoted cell a mark is written twice"
+        return "a quotation mark opened in this row is never closed; the rest is not read"
+    return f"{error}; write a quotation mark inside a quoted cell twice"
 
 
 def _not_utf8(data: bytes, place: str) -> ManifestError:

@@ -1,4 +1,4 @@
-"""A manifest: read, checked, and brought into the order of records."""
+"""Manifest of a catalogue: read, checked, and brought into the order of records."""
 
 import dataclasses
 import hashlib
@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool
 
+from fashion_jax.datasets.building.list_files import short
 from fashion_jax.datasets.records import DOMAIN_NAMES, NO_CAMERA, Domain
 
 from .cells import Cells, read_cells
 from .checks import check_cells
 from .columns import BOX
-from .problems import Problems, short
+from .problems import ManifestProblems
 
 DEFAULT_CATEGORY = "item"
 
@@ -24,15 +25,15 @@ _POSITION = "position"
 
 
 @dataclasses.dataclass(frozen=True)
-class Manifest:
-    """A manifest without a fault.
+class ManifestTable:
+    """Content of a valid manifest.
 
     Attributes:
         rows: `photo`, `identity`, `domain`, `category`, `split` (text), `camera` (int32), `x`,
-            `y`, `width`, `height` (float64), ordered by photo and identity. Only a box and, in all
-            rows at once, a split may be null.
-        problems: names of what was put up with, by kind, for the report.
-        sha256: of the file.
+            `y`, `width`, `height` (float64), ordered by photo and identity. Only boxes and, in all
+            rows at once, the split may be null.
+        problems: names of tolerated defects, by kind, for the report.
+        sha256: hash of the file.
     """
 
     rows: pa.Table
@@ -40,40 +41,40 @@ class Manifest:
     sha256: str
 
 
-def read_manifest(data: bytes, place: str) -> Manifest:
-    """Reads a manifest and checks all of it.
+def read_manifest(data: bytes, place: str) -> ManifestTable:
+    """Read a manifest and check all of it.
 
     Args:
         data: content of the file, CSV or Parquet.
-        place: where it comes from, for messages.
+        place: path or URI of the file, for messages.
 
     Raises:
-        ManifestError: with everything that is wrong with it.
+        ManifestError: if it is invalid; with all its problems.
     """
-    problems = Problems(place)
+    problems = ManifestProblems(place)
     cells = read_cells(data, problems)
     checked = check_cells(cells, problems)
     rows, repeated = _ordered_without_repeats(checked, cells, problems)
     problems.raise_any()
     kept = {"repeated_row": repeated, "unknown_column": cells.unknown}
-    return Manifest(rows, kept, hashlib.sha256(data).hexdigest())
+    return ManifestTable(rows, kept, hashlib.sha256(data).hexdigest())
 
 
 def _ordered_without_repeats(
-    rows: pa.Table, cells: Cells, problems: Problems
+    rows: pa.Table, cells: Cells, problems: ManifestProblems
 ) -> tuple[pa.Table, Sequence[str]]:
-    """Rows by photo, so that a photo of many items is read once, and never the same twice.
+    """Sort rows by photo, so that a photo of many items is read once, and drop repeated ones.
 
     The order does not depend on the manifest's. Rows that contradict each other are a problem.
 
     Returns:
-        The rows, and the photos of which there were repeated ones.
+        The rows, and the photos with repeated rows.
     """
     numbered = _with_defaults(rows).append_column(_POSITION, pa.array(np.arange(rows.num_rows)))
     ordered = numbered.sort_by([(name, "ascending") for name in (*_ENTRY, _POSITION)])
     again = _same_as_before(ordered)
     later = np.flatnonzero(again)
-    # The first row of the same entry.
+    # Index of the first row of the same entry, for each repetition.
     first = np.maximum.accumulate(np.where(again, 0, np.arange(len(again))))[later]
     clash = np.zeros(len(later), bool)
     for name in _FACTS:  # none of them is null
@@ -84,7 +85,7 @@ def _ordered_without_repeats(
 
 
 def _same_as_before(ordered: pa.Table) -> Bool[np.ndarray, " rows"]:
-    """Whether a row is about the same as the row before; rows without a name are not."""
+    """Whether a row has the same entry as the row before; never for rows without a name."""
     same = pc.and_(pc.is_valid(ordered["photo"]), pc.is_valid(ordered["identity"])).to_numpy()
     same = same & (np.arange(len(same)) > 0)
     for name in _ENTRY:
@@ -96,8 +97,10 @@ def _same_as_before(ordered: pa.Table) -> Bool[np.ndarray, " rows"]:
     return same
 
 
-def _add_clashes(later: pa.Table, first: pa.Table, cells: Cells, problems: Problems) -> None:
-    """Takes down rows that contradict the first one of the same entry."""
+def _add_clashes(
+    later: pa.Table, first: pa.Table, cells: Cells, problems: ManifestProblems
+) -> None:
+    """Add rows that contradict the first one of the same entry to the problems."""
     places = {row: place for place, row in enumerate(later[_POSITION].to_pylist())}
 
     def describe(row: int) -> str:
@@ -109,7 +112,7 @@ def _add_clashes(later: pa.Table, first: pa.Table, cells: Cells, problems: Probl
         return f"{cells.place(row)}: {says}, but {cells.place(there[_POSITION])} has {said}"
 
     problems.add(
-        "photo, identity, box and split are those of another row, but not the rest",
+        "same photo, identity, box and split as another row, but other values",
         sorted(places),
         describe,
     )

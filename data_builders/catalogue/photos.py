@@ -1,4 +1,4 @@
-"""The photos that a manifest names: below a folder, or in object storage."""
+"""Photos named in a manifest: below a directory, or in object storage."""
 
 import pathlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from fashion_jax.datasets.building.tally import MISSING
 from fashion_jax.datasets.photos import UndecodablePhotoError, decode_photo
 
 from .storage import (
-    StorageError,
+    FileAccessError,
     is_uri,
     listing,
     open_storage,
@@ -21,27 +21,27 @@ _SAMPLE = 100
 
 
 class CataloguePhotos:
-    """Photos by the names that a manifest gives them.
+    """Photos by their names in a manifest.
 
     Args:
-        root: a folder, or a URI, that the names are relative to; "" if all of them are URIs.
-        schemes: of the URIs among the names.
+        root: directory, or URI, that the names are relative to; "" if all of them are URIs.
+        schemes: schemes of the URIs among the names.
     """
 
     def __init__(self, root: str, schemes: Sequence[str] = ()):
         self._root = root
         used = {*schemes, scheme_of(root)} if is_uri(root) else {*schemes}
-        # Opened here, by one thread: fsspec would make one of its own for each thread.
+        # Opened here, by one thread: fsspec would open one for each thread.
         self._storages = {scheme: open_storage(scheme) for scheme in used}
 
     def place(self, photo_id: str) -> str:
-        """Where a photo lies: a path or a URI."""
+        """Return the path or URI of a photo."""
         return photo_id if is_uri(photo_id) else f"{self._root}/{photo_id}"
 
     def __contains__(self, photo_id: object) -> bool:
-        """Whether the photo is there; for one in object storage, `load` finds out.
+        """Whether the photo exists; always True in object storage, where `load` finds out.
 
-        To ask first would double the number of requests.
+        Asking first would double the number of requests.
         """
         if not isinstance(photo_id, str):
             return False
@@ -49,10 +49,10 @@ class CataloguePhotos:
         return is_uri(place) or pathlib.Path(place).is_file()
 
     def exists(self, photo_id: str) -> bool:
-        """Whether the photo is there, in object storage as well.
+        """Check whether the photo exists, in object storage as well.
 
         Raises:
-            StorageError: the storage does not answer, or does not let us in.
+            FileAccessError: if the storage does not answer, or denies access.
         """
         place = self.place(photo_id)
         if not is_uri(place):
@@ -61,22 +61,22 @@ class CataloguePhotos:
             self._storages[scheme_of(place)].info(place)
         except FileNotFoundError:
             return False
-        except Exception as error:  # whatever a storage's own package raises
-            raise StorageError(_no_answer(place, error)) from error
+        except Exception as error:  # any exception of a storage's own package
+            raise FileAccessError(_no_answer(place, error)) from error
         return True
 
     def load(self, photo_id: str) -> UInt8[np.ndarray, "height width 3"]:
-        """RGB pixels of a photo.
+        """Read RGB pixels of a photo.
 
         Raises:
-            UndecodablePhotoError: it is not there, cannot be read, or holds no usable photo.
-            StorageError: the storage does not let us in.
+            UndecodablePhotoError: if it is missing, cannot be read, or is not a usable photo.
+            FileAccessError: if the storage denies access.
         """
         place = self.place(photo_id)
         try:
             data = self._read(place)
         except FileNotFoundError as error:
-            raise UndecodablePhotoError(MISSING, f"there is no {place}") from error
+            raise UndecodablePhotoError(MISSING, f"{place} does not exist") from error
         except OSError as error:
             raise UndecodablePhotoError("unreadable", str(error)) from error
         return decode_photo(data)
@@ -88,20 +88,20 @@ class CataloguePhotos:
             return self._storages[scheme_of(place)].cat_file(place)
         except OSError:
             raise
-        except Exception as error:  # such as credentials that ran out: no photo's own fault
-            raise StorageError(_no_answer(place, error)) from error
+        except Exception as error:  # such as expired credentials, which say nothing about the photo
+            raise FileAccessError(_no_answer(place, error)) from error
 
 
-def find_photos(root: str, photo_ids: Sequence[str]) -> CataloguePhotos:
-    """Makes the source of a manifest's photos, and tries whether it has any.
+def open_photos(root: str, photo_ids: Sequence[str]) -> CataloguePhotos:
+    """Open the photos of a manifest, and check a sample of them.
 
     Args:
-        root: a folder, or a URI, that relative names are below; "" for none.
-        photo_ids: all of them.
+        root: directory, or URI, that relative names are below; "" for none.
+        photo_ids: names of all photos.
 
     Raises:
-        StorageError: names that are relative to nothing, no such folder, storage that cannot be
-            reached, or not one photo where the first ones were looked for.
+        FileAccessError: if names are relative without a root, the directory does not exist, the
+            storage cannot be reached, or no photo of the sample exists.
     """
     relative = next((photo_id for photo_id in photo_ids if not is_uri(photo_id)), None)
     if relative is not None:
@@ -112,8 +112,8 @@ def find_photos(root: str, photo_ids: Sequence[str]) -> CataloguePhotos:
     if not any(photos.exists(photo_id) for photo_id in sample):
         place = photos.place(sample[0])
         there = "" if is_uri(place) else f"; {listing(pathlib.Path(root))}"
-        raise StorageError(
-            f"not one photo found: looked for {place} and {len(sample) - 1} "
+        raise FileAccessError(
+            f"no photo found: looked for {place} and {len(sample) - 1} "
             f"others{there}. Names in the manifest are relative to --photos"
         )
     return photos
@@ -121,12 +121,14 @@ def find_photos(root: str, photo_ids: Sequence[str]) -> CataloguePhotos:
 
 def _check_root(root: str, photo_id: str) -> None:
     if not root:
-        raise StorageError(
-            f"the manifest's photos, such as {photo_id}, are relative to a folder (or gs:// or "
-            "s3://): name it with --photos"
+        raise FileAccessError(
+            f"the manifest's photos, such as {photo_id}, are relative to a directory (or "
+            "gs:// or s3://): name it with --photos"
         )
     if not is_uri(root) and not pathlib.Path(root).is_dir():
-        raise StorageError(f"--photos {root} is no folder; {listing(pathlib.Path(root).parent)}")
+        raise FileAccessError(
+            f"--photos {root} is not a directory; {listing(pathlib.Path(root).parent)}"
+        )
 
 
 def _no_answer(place: str, error: Exception) -> str:

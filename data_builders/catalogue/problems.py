@@ -1,8 +1,7 @@
-"""Everything that is wrong with a manifest, collected and told at once."""
+"""Problems of a manifest, collected and raised at once."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -13,7 +12,7 @@ SHOWN = 5  # of each kind
 
 
 class ManifestError(FashionJaxError):
-    """A manifest that cannot be read, or with rows that cannot be understood."""
+    """A manifest that cannot be read, or with invalid rows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,18 +22,18 @@ class _Kind:
     examples: Sequence[str]
 
     def lines(self, what: str) -> list[str]:
-        """The kind's part of the message."""
+        """Format this kind for the message."""
         more = self.count - len(self.examples)
         counted = f"{self.count:,} {self.unit}{'' if self.count == 1 else 's'}"
         rest = [f"    … and {more:,} more"] if more else []
         return [f"  {what} ({counted}):", *(f"    {each}" for each in self.examples), *rest]
 
 
-class Problems:
-    """Collects what is wrong, by kind; a million wrong rows cost no more than a few.
+class ManifestProblems:
+    """Collector of problems, by kind; a million wrong rows cost no more than a few.
 
     Args:
-        place: the manifest, for the message.
+        place: path or URI of the manifest, for the message.
     """
 
     def __init__(self, place: str):
@@ -48,20 +47,20 @@ class Problems:
         describe: Callable[[int], str],
         unit: str = "row",
     ) -> None:
-        """Takes down problems of one kind.
+        """Add problems of one kind.
 
         Args:
-            what: is wrong, starting with the column's name.
-            rows: numbers of the wrong rows, rising; may be none.
-            describe: says line and value of a row; only called for the first rows.
-            unit: what is counted.
+            what: description of the problem, starting with the column's name.
+            rows: numbers of the wrong rows, in rising order; may be empty.
+            describe: function that gives line and value of a row; called for the first rows only.
+            unit: name of the counted things.
         """
         if len(rows):
             examples = [describe(int(row)) for row in rows[:SHOWN]]
             self._kinds[what] = _Kind(len(rows), unit, examples)
 
     def raise_any(self) -> None:
-        """Ends the reading of a manifest that has problems.
+        """Raise an error if the manifest has problems.
 
         Raises:
             ManifestError: with their number, and the first ones of each kind.
@@ -73,9 +72,3 @@ class Problems:
         first = "" if count == 1 else "; the first of each kind"
         summary = f"{self.place}: {count:,} problem{'' if count == 1 else 's'}{first}:"
         raise ManifestError("\n".join([summary, *lines]))
-
-
-def short(value: Any) -> str:
-    """A value for an error message, at most 60 characters of it."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

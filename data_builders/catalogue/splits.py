@@ -1,4 +1,4 @@
-"""Which photo of a catalogue goes into which split."""
+"""Splits of a catalogue's photos."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool
 
-from fashion_jax.datasets.building.plan import Identity, Item, choose_validation
-from fashion_jax.datasets.photos import Box
+from fashion_jax.datasets.boxes import Box
+from fashion_jax.datasets.building.plan import Identity, PlannedItem, choose_validation
 from fashion_jax.datasets.records import DOMAIN_NAMES, SPLITS, Domain
 
 from .checks import codes_of
@@ -17,15 +17,15 @@ from .columns import BOX
 Rows = Bool[np.ndarray, " rows"]
 
 
-class Entries:
-    """The rows of a manifest, as far as they decide on the splits.
+class SplitColumns:
+    """Columns of a manifest that decide on the splits.
 
-    Where there are both street and shop photos, street photos ask for shop photos. Otherwise every
-    photo asks for all others.
+    With both street and shop photos, queries are the street photos and the gallery the shop
+    photos. Otherwise every photo is both.
 
     Args:
-        rows: as `read_manifest` gives them.
-        seed: of the choice of identities.
+        rows: rows of `read_manifest`.
+        seed: seed of the choice of identities.
     """
 
     def __init__(self, rows: pa.Table, seed: int):
@@ -42,11 +42,10 @@ class Entries:
         self._split = codes_of(rows["split"])
 
     def by_hash(self, test_fraction: float, validation_fraction: float) -> dict[str, Rows]:
-        """Divides identities by a hash of their names.
+        """Divide identities by a hash of their names.
 
-        Only those with a query and an answer to it are divided. What is left of the others belongs
-        to the test: photos to be found are distractors in its gallery, and street photos are
-        queries without a match.
+        Only those with a query and a match are divided. The others belong to the test: their
+        gallery photos as distractors, their street photos as queries without a match.
         """
         whole = self._whole(np.ones(len(self._identity), bool))
         test = self._choose(whole, test_fraction)
@@ -62,7 +61,7 @@ class Entries:
         }
 
     def as_given(self, validation_fraction: float) -> dict[str, Rows]:
-        """The manifest's own splits; where it has no validation, that is taken from training."""
+        """Use the manifest's own splits; without validation, that is taken from training."""
         codes, names = self._split
         splits = {
             split: codes == names.index(split) if split in names else np.zeros(len(codes), bool)
@@ -79,10 +78,10 @@ class Entries:
         }
 
     def _whole(self, rows: Rows) -> Bool[np.ndarray, " identities"]:
-        """Identities with a query, and another photo that answers it, among some rows."""
+        """Find the identities with a query and another photo that matches it, among some rows."""
         if self._paired:
             return self._have(rows & self._asks) & self._have(rows & self._answers)
-        # Two items of a product on one photo are no two photos of it.
+        # Two items of a product on one photo count as one photo.
         count = int(self._photo.max()) + 1
         pairs = np.unique(self._identity[rows] * count + self._photo[rows])
         return np.bincount(pairs // count, minlength=len(self._names)) > 1
@@ -105,31 +104,32 @@ class Entries:
         return identities[self._identity]
 
 
-def divide(
+def assign_splits(
     rows: pa.Table, test_fraction: float, validation_fraction: float, seed: int
-) -> dict[str, list[Item]]:
-    """Divides a catalogue into splits.
+) -> dict[str, list[PlannedItem]]:
+    """Assign the rows of a catalogue to splits.
 
     Args:
-        rows: as `read_manifest` gives them.
-        test_fraction: of the identities that can be asked for; used where no split is given.
-        validation_fraction: of those that are left for training.
-        seed: of that choice.
+        rows: rows of `read_manifest`.
+        test_fraction: fraction of the identities with a query and a match to take for the test;
+            ignored if the manifest has splits.
+        validation_fraction: fraction of the remaining ones to take for validation.
+        seed: seed of the choice.
 
     Returns:
-        Items by split, in the rows' order; an item may be query and gallery.
+        Items by split, in the order of the rows; an item may be both query and gallery.
     """
-    entries = Entries(rows, seed)
-    if entries.given:
-        splits = entries.as_given(validation_fraction)
+    columns = SplitColumns(rows, seed)
+    if columns.given:
+        splits = columns.as_given(validation_fraction)
     else:
-        splits = entries.by_hash(test_fraction, validation_fraction)
+        splits = columns.by_hash(test_fraction, validation_fraction)
     items = list(_items(rows))
     return {name: list(itertools.compress(items, splits[name].tolist())) for name in SPLITS}
 
 
-def _items(rows: pa.Table) -> Iterator[Item]:
-    """Items, which share what is the same for many: their number may be millions."""
+def _items(rows: pa.Table) -> Iterator[PlannedItem]:
+    """Make the items, which share equal values: their number may be millions."""
     identity, names = codes_of(rows["identity"])
     category, categories = codes_of(rows["category"])
     domain, domains = codes_of(rows["domain"])
@@ -144,7 +144,7 @@ def _items(rows: pa.Table) -> Iterator[Item]:
         *(rows[name].to_pylist() for name in BOX),
     ]
     for photo, product, garment, kind, camera, *box in zip(*columns, strict=True):
-        yield Item(
+        yield PlannedItem(
             photo_id=photo,
             category=categories[garment],
             identity=identities[product],

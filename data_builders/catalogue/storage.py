@@ -1,4 +1,4 @@
-"""Files in folders and in object storage (`gs://`, `s3://`), by path or URI."""
+"""Files on disk and in object storage (`gs://`, `s3://`), by path or URI."""
 
 import pathlib
 
@@ -6,53 +6,55 @@ import fsspec
 
 from fashion_jax.errors import FashionJaxError
 
-# By default s3fs asks for the size first, to read large files in parts; photos are small.
+# By default s3fs first asks for the size, to read large files in parts; photos are small.
 _SETTINGS = {"s3": {"max_concurrency": 1}}
-_EXTRAS = {"gs": "gcs", "s3": "s3"}  # of our package, by scheme
+_EXTRAS = {"gs": "gcs", "s3": "s3"}  # extras of our package, by scheme
 _NAMED = 5
 
 
-class StorageError(FashionJaxError):
-    """Files that are not where they were looked for, or storage that does not answer."""
+class FileAccessError(FashionJaxError):
+    """Missing files, or storage that does not answer."""
 
 
 def is_uri(place: str) -> bool:
-    """Whether a place is in object storage, and not a path."""
+    """Whether a place is in object storage, not a path."""
     return "://" in place
 
 
 def scheme_of(uri: str) -> str:
-    """Such as `gs`."""
+    """Return the scheme of a URI, such as `gs`."""
     return uri.split("://", 1)[0]
 
 
 def absolute(place: str) -> str:
-    """A path made absolute; a URI, and nothing at all, stay as they are."""
+    """Make a path absolute; a URI or an empty text stays as it is."""
     if not place or is_uri(place):
         return place.rstrip("/")
     return str(pathlib.Path(place).expanduser().resolve())
 
 
 def open_storage(scheme: str) -> fsspec.AbstractFileSystem:
-    """The storage that URIs of a scheme lie in; may be used from several threads.
+    """Open the storage of a URI scheme, for use from several threads.
 
     Raises:
-        StorageError: there is no such storage, or its package is not installed.
+        FileAccessError: if the scheme is unknown, or its package is not installed.
     """
     try:
         return fsspec.filesystem(scheme, **_SETTINGS.get(scheme, {}))
     except ImportError as error:
         extra = f"pip install 'fashion-jax[{_EXTRAS[scheme]}]'" if scheme in _EXTRAS else error
-        raise StorageError(f"{scheme}:// needs a package that is not installed: {extra}") from error
+        raise FileAccessError(
+            f"{scheme}:// needs a package that is not installed: {extra}"
+        ) from error
     except ValueError as error:
-        raise StorageError(f"{scheme}:// is no storage that can be read from here") from error
+        raise FileAccessError(f"unknown kind of storage {scheme}://; use gs:// or s3://") from error
 
 
 def read_file(place: str) -> bytes:
-    """A file's content.
+    """Read a file.
 
     Raises:
-        StorageError: it is not there, or cannot be read.
+        FileAccessError: if it is missing, or cannot be read.
     """
     try:
         if is_uri(place):
@@ -61,22 +63,22 @@ def read_file(place: str) -> bytes:
     except FashionJaxError:
         raise
     except FileNotFoundError as error:
-        raise StorageError(f"there is no file {place}{_nearby(place)}") from error
+        raise FileAccessError(f"no file {place}{_nearby(place)}") from error
     except IsADirectoryError as error:
-        raise StorageError(f"{place} is a folder; a file is wanted") from error
-    except Exception as error:  # whatever a storage's own package raises
-        raise StorageError(f"{place} cannot be read: {error!r}") from error
+        raise FileAccessError(f"{place} is a directory, not a file") from error
+    except Exception as error:  # any exception of a storage's own package
+        raise FileAccessError(f"{place} cannot be read: {error!r}") from error
 
 
 def _nearby(place: str) -> str:
-    """What the folder of a missing file holds instead."""
+    """List the directory of a missing file, for a message."""
     return "" if is_uri(place) else f"; {listing(pathlib.Path(place).parent)}"
 
 
 def listing(folder: pathlib.Path) -> str:
-    """The first names in a folder, for a message."""
+    """List the first names in a directory, for a message."""
     if not folder.is_dir():
-        return f"there is no folder {folder}"
+        return f"{folder} does not exist"
     names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return f"{folder} holds {', '.join(names[:_NAMED]) or 'nothing'}{more}"

@@ -1,4 +1,4 @@
-"""DeepFashion2's annotations, one JSON file a photo: read in threads, validated strictly."""
+"""DeepFashion2's annotations, one JSON file per photo: read in threads, validated strictly."""
 
 import dataclasses
 import functools
@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import ListProblems, RowError, short
 from fashion_jax.datasets.building.ordered import map_in_order
-from fashion_jax.datasets.photos import Box
 from fashion_jax.datasets.records import Domain
 
 from .layout import photo_id
@@ -41,9 +41,9 @@ class Garment:
     Attributes:
         name: `item1`, `item2`, ….
         category: one of `CATEGORIES`.
-        style: tells products of the same pair apart; 0 for what has no partner.
-        box: in pixels of the photo.
-        wrong_id: whether `category_id` is that of another category.
+        style: number that tells products of the same pair apart; 0 without a partner.
+        box: box in pixels of the photo.
+        wrong_id: whether `category_id` belongs to another category.
     """
 
     name: str
@@ -55,13 +55,13 @@ class Garment:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Annotation:
-    """What is known about a photo.
+    """Annotation of a photo.
 
     Attributes:
-        photo_id: its set and number.
-        domain: who took it.
-        pair_id: the same for a shop's photos and the photos of its customers.
-        garments: sorted by name.
+        photo_id: set and number of the photo.
+        domain: street for a customer's photo, or shop.
+        pair_id: number shared by a shop's photos and the photos of its customers.
+        garments: annotated garments, sorted by name.
     """
 
     photo_id: str
@@ -73,16 +73,16 @@ class Annotation:
 def read_annotations(
     part: str, paths: Iterable[pathlib.Path], threads: int, problems: ListProblems
 ) -> Iterator[Annotation]:
-    """Reads annotations, a few at a time.
+    """Read annotations, a few at a time.
 
     Args:
-        part: their set.
-        paths: their files.
-        threads: that read.
-        problems: takes up what cannot be understood.
+        part: set of the annotations.
+        paths: files of the annotations.
+        threads: number of reading threads.
+        problems: collector of everything invalid.
 
-    Returns:
-        Those that could be understood, in the order of the files.
+    Yields:
+        The valid annotations, in the order of the files.
     """
     for path, result in map_in_order(functools.partial(_read, part), paths, threads):
         if isinstance(result, Annotation):
@@ -92,7 +92,7 @@ def read_annotations(
 
 
 def _read(part: str, path: pathlib.Path) -> tuple[pathlib.Path, Annotation | list[str]]:
-    """The annotation, or all that is wrong with it."""
+    """Read an annotation, or list its problems."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -155,6 +155,6 @@ def _whole(value: Any) -> int:
 
 
 def _is_finite(value: Any) -> bool:
-    # Compared, not converted: JSON's whole numbers may be too long for a float.
+    # Compared, not converted: integers in JSON may be too long for a float.
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and abs(value) < 1e9

@@ -8,20 +8,19 @@ from tqdm.auto import tqdm
 
 from fashion_jax.datasets.building.base import RetrievalBuilder
 from fashion_jax.datasets.building.list_files import ListProblems
-from fashion_jax.datasets.building.plan import Plan
-from fashion_jax.datasets.building.raw_folder import LayoutError
+from fashion_jax.datasets.building.plan import BuildPlan
 
 from .annotations import CATEGORIES, read_annotations
-from .layout import find_annotations, find_photos, photo_id, photo_ids
-from .splits import Garments, divide
+from .layout import find_annotations, photo_id, photo_ids, photo_tree
+from .splits import GarmentCollector, assign_splits
 
 
 class DeepFashion2(RetrievalBuilder):
-    """Customers' and shops' photos with boxes around all garments, some of them the same."""
+    """Builder of customers' and shops' photos with boxes around all garments, some the same."""
 
     name = "deepfashion2"
-    # What was released, half of the training set of the paper, as counted by those who unpacked
-    # it and confirmed by the authors: github.com/switchablenorms/DeepFashion2, issues 6 and 29.
+    # The released half of the paper's training set, as counted by those who unpacked it and
+    # confirmed by the authors: github.com/switchablenorms/DeepFashion2, issues 6 and 29.
     PUBLISHED: ClassVar[Mapping[str, int]] = {
         "train_photos": 191_961,
         "validation_photos": 32_153,
@@ -45,21 +44,20 @@ class DeepFashion2(RetrievalBuilder):
     is given by a form that the dataset's page links to.
     """
 
-    def plan(self, manual_dir: pathlib.Path | None) -> Plan:
-        """Reads the annotations.
+    def plan(self, manual_dir: pathlib.Path) -> BuildPlan:
+        """Read the annotations.
 
         Raises:
-            LayoutError: `manual_dir` is not given, or no raw copy.
-            ListError: annotations that cannot be understood.
+            LayoutError: if `manual_dir` is not a raw copy.
+            ListError: if annotations are invalid.
         """
-        if manual_dir is None:
-            raise LayoutError("deepfashion2 needs --manual_dir, the folder of its raw copy")
         annotations = find_annotations(manual_dir)
-        photos = find_photos(manual_dir)
+        photos = photo_tree(manual_dir)
         there = {part: photo_ids(manual_dir, part) for part in annotations}
         garments = self._read(annotations)
         present = {photo for of_part in there.values() for photo in of_part}
-        splits = divide(garments, present, self.options.validation_fraction, self.options.seed)
+        fraction, seed = self.options.validation_fraction, self.options.seed
+        splits = assign_splits(garments, present, fraction, seed)
         listed, found = {}, {}
         for part, paths in annotations.items():
             annotated = {photo_id(part, path.stem) for path in paths}
@@ -68,10 +66,10 @@ class DeepFashion2(RetrievalBuilder):
             lacking = [photo for photo in there[part] if photo not in annotated]
             garments.problems["photo_without_annotation"] += lacking
         categories = [category.replace(" ", "_") for category in CATEGORIES]
-        return Plan(splits, photos, categories, garments.problems, listed, found)
+        return BuildPlan(splits, photos, categories, garments.problems, listed, found)
 
-    def _read(self, annotations: Mapping[str, Sequence[pathlib.Path]]) -> Garments:
-        garments = Garments()
+    def _read(self, annotations: Mapping[str, Sequence[pathlib.Path]]) -> GarmentCollector:
+        garments = GarmentCollector()
         problems = ListProblems("DeepFashion2's annotations")
         with tqdm(
             total=sum(map(len, annotations.values())),

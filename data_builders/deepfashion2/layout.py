@@ -1,14 +1,13 @@
-"""The raw layout of DeepFashion2: where its annotations and photos lie."""
+"""Raw layout of DeepFashion2: places of its annotations and photos."""
 
 import os
 import pathlib
 import re
 
-from fashion_jax.datasets.building.photo_tree import PhotoTree
-from fashion_jax.datasets.building.raw_folder import LayoutError, no_raw_copy
+from fashion_jax.datasets.building.raw_copy import LayoutError, PhotoTree, no_raw_copy
 
 TRAIN, VALIDATION = "train", "validation"
-SETS = (TRAIN, VALIDATION)  # there is a test/ as well, but its annotations are not public
+SETS = (TRAIN, VALIDATION)  # the annotations of test/ are not public
 
 _ANNOTATIONS, _PHOTOS = "annos", "image"
 _ANNOTATION_NAME = re.compile(r"(\d+)\.json")
@@ -16,18 +15,18 @@ _PHOTO_NAME = re.compile(r"(\d+)\.jpg")
 
 
 def photo_id(part: str, number: str) -> str:
-    """The name of a photo: its set and its number, which is unique only in the set."""
+    """Name a photo: its set and its number, which is unique only in the set."""
     return f"{part}/{number}"
 
 
 def find_annotations(manual_dir: pathlib.Path) -> dict[str, list[pathlib.Path]]:
-    """Finds the annotations of the sets that are there.
+    """Find the annotations of all sets.
 
     Returns:
-        Paths by set, sorted; an empty list for a set that is not there.
+        Paths by set, sorted; an empty list for a missing set.
 
     Raises:
-        LayoutError: there is no annotation of any set.
+        LayoutError: if no set has annotations.
     """
     found = {part: _numbered(manual_dir / part / _ANNOTATIONS, _ANNOTATION_NAME) for part in SETS}
     if not any(found.values()):
@@ -40,11 +39,11 @@ def find_annotations(manual_dir: pathlib.Path) -> dict[str, list[pathlib.Path]]:
     }
 
 
-def find_photos(manual_dir: pathlib.Path) -> PhotoTree:
-    """The photos, by set and number.
+def photo_tree(manual_dir: pathlib.Path) -> PhotoTree:
+    """Find the photos, by set and number.
 
     Raises:
-        LayoutError: there is no folder of photos.
+        LayoutError: if all folders of photos are missing.
     """
     folders = [manual_dir / part / _PHOTOS for part in SETS]
     if not any(folder.is_dir() for folder in folders):
@@ -59,14 +58,14 @@ def find_photos(manual_dir: pathlib.Path) -> PhotoTree:
 
 
 def photo_ids(manual_dir: pathlib.Path, part: str) -> list[str]:
-    """Names of all photos of a set, whether they are annotated or not."""
+    """List the names of all photos of a set, annotated or not."""
     return [
         photo_id(part, number) for number in _numbered(manual_dir / part / _PHOTOS, _PHOTO_NAME)
     ]
 
 
 def _numbered(folder: pathlib.Path, name: re.Pattern[str]) -> list[str]:
-    """Numbers of the files of that name, sorted; none where there is no folder."""
+    """List the numbers of the files with a name, sorted; none for a missing folder."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:

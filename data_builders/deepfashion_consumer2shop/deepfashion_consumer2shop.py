@@ -7,31 +7,22 @@ from typing import ClassVar
 
 from fashion_jax.datasets.building.base import BuildOptions, RetrievalBuilder
 from fashion_jax.datasets.building.options import choice
-from fashion_jax.datasets.building.photo_tree import PhotoTree
-from fashion_jax.datasets.building.plan import Plan
-from fashion_jax.datasets.building.raw_folder import LayoutError
+from fashion_jax.datasets.building.plan import BuildPlan
 
-from .layout import (
-    HIGH,
-    LOW,
-    find_lists,
-    low_places,
-    require_photos,
-)
+from .layout import find_lists, photo_tree
 from .lists import read_lists
-from .photos import HighResolutionPhotos
-from .splits import divide
+from .splits import plan_build
 
 
 @dataclasses.dataclass(frozen=True)
 class Consumer2ShopOptions(BuildOptions):
-    """Everything that the records depend on.
+    """Options that the records depend on.
 
     Attributes:
         photos: resolution: `low` (img/, 300 pixels on the longer side) or `high` (img_highres/).
         box_reading: `corners`, as the dataset's authors describe x_2 and y_2; or `xywh`, as a
-            widely copied converter takes them, namely for width and height: it cuts out too much,
-            and is there for a comparison with results that rest on it.
+            widely copied converter reads them: width and height. The latter cuts out too much; it
+            serves comparisons with results that rest on it.
     """
 
     photos: str = choice("low", "high")
@@ -39,7 +30,7 @@ class Consumer2ShopOptions(BuildOptions):
 
 
 class DeepFashionConsumer2Shop(RetrievalBuilder):
-    """Photos that customers took, shop photos of the same items."""
+    """Builder of photos by customers and shop photos of the same items."""
 
     name = "deepfashion_consumer2shop"
     OPTIONS = Consumer2ShopOptions
@@ -61,37 +52,16 @@ class DeepFashionConsumer2Shop(RetrievalBuilder):
     photos in img/ (or img_highres/), as unpacked from the authors' archives.
     """
 
-    def plan(self, manual_dir: pathlib.Path | None) -> Plan:
-        """Reads the lists.
+    def plan(self, manual_dir: pathlib.Path) -> BuildPlan:
+        """Read the lists.
 
         Raises:
-            LayoutError: `manual_dir` is not given, or no raw copy.
-            ListError: lines that cannot be understood.
+            LayoutError: if `manual_dir` is not a raw copy.
+            ListError: if rows are invalid.
         """
-        if manual_dir is None:
-            raise LayoutError(f"{self.name} needs --manual_dir, the folder of its raw copy")
         rows, pairs = read_lists(*find_lists(manual_dir))
-        photos = self._photos(manual_dir)
         options = self.options
-        division = divide(
+        photos = photo_tree(manual_dir, options.photos)
+        return plan_build(
             rows, pairs, options.box_reading, photos, options.validation_fraction, options.seed
         )
-        items = [item for of_split in division.splits.values() for item in of_split]
-        listed = {photo for pair in pairs for photo in (pair.consumer, pair.shop)}
-        return Plan(
-            splits=division.splits,
-            photos=photos,
-            categories=sorted({item.category for item in items}),
-            problems=division.problems,
-            listed={
-                "photos": len(listed | {row.photo for row in rows}),
-                "items": len({pair.item for pair in pairs}),
-            },
-        )
-
-    def _photos(self, manual_dir: pathlib.Path) -> PhotoTree:
-        if self.options.photos == "high":
-            require_photos(manual_dir, HIGH)
-            return HighResolutionPhotos(manual_dir)
-        require_photos(manual_dir, LOW)
-        return PhotoTree(manual_dir, low_places)

@@ -1,27 +1,30 @@
-"""The raw layout of DeepFashion Consumer-to-Shop: where its lists and photos lie."""
+"""Raw layout of DeepFashion Consumer-to-Shop: places of its lists and photos."""
 
 import pathlib
 
-from fashion_jax.datasets.building.raw_folder import LayoutError, no_raw_copy
+from fashion_jax.datasets.boxes import Box
+from fashion_jax.datasets.building.raw_copy import LayoutError, PhotoTree, no_raw_copy
+from fashion_jax.datasets.photos import photo_size
 
 BOXES = "Anno/list_bbox_consumer2shop.txt"
 PARTITION = "Eval/list_eval_partition.txt"
 
 LOW, HIGH = "img", "img_highres"
-"""Folders of the low- and of the high-resolution photos."""
+"""Folders of the low- and high-resolution photos."""
 
-# Photos come as archives, which are unpacked either beside Img/ or in it.
+# Photos come as archives, which people unpack beside Img/ or in it.
 _ABOVE_PHOTOS = ("", "Img/")
+# img_highres.zip has another name for one folder.
 _HIGH_NAMES = {"CLOTHING/Summer_Wear/": "CLOTHING/Summer_Suit/"}
 
 
 def low_places(photo_id: str) -> list[str]:
-    """Where a low-resolution photo may lie; its id is its path, which begins with `img/`."""
+    """List the candidate places of a low-resolution photo; its id is a path below `img/`."""
     return [above + photo_id for above in _ABOVE_PHOTOS]
 
 
 def high_places(photo_id: str) -> list[str]:
-    """Where the same photo in high resolution may lie; one folder has another name there."""
+    """List the candidate places of the same photo in high resolution."""
     below = photo_id.removeprefix(f"{LOW}/")
     names = [below]
     for listed, real in _HIGH_NAMES.items():
@@ -31,10 +34,10 @@ def high_places(photo_id: str) -> list[str]:
 
 
 def find_lists(manual_dir: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
-    """The lists of boxes and of pairs.
+    """Find the lists of boxes and of pairs.
 
     Raises:
-        LayoutError: they are not there, or one of them is not.
+        LayoutError: if one of them is missing.
     """
     boxes, partition = manual_dir / BOXES, manual_dir / PARTITION
     lacking = [path for path in (boxes, partition) if not path.is_file()]
@@ -46,22 +49,47 @@ def find_lists(manual_dir: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
     return boxes, partition
 
 
-def require_photos(manual_dir: pathlib.Path, folder: str) -> None:
-    """Refuses a copy without the photos that are asked for.
+class HighResolutionPhotos(PhotoTree):
+    """Photos of `img_highres/`, with boxes measured on those of `img/`; a `ScalesBoxes`.
 
     Args:
-        manual_dir: the raw copy.
-        folder: `LOW` or `HIGH`.
+        manual_dir: directory of the raw copy.
+    """
+
+    def __init__(self, manual_dir: pathlib.Path):
+        super().__init__(manual_dir, high_places)
+        self._low = PhotoTree(manual_dir, low_places)
+
+    def scaled_box(self, photo_id: str, box: Box, height: int, width: int) -> Box | None:
+        """Scale a box by the ratio of both photos' sizes, each axis by its own.
+
+        Only the header of the low-resolution photo is read; `None` if that fails.
+        """
+        path = self._low.path(photo_id)
+        size = None if path is None else photo_size(path)
+        if size is None:
+            return None
+        down, across = height / size[0], width / size[1]
+        return Box(box.x * across, box.y * down, box.width * across, box.height * down)
+
+
+def photo_tree(manual_dir: pathlib.Path, resolution: str) -> PhotoTree:
+    """Find the photos of a resolution.
+
+    Args:
+        manual_dir: directory of the raw copy.
+        resolution: `low` or `high`.
 
     Raises:
-        LayoutError: with the folders that were looked for, and the other resolution if that is
-            there.
+        LayoutError: if their folder is missing; with the places searched, and the other resolution
+            if that exists.
     """
+    folder, other, option = (LOW, HIGH, "high") if resolution == "low" else (HIGH, LOW, "low")
     if _has(manual_dir, folder):
-        return
+        low = resolution == "low"
+        return PhotoTree(manual_dir, low_places) if low else HighResolutionPhotos(manual_dir)
     places = " and ".join(str(manual_dir / above / folder) for above in _ABOVE_PHOTOS)
-    other, option = (HIGH, "high") if folder == LOW else (LOW, "low")
-    hint = f"; {other}/ is there: pass --option.photos={option}" if _has(manual_dir, other) else ""
+    hint = f"; {other}/ exists: pass --option.photos={option}" if _has(manual_dir, other) else ""
     raise LayoutError(f"no photo found: looked for {places}{hint}")
 
 

@@ -1,4 +1,4 @@
-"""The rows of Consumer-to-Shop's lists: read, validated, all that is wrong reported at once."""
+"""Rows of Consumer-to-Shop's lists: read and validated, with all problems raised at once."""
 
 import dataclasses
 import pathlib
@@ -14,7 +14,7 @@ from fashion_jax.datasets.building.list_files import (
     read_table,
     short,
 )
-from fashion_jax.datasets.building.photo_tree import stays_inside
+from fashion_jax.datasets.building.raw_copy import stays_inside
 from fashion_jax.datasets.records import Domain
 
 STATUSES = ("train", "val", "test")
@@ -28,13 +28,13 @@ RowType = TypeVar("RowType")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class BoxRow:
+class CornersRow:
     """A row of the list of boxes.
 
     Attributes:
-        photo: its path.
-        domain: by its source type.
-        corners: x_1, y_1, x_2, y_2 as they are written, in pixels of the low-resolution photo.
+        photo: path of the photo.
+        domain: domain of its source type.
+        corners: x_1, y_1, x_2, y_2 as written, in pixels of the low-resolution photo.
     """
 
     photo: str
@@ -47,9 +47,9 @@ class Pair:
     """A row of the partition: a consumer's and a shop's photo of one item.
 
     Attributes:
-        consumer: path of the photo.
-        shop: path of the photo.
-        item: its id.
+        consumer: path of the consumer's photo.
+        shop: path of the shop's photo.
+        item: id of the item.
         status: one of `STATUSES`.
     """
 
@@ -60,18 +60,18 @@ class Pair:
 
 
 def category_of(photo: str) -> str:
-    """The two folders that name a photo's category, such as `DRESSES/Skirt`."""
+    """Return the two folders that name a photo's category, such as `DRESSES/Skirt`."""
     match = _PHOTO.fullmatch(photo)
     if match is None:
-        raise ValueError(f"a path that read_lists lets through was expected, not {photo!r}")
+        raise ValueError(f"a path as checked by read_lists was expected, not {photo!r}")
     return match[1]
 
 
-def read_lists(boxes: pathlib.Path, partition: pathlib.Path) -> tuple[list[BoxRow], list[Pair]]:
-    """Reads both lists.
+def read_lists(boxes: pathlib.Path, partition: pathlib.Path) -> tuple[list[CornersRow], list[Pair]]:
+    """Read both lists.
 
     Raises:
-        ListError: with the number of wrong rows, and the first of them.
+        ListError: if rows are invalid; with their number, and the first of them.
     """
     problems = ListProblems("Consumer-to-Shop's lists")
     rows = _read(boxes, _BOX_COLUMNS, _box_row, problems)
@@ -96,12 +96,12 @@ def _read(
     return table.rows
 
 
-def _box_row(fields: Sequence[str]) -> BoxRow:
+def _box_row(fields: Sequence[str]) -> CornersRow:
     photo, _, source, *corners = fields
     one_of(source, tuple(_SOURCES), "source_type")
     numbers = zip(corners, _BOX_COLUMNS[3:], strict=True)
     x_1, y_1, x_2, y_2 = (number(text, name) for text, name in numbers)
-    return BoxRow(_photo(photo), _SOURCES[source], (x_1, y_1, x_2, y_2))
+    return CornersRow(_photo(photo), _SOURCES[source], (x_1, y_1, x_2, y_2))
 
 
 def _pair(fields: Sequence[str]) -> Pair:

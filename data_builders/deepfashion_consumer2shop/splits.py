@@ -1,48 +1,34 @@
-"""Which photo of Consumer-to-Shop goes into which split."""
+"""Splits of Consumer-to-Shop's photos."""
 
 import collections
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.plan import (
+    BuildPlan,
     Identity,
-    Item,
     PhotoSource,
+    PlannedItem,
     choose_validation,
     in_order,
 )
 from fashion_jax.datasets.building.tally import WITHOUT_BOX
-from fashion_jax.datasets.photos import Box
 from fashion_jax.datasets.records import Domain
 
-from .lists import BoxRow, Pair, category_of
+from .lists import CornersRow, Pair, category_of
 
 # An item with several statuses gets the first of these that it has.
 _PRECEDENCE = ("test", "val", "train")
 
 
-@dataclasses.dataclass(frozen=True)
-class Division:
-    """Items by split, and what was wrong with the lists.
-
-    Attributes:
-        splits: items by split, in the order of records.
-        problems: names by kind: `identity_with_several_statuses`, `identity_in_several_categories`,
-            `other_domain_in_boxes`, `box_without_pair`, `repeated_pair`, `repeated_box`.
-    """
-
-    splits: dict[str, list[Item]]
-    problems: dict[str, list[str]]
-
-
 def corners_box(corners: Sequence[float]) -> Box:
-    """x_1, y_1, x_2, y_2 as what they are: two corners."""
+    """Read x_1, y_1, x_2, y_2 as the authors mean them: two corners."""
     x_1, y_1, x_2, y_2 = corners
     return Box(x_1, y_1, x_2 - x_1, y_2 - y_1)
 
 
 def xywh_box(corners: Sequence[float]) -> Box:
-    """x_1, y_1, x_2, y_2 as a widely copied converter takes them: corner, width and height."""
+    """Read x_1, y_1, x_2, y_2 as a widely copied converter does: corner, width and height."""
     return Box(*corners)
 
 
@@ -50,28 +36,28 @@ READINGS = {"corners": corners_box, "xywh": xywh_box}
 """Values of the option `box_reading`."""
 
 
-def divide(
-    rows: Sequence[BoxRow],
+def plan_build(
+    rows: Sequence[CornersRow],
     pairs: Sequence[Pair],
     box_reading: str,
     photos: PhotoSource,
     fraction: float,
     seed: int,
-) -> Division:
-    """Divides the photos of all pairs into splits.
+) -> BuildPlan:
+    """Plan the records of the photos of all pairs.
 
-    An item with several statuses is left to the test (then to validation): its rows of another
-    status count for nothing. Where no item at all is for validation, a fraction of the training
-    items is taken.
+    An item with several statuses is left to the test (then to validation): its pairs of another
+    status are ignored. If the lists name no item for validation, a fraction of the training items
+    is taken.
 
     Args:
         rows: boxes.
-        pairs: consumer's and shop's photos of one item, with its status.
+        pairs: pairs of a consumer's and a shop's photo of one item, with its status.
         box_reading: a key of `READINGS`.
-        photos: only items with a consumer's and a shop's photo in there can be chosen for
-            validation.
-        fraction: of such training items, taken for validation where the lists name none.
-        seed: of that choice.
+        photos: source of the photos; only items with an existing consumer's and shop's photo can
+            be chosen for validation.
+        fraction: fraction of such training items to take if the lists name none.
+        seed: seed of the choice.
     """
     statuses = _statuses(pairs)
     boxes = {row.photo: READINGS[box_reading](row.corners) for row in reversed(rows)}
@@ -91,8 +77,17 @@ def divide(
         "val_query": _of(val, Domain.STREET),
         "val_gallery": _of(val, Domain.SHOP),
     }
-    ordered = {name: in_order(items) for name, items in splits.items()}
-    return Division(ordered, _problems(rows, pairs, statuses))
+    listed = {photo for pair in pairs for photo in (pair.consumer, pair.shop)}
+    return BuildPlan(
+        splits={name: in_order(items) for name, items in splits.items()},
+        photos=photos,
+        categories=sorted({item.category for items in splits.values() for item in items}),
+        problems=_problems(rows, pairs, statuses),
+        listed={
+            "photos": len(listed | {row.photo for row in rows}),
+            "items": len({pair.item for pair in pairs}),
+        },
+    )
 
 
 def _statuses(pairs: Iterable[Pair]) -> dict[str, set[str]]:
@@ -103,19 +98,19 @@ def _statuses(pairs: Iterable[Pair]) -> dict[str, set[str]]:
 
 
 def _is(pair: Pair, status: str, statuses: Mapping[str, set[str]]) -> bool:
-    """Whether the pair is of this status and so is its item."""
+    """Whether both the pair and its item have a status."""
     first = next(each for each in _PRECEDENCE if each in statuses[pair.item])
     return pair.status == status == first
 
 
-def _items(pairs: Iterable[Pair], boxes: Mapping[str, Box]) -> list[Item]:
-    """Each photo of an item once."""
+def _items(pairs: Iterable[Pair], boxes: Mapping[str, Box]) -> list[PlannedItem]:
+    """Make the items of pairs, each photo of an item once."""
     named: dict[tuple[str, str], Domain] = {}
     for pair in pairs:
         named.setdefault((pair.consumer, pair.item), Domain.STREET)
         named.setdefault((pair.shop, pair.item), Domain.SHOP)
     return [
-        Item(
+        PlannedItem(
             photo_id=photo,
             category=category_of(photo),
             identity=(item,),
@@ -127,19 +122,19 @@ def _items(pairs: Iterable[Pair], boxes: Mapping[str, Box]) -> list[Item]:
     ]
 
 
-def _paired(items: Iterable[Item], photos: PhotoSource) -> set[Identity]:
-    """Identities with a consumer's and a shop's photo."""
+def _paired(items: Iterable[PlannedItem], photos: PhotoSource) -> set[Identity]:
+    """Find the identities with a consumer's and a shop's photo."""
     found = [item for item in items if item.photo_id in photos]
     street = {item.identity for item in _of(found, Domain.STREET)}
     return street & {item.identity for item in _of(found, Domain.SHOP)}
 
 
-def _of(items: Iterable[Item], domain: Domain) -> list[Item]:
+def _of(items: Iterable[PlannedItem], domain: Domain) -> list[PlannedItem]:
     return [item for item in items if item.domain == domain]
 
 
 def _problems(
-    rows: Sequence[BoxRow], pairs: Sequence[Pair], statuses: Mapping[str, set[str]]
+    rows: Sequence[CornersRow], pairs: Sequence[Pair], statuses: Mapping[str, set[str]]
 ) -> dict[str, list[str]]:
     domains = {pair.shop: Domain.SHOP for pair in pairs}
     domains |= {pair.consumer: Domain.STREET for pair in pairs}

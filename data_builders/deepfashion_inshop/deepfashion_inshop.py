@@ -5,20 +5,19 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from fashion_jax.datasets.building.base import RetrievalBuilder
-from fashion_jax.datasets.building.plan import Plan
-from fashion_jax.datasets.building.raw_folder import LayoutError
+from fashion_jax.datasets.building.plan import BuildPlan
 
 from .joined_lists import JoinedLists
-from .layout import find_lists, find_photos
+from .layout import find_lists, photo_tree
 from .lists import read_lists
-from .splits import divide, sizes
+from .splits import plan_build
 
 
 class DeepFashionInShop(RetrievalBuilder):
-    """Photos of a shop's products from several sides."""
+    """Builder of a shop's photos of its products, from several sides."""
 
     name = "deepfashion_inshop"
-    # In all: Liu et al. 2016. The parts: Sanakoyeu et al. 2019, who checked them, in
+    # Totals: Liu et al. 2016. Parts: Sanakoyeu et al. 2019, who checked them, in
     # github.com/CompVis/metric-learning-divide-and-conquer, lib/data/set/inshop.py.
     PUBLISHED: ClassVar[Mapping[str, int]] = {
         "photos": 52_712,
@@ -45,26 +44,13 @@ class DeepFashionInShop(RetrievalBuilder):
     of img.zip in img/ (or Img/img/). Data for research only, on request from the dataset's page.
     """
 
-    def plan(self, manual_dir: pathlib.Path | None) -> Plan:
-        """Reads the lists.
+    def plan(self, manual_dir: pathlib.Path) -> BuildPlan:
+        """Read the lists.
 
         Raises:
-            LayoutError: `manual_dir` is not given, or no raw copy.
-            ListError: rows that cannot be understood.
+            LayoutError: if `manual_dir` is not a raw copy.
+            ListError: if rows are invalid.
         """
-        if manual_dir is None:
-            raise LayoutError("deepfashion_inshop needs --manual_dir, the folder of its raw copy")
-        partition, boxes = find_lists(manual_dir)
-        lists = JoinedLists(*read_lists(partition, boxes))
-        photos = find_photos(manual_dir)
-        found = [row for row in lists.rows.values() if row.photo in photos]
-        present = {row.photo for row in found}
-        division = divide(lists, present, self.options.validation_fraction, self.options.seed)
-        return Plan(
-            splits=division.splits,
-            photos=photos,
-            categories=sorted({row.category for row in lists.rows.values()}),
-            problems=division.problems,
-            listed=sizes(lists.rows.values()),
-            found=sizes(found),
-        )
+        lists = JoinedLists(*read_lists(*find_lists(manual_dir)))
+        photos = photo_tree(manual_dir)
+        return plan_build(lists, photos, self.options.validation_fraction, self.options.seed)

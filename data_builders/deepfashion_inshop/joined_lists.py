@@ -3,42 +3,42 @@
 import collections
 from collections.abc import Iterable, Mapping
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import Table
-from fashion_jax.datasets.building.plan import Item
+from fashion_jax.datasets.building.plan import PlannedItem
 from fashion_jax.datasets.building.tally import WITHOUT_BOX
-from fashion_jax.datasets.photos import Box
 from fashion_jax.datasets.records import Domain
 
 from .layout import BOXES, PARTITION
-from .lists import BoxRow, Row
+from .lists import BoxRow, PartitionRow
 
 
 class JoinedLists:
     """The two lists, joined; every photo once.
 
     Args:
-        partition: rows of the partition; of a photo's rows the first one counts.
-        boxes: rows of the boxes; of a photo's boxes the first one counts.
+        partition: list of the partition; the first row of a photo counts.
+        boxes: list of the boxes; the first box of a photo counts.
 
     Attributes:
-        rows: of the partition, by photo.
-        problems: names by kind.
+        rows: rows of the partition, by photo.
+        problems: names of defects, by kind.
     """
 
-    def __init__(self, partition: Table[Row], boxes: Table[BoxRow]):
+    def __init__(self, partition: Table[PartitionRow], boxes: Table[BoxRow]):
         self.problems: dict[str, list[str]] = collections.defaultdict(list)
         self.rows = self._unique_rows(partition.rows)
         self._boxes = self._unique_boxes(boxes.rows)
         self._check_counts({PARTITION: partition, BOXES: boxes})
         self._check_categories()
 
-    def items(self, status: str) -> list[Item]:
-        """Items of all photos with that status."""
+    def items(self, status: str) -> list[PlannedItem]:
+        """Make the items of all photos with a status."""
         return [self._item(row) for row in self.rows.values() if row.status == status]
 
-    def _item(self, row: Row) -> Item:
+    def _item(self, row: PartitionRow) -> PlannedItem:
         box = self._boxes.get(row.photo)
-        return Item(
+        return PlannedItem(
             photo_id=row.photo,
             category=row.category,
             identity=(row.item,),
@@ -47,8 +47,8 @@ class JoinedLists:
             box_defect=WITHOUT_BOX if box is None else None,
         )
 
-    def _unique_rows(self, rows: Iterable[Row]) -> dict[str, Row]:
-        unique: dict[str, Row] = {}
+    def _unique_rows(self, rows: Iterable[PartitionRow]) -> dict[str, PartitionRow]:
+        unique: dict[str, PartitionRow] = {}
         for row in rows:
             first = unique.setdefault(row.photo, row)
             if first is not row:
@@ -69,7 +69,7 @@ class JoinedLists:
                 unique[row.photo] = row.box
         return unique
 
-    def _check_counts(self, tables: Mapping[str, Table[Row] | Table[BoxRow]]) -> None:
+    def _check_counts(self, tables: Mapping[str, Table[PartitionRow] | Table[BoxRow]]) -> None:
         for name, table in tables.items():
             if table.announced != len(table.rows):
                 says = f"{name} says {table.announced:,} rows and has {len(table.rows):,}"

@@ -1,10 +1,9 @@
-"""The raw layout of DeepFashion In-Shop: where its lists and photos lie."""
+"""Raw layout of DeepFashion In-Shop: places of its lists and photos."""
 
 import pathlib
 from collections.abc import Iterator
 
-from fashion_jax.datasets.building.photo_tree import PhotoTree
-from fashion_jax.datasets.building.raw_folder import LayoutError, no_raw_copy
+from fashion_jax.datasets.building.raw_copy import LayoutError, PhotoTree, no_raw_copy
 
 PARTITION = "Eval/list_eval_partition.txt"
 BOXES = "Anno/list_bbox_inshop.txt"
@@ -15,13 +14,13 @@ _HIGH_RESOLUTION = ("img_highres", "Img/img_highres")
 
 
 def find_lists(manual_dir: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
-    """Finds the two lists.
+    """Find the two lists.
 
     Returns:
-        The one of the partition, the one of the boxes.
+        List of the partition, list of the boxes.
 
     Raises:
-        LayoutError: one of them, or both, are not there.
+        LayoutError: if one of them is missing.
     """
     paths = (manual_dir / PARTITION, manual_dir / BOXES)
     lacking = [path for path in paths if not path.is_file()]
@@ -31,16 +30,16 @@ def find_lists(manual_dir: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
     if lacking:
         raise LayoutError(
             f"manual_dir {manual_dir} lacks {lacking[0].relative_to(manual_dir)}: complete the raw "
-            "copy of DeepFashion In-Shop, or is it one of another dataset?"
+            "copy of DeepFashion In-Shop, if it is not one of another dataset"
         )
     return paths
 
 
-def find_photos(manual_dir: pathlib.Path) -> PhotoTree:
-    """The photos, by the names that the lists give them.
+def photo_tree(manual_dir: pathlib.Path) -> PhotoTree:
+    """Find the photos, by their names in the lists.
 
     Raises:
-        LayoutError: there is no folder of photos.
+        LayoutError: if the folder of photos is missing.
     """
     folders = [folder for folder in _PHOTO_FOLDERS if (manual_dir / folder).is_dir()]
     if not folders:
@@ -59,7 +58,7 @@ def _is_copy(folder: pathlib.Path) -> bool:
 
 
 def _high_resolution(manual_dir: pathlib.Path) -> str:
-    """What to say where only the copy is there that the boxes do not fit."""
+    """Make a hint if only photos exist that the boxes do not fit."""
     found = [folder for folder in _HIGH_RESOLUTION if (manual_dir / folder).is_dir()]
     if not found:
         return ""

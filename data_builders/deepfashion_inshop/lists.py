@@ -1,10 +1,11 @@
-"""The rows of In-Shop's two lists: read, validated, all that is wrong reported at once."""
+"""Rows of In-Shop's two lists: read and validated, with all problems raised at once."""
 
 import dataclasses
 import pathlib
 import re
 from collections.abc import Sequence
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import (
     ListProblems,
     RowError,
@@ -14,8 +15,7 @@ from fashion_jax.datasets.building.list_files import (
     read_table,
     short,
 )
-from fashion_jax.datasets.building.photo_tree import stays_inside
-from fashion_jax.datasets.photos import Box
+from fashion_jax.datasets.building.raw_copy import stays_inside
 
 from .layout import PHOTOS
 
@@ -28,14 +28,14 @@ _ITEM = re.compile(r"id_\d+")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Row:
+class PartitionRow:
     """One row of the partition.
 
     Attributes:
-        photo: its path, as in `img/WOMEN/Dresses/id_00000002/02_1_front.jpg`.
+        photo: path of the photo, as in `img/WOMEN/Dresses/id_00000002/02_1_front.jpg`.
         category: the two folders below `img`: `WOMEN/Dresses`.
-        item: the product, `id_00000002`.
-        item_of_path: the product that the path names.
+        item: id of the product, such as `id_00000002`.
+        item_of_path: id of the product in the path.
         status: one of `STATUSES`.
     """
 
@@ -48,22 +48,24 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BoxRow:
-    """One row of the boxes' list.
+    """One row of the list of boxes.
 
     Attributes:
-        photo: its path.
-        box: in pixels of `img/`.
+        photo: path of the photo.
+        box: box in pixels of `img/`.
     """
 
     photo: str
     box: Box
 
 
-def read_lists(partition: pathlib.Path, boxes: pathlib.Path) -> tuple[Table[Row], Table[BoxRow]]:
-    """Reads both lists.
+def read_lists(
+    partition: pathlib.Path, boxes: pathlib.Path
+) -> tuple[Table[PartitionRow], Table[BoxRow]]:
+    """Read both lists.
 
     Raises:
-        ListError: with the number of wrong rows, and the first of them.
+        ListError: if rows are invalid; with their number, and the first of them.
     """
     problems = ListProblems("DeepFashion In-Shop's lists")
     rows = read_table(partition, _PARTITION_COLUMNS, _partition_row, problems)
@@ -72,13 +74,13 @@ def read_lists(partition: pathlib.Path, boxes: pathlib.Path) -> tuple[Table[Row]
     return rows, box_rows
 
 
-def _partition_row(fields: Sequence[str]) -> Row:
+def _partition_row(fields: Sequence[str]) -> PartitionRow:
     photo, item, status = fields
     match = _photo(photo)
     if not _ITEM.fullmatch(item):
         raise RowError(f"item_id must look like id_00000002, not {short(item)}")
     one_of(status, STATUSES, "evaluation_status")
-    return Row(photo, match["category"], item, match["item"], status)
+    return PartitionRow(photo, match["category"], item, match["item"], status)
 
 
 def _box_row(fields: Sequence[str]) -> BoxRow:

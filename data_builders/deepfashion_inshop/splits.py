@@ -1,44 +1,40 @@
-"""Which photo of In-Shop goes into which split."""
+"""Splits of In-Shop's photos."""
 
 import collections
-import dataclasses
 from collections.abc import Container, Iterable, Iterator, Sequence
 
-from fashion_jax.datasets.building.picked_queries import pick_queries
-from fashion_jax.datasets.building.plan import Identity, Item, choose_validation, in_order
+from fashion_jax.datasets.building.plan import (
+    BuildPlan,
+    Identity,
+    PlannedItem,
+    choose_validation,
+    in_order,
+    pick_queries,
+)
+from fashion_jax.datasets.building.raw_copy import PhotoTree
 
 from .joined_lists import JoinedLists
-from .lists import Row
+from .lists import PartitionRow
 
 
-@dataclasses.dataclass(frozen=True)
-class Division:
-    """Items by split, and what was wrong with the lists.
-
-    Attributes:
-        splits: items by split, in the order of records.
-        problems: names by kind.
-    """
-
-    splits: dict[str, list[Item]]
-    problems: dict[str, list[str]]
-
-
-def divide(lists: JoinedLists, photos: Container[str], fraction: float, seed: int) -> Division:
-    """Divides the photos as the partition says, and takes validation products from the training.
+def plan_build(lists: JoinedLists, photos: PhotoTree, fraction: float, seed: int) -> BuildPlan:
+    """Plan the records of the partition, with validation products taken from training.
 
     Args:
-        lists: the lists.
-        photos: only products with two photos in there can be validation identities.
-        fraction: of such identities, taken for validation.
-        seed: of that choice, and of the photo of each that is the query.
+        lists: both lists.
+        photos: existing photos; only products with two of them can become validation identities.
+        fraction: fraction of such identities to take for validation.
+        seed: seed of the choice, and of the query picked from each of them.
     """
+    rows = lists.rows.values()
+    found = [row for row in rows if row.photo in photos]
+    present = {row.photo for row in found}
     train, query, gallery = (lists.items(status) for status in ("train", "query", "gallery"))
     leaks = _identities(train) & _identities([*query, *gallery])
     train = [item for item in train if item.identity not in leaks]
-    validation = choose_validation(_with_two_photos(train, photos), fraction, seed)
+    validation = choose_validation(_with_two_photos(train, present), fraction, seed)
     val_query, val_gallery = pick_queries(
-        (item for item in train if item.identity in validation), _identity, photos, seed
+        (item for item in train if item.identity in validation), _identity, present, seed
     )
     splits = {
         "train": [item for item in train if item.identity not in validation],
@@ -47,16 +43,22 @@ def divide(lists: JoinedLists, photos: Container[str], fraction: float, seed: in
         "val_query": val_query,
         "val_gallery": val_gallery,
     }
-    problems = {
-        **lists.problems,
-        "identity_in_train_and_test": ["/".join(identity) for identity in leaks],
-        "identity_without_photos": list(_without_photos(splits.values(), photos)),
-    }
-    return Division({name: in_order(items) for name, items in splits.items()}, problems)
+    return BuildPlan(
+        splits={name: in_order(items) for name, items in splits.items()},
+        photos=photos,
+        categories=sorted({row.category for row in rows}),
+        problems={
+            **lists.problems,
+            "identity_in_train_and_test": ["/".join(identity) for identity in leaks],
+            "identity_without_photos": list(_without_photos(splits.values(), present)),
+        },
+        listed=_sizes(rows),
+        found=_sizes(found),
+    )
 
 
-def sizes(rows: Iterable[Row]) -> dict[str, int]:
-    """How many photos and items there are, by the names of the published sizes."""
+def _sizes(rows: Iterable[PartitionRow]) -> dict[str, int]:
+    """Count photos and items, by the names of the published sizes."""
     photos = collections.Counter(row.status for row in rows)
     items: dict[str, set[str]] = collections.defaultdict(set)
     for row in rows:
@@ -73,20 +75,22 @@ def sizes(rows: Iterable[Row]) -> dict[str, int]:
     }
 
 
-def _identity(item: Item) -> Identity:
+def _identity(item: PlannedItem) -> Identity:
     return item.identity
 
 
-def _identities(items: Iterable[Item]) -> set[Identity]:
+def _identities(items: Iterable[PlannedItem]) -> set[Identity]:
     return {item.identity for item in items}
 
 
-def _with_two_photos(items: Iterable[Item], photos: Container[str]) -> list[Identity]:
+def _with_two_photos(items: Iterable[PlannedItem], photos: Container[str]) -> list[Identity]:
     found = collections.Counter(item.identity for item in items if item.photo_id in photos)
     return [identity for identity, count in found.items() if count >= 2]
 
 
-def _without_photos(splits: Iterable[Sequence[Item]], photos: Container[str]) -> Iterator[str]:
+def _without_photos(
+    splits: Iterable[Sequence[PlannedItem]], photos: Container[str]
+) -> Iterator[str]:
     everything = [item for items in splits for item in items]
     present = _identities(item for item in everything if item.photo_id in photos)
     for identity in _identities(everything) - present:

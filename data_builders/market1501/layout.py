@@ -1,12 +1,11 @@
-"""The raw layout of Market-1501: three folders of photos, whose names say all there is to know."""
+"""Raw layout of Market-1501: three folders of photos, whose names hold all annotations."""
 
 import dataclasses
 import os
 import pathlib
 import re
 
-from fashion_jax.datasets.building.photo_tree import PhotoTree
-from fashion_jax.datasets.building.raw_folder import LayoutError, no_raw_copy
+from fashion_jax.datasets.building.raw_copy import LayoutError, PhotoTree, no_raw_copy
 
 TRAIN, QUERY, TEST = "bounding_box_train", "query", "bounding_box_test"
 FOLDERS = (TRAIN, QUERY, TEST)
@@ -15,17 +14,17 @@ JUNK, DISTRACTOR = -1, 0
 
 # One photo of real copies ends in .jpg.jpg.
 _NAME = re.compile(r"(-1|\d+)_c(\d+)s\d+_\d+_\d+(?:\.jpg)+", re.IGNORECASE)
-_ENDING = ".jpg"  # whatever else lies there, such as Thumbs.db, is no photo
+_ENDING = ".jpg"  # other files, such as Thumbs.db, are skipped
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Photo:
-    """What a photo's name says.
+class NamedPhoto:
+    """Annotations in a photo's name.
 
     Attributes:
-        photo_id: its folder and name, as in `query/0002_c1s1_000451_03.jpg`.
-        person: the identity; `JUNK`, or `DISTRACTOR`.
-        camera: its number, from 1.
+        photo_id: folder and name, as in `query/0002_c1s1_000451_03.jpg`.
+        person: identity, `JUNK` or `DISTRACTOR`.
+        camera: number of the camera, from 1.
     """
 
     photo_id: str
@@ -34,30 +33,30 @@ class Photo:
 
 
 @dataclasses.dataclass(frozen=True)
-class Photos:
+class PhotoListing:
     """All photos of a raw copy.
 
     Attributes:
-        folders: photos by folder, sorted by name; an empty list for a folder that is not there.
-        misnamed: names that say nothing.
-        source: where their pixels come from.
+        folders: photos by folder, sorted by name; an empty list for a missing folder.
+        misnamed: names without annotations.
+        source: source of their pixels.
     """
 
-    folders: dict[str, list[Photo]]
+    folders: dict[str, list[NamedPhoto]]
     misnamed: list[str]
     source: PhotoTree
 
 
-def find_photos(manual_dir: pathlib.Path) -> Photos:
-    """Lists the photos of all folders, once.
+def read_photo_names(manual_dir: pathlib.Path) -> PhotoListing:
+    """List the photos of all folders, once.
 
     Raises:
-        LayoutError: none of the folders is there, or there is no photo in them.
+        LayoutError: if all folders are missing, or hold no photo.
     """
     if not _is_copy(manual_dir):
         looked_for = f"{manual_dir}/{{{','.join(FOLDERS)}}}/0002_c1s1_000451_03.jpg"
         raise no_raw_copy(manual_dir, "Market-1501", looked_for, _is_copy)
-    photos: dict[str, list[Photo]] = {folder: [] for folder in FOLDERS}
+    photos: dict[str, list[NamedPhoto]] = {folder: [] for folder in FOLDERS}
     misnamed = []
     for folder in FOLDERS:
         for name in _photo_names(manual_dir / folder):
@@ -72,7 +71,7 @@ def find_photos(manual_dir: pathlib.Path) -> Photos:
             f"no photo found: looked in {places} for files named like 0002_c1s1_000451_03.jpg"
             + (f"; {len(misnamed):,} have other names, such as {misnamed[0]}" if misnamed else "")
         )
-    return Photos(photos, misnamed, PhotoTree(manual_dir))
+    return PhotoListing(photos, misnamed, PhotoTree(manual_dir))
 
 
 def _photo_names(folder: pathlib.Path) -> list[str]:
@@ -82,9 +81,9 @@ def _photo_names(folder: pathlib.Path) -> list[str]:
         return sorted(entry.name for entry in entries if entry.name.lower().endswith(_ENDING))
 
 
-def _parse(folder: str, name: str) -> Photo | None:
+def _parse(folder: str, name: str) -> NamedPhoto | None:
     match = _NAME.fullmatch(name)
-    return Photo(f"{folder}/{name}", int(match[1]), int(match[2])) if match else None
+    return NamedPhoto(f"{folder}/{name}", int(match[1]), int(match[2])) if match else None
 
 
 def _is_copy(folder: pathlib.Path) -> bool:

@@ -5,19 +5,18 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from fashion_jax.datasets.building.base import RetrievalBuilder
-from fashion_jax.datasets.building.plan import Plan
-from fashion_jax.datasets.building.raw_folder import LayoutError
+from fashion_jax.datasets.building.plan import BuildPlan
 
-from .layout import find_photos
-from .splits import CATEGORY, divide, sizes
+from .layout import read_photo_names
+from .splits import plan_build
 
 
 class Market1501(RetrievalBuilder):
-    """Persons in front of a supermarket, taken by six cameras."""
+    """Builder of persons in front of a supermarket, taken by six cameras."""
 
     name = "market1501"
-    # The dataset's page, and the readme that comes with the photos; there, `boxes` are those of
-    # the training and the test folder, junk and distractors included. How many there are without
+    # Sources: the dataset's page, and the readme that comes with the photos, where `boxes` are
+    # those of the training and the test folder, including junk and distractors. The size without
     # junk: KaiyangZhou/deep-person-reid, torchreid/data/datasets/image/market1501.py.
     PUBLISHED: ClassVar[Mapping[str, int]] = {
         "boxes": 32_668,
@@ -47,15 +46,11 @@ class Market1501(RetrievalBuilder):
     Market-1501-v15.09.15.zip unpacks.
     """
 
-    def plan(self, manual_dir: pathlib.Path | None) -> Plan:
-        """Lists the photos.
+    def plan(self, manual_dir: pathlib.Path) -> BuildPlan:
+        """List the photos.
 
         Raises:
-            LayoutError: `manual_dir` is not given, or no raw copy.
+            LayoutError: if `manual_dir` is not a raw copy.
         """
-        if manual_dir is None:
-            raise LayoutError("market1501 needs --manual_dir, the folder of its raw copy")
-        photos = find_photos(manual_dir)
-        division = divide(photos, self.options.validation_fraction, self.options.seed)
-        listed = sizes(photos)
-        return Plan(division.splits, photos.source, [CATEGORY], division.problems, listed)
+        photos = read_photo_names(manual_dir)
+        return plan_build(photos, self.options.validation_fraction, self.options.seed)

@@ -1,47 +1,39 @@
-"""Which photo of Market-1501 goes into which split."""
+"""Splits of Market-1501's photos."""
 
 import collections
-import dataclasses
 from collections.abc import Iterable
 
-from fashion_jax.datasets.building.picked_queries import pick_queries
-from fashion_jax.datasets.building.plan import Identity, Item, choose_validation, in_order
+from fashion_jax.datasets.building.plan import (
+    BuildPlan,
+    Identity,
+    PlannedItem,
+    choose_validation,
+    in_order,
+    pick_queries,
+)
 from fashion_jax.datasets.records import Domain
 
-from .layout import DISTRACTOR, JUNK, QUERY, TEST, TRAIN, Photo, Photos
+from .layout import DISTRACTOR, JUNK, QUERY, TEST, TRAIN, NamedPhoto, PhotoListing
 
 CATEGORY = "person"
 
 _ORDER = (TRAIN, QUERY, TEST)
 
 
-@dataclasses.dataclass(frozen=True)
-class Division:
-    """Items by split, and what was left out.
-
-    Attributes:
-        splits: items by split, in the order of records.
-        problems: photo ids, or identities, by kind.
-    """
-
-    splits: dict[str, list[Item]]
-    problems: dict[str, list[str]]
-
-
-def divide(photos: Photos, fraction: float, seed: int) -> Division:
-    """Divides all photos into splits.
+def plan_build(photos: PhotoListing, fraction: float, seed: int) -> BuildPlan:
+    """Plan the records of all photos.
 
     Args:
-        photos: of all folders.
-        fraction: of the training identities that two cameras took twice, taken for validation:
-            each of their queries has a match by another camera.
-        seed: of that choice, and of the photo of each camera that is the query.
+        photos: photos of all folders.
+        fraction: fraction of the training identities with two photos by each of two cameras to
+            take for validation: each of their queries has a match by another camera.
+        seed: seed of the choice, and of the query picked from each camera.
     """
     train, query, test = ([*map(_item, _usable(photos.folders[name]))] for name in _ORDER)
     distractors = [*map(_distractor, _of_person(photos.folders[TEST], DISTRACTOR))]
     leaks = {item.identity for item in train} & {item.identity for item in (*query, *test)}
     train = [item for item in train if item.identity not in leaks]
-    validation = choose_validation(_taken_twice_by_two(train), fraction, seed)
+    validation = choose_validation(_twice_by_two_cameras(train), fraction, seed)
     val_query, val_gallery = pick_queries(
         (item for item in train if item.identity in validation),
         lambda item: (item.identity, item.camera),
@@ -55,12 +47,20 @@ def divide(photos: Photos, fraction: float, seed: int) -> Division:
         "val_query": val_query,
         "val_gallery": val_gallery,
     }
-    problems = {**_left_out(photos), "identity_in_train_and_test": ["/".join(x) for x in leaks]}
-    return Division({name: in_order(items) for name, items in splits.items()}, problems)
+    return BuildPlan(
+        splits={name: in_order(items) for name, items in splits.items()},
+        photos=photos.source,
+        categories=[CATEGORY],
+        problems={
+            **_left_out(photos),
+            "identity_in_train_and_test": ["/".join(identity) for identity in leaks],
+        },
+        listed=_sizes(photos),
+    )
 
 
-def sizes(photos: Photos) -> dict[str, int]:
-    """How many photos and persons there are, by the names of the published sizes."""
+def _sizes(photos: PhotoListing) -> dict[str, int]:
+    """Count photos and persons, by the names of the published sizes."""
     train, query, test = (photos.folders[name] for name in _ORDER)
     return {
         "boxes": len(train) + len(test),
@@ -75,32 +75,32 @@ def sizes(photos: Photos) -> dict[str, int]:
     }
 
 
-def _item(photo: Photo) -> Item:
+def _item(photo: NamedPhoto) -> PlannedItem:
     return _make_item(photo, (f"{photo.person:04d}",))
 
 
-def _distractor(photo: Photo) -> Item:
-    """A part of a person, or none at all: an identity of its own that no query asks for."""
+def _distractor(photo: NamedPhoto) -> PlannedItem:
+    """Make an item of a false detection: an identity of its own, without a query."""
     return _make_item(photo, ("distractor", photo.photo_id))
 
 
-def _make_item(photo: Photo, identity: Identity) -> Item:
-    return Item(photo.photo_id, CATEGORY, identity, Domain.STREET, camera=photo.camera)
+def _make_item(photo: NamedPhoto, identity: Identity) -> PlannedItem:
+    return PlannedItem(photo.photo_id, CATEGORY, identity, Domain.STREET, camera=photo.camera)
 
 
-def _usable(photos: Iterable[Photo]) -> list[Photo]:
+def _usable(photos: Iterable[NamedPhoto]) -> list[NamedPhoto]:
     return [photo for photo in photos if photo.person not in (JUNK, DISTRACTOR)]
 
 
-def _of_person(photos: Iterable[Photo], person: int) -> list[Photo]:
+def _of_person(photos: Iterable[NamedPhoto], person: int) -> list[NamedPhoto]:
     return [photo for photo in photos if photo.person == person]
 
 
-def _count_persons(photos: Iterable[Photo]) -> int:
+def _count_persons(photos: Iterable[NamedPhoto]) -> int:
     return len({photo.person for photo in _usable(photos)})
 
 
-def _left_out(photos: Photos) -> dict[str, list[str]]:
+def _left_out(photos: PhotoListing) -> dict[str, list[str]]:
     everything = [photo for of_folder in photos.folders.values() for photo in of_folder]
     elsewhere = [*photos.folders[TRAIN], *photos.folders[QUERY]]
     return {
@@ -112,8 +112,8 @@ def _left_out(photos: Photos) -> dict[str, list[str]]:
     }
 
 
-def _taken_twice_by_two(items: Iterable[Item]) -> list[Identity]:
-    """Identities with two cameras that have two photos each."""
+def _twice_by_two_cameras(items: Iterable[PlannedItem]) -> list[Identity]:
+    """Find the identities with at least two photos by each of two cameras."""
     photos = collections.Counter((item.identity, item.camera) for item in items)
     cameras = collections.Counter(identity for (identity, _), count in photos.items() if count > 1)
     return [identity for identity, count in cameras.items() if count > 1]

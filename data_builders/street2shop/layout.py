@@ -1,10 +1,9 @@
-"""The raw layout of Exact Street2Shop: where its lists and photos lie."""
+"""Raw layout of Exact Street2Shop: places of its lists and photos."""
 
 import pathlib
 import re
 
-from fashion_jax.datasets.building.photo_folder import PhotoFolder
-from fashion_jax.datasets.building.raw_folder import LayoutError, no_raw_copy
+from fashion_jax.datasets.building.raw_copy import LayoutError, PhotoFolder, no_raw_copy
 
 ROLES = ("retrieval", "train_pairs", "test_pairs")
 
@@ -15,18 +14,18 @@ _PHOTO_NAME = re.compile(r"(\d+)(\.\w+)?")
 
 
 def photo_name(number: int) -> str:
-    """The name under which a photo is kept."""
+    """Name a photo: its number, with nine digits."""
     return f"{number:09d}"
 
 
 def find_lists(manual_dir: pathlib.Path) -> dict[str, dict[str, pathlib.Path]]:
-    """Finds the lists of all categories.
+    """Find the lists of all categories.
 
     Returns:
         Paths by category (sorted) and role.
 
     Raises:
-        LayoutError: no lists there, or a category that lacks one of its three.
+        LayoutError: if the directory has no lists, or a category lacks one of its three.
     """
     folder = manual_dir / _LISTS
     found: dict[str, dict[str, pathlib.Path]] = {}
@@ -47,22 +46,22 @@ def find_lists(manual_dir: pathlib.Path) -> dict[str, dict[str, pathlib.Path]]:
 
 
 def scan_photos(manual_dir: pathlib.Path) -> PhotoFolder:
-    """Scans the photos, once; there may be none."""
+    """Scan the photos, once; the result may be empty."""
     return PhotoFolder([manual_dir / name for name in _PHOTO_FOLDERS], _photo_id)
 
 
-def find_photos(manual_dir: pathlib.Path) -> PhotoFolder:
-    """Scans the photos, once.
+def require_photos(manual_dir: pathlib.Path) -> PhotoFolder:
+    """Scan the photos, once.
 
     Raises:
-        LayoutError: there is not a single one.
+        LayoutError: if the raw copy has none.
     """
     photos = scan_photos(manual_dir)
     if not len(photos):
         places = " and ".join(str(manual_dir / name) for name in _PHOTO_FOLDERS)
         raise LayoutError(
             f"no photo found: looked in {places} for files named {photo_name(7)}, "
-            "with any ending or none"
+            "with or without a suffix"
         )
     return photos
 

@@ -1,4 +1,4 @@
-"""Street2Shop's list of links: `photos/photos.txt`, lines such as `000000007,http://…`."""
+"""List of links of Street2Shop: `photos/photos.txt`, lines such as `000000007,http://…`."""
 
 import codecs
 import pathlib
@@ -13,26 +13,26 @@ from .layout import LayoutError, photo_name, scan_photos
 _LIST = "photos/photos.txt"
 _JOURNAL = "photos/download_journal.jsonl"
 _NEW_PHOTOS = "images"
-_LINE = re.compile(r'"?(\d{1,12})"?\s*,(.*)', re.ASCII)  # links have commas in them, too
+_LINE = re.compile(r'"?(\d{1,12})"?\s*,(.*)', re.ASCII)  # links may contain commas
 _SHOWN = 10
 
 
 class LinkListError(FashionJaxError):
-    """A list of links without a single good one."""
+    """A list of links without any valid link."""
 
 
 def read_links(manual_dir: pathlib.Path | None) -> LinkList:
-    """Reads the list, and looks which photos are there.
+    """Read the list of links, and find the photos that exist already.
 
-    Blank lines and lines that say the same again are passed over. Of two links for a photo the
-    first counts; the second, and lines that cannot be understood, are problems.
+    Blank and repeated lines are skipped. Of two links for a photo, the first counts; the second,
+    and invalid lines, are problems.
 
     Raises:
-        LayoutError: `manual_dir` is not given, or has no list of links.
-        LinkListError: there is no good link in it.
+        LayoutError: if `manual_dir` is None, or has no list of links.
+        LinkListError: if the list has no valid link.
     """
     if manual_dir is None:
-        raise LayoutError("street2shop needs --manual_dir, the folder of its raw copy")
+        raise LayoutError("street2shop needs --manual_dir, the directory of its raw copy")
     path = manual_dir / _LIST
     urls: dict[str, str] = {}
     problems: list[str] = []
@@ -58,7 +58,7 @@ def read_links(manual_dir: pathlib.Path | None) -> LinkList:
 
 
 def _lines(path: pathlib.Path) -> Iterator[str]:
-    """Lines of any encoding: bytes that are no UTF-8 come as surrogate escapes."""
+    """Read lines of any encoding: bytes other than UTF-8 become surrogate escapes."""
     with path.open("rb") as file:
         start = file.read(2)
     wide = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

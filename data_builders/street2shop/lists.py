@@ -1,4 +1,4 @@
-"""The rows of Street2Shop's lists: read, validated, all that is wrong reported at once."""
+"""Rows of Street2Shop's lists: read and validated, with all problems raised at once."""
 
 import dataclasses
 import json
@@ -7,22 +7,22 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import ListProblems, RowError, short
 from fashion_jax.datasets.building.tally import WITHOUT_SIZE
-from fashion_jax.datasets.photos import Box
 
 from .layout import ROLES
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Row:
+class ListRow:
     """One row of a list.
 
     Attributes:
-        photo: its number.
-        product: its number, which has a meaning only inside the category.
-        box: `None` in the shop photos' list, and where it has no size.
-        box_defect: `without_size` where a street photo's box lacks width or height.
+        photo: number of the photo.
+        product: number of the product, unique only inside the category.
+        box: box around the product; `None` in the list of shop photos, and for a box without size.
+        box_defect: `without_size` if a street photo's box lacks width or height.
     """
 
     photo: int
@@ -33,20 +33,20 @@ class Row:
 
 def read_lists(
     paths: Mapping[str, Mapping[str, pathlib.Path]],
-) -> dict[str, dict[str, list[Row]]]:
-    """Reads all lists.
+) -> dict[str, dict[str, list[ListRow]]]:
+    """Read all lists.
 
     Args:
-        paths: by category and role.
+        paths: paths by category and role.
 
     Returns:
         Rows by role and category.
 
     Raises:
-        ListError: with the number of wrong rows or files, and the first of them.
+        ListError: if rows or files are invalid; with their number, and the first of them.
     """
     problems = ListProblems("Street2Shop's lists")
-    rows: dict[str, dict[str, list[Row]]] = {role: {} for role in ROLES}
+    rows: dict[str, dict[str, list[ListRow]]] = {role: {} for role in ROLES}
     for category, by_role in paths.items():
         for role, path in by_role.items():
             rows[role][category] = list(_read(path, role != "retrieval", problems))
@@ -54,7 +54,7 @@ def read_lists(
     return rows
 
 
-def _read(path: pathlib.Path, has_boxes: bool, problems: ListProblems) -> Iterator[Row]:
+def _read(path: pathlib.Path, has_boxes: bool, problems: ListProblems) -> Iterator[ListRow]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -70,14 +70,14 @@ def _read(path: pathlib.Path, has_boxes: bool, problems: ListProblems) -> Iterat
             problems.add(f"{path}, row {number}", error)
 
 
-def _parse(row: Any, has_boxes: bool) -> Row:
+def _parse(row: Any, has_boxes: bool) -> ListRow:
     if not isinstance(row, dict):
         raise RowError(f"an object was expected, not {short(row)}")
     photo, product = _number(row, "photo"), _number(row, "product")
     if not has_boxes:
-        return Row(photo, product, None, None)
+        return ListRow(photo, product, None, None)
     box = _box(row.get("bbox"))
-    return Row(photo, product, box, WITHOUT_SIZE if box is None else None)
+    return ListRow(photo, product, box, WITHOUT_SIZE if box is None else None)
 
 
 def _number(row: dict[str, Any], name: str) -> int:

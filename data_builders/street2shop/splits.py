@@ -1,56 +1,47 @@
-"""Which photo of Street2Shop goes into which split."""
+"""Splits of Street2Shop's photos."""
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from fashion_jax.datasets.building.photo_folder import PhotoFolder
-from fashion_jax.datasets.building.plan import Identity, Item, choose_validation, in_order
+from fashion_jax.datasets.building.plan import (
+    BuildPlan,
+    Identity,
+    PlannedItem,
+    choose_validation,
+    in_order,
+)
+from fashion_jax.datasets.building.raw_copy import PhotoFolder
 from fashion_jax.datasets.records import Domain
 
 from .layout import photo_name
-from .lists import Row
+from .lists import ListRow
 
-Rows = Mapping[str, Mapping[str, list[Row]]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Division:
-    """Items by split, and what was wrong with the lists.
-
-    Attributes:
-        splits: items by split, in the order of records.
-        problems: by kind: `identity_in_train_and_test`, `repeated_row`.
-        listed: `shop_photos`, `street_photos` and `pairs` in the lists, each counted once. A pair
-            is a row of the pairs' lists: a street photo and a product that is on it. The paper
-            counts "clothing item matches between street and shop photos" without saying how.
-        found: the same, of photos that are there; a pair also needs a shop photo of its product.
-    """
-
-    splits: dict[str, list[Item]]
-    problems: dict[str, list[str]]
-    listed: dict[str, int]
-    found: dict[str, int]
+Rows = Mapping[str, Mapping[str, list[ListRow]]]
 
 
-def divide(rows: Rows, photos: PhotoFolder, fraction: float, seed: int) -> Division:
-    """Divides all rows into splits.
+def plan_build(rows: Rows, photos: PhotoFolder, fraction: float, seed: int) -> BuildPlan:
+    """Plan the records of all rows.
 
-    Training products are those of the training pairs; a product that the test pairs ask for as
-    well is left to the test. Shop photos of every other product are the gallery.
+    Training products are those of the training pairs; a product that is also in the test pairs is
+    left to the test. Shop photos of every other product are the gallery.
+
+    The plan's sizes are `shop_photos`, `street_photos` and `pairs`, each counted once. A pair is a
+    row of the pairs' lists: a street photo and a product on it. The paper counts "clothing item
+    matches between street and shop photos" without saying how. A found pair also has a shop photo
+    of its product.
 
     Args:
-        rows: by role and category.
-        photos: only products with a street and a shop photo in there can be validation identities.
-        fraction: of such identities, taken for validation.
-        seed: of that choice.
+        rows: rows by role and category.
+        photos: existing photos; only products with a street and a shop photo among them can become
+            validation identities.
+        fraction: fraction of such identities to take for validation.
+        seed: seed of the choice.
     """
     repeated: list[str] = []
     street = list(_items(rows["train_pairs"], Domain.STREET, repeated))
     query = list(_items(rows["test_pairs"], Domain.STREET, repeated))
     shop = list(_items(rows["retrieval"], Domain.SHOP, repeated))
-    asked = {item.identity for item in query}
     train = {item.identity for item in street}
-    leaks = train & asked
+    leaks = train & {item.identity for item in query}
     train -= leaks
     pairs = _present(street, photos) & _present(shop, photos) & train
     validation = choose_validation(pairs, fraction, seed)
@@ -65,18 +56,20 @@ def divide(rows: Rows, photos: PhotoFolder, fraction: float, seed: int) -> Divis
     problems = {
         "identity_in_train_and_test": ["/".join(identity) for identity in leaks],
         "repeated_row": repeated,
+        "duplicate_file": photos.duplicates,
     }
-    asking = [*street, *query]
-    return Division(
+    return BuildPlan(
         splits={name: in_order(items) for name, items in splits.items()},
+        photos=photos,
+        categories=list(rows["retrieval"]),
         problems=problems,
-        listed=_sizes(shop, asking),
-        found=_sizes_found(shop, asking, photos),
+        listed=_sizes(shop, [*street, *query]),
+        found=_sizes_found(shop, [*street, *query], photos),
     )
 
 
-def _sizes(shop: Iterable[Item], pairs: Sequence[Item]) -> dict[str, int]:
-    """Photos and pairs, those that are in several lists once."""
+def _sizes(shop: Iterable[PlannedItem], pairs: Sequence[PlannedItem]) -> dict[str, int]:
+    """Count photos and pairs; those in several lists count once."""
     return {
         "shop_photos": len({item.photo_id for item in shop}),
         "street_photos": len({item.photo_id for item in pairs}),
@@ -85,7 +78,7 @@ def _sizes(shop: Iterable[Item], pairs: Sequence[Item]) -> dict[str, int]:
 
 
 def _sizes_found(
-    shop: Iterable[Item], pairs: Iterable[Item], photos: PhotoFolder
+    shop: Iterable[PlannedItem], pairs: Iterable[PlannedItem], photos: PhotoFolder
 ) -> dict[str, int]:
     shop = [item for item in shop if item.photo_id in photos]
     street = [item for item in pairs if item.photo_id in photos]
@@ -94,8 +87,10 @@ def _sizes_found(
     return {**_sizes(shop, street), "pairs": _sizes(shop, both)["pairs"]}
 
 
-def _items(rows: Mapping[str, list[Row]], domain: Domain, repeated: list[str]) -> Iterator[Item]:
-    """Items of all categories; a photo counts once for a product, with its first box."""
+def _items(
+    rows: Mapping[str, list[ListRow]], domain: Domain, repeated: list[str]
+) -> Iterator[PlannedItem]:
+    """Make the items of all categories; a photo counts once per product, with its first box."""
     for category, of_category in rows.items():
         seen: set[tuple[int, int]] = set()
         for row in of_category:
@@ -103,7 +98,7 @@ def _items(rows: Mapping[str, list[Row]], domain: Domain, repeated: list[str]) -
                 repeated.append(photo_name(row.photo))
                 continue
             seen.add((row.photo, row.product))
-            yield Item(
+            yield PlannedItem(
                 photo_id=photo_name(row.photo),
                 category=category,
                 identity=(category, str(row.product)),
@@ -113,9 +108,9 @@ def _items(rows: Mapping[str, list[Row]], domain: Domain, repeated: list[str]) -
             )
 
 
-def _present(items: Iterable[Item], photos: PhotoFolder) -> set[Identity]:
+def _present(items: Iterable[PlannedItem], photos: PhotoFolder) -> set[Identity]:
     return {item.identity for item in items if item.photo_id in photos}
 
 
-def _of(items: Iterable[Item], identities: set[Identity]) -> list[Item]:
+def _of(items: Iterable[PlannedItem], identities: set[Identity]) -> list[PlannedItem]:
     return [item for item in items if item.identity in identities]

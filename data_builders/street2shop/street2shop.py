@@ -5,17 +5,16 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from fashion_jax.datasets.building.base import RetrievalBuilder
-from fashion_jax.datasets.building.plan import Plan
-from fashion_jax.datasets.building.raw_folder import LayoutError
+from fashion_jax.datasets.building.plan import BuildPlan
 
-from .layout import find_lists, find_photos
+from .layout import find_lists, require_photos
 from .links import read_links
 from .lists import read_lists
-from .splits import divide
+from .splits import plan_build
 
 
 class Street2Shop(RetrievalBuilder):
-    """Street photos of customers, shop photos of exactly the same products."""
+    """Builder of street photos by customers and shop photos of exactly the same products."""
 
     name = "street2shop"
     PUBLISHED: ClassVar[Mapping[str, int]] = {
@@ -37,23 +36,18 @@ class Street2Shop(RetrievalBuilder):
 }"""
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
     manual_dir must hold meta/json/{retrieval,train_pairs,test_pairs}_{category}.json, and the
-    photos in images/ or photos/, each named by its number of nine digits, with any ending.
+    photos in images/ or photos/, each named by its number of nine digits, with any suffix.
     """
 
     read_links = staticmethod(read_links)
 
-    def plan(self, manual_dir: pathlib.Path | None) -> Plan:
-        """Reads the lists and scans the photos.
+    def plan(self, manual_dir: pathlib.Path) -> BuildPlan:
+        """Read the lists and scan the photos.
 
         Raises:
-            LayoutError: `manual_dir` is not given, or no raw copy.
-            ListError: rows that cannot be understood.
+            LayoutError: if `manual_dir` is not a raw copy.
+            ListError: if rows are invalid.
         """
-        if manual_dir is None:
-            raise LayoutError("street2shop needs --manual_dir, the folder of its raw copy")
-        paths = find_lists(manual_dir)
-        rows = read_lists(paths)
-        photos = find_photos(manual_dir)
-        division = divide(rows, photos, self.options.validation_fraction, self.options.seed)
-        problems = {**division.problems, "duplicate_file": photos.duplicates}
-        return Plan(division.splits, photos, list(paths), problems, division.listed, division.found)
+        rows = read_lists(find_lists(manual_dir))
+        photos = require_photos(manual_dir)
+        return plan_build(rows, photos, self.options.validation_fraction, self.options.seed)

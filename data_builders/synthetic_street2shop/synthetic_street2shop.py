@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from fashion_jax.datasets.building.base import BuildOptions, RetrievalBuilder
 from fashion_jax.datasets.building.options import option
-from fashion_jax.datasets.building.plan import Item, Plan, in_order
+from fashion_jax.datasets.building.plan import BuildPlan, PlannedItem, in_order
 from fashion_jax.datasets.records import Domain
 
 from .paint import Layer
@@ -49,9 +49,9 @@ class SyntheticStreet2Shop(RetrievalBuilder):
         "print or cut; studio photos of the shop, cluttered photos of the street."
     )
 
-    def plan(self, manual_dir: pathlib.Path | None) -> Plan:
+    def plan(self, manual_dir: pathlib.Path | None) -> BuildPlan:
         """List what to draw; draw nothing."""
-        return Plan(plan_splits(self.options), Atelier(self.options), list(PATTERNS))
+        return BuildPlan(plan_splits(self.options), Atelier(self.options), list(PATTERNS))
 
 
 class Atelier:
@@ -93,7 +93,7 @@ def parse_photo_id(photo_id: str) -> tuple[str, int, Domain, int]:
     return group, int(number), Domain[domain.upper()], int(index)
 
 
-def plan_splits(options: SyntheticOptions) -> dict[str, list[Item]]:
+def plan_splits(options: SyntheticOptions) -> dict[str, list[PlannedItem]]:
     """Items by split."""
     asked = options.test_identities
     val = _items(options, "val", range(options.val_identities))
@@ -109,7 +109,7 @@ def plan_splits(options: SyntheticOptions) -> dict[str, list[Item]]:
     return {split: in_order(items) for split, items in splits.items()}
 
 
-def _items(options: SyntheticOptions, group: str, numbers: range) -> list[Item]:
+def _items(options: SyntheticOptions, group: str, numbers: range) -> list[PlannedItem]:
     """All photos of some products: two or three of each domain."""
     items = []
     for number in numbers:
@@ -117,7 +117,7 @@ def _items(options: SyntheticOptions, group: str, numbers: range) -> list[Item]:
         category = make_product(*seed).category
         counts = np.random.default_rng(seed).integers(2, 4, size=len(Domain))
         items += [
-            Item(f"{product}-{domain.name.lower()}-{index}", category, (product,), domain)
+            PlannedItem(f"{product}-{domain.name.lower()}-{index}", category, (product,), domain)
             for domain in Domain
             for index in range(counts[domain])
         ]

@@ -20,9 +20,9 @@ alone until the next run.
 Exit status: 0 when every photo was tried, whether it was found or not; 130 after Ctrl-C."""
 
 _BUILDER_OPTIONS = """\
-Any option of the dataset's builder can be set by --option.NAME=VALUE, for example:
+Set any option of the builder with --option.NAME=VALUE, for example:
   --option.margin=0.1 --option.longest_side=320 --option.jpeg_quality=90
-A dataset's own options are in data_builders/DATASET/README.md; a wrong name lists them all."""
+data_builders/DATASET/README.md describes a dataset's own options; an unknown name lists all."""
 
 
 def add(commands: Any) -> None:
@@ -30,33 +30,39 @@ def add(commands: Any) -> None:
     data = commands.add_parser("data", help="fetch, check or build a dataset")
     actions = data.add_subparsers(metavar="ACTION", required=True, title="actions", dest="action")
     check = command(
-        actions, "check", _data_check, "say what a raw copy of a dataset holds", _BUILDER_OPTIONS
+        actions, "check", _data_check, "report the content of a raw copy", _BUILDER_OPTIONS
     )
     build = command(
         actions,
         "build",
         _data_build,
-        "build a dataset's records and their report",
+        "build the records of a dataset and their report",
         _BUILDER_OPTIONS,
     )
     for parser in (check, build):
         parser.set_defaults(takes_options=True)
-        parser.add_argument("--dataset", required=True, help="a builder, such as street2shop")
-        parser.add_argument("--manual_dir", help="folder with the raw dataset")
+        parser.add_argument("--dataset", required=True, help="name of a builder: street2shop")
+        parser.add_argument("--manual_dir", metavar="RAW", help="directory of the raw copy")
         parser.add_argument(
-            "--manifest", metavar="FILE", help="of the dataset catalogue: a CSV or Parquet file"
+            "--manifest", metavar="FILE", help="CSV or Parquet list, for --dataset catalogue"
         )
         parser.add_argument(
-            "--photos", metavar="DIR", help="of the dataset catalogue: a folder, gs:// or s3://"
+            "--photos",
+            metavar="DIR",
+            help="directory, gs:// or s3:// of the photos, for --dataset catalogue",
         )
-        parser.add_argument("--splits", help="only these, such as query,gallery")
+        parser.add_argument(
+            "--splits", nargs="+", metavar="SPLIT", help="splits to read (default: all)"
+        )
     check.add_argument(
         "--contact_sheet",
         metavar="FILE",
-        help="picture of boxes and crops to look at, or none (default: DATASET_crops.png)",
+        help="PNG of boxes and crops to look at, or none (default: DATASET_crops.png)",
     )
-    build.add_argument("--data_dir", default="data", help="where to write (default: %(default)s)")
-    build.add_argument("--overwrite", action="store_true", help="build again what is there already")
+    build.add_argument(
+        "--data_dir", default="data", help="directory of built datasets (default: %(default)s)"
+    )
+    build.add_argument("--overwrite", action="store_true", help="replace an existing dataset")
     _add_download(actions)
 
 
@@ -98,7 +104,7 @@ def _data_check(flags: argparse.Namespace) -> None:
     options = _builder_options(flags)
     sheet = flags.contact_sheet or f"{flags.dataset}_crops.png"
     sheet = None if sheet == "none" else sheet
-    report = check(flags.dataset, flags.manual_dir, _splits(flags), contact_sheet=sheet, **options)
+    report = check(flags.dataset, flags.manual_dir, flags.splits, contact_sheet=sheet, **options)
     print_result(report, flags)
     if sheet is not None:  # not to stdout, which may be JSON
         print(f"crops to look at: {sheet}", file=sys.stderr)
@@ -111,7 +117,7 @@ def _data_build(flags: argparse.Namespace) -> None:
         flags.dataset,
         flags.data_dir,
         flags.manual_dir,
-        _splits(flags),
+        flags.splits,
         flags.overwrite,
         **_builder_options(flags),
     )
@@ -136,12 +142,8 @@ def _data_download(flags: argparse.Namespace) -> None:
         raise KeyboardInterrupt
 
 
-def _splits(flags: argparse.Namespace) -> tuple[str, ...] | None:
-    return tuple(flags.splits.split(",")) if flags.splits else None
-
-
 def _builder_options(flags: argparse.Namespace) -> dict[str, Any]:
-    """The `--option.NAME=VALUE`s; refused here already, where they are not the builder's."""
+    """Collect the `--option.NAME=VALUE`s; names unknown to the builder are refused at once."""
     from fashion_jax.datasets.building.build import builder_class
     from fashion_jax.datasets.building.options import given_options
 
@@ -150,7 +152,7 @@ def _builder_options(flags: argparse.Namespace) -> dict[str, Any]:
 
 
 def _catalogue_options(flags: argparse.Namespace) -> dict[str, str]:
-    """`--manifest` and `--photos`, which are options of one builder only."""
+    """Collect `--manifest` and `--photos`, options of one builder only."""
     places = {"manifest": flags.manifest, "photos": flags.photos}
     given = {name: place for name, place in places.items() if place is not None}
     if given and flags.dataset != "catalogue":

@@ -113,17 +113,21 @@ def _add_robustness(commands: Any) -> None:
         commands,
         "robustness",
         _robustness,
-        "measure a run's best model as light, blur, occlusion and other nuisances grow",
-        "The gallery stays clean; the queries are embedded again for every nuisance at each of\n"
-        "five strengths. Writes a page with curves and pictures, and robustness.json beside it.",
+        "measure a run's best model under increasing blur, lighting changes, occlusion and others",
+        "The gallery stays clean; the queries are embedded again for every corruption at each of\n"
+        "five severities. Writes a page with curves and photos, and robustness.json beside it.",
     )
     add_model(robustness)
     robustness.add_argument(
         "--queries", type=int, metavar="N", help="draw N queries at random (default: all)"
     )
-    robustness.add_argument("--nuisances", metavar="A,B", help="only these (default: all)")
     robustness.add_argument(
-        "--report", metavar="DIR", help="for index.html (default: WORKDIR/report/robustness)"
+        "--corruptions", nargs="+", metavar="NAME", help="corruptions to measure (default: all)"
+    )
+    robustness.add_argument(
+        "--report",
+        metavar="DIR",
+        help="directory of index.html (default: WORKDIR/report/robustness)",
     )
 
 
@@ -155,7 +159,7 @@ def _robustness(flags: argparse.Namespace) -> None:
         flags.dataset,
         flags.data_dir,
         flags.queries,
-        flags.nuisances.split(",") if flags.nuisances else None,
+        flags.corruptions,
         flags.report,
     )
     print_result(result, flags)

@@ -1,7 +1,7 @@
 """Training augmentations of the strong baseline (Luo et al. 2019, arXiv:1906.08332).
 
-They work on uint8 photos. Random erasing only draws its rectangle here: it is filled on the
-device, after normalisation, so that a batch travels as bytes.
+They work on uint8 images. Random erasing only draws its rectangle here: the device fills it after
+normalisation, so that a batch travels as bytes.
 """
 
 import math
@@ -18,10 +18,11 @@ NOTHING_ERASED = np.zeros(4, np.int32)
 def augment(
     image: UInt8[np.ndarray, "height width 3"], config: AugmentConfig, rng: np.random.Generator
 ) -> tuple[UInt8[np.ndarray, "height width 3"], Int32[np.ndarray, "4"]]:
-    """Flips, pads and crops a photo, and draws the rectangle to erase from it.
+    """Flip, pad and crop an image, and draw the rectangle to erase from it.
 
     Returns:
-        The photo, of the same size, and (top, left, height, width), all 0 to erase nothing.
+        Image of the same size, and (top, left, height, width) of the rectangle; all 0 to erase
+        nothing.
     """
     height, width = image.shape[:2]
     if rng.random() < config.flip_probability:
@@ -36,7 +37,7 @@ def augment(
 def pad_and_crop(
     image: UInt8[np.ndarray, "height width 3"], pad: int, rng: np.random.Generator
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Pads with black on all sides and crops the photo's size at random."""
+    """Pad with black on all sides and crop to the original size at a random position."""
     height, width = image.shape[:2]
     top, left = rng.integers(0, 2 * pad + 1, size=2)
     padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)))
@@ -46,9 +47,9 @@ def pad_and_crop(
 def erasing_rectangle(
     height: int, width: int, config: AugmentConfig, rng: np.random.Generator
 ) -> Int32[np.ndarray, "4"]:
-    """Draws (top, left, height, width) as random erasing does (Zhong et al., arXiv:1708.04896).
+    """Draw (top, left, height, width) of random erasing (Zhong et al. 2017, arXiv:1708.04896).
 
-    A rectangle that does not fit is drawn again, up to 100 times; then nothing is erased.
+    A rectangle that does not fit is drawn again, up to 100 times; after that, nothing is erased.
     """
     for _ in range(_ERASE_TRIES):
         area = rng.uniform(config.erase_area_min, config.erase_area_max) * height * width

@@ -1,4 +1,4 @@
-"""Built datasets: array_record files in the layout of TFDS, opened for random access."""
+"""Datasets and their splits: protocols, and built datasets in TFDS's array_record layout."""
 
 import difflib
 import functools
@@ -7,7 +7,7 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -22,22 +22,88 @@ _COLUMN_NAMES = ("identity", "domain", "category", "photo_id", "camera")
 
 
 class DatasetNotFoundError(FashionJaxError):
-    """No built dataset where one was looked for."""
+    """A dataset, or a split of it, that was not built."""
 
 
-class Split:
-    """One split: its columns in memory, its photos read by row.
+@runtime_checkable
+class Split(Protocol):
+    """One split of a dataset: its columns in memory, its photos read by row.
+
+    Any object with these members will do; a class that derives from `Split` inherits `__len__` and
+    `domain_name`.
 
     Attributes:
-        identity: int64 [N].
-        domain: int8 [N], values of `fashion_jax.datasets.records.Domain`.
-        category: text [N].
-        photo_id: text [N].
-        camera: int32 [N].
+        name: name of the split, such as `train`.
+        identity: product on each photo, int64 [N]; the same number in all splits of a dataset.
+        domain: street or shop, int8 [N], values of `fashion_jax.datasets.records.Domain`.
+        category: kind of garment, text [N].
+        photo_id: name of each photo, text [N].
+        camera: number of the camera, int32 [N]; `fashion_jax.datasets.records.NO_CAMERA` where
+            unknown.
     """
 
+    name: str
+    identity: np.ndarray
+    domain: np.ndarray
+    category: np.ndarray
+    photo_id: np.ndarray
+    camera: np.ndarray
+
+    def __len__(self) -> int:
+        """Count the photos."""
+        return len(self.identity)
+
+    @property
+    def domain_name(self) -> np.ndarray:
+        """Text [N]: `street` or `shop`."""
+        return np.array(DOMAIN_NAMES)[self.domain]
+
+    def image_bytes(self, row: int) -> bytes:
+        """Read the photo in `row`, encoded as JPEG or any other format that OpenCV decodes."""
+        ...
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A dataset to train on or to evaluate on, such as `open_dataset` returns.
+
+    Any object with these members will do. A class that derives from `Dataset` defines `name`,
+    `version`, `splits` and `split`, and inherits the rest.
+
+    Attributes:
+        name: name in logs, reports and model cards.
+        version: version of the content, such as "1.0.0".
+        splits: names of its splits, among `fashion_jax.datasets.records.SPLITS`. Training needs
+            `train`, `val_query` and `val_gallery`; evaluation needs `query` and `gallery`.
+    """
+
+    name: str
+    version: str
+    splits: tuple[str, ...]
+
+    def split(self, name: str) -> Split:
+        """Open one of `splits`."""
+        ...
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Describe the content as JSON values; a run resumes only on an equal description."""
+        sizes = {name: len(self.split(name)) for name in self.splits}
+        return {"dataset": self.name, "version": self.version, "photos": sizes}
+
+    def build_options(self) -> dict[str, str]:
+        """Options that the records depend on, by name, for model cards; may be empty."""
+        return {}
+
+    def build_report(self) -> dict[str, Any] | None:
+        """Report of the build, as `BuildReport.to_json` writes it; `None` if unknown."""
+        return None
+
+
+class BuiltSplit(Split):
+    """A split of a built dataset; its files are opened at the first photo."""
+
     def __init__(self, directory: str, name: str) -> None:
-        """Opens split `name` of the dataset in `directory`; see `open_dataset`."""
+        """Open split `name` of the dataset in `directory`; see `open_dataset`."""
         self.directory = directory
         self.name = name
         columns = _read_columns(directory, name)
@@ -47,17 +113,8 @@ class Split:
         self.photo_id = columns["photo_id"]
         self.camera = columns["camera"]
 
-    def __len__(self) -> int:
-        """Number of photos."""
-        return len(self.identity)
-
-    @property
-    def domain_name(self) -> np.ndarray:
-        """Text [N]: `street` or `shop`."""
-        return np.array(DOMAIN_NAMES)[self.domain]
-
     def image_bytes(self, row: int) -> bytes:
-        """The encoded photo in `row`."""
+        """Read the encoded photo in `row`."""
         return self._records[int(row)]["image"]
 
     @functools.cached_property
@@ -69,20 +126,20 @@ class Split:
         return {key: value for key, value in self.__dict__.items() if key != "_records"}
 
 
-class BuiltDataset:
-    """A dataset that `fashion-jax data build` has written."""
+class BuiltDataset(Dataset):
+    """A dataset written by `fashion-jax data build`."""
 
     def __init__(self, name: str, directory: str) -> None:
-        """See `open_dataset`."""
+        """Open the dataset in `directory`; see `open_dataset`."""
         self.name = name
         self.directory = directory
         info = tfds.builder_from_directory(directory).info
         self.version = str(info.version)
         self.splits = tuple(split for split in SPLITS if split in info.splits)
-        self._open_splits: dict[str, Split] = {}
+        self._open_splits: dict[str, BuiltSplit] = {}
 
-    def split(self, name: str) -> Split:
-        """Opens a split (once).
+    def split(self, name: str) -> BuiltSplit:
+        """Open a split, once.
 
         Raises:
             DatasetNotFoundError: if the dataset was built without it.
@@ -93,30 +150,30 @@ class BuiltDataset:
                 f"{', '.join(self.splits)}; build it again with the splits that you need"
             )
         if name not in self._open_splits:
-            self._open_splits[name] = Split(self.directory, name)
+            self._open_splits[name] = BuiltSplit(self.directory, name)
         return self._open_splits[name]
 
     def build_report(self) -> dict[str, Any] | None:
-        """What was found, missing and repaired when it was built; None if nobody wrote it down."""
+        """Read the report of the build; `None` if it was not stored."""
         path = epath.Path(self.directory) / REPORT_NAME
         return json.loads(path.read_text()) if path.exists() else None
 
     def build_options(self) -> dict[str, str]:
-        """What it was built with, such as `box_reading`, as texts; empty if that is not known."""
+        """Options of the build, such as `box_reading`, as texts; empty without a report."""
         options = (self.build_report() or {}).get("options", {})
         return {name: _option_text(value) for name, value in options.items()}
 
-    def fingerprint(self) -> dict[str, Any]:
-        """What must not change under a run that is resumed."""
-        sizes = {name: len(self.split(name)) for name in self.splits}
-        return {"dataset": self.name, "version": self.version, "photos": sizes}
-
 
 def open_dataset(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
-    """Opens the newest built version of dataset `name` below `data_dir`.
+    """Open the newest built version of a dataset.
+
+    Args:
+        name: name of the dataset.
+        data_dir: directory of built datasets.
 
     Raises:
-        DatasetNotFoundError: if there is none; says where it looked and how to build it.
+        DatasetNotFoundError: if it was not built; with the place searched and the command to
+            build it.
     """
     root = _resolve(data_dir)
     versions = [path for path in _folders(root / name) if (path / "dataset_info.json").exists()]
@@ -160,10 +217,10 @@ def _data_source(directory: str, split: str) -> Sequence[dict[str, Any]]:
 
 
 def _read_columns(directory: str, split: str) -> dict[str, np.ndarray]:
-    """The small features of every record.
+    """Read the small features of every record.
 
-    They are scattered between the photos, so that a first reading goes through the whole split;
-    it leaves them beside the data for the next one.
+    They are scattered between the photos, so that the first reading goes through the whole split;
+    it stores them beside the data for the next one.
     """
     stored = pathlib.Path(directory) / f"columns_{split}.npz"
     if stored.exists():

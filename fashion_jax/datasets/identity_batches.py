@@ -1,8 +1,8 @@
-"""The P×K plan: which photos make up each training batch.
+"""P×K plan: the photos of each training batch.
 
 A batch holds K photos of each of P identities. An epoch shows every identity: those with many
 photos in several groups of K, those with fewer than K photos with some of them repeated. The plan
-is a pure function of (seed, step) and nothing is stored between batches.
+is a pure function of (seed, step); no state is kept between batches.
 """
 
 from typing import Protocol, runtime_checkable
@@ -12,43 +12,43 @@ from jaxtyping import Int, Shaped
 
 from fashion_jax.errors import FashionJaxError
 
-# First elements of random seeds: what the numbers are drawn for.
+# First elements of random seeds: the purpose of the numbers.
 _EPOCH, _FILLER, _PHOTOS = 0, 1, 2
 
 
 @runtime_checkable
 class BatchPlan(Protocol):
-    """What a loader asks of a plan, be it over one dataset or several.
+    """Plan as seen by the loader, over one dataset or several.
 
     Attributes:
-        labels: int32 [N], each photo's identity as a class of the classifier.
+        labels: class of each photo in the classifier, int32 [N].
     """
 
     labels: Int[np.ndarray, "photos"]
 
     def rows(self, step: int) -> Int[np.ndarray, "batch"]:
-        """Rows of the photos in batch `step`."""
+        """Return the rows of the photos in batch `step`."""
         ...
 
 
 class IdentityBatchPlan:
     """Rows of a training split for every step.
 
-    An identity with n photos has max(1, n // K) groups of K in an epoch, at most one in a batch.
-    Its groups go through its photos in a random order, one taking up where the last one stopped,
-    so that they share none, but for the one photo that may be moved up to show the other domain:
-    each group shows both domains where the identity has both.
+    An identity with n photos has max(1, n // K) groups of K in an epoch, at most one per batch.
+    Its groups walk through its photos in random order, each starting where the last one stopped,
+    so that they share no photo, except one that may be moved up to show the other domain: each
+    group shows both domains if the identity has both.
 
-    With balanced domains the identities of each batch stay the same and only their photos differ.
-    A group then shows K // 2 photos of the domain that has fewer, or all of them if there are not
-    so many, and fills up with the other domain; of equal domains, chance says which one counts as
-    the one with fewer, anew in each epoch. Groups go through each domain on its own: none shows
-    a photo again before the others of its domain were shown. The domain with fewer photos may
-    come round several times in an epoch, which leaves out photos of the other until a later one.
+    Balanced domains keep the identities of each batch and change only their photos. A group then
+    shows K // 2 photos of the smaller domain, or all of them if it has fewer, and the rest from
+    the other domain; of equal domains, a random one counts as the smaller, drawn again in each
+    epoch. Groups walk through each domain separately: a photo repeats only after all others of
+    its domain. The smaller domain may come round several times in an epoch, which leaves photos of
+    the other one to a later epoch.
 
     Attributes:
-        labels: int32 [N], each photo's identity as a class 0..C−1 of the classifier.
-        num_identities: C.
+        labels: class of each photo in the classifier, 0..C−1, int32 [N].
+        num_identities: number of classes C.
         steps_per_epoch: batches until every identity has been shown.
     """
 
@@ -61,25 +61,25 @@ class IdentityBatchPlan:
         seed: int,
         balance_domains: bool = False,
     ) -> None:
-        """Plans over photos with these identities and domains.
+        """Plan over photos with the given identities and domains.
 
         Args:
-            identity: [N], any whole numbers.
-            domain: [N], street or shop.
+            identity: product on each photo, any whole numbers, [N].
+            domain: street or shop, [N].
             identities_per_batch: P.
-            photos_per_identity: K; of 1 there are no halves, and `balance_domains` changes nothing.
-            seed: of the run.
-            balance_domains: whether half of an identity's K photos are from the street and half
+            photos_per_identity: K; 1 cannot be halved, and `balance_domains` has no effect.
+            seed: seed of the run.
+            balance_domains: whether half of an identity's K photos come from the street and half
                 from the shop.
 
         Raises:
-            FashionJaxError: if there are fewer identities than a batch needs.
+            FashionJaxError: if the split has fewer identities than a batch.
         """
         self._domain = domain
         self._identities_per_batch = identities_per_batch
         self._photos_per_identity = photos_per_identity
         self._seed = seed
-        # A single photo would always be of the domain with more, and the others never be shown.
+        # A single photo would always come from the larger domain.
         self._balance_domains = balance_domains and photos_per_identity > 1
         unique, labels = np.unique(identity, return_inverse=True)
         self.labels = labels.astype(np.int32)
@@ -99,7 +99,7 @@ class IdentityBatchPlan:
         self._last_shuffled = -1, (nothing, nothing, nothing)
 
     def rows(self, step: int) -> Int[np.ndarray, "batch"]:
-        """Rows of the photos in batch `step`; K neighbouring rows share an identity."""
+        """Return the rows of the photos in batch `step`; K consecutive rows share an identity."""
         epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
         labels, groups = self._batch(epoch, step_in_epoch)
         chosen = [
@@ -111,10 +111,10 @@ class IdentityBatchPlan:
     def _batch(
         self, epoch: int, step_in_epoch: int
     ) -> tuple[Int[np.ndarray, "identities"], Int[np.ndarray, "identities"]]:
-        """The P distinct identities of a batch, and which of their groups of photos it shows."""
+        """Pick the P distinct identities of a batch, and the group of photos shown of each."""
         labels, groups, steps = self._shuffled(epoch)
-        # An identity's groups are neighbours in the list and the list is dealt out to the steps
-        # like cards, so that no step gets two of them.
+        # The groups of an identity are adjacent in the list, and the list is dealt out to the steps
+        # like cards: no step gets two of them.
         dealt = np.arange(steps[step_in_epoch], len(labels), self.steps_per_epoch)
         labels, groups = labels[dealt], groups[dealt]
         missing = self._identities_per_batch - len(labels)
@@ -126,7 +126,7 @@ class IdentityBatchPlan:
         return np.append(labels, fillers), np.append(groups, self._groups[fillers])
 
     def _shuffled(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """An epoch's groups in random order (identity, number of the group); order of its steps."""
+        """Shuffle the groups of an epoch (identity, number of the group) and its steps."""
         cached_epoch, shuffled = self._last_shuffled
         if cached_epoch == epoch:
             return shuffled
@@ -136,11 +136,11 @@ class IdentityBatchPlan:
         labels = np.repeat(identities, counts)
         numbers = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
         shuffled = labels, numbers, rng.permutation(self.steps_per_epoch)
-        self._last_shuffled = epoch, shuffled  # one assignment: readers in threads see old or new
+        self._last_shuffled = epoch, shuffled  # one assignment: reading threads see old or new
         return shuffled
 
     def _photos(self, epoch: int, label: int, group: int) -> Int[np.ndarray, "photos"]:
-        """K photos of an identity: both domains where it has both, repeats only if it must."""
+        """Pick K photos of an identity, from both domains if it has both; repeat some if needed."""
         rng = np.random.default_rng((_PHOTOS, self._seed, epoch, label))
         rows = rng.permutation(self._rows_of[label])
         wanted = self._photos_per_identity
@@ -156,7 +156,7 @@ class IdentityBatchPlan:
 def _groups_and_steps(
     groups: Int[np.ndarray, "identities"], identities_per_batch: int
 ) -> tuple[Int[np.ndarray, "identities"], int]:
-    """Groups of each identity in an epoch, none with more groups than there are batches."""
+    """Count each identity's groups in an epoch, at most one per batch, and the batches."""
     steps = -(-int(groups.sum()) // identities_per_batch)
     while groups.max() > steps:
         groups = np.minimum(groups, steps)
@@ -167,7 +167,7 @@ def _groups_and_steps(
 def _some_of_both_domains(
     rows: Int[np.ndarray, "photos"], domain: Shaped[np.ndarray, "photos"], group: int, wanted: int
 ) -> Int[np.ndarray, "chosen"]:
-    """The group's stretch of the rows, at most `wanted`, with both domains if there are two."""
+    """Take the group's part of the rows, at most `wanted`, with both domains if there are two."""
     shift = -group * wanted
     return _both_domains_first(np.roll(rows, shift), np.roll(domain, shift))[:wanted]
 
@@ -175,7 +175,7 @@ def _some_of_both_domains(
 def _half_of_each_domain(
     rows: Int[np.ndarray, "photos"], domain: Shaped[np.ndarray, "photos"], group: int, wanted: int
 ) -> Int[np.ndarray, "chosen"]:
-    """The group's stretch of each domain's rows, half of `wanted` each as far as there are any."""
+    """Take the group's part of each domain's rows, half of `wanted` each if there are enough."""
     first = domain == domain[0]
     fewer, more = sorted((rows[first], rows[~first]), key=len)
     of_fewer = min(len(fewer), wanted // 2)
@@ -191,7 +191,7 @@ def _half_of_each_domain(
 def _both_domains_first(
     rows: Int[np.ndarray, "photos"], domain: Shaped[np.ndarray, "photos"]
 ) -> Int[np.ndarray, "photos"]:
-    """The same rows with the first photo of another domain than the first one's moved up."""
+    """Move the first photo of the domain that differs from the first row's to second place."""
     other = np.flatnonzero(domain != domain[0])
     if len(other) == 0:
         return rows

@@ -1,7 +1,7 @@
 """Batches for training and evaluation, read with Grain.
 
-Each element of a Grain dataset is one host's part of one batch. Batches are numbered, and the
-same number gives the same batch whatever the number of threads, workers and hosts.
+Each element of a Grain dataset is one host's part of one batch. Batches are numbered: the same
+number gives the same batch for any number of threads, workers and hosts.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -16,6 +16,7 @@ from fashion_jax.config import AugmentConfig, DataConfig, ImageConfig
 from fashion_jax.datasets.augment import augment
 from fashion_jax.datasets.dataset import Split
 from fashion_jax.datasets.identity_batches import BatchPlan
+from fashion_jax.datasets.photos import decode_record
 from fashion_jax.datasets.sizes import size_of_batch, training_sizes
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.parallel.hosts import Host
@@ -24,40 +25,28 @@ Batch = dict[str, np.ndarray]
 # `(image uint8 [height, width, 3], random generator) -> image` of the same form.
 OwnAugmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
-# First element of random seeds, apart from those of the plan and the size.
+# First element of random seeds, distinct from those of the plan and the size.
 _AUGMENT = 3
 
 
 def decode(encoded: bytes, image: ImageConfig) -> UInt8[np.ndarray, "height width 3"]:
-    """Decodes a record's photo to RGB and resizes it; a smaller size averages over areas."""
-    return resize(decode_at_stored_size(encoded), image)
-
-
-def decode_at_stored_size(encoded: bytes) -> UInt8[np.ndarray, "height width 3"]:
-    """Decodes a record's photo to RGB.
-
-    Raises:
-        FashionJaxError: if the record is damaged.
-    """
-    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
-    if pixels is None:
-        raise FashionJaxError("a record's photo cannot be decoded: the built dataset is damaged")
-    return pixels
+    """Decode a record's photo to RGB and resize it; shrinking averages over areas."""
+    return resize(decode_record(encoded), image)
 
 
 def resize(
     pixels: UInt8[np.ndarray, "from_height from_width 3"], image: ImageConfig
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Resizes without keeping the aspect ratio, as the reference recipes do."""
+    """Resize without keeping the aspect ratio, as the reference recipes do."""
     shrinks = pixels.shape[0] >= image.height and pixels.shape[1] >= image.width
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(pixels, (image.width, image.height), interpolation=interpolation)
 
 
 class TrainingBatches:
-    """A Grain source: element `step` is this host's part of batch `step`.
+    """Grain source of training batches: element `step` is this host's part of batch `step`.
 
-    Where `image` has `multi_scale_sizes`, batches differ in their photos' size; see `sizes`.
+    If `image` has `multi_scale_sizes`, batches differ in image size; see `sizes`.
     """
 
     def __init__(
@@ -71,7 +60,7 @@ class TrainingBatches:
         host: Host,
         augment: OwnAugmentation | None = None,
     ) -> None:
-        """Joins a split, its plan and the augmentations; `steps` is the length.
+        """Combine a split, its plan and the augmentations; `steps` is the length.
 
         `augment` sees each resized photo before the config's augmentations do. With worker
         processes (`data.workers`) it has to be a function of a module, which can be pickled.
@@ -89,11 +78,11 @@ class TrainingBatches:
         self._own = augment
 
     def __len__(self) -> int:
-        """Number of batches."""
+        """Count the batches."""
         return self._steps
 
     def __getitem__(self, step: int) -> Batch:
-        """Reads, decodes and augments the photos of batch `step`."""
+        """Read, decode and augment the photos of batch `step`."""
         rows = self._plan.rows(step)
         slots = np.arange(len(rows))[self._host.part(len(rows))]
         size = size_of_batch(self._sizes, self._seed, step)
@@ -127,9 +116,9 @@ def _same_form(found: np.ndarray, given: np.ndarray) -> np.ndarray:
 
 
 class EvaluationBatches:
-    """A Grain source that shows every photo of a split once, in order; the end is padded.
+    """Grain source of every photo of a split, once and in order; the end is padded.
 
-    All photos are of the image's own `height` and `width`, whatever its `multi_scale_sizes`.
+    All images have the `height` and `width` of the config, whatever its `multi_scale_sizes`.
     """
 
     def __init__(
@@ -140,14 +129,14 @@ class EvaluationBatches:
         host: Host,
         ranges: Sequence[range] | None = None,
     ) -> None:
-        """Divides rows into batches.
+        """Divide rows into batches.
 
         Args:
-            split: whose photos to read.
-            image: their size.
-            batch_size: photos over all hosts.
-            host: reads its part of each batch.
-            ranges: rows to read instead of all; each range begins with a batch of its own.
+            split: split to read.
+            image: image size.
+            batch_size: photos per batch, over all hosts.
+            host: host that reads its part of each batch.
+            ranges: rows to read; each range begins with its own batch (default: all rows).
         """
         self._split = split
         self._image = image
@@ -160,11 +149,11 @@ class EvaluationBatches:
         ]
 
     def __len__(self) -> int:
-        """Number of batches."""
+        """Count the batches."""
         return len(self._parts)
 
     def __getitem__(self, index: int) -> Batch:
-        """Reads batch `index`; padding has `valid` False and row −1."""
+        """Read batch `index`; padding has `valid` False and row −1."""
         rows = np.full(self._batch_size, -1, np.int32)
         rows[: len(self._parts[index])] = self._parts[index]
         rows = rows[self._host.part(self._batch_size)]
@@ -178,15 +167,15 @@ class EvaluationBatches:
 def iterate(
     batches: TrainingBatches | EvaluationBatches, data: DataConfig, start: int = 0
 ) -> Generator[Batch, None, None]:
-    """Reads batches from number `start` on, ahead of their use.
+    """Read batches from number `start` on, ahead of their use.
 
-    Threads and worker processes are stopped when the iterator is closed or exhausted.
+    Threads and worker processes stop when the iterator is closed or exhausted.
     """
     reading = grain.ReadOptions(num_threads=data.threads, prefetch_buffer_size=2 * data.threads)
     dataset = grain.MapDataset.source(batches)[start:].to_iter_dataset(reading)
     if data.workers:
         if not flags.FLAGS.is_parsed():
-            flags.FLAGS.mark_as_parsed()  # Grain's workers ask for absl's flags; we have none
+            flags.FLAGS.mark_as_parsed()  # Grain's workers read absl's flags; we define none
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=data.workers))
     iterator = iter(dataset)
     try:

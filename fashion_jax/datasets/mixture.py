@@ -1,7 +1,7 @@
-"""Several datasets trained on as one: their identities stay apart, their photos share batches.
+"""Mixtures of datasets: their identities stay apart, their photos share batches.
 
-Each dataset keeps a plan of its own and a fixed number of places in every batch. With a single
-dataset, plan and split are that dataset's own.
+Each dataset keeps its own plan and a fixed number of places in every batch. With a single dataset,
+plan and split are its own.
 """
 
 import fractions
@@ -17,15 +17,15 @@ from fashion_jax.datasets.identity_batches import IdentityBatchPlan
 from fashion_jax.errors import FashionJaxError
 
 
-class JoinedSplit(Split):
-    """The photos of several splits, one after the other.
+class MixtureSplit(Split):
+    """The photos of several splits, one split after the other.
 
-    The columns are concatenated. Identities of later splits are raised by an offset, so that no
-    two splits share one; categories and photo ids may be the same in several.
+    Identities of later splits are raised by an offset, so that splits share none; categories and
+    photo ids may occur in several.
     """
 
     def __init__(self, splits: Sequence[Split]) -> None:
-        """Joins splits of the same name, of at least one dataset."""
+        """Concatenate splits of the same name, of at least one dataset."""
         self.name = splits[0].name
         offsets = _starts([int(split.identity.max(initial=-1)) + 1 for split in splits])
         self.identity = np.concatenate(
@@ -39,22 +39,22 @@ class JoinedSplit(Split):
         self._first_rows = _starts([len(split) for split in splits])
 
     def image_bytes(self, row: int) -> bytes:
-        """The encoded photo in `row`."""
+        """Read the encoded photo in `row`."""
         part = int(np.searchsorted(self._first_rows, row, side="right")) - 1
         return self._splits[part].image_bytes(row - int(self._first_rows[part]))
 
 
-class JoinedPlan:
-    """Rows of a `JoinedSplit` for every step: a fixed number of identities of each dataset.
+class DatasetMixture:
+    """Rows of a `MixtureSplit` for every step: a fixed number of identities of each dataset.
 
-    An epoch has as many steps as the dataset with the longest epoch; the others start their next
-    own epoch whenever they are through. So every identity of every dataset is in every epoch.
-    Like each dataset's own plan, it is a pure function of (seed, step).
+    An epoch has as many steps as the longest epoch among the datasets; the others start their next
+    epoch when they finish one. Every identity of every dataset so appears in every epoch. Like the
+    plan of each dataset, the mixture is a pure function of (seed, step).
 
     Attributes:
-        labels: int32 [N], each photo's identity as a class 0..C−1 of the classifier; the
-            datasets' classes follow one another.
-        num_identities: C, the sum over the datasets.
+        labels: class of each photo in the classifier, 0..C−1, int32 [N]; the datasets' classes
+            follow one another.
+        num_identities: number of classes C, summed over the datasets.
         steps_per_epoch: batches until every identity of every dataset has been shown.
         quotas: identities of each dataset in a batch.
     """
@@ -68,20 +68,20 @@ class JoinedPlan:
         weights: Sequence[float] = (),
         balance_domains: bool = False,
     ) -> None:
-        """Plans over the training splits of some datasets, by their names.
+        """Plan over the training splits of some datasets, by name of the dataset.
 
         Args:
-            parts: the splits; their order is that of the classes and of the rows.
+            parts: training splits, in the order of classes and rows.
             identities_per_batch: P, over all datasets.
             photos_per_identity: K.
-            seed: of the run.
-            weights: share of each dataset in a batch, in any unit; if there are none, the
-                numbers of their identities.
-            balance_domains: of each dataset's own plan.
+            seed: seed of the run.
+            weights: share of each dataset in a batch, in any unit; empty for shares by number of
+                identities.
+            balance_domains: see `IdentityBatchPlan`.
 
         Raises:
-            FashionJaxError: if a batch has fewer places than there are datasets, or more places
-                for a dataset than it has identities.
+            FashionJaxError: if a batch has fewer places than datasets, or more places for a
+                dataset than it has identities.
         """
         weights = weights or [float(len(np.unique(split.identity))) for split in parts.values()]
         self.quotas = quotas(identities_per_batch, weights)
@@ -111,7 +111,7 @@ class JoinedPlan:
         self._first_rows = _starts([len(split) for split in parts.values()])
 
     def rows(self, step: int) -> Int[np.ndarray, "batch"]:
-        """Rows of the photos in batch `step`; K neighbouring rows share an identity."""
+        """Return the rows of the photos in batch `step`; K consecutive rows share an identity."""
         parts = [
             plan.rows(self._own_step(plan, step)) + first
             for plan, first in zip(self._plans, self._first_rows, strict=True)
@@ -119,27 +119,27 @@ class JoinedPlan:
         return np.concatenate(parts)
 
     def _own_step(self, plan: IdentityBatchPlan, step: int) -> int:
-        """A dataset's own step; each epoch begins with the beginning of one of its own."""
+        """Map a step to one of a dataset's own; each epoch begins with one of the dataset's own."""
         epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
         own_epochs = -(-self.steps_per_epoch // plan.steps_per_epoch)
         return epoch * own_epochs * plan.steps_per_epoch + step_in_epoch
 
 
 def quotas(places: int, weights: Sequence[float]) -> tuple[int, ...]:
-    """Divides places by weight: the largest remainders are rounded up, nobody gets none.
+    """Divide places by weight with the largest remainder method, at least one each.
 
-    Who is due less than one place gets one; the others share the rest.
+    A weight due less than one place gets one; the others share the rest.
 
     Args:
-        places: to be divided, at least as many as there are weights.
-        weights: positive.
+        places: number of places, at least as many as weights.
+        weights: positive numbers.
 
     Returns:
         Whole numbers, at least 1 each, with the sum `places`; of equal remainders, the earlier
         one is rounded up.
 
     Raises:
-        FashionJaxError: if there are too few places.
+        FashionJaxError: if there are fewer places than weights.
 
     Example:
         >>> quotas(16, [2.0, 1.0])
@@ -161,7 +161,7 @@ def quotas(places: int, weights: Sequence[float]) -> tuple[int, ...]:
 
 
 def _due(weights: list[fractions.Fraction], places: int) -> list[fractions.Fraction]:
-    """Exact shares of the places, none below 1."""
+    """Compute exact shares of the places, none below 1."""
     small: set[int] = set()
     while True:
         rest = sum(weight for number, weight in enumerate(weights) if number not in small)
@@ -195,12 +195,12 @@ def _own_plan(
 
 
 def _own_seed(seed: int, number: int) -> int:
-    """The first dataset has the run's seed, as if it were alone; the others have further ones."""
+    """Give the first dataset the run's seed, as if it were alone; derive the others'."""
     if number == 0:
         return seed
     return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0])
 
 
 def _starts(lengths: Sequence[int]) -> list[int]:
-    """Where each part of a concatenation starts."""
+    """Compute the start of each part of a concatenation."""
     return [0, *itertools.accumulate(lengths[:-1])]

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from fashion_jax.datasets.photos import Box
+from fashion_jax.datasets.boxes import Box
 
 PAPER, GROUND, INK, MUTED = (255, 255, 255), (236, 236, 232), (26, 28, 30), (91, 96, 102)
 GOOD_COLOUR, WRONG_COLOUR = (13, 122, 85), (200, 45, 30)

@@ -1,13 +1,10 @@
-"""Photos from the outside world: hostile bytes in, RGB pixels out; boxes; JPEG.
+"""Photos: hostile bytes in, RGB pixels out; stored records; JPEG and thumbnails.
 
-Bytes that come from links may be anything: a web page, half a file, a GIF named jpg, a picture of
-a billion pixels. `decode_photo` gives pixels or one error whose kind can be counted.
+Bytes from links may be anything: a web page, half a file, a GIF named jpg, an image of a billion
+pixels. `decode_photo` returns pixels or raises one error whose kind can be counted.
 """
 
-import contextlib
-import dataclasses
 import io
-import math
 import os
 import pathlib
 import re
@@ -15,19 +12,21 @@ import re
 import cv2
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
-from fashion_jax.datasets.pillow_warnings import pillow_warnings_ignored
-from fashion_jax.datasets.pixels import to_rgb
+from fashion_jax.datasets.pillow import ignore_pillow_warnings, to_rgb, upright
 from fashion_jax.errors import FashionJaxError
 
 UNDECODABLE_KINDS = ("empty", "truncated", "not_an_image", "too_large", "unreadable")
 
 MAX_PIXELS = 64_000_000
-"""More than any phone's default; 192 MB once decoded. What is larger is taken for an attack."""
+"""More than any phone's default; 192 MB once decoded. Larger photos are taken for an attack."""
 
 MAX_BYTES = 100 * 2**20
-"""A phone's photo has 5 to 20 MB."""
+"""Limit for files; a phone's photo has 5 to 20 MB."""
+
+THUMBNAIL_SIDE = 160
+THUMBNAIL_QUALITY = 80
 
 # Pillow can open more, some by way of other programs (EPS runs Ghostscript): photos from strangers
 # are not handed to those. A build of Pillow may lack some of these.
@@ -39,13 +38,15 @@ _SIGNATURE = re.compile(
     rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM|II\*\x00|MM\x00\*|....ftypavif", re.DOTALL
 )
 
+_ON_ITS_SIDE = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
+
 
 class UndecodablePhotoError(FashionJaxError):
-    """Bytes that are no usable photo.
+    """Bytes that cannot be used as a photo.
 
     Attributes:
         kind: one of `UNDECODABLE_KINDS`.
-        detail: what exactly is wrong with it.
+        detail: exact problem.
     """
 
     def __init__(self, kind: str, detail: str):
@@ -54,88 +55,34 @@ class UndecodablePhotoError(FashionJaxError):
         self.detail = detail
 
 
-class BoxError(FashionJaxError):
-    """A box that cannot be cut out of its photo."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in pixels; the origin is the photo's upper left corner."""
-
-    x: int | float
-    y: int | float
-    width: int | float
-    height: int | float
-
-    def __str__(self) -> str:
-        return f"{self.width:g}×{self.height:g} at x={self.x:g}, y={self.y:g}"
-
-
-@dataclasses.dataclass(frozen=True)
-class FittedBox:
-    """What is left of a box in a photo.
-
-    Attributes:
-        box: whole pixels inside the photo, or `None` where nothing is left of it.
-        defect: `empty` (no area), `outside` (nothing of it in the photo), `clipped` (part of it
-            outside), or `None` for a good box.
-    """
-
-    box: Box | None
-    defect: str | None
-
-
 def decode_photo(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
-    """Decodes a photo of any common format, strictly.
+    """Decode a photo of any common format, strictly.
 
-    The orientation of EXIF is applied, the first frame of an animation taken, transparency laid
-    on white, 16 bits reduced to 8, grayscale, palettes and CMYK converted to RGB.
+    The EXIF orientation is applied, the first frame of an animation is used, transparency becomes
+    white, 16 bits are reduced to 8, and grayscale, palettes and CMYK are converted to RGB.
 
     Args:
-        data: content of the file; its name's ending plays no role.
+        data: content of the file; its name's suffix is irrelevant.
 
     Returns:
         RGB pixels.
 
     Raises:
-        UndecodablePhotoError: nothing there, cut off or damaged, not an image, or larger than
-            `MAX_PIXELS`.
+        UndecodablePhotoError: if the bytes are empty, truncated, damaged or not an image, or if
+            the image has more than `MAX_PIXELS`.
     """
     if not data:
         raise UndecodablePhotoError("empty", "0 bytes")
-    with pillow_warnings_ignored():
+    with ignore_pillow_warnings():
         image = _open(data)
         if image.width * image.height > MAX_PIXELS:
             raise UndecodablePhotoError("too_large", f"{image.width}×{image.height} pixels")
-        # Pillow's parsers meet invented lengths and offsets here and raise whatever these lead to.
+        # Invented lengths and offsets make Pillow's parsers raise all kinds of exceptions.
         try:
-            pixels = to_rgb(_upright(image))
+            pixels = to_rgb(upright(image))
         except Exception as error:
             raise UndecodablePhotoError("truncated", f"{image.format}: {error}") from error
     return pixels
-
-
-def list_photos(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """All files below a folder, sorted by their paths; hidden ones are passed over."""
-    root = pathlib.Path(folder)
-    names = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]
-    seen = [name.as_posix() for name in names if not any(p.startswith(".") for p in name.parts)]
-    return [root / name for name in sorted(seen)]
-
-
-def read_photo(path: pathlib.Path) -> UInt8[np.ndarray, "height width 3"]:
-    """RGB pixels of a photo's file; see `decode_photo`.
-
-    Raises:
-        UndecodablePhotoError: the file cannot be read, or holds no usable photo.
-    """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UndecodablePhotoError("too_large", f"{path} has {path.stat().st_size:,} bytes")
-        data = path.read_bytes()
-    except OSError as error:
-        raise UndecodablePhotoError("unreadable", str(error)) from error
-    return decode_photo(data)
 
 
 def _open(data: bytes) -> Image.Image:
@@ -151,17 +98,55 @@ def _open(data: bytes) -> Image.Image:
         raise UndecodablePhotoError("not_an_image", detail) from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    image.load()
-    # Damaged EXIF is no reason to lose the photo. Pillow turns the pixels before it rewrites the
-    # EXIF, so that a photo whose orientation can be read is turned even if the rest cannot.
-    with contextlib.suppress(Exception):
-        ImageOps.exif_transpose(image, in_place=True)
-    return image
+def list_photos(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
+    """List all files below a folder, sorted by path; hidden files and folders are skipped."""
+    root = pathlib.Path(folder)
+    names = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]
+    seen = [name.as_posix() for name in names if not any(p.startswith(".") for p in name.parts)]
+    return [root / name for name in sorted(seen)]
+
+
+def read_photo(path: pathlib.Path) -> UInt8[np.ndarray, "height width 3"]:
+    """Read RGB pixels from a photo's file; see `decode_photo`.
+
+    Raises:
+        UndecodablePhotoError: if the file cannot be read, or holds no usable photo.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UndecodablePhotoError("too_large", f"{path} has {path.stat().st_size:,} bytes")
+        data = path.read_bytes()
+    except OSError as error:
+        raise UndecodablePhotoError("unreadable", str(error)) from error
+    return decode_photo(data)
+
+
+def photo_size(path: pathlib.Path) -> tuple[int, int] | None:
+    """Read the upright height and width from a file's header; `None` for an unreadable header."""
+    with ignore_pillow_warnings():
+        try:
+            with Image.open(path, formats=_FORMATS) as image:
+                width, height = image.size
+                turned = image.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE
+        except Exception:  # see `decode_photo`
+            return None
+    return (width, height) if turned else (height, width)
+
+
+def decode_record(encoded: bytes) -> UInt8[np.ndarray, "height width 3"]:
+    """Decode the photo of a built record to RGB, at its stored size.
+
+    Raises:
+        FashionJaxError: if the record is damaged.
+    """
+    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        raise FashionJaxError("a record's photo cannot be decoded: the built dataset is damaged")
+    return pixels
 
 
 def encode_jpeg(image: UInt8[np.ndarray, "height width 3"], quality: int = 95) -> bytes:
-    """Encodes RGB pixels; the same pixels always give the same bytes."""
+    """Encode RGB pixels; the same pixels always give the same bytes."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
@@ -169,60 +154,25 @@ def encode_jpeg(image: UInt8[np.ndarray, "height width 3"], quality: int = 95) -
     return data.tobytes()
 
 
-def fit_box(box: Box, height: int, width: int, margin: float = 0.0) -> FittedBox:
-    """Rounds a box to whole pixels and clips it to a photo of `height`×`width` pixels.
-
-    Args:
-        box: as found; any finite numbers.
-        height: of the photo.
-        width: of the photo.
-        margin: added on each side, as a fraction of the box's own width and height. What of the
-            margin lies outside the photo is cut off and counts as no defect.
-    """
-    if not (box.width > 0 and box.height > 0):
-        return FittedBox(None, "empty")
-    if box.x >= width or box.y >= height or box.x + box.width <= 0 or box.y + box.height <= 0:
-        return FittedBox(None, "outside")
-    inside = box.x >= 0 and box.y >= 0
-    inside = inside and box.x + box.width <= width and box.y + box.height <= height
-    left, right = _span(box.x, box.width, margin, width)
-    top, bottom = _span(box.y, box.height, margin, height)
-    fitted = Box(left, top, right - left, bottom - top)
-    return FittedBox(fitted, None if inside else "clipped")
-
-
-def _span(start: int | float, length: int | float, margin: float, limit: int) -> tuple[int, int]:
-    """First pixel and the one after the last; at least one pixel, inside 0..limit."""
-    first = math.floor(start - margin * length + 0.5)
-    last = math.floor(start + length + margin * length + 0.5)
-    first = min(max(first, 0), limit - 1)
-    return first, min(max(last, first + 1), limit)
-
-
-def crop(
-    image: UInt8[np.ndarray, "height width 3"], box: Box
-) -> UInt8[np.ndarray, "box_height box_width 3"]:
-    """Cuts a box out of a photo; what lies outside the photo is left out.
-
-    Raises:
-        BoxError: the box has no area, or nothing of it lies in the photo.
-    """
-    height, width = image.shape[:2]
-    fitted = fit_box(box, height, width)
-    if fitted.box is None:
-        problem = "has no area" if fitted.defect == "empty" else "lies entirely outside the photo"
-        raise BoxError(f"the box {box} {problem}; the photo is {width}×{height} pixels")
-    x, y = int(fitted.box.x), int(fitted.box.y)
-    return image[y : y + int(fitted.box.height), x : x + int(fitted.box.width)]
-
-
 def shrink(
     image: UInt8[np.ndarray, "height width 3"], longest_side: int
 ) -> UInt8[np.ndarray, "new_height new_width 3"]:
-    """Reduces a photo so that its longest side has at most `longest_side` pixels."""
+    """Reduce an image so that its longest side has at most `longest_side` pixels."""
     height, width = image.shape[:2]
     scale = longest_side / max(height, width)
     if scale >= 1:
         return image
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def encode_thumbnail(
+    image: UInt8[np.ndarray, "height width 3"], longest_side: int = THUMBNAIL_SIDE
+) -> bytes:
+    """Encode RGB pixels as a small JPEG for ranked lists."""
+    return encode_jpeg(shrink(image, longest_side), THUMBNAIL_QUALITY)
+
+
+def thumbnail(encoded: bytes, longest_side: int = THUMBNAIL_SIDE) -> bytes:
+    """Reduce the photo of a built record to a small JPEG; see `decode_record`."""
+    return encode_thumbnail(decode_record(encoded), longest_side)

@@ -1,4 +1,4 @@
-"""Training on photos of several sizes: each batch is of one size, drawn by its number."""
+"""Multi-scale training: each batch has one image size, drawn by its number."""
 
 import dataclasses
 import re
@@ -9,14 +9,14 @@ import numpy as np
 from fashion_jax.config import ImageConfig
 from fashion_jax.errors import FashionJaxError
 
-# First element of random seeds, apart from those of the plan (0 to 2) and the augmentations (3).
+# First element of random seeds, distinct from those of plan (0 to 2) and augmentations (3).
 _SIZE = 4
 
 _FORM = re.compile(r"([1-9][0-9]*)x([1-9][0-9]*)")
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Reads a photo's size.
+    """Parse an image size.
 
     Args:
         text: height x width in pixels.
@@ -40,11 +40,11 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def training_sizes(image: ImageConfig) -> tuple[ImageConfig, ...]:
-    """The sizes to train on: the config's own height and width, then each of `multi_scale_sizes`.
+    """List the sizes to train on: the config's own size, then each of `multi_scale_sizes`.
 
     Returns:
-        The config once for each size, with that height and width and no further sizes. A size that
-        is named twice is there twice.
+        The config once per size, with that height and width and without further sizes. A size
+        named twice appears twice.
 
     Raises:
         FashionJaxError: if one of `multi_scale_sizes` is not of the form "160x96".
@@ -62,9 +62,9 @@ def training_sizes(image: ImageConfig) -> tuple[ImageConfig, ...]:
 
 
 def size_of_batch(sizes: Sequence[ImageConfig], seed: int, step: int) -> ImageConfig:
-    """Draws the size of batch `step`, uniformly; a pure function of its arguments.
+    """Draw the size of batch `step`, uniformly: a pure function of its arguments.
 
-    So all threads, workers and hosts read the batch at the same size.
+    All threads, workers and hosts so read the batch at the same size.
     """
     rng = np.random.default_rng((_SIZE, seed, step))
     return sizes[int(rng.integers(len(sizes)))]

@@ -6,7 +6,7 @@ import os
 import numpy as np
 from jaxtyping import Float32
 
-from fashion_jax.datasets.dataset import BuiltDataset, Split, open_dataset
+from fashion_jax.datasets.dataset import BuiltDataset, Dataset, Split, open_dataset
 from fashion_jax.inference.model import EmbeddingModel
 from fashion_jax.inference.normalise import l2_normalise_or
 from fashion_jax.metrics.labels import Labels
@@ -75,7 +75,7 @@ def open_test(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
     return built
 
 
-def embed_test(model: EmbeddingModel, dataset: BuiltDataset, progress: bool = True) -> EmbeddedTest:
+def embed_test(model: EmbeddingModel, dataset: Dataset, progress: bool = True) -> EmbeddedTest:
     """Embeds the test splits of a dataset."""
     query, gallery = (dataset.split(name) for name in TEST_SPLITS)
     embedded = [model.embed_split(split, progress) for split in (query, gallery)]

@@ -1,4 +1,4 @@
-"""What nuisances do to a model: curves over strength and the areas under them."""
+"""Results under corruptions: curves over severity and the areas under them."""
 
 import dataclasses
 import math
@@ -15,33 +15,33 @@ METRICS = (MAP, ACC_1)
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """A metric over the strength of a nuisance.
+    """A metric over the severity of a corruption.
 
     Attributes:
-        strengths: rising from 0, no disturbance, to 1.
-        values: of the metric, one a strength.
+        severities: severities in rising order, from 0 (clean) to 1.
+        values: value of the metric at each severity.
     """
 
-    strengths: tuple[float, ...]
+    severities: tuple[float, ...]
     values: tuple[float, ...]
 
     @property
     def area(self) -> float:
-        """Area under the curve by the trapezoid rule: the metric's mean over all strengths."""
-        return float(np.trapezoid(self.values, self.strengths))
+        """Area under the curve by the trapezoidal rule: the mean of the metric over severities."""
+        return float(np.trapezoid(self.values, self.severities))
 
     @property
     def relative_area(self) -> float:
-        """Area divided by the clean value: 1 where nothing is lost; NaN where that value is 0."""
+        """Area divided by the clean value: 1 without loss; NaN if that value is 0."""
         return self.area / self.values[0] if self.values[0] else math.nan
 
     @property
     def lost(self) -> float:
-        """1 − relative area: the share of the clean metric lost, averaged over all strengths."""
+        """1 − relative area: the lost share of the clean metric, averaged over severities."""
         return 1 - self.relative_area
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; None for NaN."""
+        """Return plain values; None for NaN."""
         return {
             "curve": list(self.values),
             "area": self.area,
@@ -51,49 +51,49 @@ class Curve:
 
 
 @dataclasses.dataclass(frozen=True)
-class NuisanceResult:
-    """What one nuisance does.
+class CorruptionResult:
+    """Result of one corruption.
 
     Attributes:
-        name: of the nuisance.
-        full_strength: what strength 1 is.
-        curves: by name from `METRICS`.
+        name: name of the corruption.
+        full_severity: description of severity 1.
+        curves: curves by metric, one for each of `METRICS`.
     """
 
     name: str
-    full_strength: str
+    full_severity: str
     curves: Mapping[str, Curve]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         curves = {metric: curve.to_json() for metric, curve in self.curves.items()}
-        return {"full_strength": self.full_strength, **curves}
+        return {"full_severity": self.full_severity, **curves}
 
 
 @dataclasses.dataclass(frozen=True)
 class Robustness:
-    """A model measured under nuisances.
+    """Results of a model under corruptions.
 
     Attributes:
         dataset: name of the dataset.
-        step: of the checkpoint.
-        strengths: at which queries were measured; the first is 0.
-        results: one a nuisance; `sorted_results` has them by loss.
-        gallery: photos, all clean.
-        queries: photos that were disturbed.
-        all_queries: of the dataset; `queries` of them were drawn at random.
-        skipped: queries without a right answer to find, by the reason why.
-        seed: of the sample and of all disturbances.
-        embedded: photos that went through the network.
-        coverage: photos of the raw copy: expected, found, missing, ...; empty if not known.
-        seconds: it took.
-        report: the page, once it is written.
+        step: training step of the checkpoint.
+        severities: measured severities; the first is 0.
+        results: results, one per corruption; `sorted_results` orders them by loss.
+        gallery: number of gallery photos, all clean.
+        queries: number of corrupted photos.
+        all_queries: number of queries in the dataset; `queries` of them were drawn at random.
+        skipped: number of queries without a correct match, by reason.
+        seed: seed of the sample and of all corruptions.
+        embedded: number of photos embedded.
+        coverage: photos of the raw copy: expected, found, missing, ...; empty if unknown.
+        seconds: duration.
+        report: path of the page.
     """
 
     dataset: str
     step: int
-    strengths: tuple[float, ...]
-    results: tuple[NuisanceResult, ...]
+    severities: tuple[float, ...]
+    results: tuple[CorruptionResult, ...]
     gallery: int
     queries: int
     all_queries: int
@@ -106,28 +106,28 @@ class Robustness:
 
     @property
     def measured(self) -> int:
-        """Queries that the metrics average over."""
+        """Number of queries that the metrics average over."""
         return self.queries - sum(self.skipped.values())
 
     def clean(self) -> dict[str, float]:
-        """The metrics without a nuisance."""
+        """Return the metrics of the clean queries."""
         return {metric: curve.values[0] for metric, curve in self.results[0].curves.items()}
 
-    def sorted_results(self) -> list[NuisanceResult]:
-        """The greatest loss of mAP first."""
+    def sorted_results(self) -> list[CorruptionResult]:
+        """Sort the results by loss of mAP, the greatest first."""
 
-        def order(result: NuisanceResult) -> tuple[bool, float]:
+        def order(result: CorruptionResult) -> tuple[bool, float]:
             lost = result.curves[MAP].lost
             return (math.isnan(lost), -lost if math.isfinite(lost) else 0.0)
 
         return sorted(self.results, key=order)
 
     def mean_relative_area(self, metric: str) -> float:
-        """Mean of a metric's relative area over the nuisances that were measured."""
+        """Average a metric's relative area over the corruptions."""
         return float(np.mean([result.curves[metric].relative_area for result in self.results]))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for `--json` and `robustness.json`."""
+        """Return plain values for `--json` and `robustness.json`."""
         return {
             "dataset": self.dataset,
             "step": self.step,
@@ -145,14 +145,14 @@ class Robustness:
             "mean_relative_area": {
                 metric: _finite(self.mean_relative_area(metric)) for metric in METRICS
             },
-            "strengths": list(self.strengths),
-            "nuisances": {result.name: result.to_json() for result in self.sorted_results()},
+            "severities": list(self.severities),
+            "corruptions": {result.name: result.to_json() for result in self.sorted_results()},
             "seconds": round(self.seconds, 1),
             "report": None if self.report is None else str(self.report),
         }
 
     def to_table(self) -> str:
-        """A table for people."""
+        """Return a table for people."""
         clean = ", ".join(f"{metric} {value:.4f}" for metric, value in self.clean().items())
         return "\n".join(
             [
@@ -160,8 +160,8 @@ class Robustness:
                 "",
                 tabulate(self._rows(), self._columns(), floatfmt=".4f", missingval="-"),
                 "",
-                "area: mean over all strengths (trapezoids over strength 0..1);",
-                "relative: area / clean value, 1 where nothing is lost; full: at strength 1",
+                "area: mean over severities 0..1 (trapezoidal rule); relative: area / clean value,",
+                "1 without loss; full: at severity 1",
                 self.queries_in_words(),
                 self.coverage_in_words(),
                 f"report: {self.report}",
@@ -171,7 +171,7 @@ class Robustness:
     def _columns(self) -> list[str]:
         short = [metric.removeprefix("instance/") for metric in METRICS]
         kinds = ("full", "area", "relative")
-        return ["nuisance", *(f"{metric} {kind}" for metric in short for kind in kinds)]
+        return ["corruption", *(f"{metric} {kind}" for metric in short for kind in kinds)]
 
     def _rows(self) -> list[list[Any]]:
         rows: list[list[Any]] = []
@@ -182,7 +182,7 @@ class Robustness:
         return rows
 
     def queries_in_words(self) -> str:
-        """How many queries the numbers rest on."""
+        """Describe the queries that the numbers rest on."""
         sample = (
             f"all {self.queries:,} queries"
             if self.queries == self.all_queries
@@ -199,9 +199,9 @@ class Robustness:
         )
 
     def coverage_in_words(self) -> str:
-        """How much of the raw dataset there was."""
+        """Describe how complete the raw dataset was."""
         if not self.coverage:
-            return "how much of the raw dataset there was is not known"
+            return "completeness of the raw dataset unknown"
         return (
             f"of {self.coverage['expected']:,} photos in the raw dataset's lists, "
             f"{self.coverage['usable']:,} were usable"

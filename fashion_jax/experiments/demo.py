@@ -17,8 +17,7 @@ from fashion_jax.config import (
 )
 from fashion_jax.datasets.building.build import build
 from fashion_jax.datasets.dataset import Split, open_dataset
-from fashion_jax.datasets.photos import decode_photo
-from fashion_jax.datasets.thumbnails import thumbnail
+from fashion_jax.datasets.photos import decode_photo, thumbnail
 from fashion_jax.evaluation.result import Evaluation
 from fashion_jax.experiments.evaluate import evaluate_run
 from fashion_jax.inference.model import load_model

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int
 
 from fashion_jax.config import to_nested_dict
 from fashion_jax.datasets.dataset import BuiltDataset, Split
-from fashion_jax.datasets.thumbnails import thumbnail
+from fashion_jax.datasets.photos import thumbnail
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.evaluation.embedded import EmbeddedTest
 from fashion_jax.evaluation.environment import environment

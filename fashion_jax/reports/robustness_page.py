@@ -1,4 +1,4 @@
-"""Robustness page: a table, and the curve of each nuisance with example photos."""
+"""Robustness page: a table, and the curve of each corruption with example photos."""
 
 import json
 import pathlib
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from fashion_jax.evaluation.robustness_result import ACC_1, MAP, NuisanceResult, Robustness
+from fashion_jax.evaluation.robustness_result import ACC_1, MAP, CorruptionResult, Robustness
 from fashion_jax.files import atomic_write
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.reports import charts
@@ -19,12 +19,12 @@ JSON_NAME = "robustness.json"
 def write_robustness(
     page: pathlib.Path, robustness: Robustness, strips: Mapping[str, Sequence[Strip]], model: str
 ) -> None:
-    """Writes the page, and `robustness.json` beside it.
+    """Write the page, and `robustness.json` beside it.
 
     Args:
         page: HTML file.
-        robustness: measurements.
-        strips: example photos by nuisance.
+        robustness: results.
+        strips: example photos by corruption.
         model: description of the model.
     """
     numbers = json.dumps(robustness.to_json(), indent=2) + "\n"
@@ -35,7 +35,7 @@ def write_robustness(
 def render_robustness(
     robustness: Robustness, strips: Mapping[str, Sequence[Strip]], model: str
 ) -> str:
-    """Renders the page as HTML; see `write_robustness`."""
+    """Render the page as HTML; see `write_robustness`."""
     return render_page(
         "robustness.html",
         robustness=robustness,
@@ -49,16 +49,16 @@ def render_robustness(
 
 
 def model_in_words(card: ModelCard) -> str:
-    """Describes a model in one line."""
+    """Describe a model in one line."""
     return (
         f"{card.backbone}, {card.image_height}×{card.image_width} pixels, trained on "
         f"{card.dataset}, checkpoint of step {card.step} (best validation mAP)"
     )
 
 
-def _chart(result: NuisanceResult) -> Markup:
-    axes = charts.new_axes("strength", (0.0, 1.0))
+def _chart(result: CorruptionResult) -> Markup:
+    axes = charts.new_axes("severity", (0.0, 1.0))
     for label, metric, style in (("Acc@1", ACC_1, charts.SECOND), ("mAP", MAP, charts.MAIN)):
         curve = result.curves[metric]
-        axes.plot(curve.strengths, curve.values, label=label, marker=".", **style)
-    return charts.to_svg(axes, f"{result.name.replace('_', ' ')}: Acc@1 and mAP over its strength")
+        axes.plot(curve.severities, curve.values, label=label, marker=".", **style)
+    return charts.to_svg(axes, f"{result.name.replace('_', ' ')}: Acc@1 and mAP over severity")

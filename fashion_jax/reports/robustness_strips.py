@@ -1,4 +1,4 @@
-"""Example queries at every strength of a nuisance, with the ranks of their first matches."""
+"""Example queries at every severity of a corruption, with the ranks of their first matches."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from fashion_jax.datasets.corruptions import Nuisance
-from fashion_jax.datasets.corruptions.corrupted_split import DisturbedSplit
+from fashion_jax.datasets.corruptions import Corruption
+from fashion_jax.datasets.corruptions.corrupted_split import CorruptedSplit
 from fashion_jax.datasets.dataset import Split
-from fashion_jax.datasets.thumbnails import thumbnail
+from fashion_jax.datasets.photos import thumbnail
 from fashion_jax.metrics.ranking import Ranking
 
 _PHOTOS = 3
@@ -17,12 +17,12 @@ _PHOTOS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Strip:
-    """A query at rising strengths of a nuisance.
+    """A query at rising severities of a corruption.
 
     Attributes:
-        caption: name of the query.
-        jpegs: encoded photos, one per strength.
-        ranks: ranks of the first correct match, from 1, one per strength.
+        caption: category and name of the query.
+        jpegs: encoded photos, one per severity.
+        ranks: ranks of the first correct match, from 1, one per severity.
     """
 
     caption: str
@@ -32,29 +32,31 @@ class Strip:
 
 def draw_strips(
     query: Split,
-    nuisances: Sequence[Nuisance],
-    strengths: Sequence[float],
+    corruptions: Sequence[Corruption],
+    severities: Sequence[float],
     rankings: Mapping[str, Sequence[Ranking]],
     seed: int,
 ) -> dict[str, list[Strip]]:
-    """Draws strips of the same few queries for each nuisance, by its name.
+    """Draw strips of the same few queries for each corruption, by its name.
 
     Args:
-        query: undisturbed queries.
-        nuisances: measured nuisances.
-        strengths: measured strengths.
-        rankings: rankings of all queries, one per strength, by nuisance; the first is clean.
-        seed: seed of the disturbances.
+        query: clean queries.
+        corruptions: measured corruptions.
+        severities: measured severities.
+        rankings: rankings of all queries, one per severity, by corruption; the first is clean.
+        seed: seed of the corruptions.
     """
-    rows = chosen_rows(rankings[nuisances[0].name][0])
+    rows = chosen_rows(rankings[corruptions[0].name][0])
     strips: dict[str, list[Strip]] = {}
-    for nuisance in nuisances:
-        photos = [DisturbedSplit(query, rows, nuisance, strength, seed) for strength in strengths]
-        strips[nuisance.name] = [
+    for corruption in corruptions:
+        photos = [
+            CorruptedSplit(query, rows, corruption, severity, seed) for severity in severities
+        ]
+        strips[corruption.name] = [
             Strip(
                 caption=f"{query.category[row]} {query.photo_id[row]}",
                 jpegs=tuple(thumbnail(split.image_bytes(place)) for split in photos),
-                ranks=tuple(int(each.first_match[row]) for each in rankings[nuisance.name]),
+                ranks=tuple(int(each.first_match[row]) for each in rankings[corruption.name]),
             )
             for place, row in enumerate(rows.tolist())
         ]
@@ -62,7 +64,7 @@ def draw_strips(
 
 
 def chosen_rows(clean: Ranking) -> Int[np.ndarray, " rows"]:
-    """Chooses the queries with the earliest clean matches, of different categories if possible."""
+    """Choose the queries with the earliest clean matches, of different categories if possible."""
     rows = np.flatnonzero(clean.measured)
     rows = rows[np.argsort(clean.first_match[rows], kind="stable")]
     category = clean.queries.category

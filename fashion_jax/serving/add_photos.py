@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from tqdm import tqdm
 
 from fashion_jax.datasets.dataset import open_dataset
-from fashion_jax.datasets.photos import UndecodablePhotoError, encode_jpeg, read_photo, shrink
-from fashion_jax.datasets.thumbnails import JPEG_QUALITY, LONGEST_SIDE
+from fashion_jax.datasets.photos import UndecodablePhotoError, encode_thumbnail, read_photo
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.model import Photo, load_model
 from fashion_jax.retrieval.catalogue.changes import Change, add_photos, check_addable
@@ -138,7 +137,7 @@ class _Reader:
                 self.bad[error.kind.replace("_", " ")].append(photo.item.photo_id)
                 continue
             self.items.append(photo.item)
-            self.thumbnails.append(encode_jpeg(shrink(pixels, LONGEST_SIDE), JPEG_QUALITY))
+            self.thumbnails.append(encode_thumbnail(pixels))
             yield pixels
 
 

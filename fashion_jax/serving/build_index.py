@@ -6,8 +6,8 @@ import pathlib
 from collections.abc import Iterator
 
 from fashion_jax.datasets.dataset import Split, open_dataset
+from fashion_jax.datasets.photos import thumbnail
 from fashion_jax.datasets.records import Domain
-from fashion_jax.datasets.thumbnails import thumbnail
 from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.catalogue import Catalogue, Item
 from fashion_jax.retrieval.make_index import check_kind

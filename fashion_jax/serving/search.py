@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from fashion_jax.datasets.photos import Box, crop, decode_photo, fit_box, read_photo
+from fashion_jax.datasets.boxes import Box, crop, fit_box
+from fashion_jax.datasets.photos import decode_photo, read_photo
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.model import Photo, load_model
 from fashion_jax.reports.ranked_list_picture import draw_ranked_list, write_picture

@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from tqdm import tqdm
 
 from fashion_jax.datasets.dataset import open_dataset
-from fashion_jax.datasets.loader import decode_at_stored_size
+from fashion_jax.datasets.photos import decode_record
 from fashion_jax.inference.model import load_model
 from fashion_jax.reports.tuning_picture import write_curve
 from fashion_jax.retrieval.catalogue.catalogue import Catalogue
@@ -131,7 +131,7 @@ def embed_queries(
         split
     )
     rows = np.sort(np.random.default_rng(0).permutation(len(photos))[:count])
-    pixels = (decode_at_stored_size(photos.image_bytes(row)) for row in rows.tolist())
+    pixels = (decode_record(photos.image_bytes(row)) for row in rows.tolist())
     return model.embed(pixels)
 
 

@@ -23,9 +23,9 @@ from fashion_jax.config import (
     read_stored_config,
     store_config,
 )
-from fashion_jax.datasets.dataset import BuiltDataset, open_dataset
+from fashion_jax.datasets.dataset import BuiltDataset, Dataset, open_dataset
 from fashion_jax.datasets.loader import Batch, OwnAugmentation, TrainingBatches, iterate
-from fashion_jax.datasets.mixture import JoinedPlan, JoinedSplit
+from fashion_jax.datasets.mixture import DatasetMixture, MixtureSplit
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import atomic_write
 from fashion_jax.inference.checkpoints import selection_metric
@@ -71,8 +71,8 @@ class Run:
 
     config: ExperimentConfig
     workdir: pathlib.Path
-    datasets: Sequence[BuiltDataset]
-    plan: JoinedPlan
+    datasets: Sequence[Dataset]
+    plan: DatasetMixture
     learner: Learner
     checkpoints: Checkpoints
     log: MetricsLog
@@ -95,6 +95,7 @@ def train(
     progress: bool = True,
     objective: ObjectiveLike | None = None,
     augment: OwnAugmentation | None = None,
+    datasets: Sequence[Dataset] | None = None,
 ) -> TrainState:
     """Trains, or resumes an interrupted run to bit-identical weights.
 
@@ -106,9 +107,10 @@ def train(
         objective: the total to minimise, in place of the one that the config describes; for
             further terms beside the config's, `Objective.from_config(config, extra_terms)`. Its
             class and weights are stored as `objective.json`; a run resumes with the same ones.
-
         augment: `(image, random generator) -> image` of one's own, applied to each resized image
             before the config's augmentations; see `TrainingBatches`.
+        datasets: datasets to train on; by default the built ones that `config.data` names. Their
+            names replace those of the config, in `config.json` as well.
 
     Returns:
         The last state.
@@ -119,11 +121,14 @@ def train(
         ValueError: if the objective lacks a method of `ObjectiveLike`.
     """
     workdir = pathlib.Path(workdir)
+    if datasets is not None:
+        config = _with_datasets(config, [dataset.name for dataset in datasets])
     objective = Objective.from_config(config) if objective is None else objective
     check_objective(objective)
     _claim(workdir, config, objective)
     mesh = make_mesh(config.mesh) if mesh is None else mesh
-    datasets = [open_dataset(name, config.data.data_dir) for name in config.data.datasets]
+    if datasets is None:
+        datasets = [open_dataset(name, config.data.data_dir) for name in config.data.datasets]
     _require_validation(datasets)
     plan = make_plan(config, datasets)
     check_batch_size(
@@ -160,9 +165,17 @@ def train(
             return _steps(run, state, start)
 
 
-def make_plan(config: ExperimentConfig, datasets: Sequence[BuiltDataset]) -> JoinedPlan:
+def _with_datasets(config: ExperimentConfig, names: Sequence[str]) -> ExperimentConfig:
+    """Put the names of the given datasets into the config, in place of its own."""
+    if not names:
+        raise ConfigError("`datasets` is empty; give at least one, or None for those of the config")
+    data = dataclasses.replace(config.data, dataset=names[0], extra_datasets=tuple(names[1:]))
+    return dataclasses.replace(config, data=data)
+
+
+def make_plan(config: ExperimentConfig, datasets: Sequence[Dataset]) -> DatasetMixture:
     """The plan of a run's batches."""
-    return JoinedPlan(
+    return DatasetMixture(
         {dataset.name: dataset.split("train") for dataset in datasets},
         config.data.identities_per_batch,
         config.data.photos_per_identity,
@@ -174,13 +187,13 @@ def make_plan(config: ExperimentConfig, datasets: Sequence[BuiltDataset]) -> Joi
 
 def training_batches(
     config: ExperimentConfig,
-    datasets: Sequence[BuiltDataset],
-    plan: JoinedPlan,
+    datasets: Sequence[Dataset],
+    plan: DatasetMixture,
     augment: OwnAugmentation | None = None,
 ) -> TrainingBatches:
     """This host's part of every batch of a run."""
     return TrainingBatches(
-        JoinedSplit([dataset.split("train") for dataset in datasets]),
+        MixtureSplit([dataset.split("train") for dataset in datasets]),
         plan,
         config.image,
         config.augment,
@@ -243,19 +256,20 @@ def describe_batch_norm_scope(config: ExperimentConfig) -> str:
     return f"BatchNorm statistics: over each {group} of the global batch's {batch} photos"
 
 
-def _require_validation(datasets: Sequence[BuiltDataset]) -> None:
+def _require_validation(datasets: Sequence[Dataset]) -> None:
     for dataset in datasets:
         missing = {"train", "val_query", "val_gallery"} - set(dataset.splits)
         if missing:
+            mend = ""
+            if isinstance(dataset, BuiltDataset):
+                mend = f": build {dataset.directory} again without --splits"
             raise FashionJaxError(
-                f"{dataset.name} in {dataset.directory} was built without "
-                f"{', '.join(sorted(missing))}, which training needs: build it again without "
-                "--splits"
+                f"{dataset.name} lacks {', '.join(sorted(missing))}, which training needs{mend}"
             )
 
 
 def _iterator_state(
-    config: ExperimentConfig, datasets: Sequence[BuiltDataset], plan: JoinedPlan, next_step: int
+    config: ExperimentConfig, datasets: Sequence[Dataset], plan: DatasetMixture, next_step: int
 ) -> DataIteratorState:
     prints = [dataset.fingerprint() for dataset in datasets]
     numbers = {
@@ -263,13 +277,7 @@ def _iterator_state(
         "identities_per_batch": config.data.identities_per_batch,
         "photos_per_identity": config.data.photos_per_identity,
     }
-    if config.data.balance_domains:  # only then, so that older checkpoints still match
-        numbers["balance_domains"] = True
-    if len(prints) == 1:
-        return DataIteratorState(next_step, prints[0], numbers)
-    return DataIteratorState(
-        next_step, {"datasets": prints}, numbers | {"quotas": list(plan.quotas)}
-    )
+    return DataIteratorState(next_step, {"datasets": prints}, numbers)
 
 
 def _first_or_latest(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fashion_jax.datasets.dataset import BuiltDataset
+from fashion_jax.datasets.dataset import Dataset
 from fashion_jax.inference.card import make_card
 from fashion_jax.inference.checkpoints import MEAN_OF_DATASETS
 from fashion_jax.inference.embed import without_classifier
@@ -21,7 +21,7 @@ _LOGGED = ("instance/mAP", "instance/Acc@1", "instance/Acc@10")
 
 
 def model_of(
-    learner: Learner, state: TrainState, datasets: Sequence[BuiltDataset], origin: WeightsOrigin
+    learner: Learner, state: TrainState, datasets: Sequence[Dataset], origin: WeightsOrigin
 ) -> EmbeddingModel:
     """The model that a state holds, ready to embed, with its card.
 
@@ -45,7 +45,7 @@ def model_of(
 
 
 def validate(
-    model: EmbeddingModel, datasets: Sequence[BuiltDataset], progress: bool = True
+    model: EmbeddingModel, datasets: Sequence[Dataset], progress: bool = True
 ) -> dict[str, float]:
     """Metrics over the whole validation gallery of each dataset on its own.
 
@@ -66,7 +66,7 @@ def validate(
     }
 
 
-def _validate_one(model: EmbeddingModel, dataset: BuiltDataset, progress: bool) -> dict[str, float]:
+def _validate_one(model: EmbeddingModel, dataset: Dataset, progress: bool) -> dict[str, float]:
     query, gallery = (dataset.split(name) for name in VALIDATION_SPLITS)
     queries_qd, gallery_gd = (model.embed_split(each, progress) for each in (query, gallery))
     labels = Labels.of(query), Labels.of(gallery)
@@ -74,7 +74,7 @@ def _validate_one(model: EmbeddingModel, dataset: BuiltDataset, progress: bool) 
     return {name: metrics[name] for name in _LOGGED}
 
 
-def _build_options(datasets: Sequence[BuiltDataset]) -> dict[str, str]:
+def _build_options(datasets: Sequence[Dataset]) -> dict[str, str]:
     """Builders' options; of several datasets with their names in front."""
     if len(datasets) == 1:
         return datasets[0].build_options()

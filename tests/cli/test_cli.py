@@ -64,7 +64,10 @@ def test_help_shows_all_commands():
         (["evaluate", "--workdir", "nowhere", "--unknown"], "unknown argument '--unknown'"),
         (["evaluate", "--workdir", "w", "--config.a=1"], "unknown argument '--config.a=1'"),
         (["robustness", "--workdir", "nowhere"], "no run in"),
-        (["robustness", "--workdir", "w", "--nuisances", "light,blurr"], "did you mean 'blur'"),
+        (
+            ["robustness", "--workdir", "w", "--corruptions", "light", "blurr"],
+            "did you mean 'blur'",
+        ),
         (["data", "check", "--dataset", "steet2shop"], "did you mean street2shop"),
         (["data", "check", "--dataset", "street2shop", "--manual_dir", "/nowhere"], "/nowhere"),
         (["train", "--config=configs/none.py", "--workdir=w"], "no config file"),
@@ -122,7 +125,7 @@ def test_build_of_some_splits_as_json(tmp_path, capsys):
 
     write_dummy_data(tmp_path / "raw")
     arguments = ["data", "build", "--dataset", "street2shop", "--manual_dir", f"{tmp_path}/raw"]
-    arguments += ["--data_dir", f"{tmp_path}/data", "--splits", "query,gallery", "--json"]
+    arguments += ["--data_dir", f"{tmp_path}/data", "--splits", "query", "gallery", "--json"]
     assert main(arguments) == 0
     report = json.loads(capsys.readouterr().out)
     assert set(report["splits"]) == {"query", "gallery"}

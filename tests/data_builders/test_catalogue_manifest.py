@@ -181,8 +181,8 @@ def test_another_box_identity_or_split_is_another_row():
             "not as many cells as there are columns (10) (1 row):\n    line 2: 2 cells, ['a",
         ),
         ("a.jpg,1,,,,,,,,,,", "line 2: 12 cells"),
-        ('"a".jpg,1,,,,,,,,', "quotation marks that do not fit together (1 row):\n    line 2: ','"),
-        ('"a.jpg,1,,,,,,,,', "line 2: a mark that opens in this row is never closed"),
+        ('"a".jpg,1,,,,,,,,', "quotation marks that do not match (1 row):\n    line 2: ','"),
+        ('"a.jpg,1,,,,,,,,', "line 2: a quotation mark opened in this row is never closed"),
     ],
 )
 def test_a_wrong_cell_is_told_by_line_column_and_value(row, message):
@@ -214,7 +214,7 @@ def test_everything_is_told_at_once_counted_and_the_first_ones_shown():
 
 def test_malformed_rows_do_not_hide_those_around_them():
     text = refused('photo,identity,camera\n"a"b,1,\nc.jpg,1,x\nd.jpg,1\n"e"f,1,\n"g.jpg,1,\n')
-    assert "quotation marks that do not fit together (3 rows)" in text
+    assert "quotation marks that do not match (3 rows)" in text
     assert [f"line {line}: " in text for line in range(2, 7)] == [True] * 5
 
 
@@ -239,7 +239,7 @@ def test_lines_far_down(broken):
 
 def test_an_endless_quoted_cell_stops_the_reading():
     text = refused('photo,identity\n"a.jpg,1\n' + "b.jpg,1\n" * 30_000)
-    assert "line 2: a mark that opens in this row is never closed" in text
+    assert "line 2: a quotation mark opened in this row is never closed" in text
 
 
 def test_rows_of_parquet_are_counted_from_one():
@@ -260,14 +260,14 @@ def test_an_identity_in_training_and_test():
 
 def test_splits_in_some_rows_only():
     text = refused("photo,identity,split\na,1,train\nb,1,\nc,2,\n")
-    assert "split is empty, though other rows have one" in text
+    assert "split is empty, but other rows have one" in text
     assert "(2 rows):\n    line 3\n    line 4" in text
 
 
 def test_rows_that_disagree():
     text = refused("photo,identity,category,camera\na,1,hats,3\nb,1,,\na,1,hats,4\na,1,bags,4\n")
     assert text.splitlines()[1:] == [
-        "  photo, identity, box and split are those of another row, but not the rest (2 rows):",
+        "  same photo, identity, box and split as another row, but other values (2 rows):",
         "    line 4: camera 4, but line 2 has camera 3",
         "    line 5: category 'bags', camera 4, but line 2 has category 'hats', camera 3",
     ]
@@ -283,14 +283,17 @@ def test_rows_without_a_name_are_not_compared():
 @pytest.mark.parametrize(
     ("header", "messages"),
     [
-        ("foto,identity", ["there is no column photo", "'foto', 'identity'; wanted are photo, id"]),
-        ("photo", ["there is no column identity"]),
+        (
+            "foto,identity",
+            ["column photo is missing", "'foto', 'identity'; required are photo"],
+        ),
+        ("photo", ["column identity is missing"]),
         ("photo,identity,domian", ["unknown column 'domian': did you mean domain?"]),
         ("photo,identity,Categories", []),
         ("photo,identity,x,y,widht,height", ["did you mean width?"]),
-        ("photo,identity,x,y", ["no column width", "no column height"]),
-        ("photo,identity,Photo", ["more than one column photo"]),
-        ("photo identity", ["there is no column photo; there is no column identity"]),
+        ("photo,identity,x,y", ["column width is missing", "column height is missing"]),
+        ("photo,identity,Photo", ["column photo occurs more than once"]),
+        ("photo identity", ["column photo is missing; column identity is missing"]),
     ],
 )
 def test_wrong_columns(header, messages):
@@ -314,7 +317,7 @@ def test_wrong_columns(header, messages):
         (b"PK\x03\x04...", "an Excel workbook or another zip file"),
         (b"PAR1", "damaged Parquet file"),
         (parquet({"photo": ["a"], "identity": ["1"]})[:-9], "damaged Parquet file"),
-        (parquet({"photo": ["a"]}), "there is no column identity"),
+        (parquet({"photo": ["a"]}), "column identity is missing"),
         (parquet({"photo": [["a"]], "identity": ["1"]}), "column photo is of type list<"),
         (parquet({"photo": [b"\xff"], "identity": ["1"]}), "column photo is of type binary"),
         (b'"photo,identity\n', "line 1: "),

@@ -6,8 +6,8 @@ from typing import ClassVar
 import fsspec
 import numpy as np
 import pytest
-from fashion_jax.data_builders.catalogue.photos import CataloguePhotos, find_photos
-from fashion_jax.data_builders.catalogue.storage import StorageError, absolute, read_file
+from fashion_jax.data_builders.catalogue.photos import CataloguePhotos, open_photos
+from fashion_jax.data_builders.catalogue.storage import FileAccessError, absolute, read_file
 from fsspec.implementations.memory import MemoryFileSystem
 
 from fashion_jax.datasets.building.build import build, check
@@ -102,7 +102,7 @@ def test_whole_uris_need_no_folder(bucket, tmp_path):
 def test_photos_of_a_folder(tmp_path):
     pixels = soft_pattern(3, 20, 30)
     write_photo(tmp_path / "a" / "b c.jpg", pixels)
-    photos = find_photos(str(tmp_path), ["a/b c.jpg", "no.jpg"])
+    photos = open_photos(str(tmp_path), ["a/b c.jpg", "no.jpg"])
     assert "a/b c.jpg" in photos
     assert "no.jpg" not in photos
     assert "a" not in photos
@@ -126,18 +126,18 @@ def test_photos_that_a_bucket_does_not_give(bucket, name, kind):
 
 def test_credentials_that_run_out_stop_the_build(bucket):
     with pytest.raises(
-        StorageError, match=r"gs://shop/expired.jpg.*token has expired.*credentials"
+        FileAccessError, match=r"gs://shop/expired.jpg.*token has expired.*credentials"
     ):
         CataloguePhotos("gs://shop").load("expired.jpg")
-    with pytest.raises(StorageError, match=r"token has expired.*credentials"):
-        find_photos("gs://shop", ["expired.jpg"])
+    with pytest.raises(FileAccessError, match=r"token has expired.*credentials"):
+        open_photos("gs://shop", ["expired.jpg"])
 
 
 @pytest.mark.parametrize(
     ("root", "photo", "message"),
     [
         ("", "a.jpg", "such as a.jpg, are relative.*--photos"),
-        ("nowhere", "a.jpg", "--photos .*nowhere is no folder; .* holds here/"),
+        ("nowhere", "a.jpg", "--photos .*nowhere is not a directory; .* holds here/"),
         ("here", "a.jpg", r"looked for .*here/a.jpg and 0 others; .*here holds other.jpg\."),
         ("gs://shop", "a.jpg", "looked for gs://shop/a.jpg"),
     ],
@@ -145,30 +145,30 @@ def test_credentials_that_run_out_stop_the_build(bucket):
 def test_not_one_photo(bucket, tmp_path, root, photo, message):
     write_photo(tmp_path / "here" / "other.jpg", soft_pattern(0, 9, 9))
     root = root if "://" in root or not root else str(tmp_path / root)
-    with pytest.raises(StorageError, match=message):
-        find_photos(root, [photo])
+    with pytest.raises(FileAccessError, match=message):
+        open_photos(root, [photo])
 
 
 def test_storage_that_cannot_be_opened(monkeypatch):
     def not_installed(scheme, **settings):
         raise ImportError("Install s3fs to access S3")
 
-    with pytest.raises(StorageError, match="ftpx:// is no storage"):
+    with pytest.raises(FileAccessError, match="unknown kind of storage ftpx://"):
         read_file("ftpx://a/b.csv")
     monkeypatch.setattr(fsspec, "filesystem", not_installed)
-    with pytest.raises(StorageError, match=r"s3:// needs .*pip install 'fashion-jax\[s3\]'"):
+    with pytest.raises(FileAccessError, match=r"s3:// needs .*pip install 'fashion-jax\[s3\]'"):
         read_file("s3://a/b.csv")
 
 
 def test_manifests_that_are_not_there(bucket, tmp_path):
     (tmp_path / "items.csv").write_text("")
-    with pytest.raises(StorageError, match=r"no file .*item.csv; .* holds items.csv"):
+    with pytest.raises(FileAccessError, match=r"no file .*item.csv; .* holds items.csv"):
         read_file(str(tmp_path / "item.csv"))
-    with pytest.raises(StorageError, match="is a folder"):
+    with pytest.raises(FileAccessError, match="is a directory"):
         read_file(str(tmp_path))
-    with pytest.raises(StorageError, match=r"no file gs://a/items\.csv$"):
+    with pytest.raises(FileAccessError, match=r"no file gs://a/items\.csv$"):
         read_file("gs://a/items.csv")
-    with pytest.raises(StorageError, match=r"expired\.csv cannot be read: .*token has expired"):
+    with pytest.raises(FileAccessError, match=r"expired\.csv cannot be read: .*token has expired"):
         read_file("gs://a/expired.csv")
 
 

@@ -2,14 +2,14 @@
 
 import pytest
 from fashion_jax.data_builders.catalogue.manifest import read_manifest
-from fashion_jax.data_builders.catalogue.splits import divide
+from fashion_jax.data_builders.catalogue.splits import assign_splits
 
 from fashion_jax.datasets.records import Domain
 
 
 def split(lines, test=0.2, validation=0.05, seed=0):
     rows = read_manifest("\n".join(lines).encode(), "items.csv").rows
-    return divide(rows, test, validation, seed)
+    return assign_splits(rows, test, validation, seed)
 
 
 def photos(splits):

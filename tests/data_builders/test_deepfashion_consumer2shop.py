@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fashion_jax.datasets.building.build import build, check
-from fashion_jax.datasets.building.raw_folder import LayoutError
+from fashion_jax.datasets.building.raw_copy import LayoutError
 from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.datasets.photos import decode_photo
 from fashion_jax.datasets.records import SPLITS

@@ -1,9 +1,9 @@
 import pytest
-from fashion_jax.data_builders.deepfashion_consumer2shop.lists import BoxRow, Pair, read_lists
-from fashion_jax.data_builders.deepfashion_consumer2shop.splits import divide
+from fashion_jax.data_builders.deepfashion_consumer2shop.lists import CornersRow, Pair, read_lists
+from fashion_jax.data_builders.deepfashion_consumer2shop.splits import plan_build
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import ListError
-from fashion_jax.datasets.photos import Box
 from fashion_jax.datasets.records import Domain
 
 PHOTO = "img/DRESSES/Skirt/id_00000001/comsumer_01.jpg"
@@ -23,7 +23,7 @@ def read(tmp_path, boxes=(BOX_ROW,), pairs=(PAIR_ROW,), count=None, columns=BOX_
 
 def test_rows(tmp_path):
     rows, pairs = read(tmp_path)
-    assert rows == [BoxRow(PHOTO, Domain.STREET, (4, 5, 106, 207))]
+    assert rows == [CornersRow(PHOTO, Domain.STREET, (4, 5, 106, 207))]
     assert pairs == [Pair(PHOTO, SHOP, "id_00000001", "train")]
 
 
@@ -91,47 +91,47 @@ def pair(consumer, shop, item, status, folder="TOPS/Tank"):
     return Pair(f"img/{folder}/{consumer}.jpg", f"img/TOPS/Tank/{shop}.jpg", item, status)
 
 
-def splits_of(division):
+def splits_of(plan):
     return {
         split: [item.photo_id.rpartition("/")[2] for item in items]
-        for split, items in division.splits.items()
+        for split, items in plan.splits.items()
     }
 
 
-def divided(rows, pairs, reading="corners"):
-    return divide(rows, pairs, reading, AllPhotos(), fraction=0.5, seed=0)
+def planned(rows, pairs, reading="corners"):
+    return plan_build(rows, pairs, reading, AllPhotos(), fraction=0.5, seed=0)
 
 
 def test_item_in_validation_and_training_is_left_to_validation():
     pairs = [pair("a", "b", "i", "train"), pair("c", "d", "i", "val"), pair("e", "f", "j", "test")]
-    division = divided([], pairs)
-    assert splits_of(division) == {
+    plan = planned([], pairs)
+    assert splits_of(plan) == {
         "train": [],
         "query": ["e.jpg"],
         "gallery": ["f.jpg"],
         "val_query": ["c.jpg"],
         "val_gallery": ["d.jpg"],
     }
-    assert division.problems["identity_with_several_statuses"] == ["i"]
+    assert plan.problems["identity_with_several_statuses"] == ["i"]
 
 
 def test_item_in_several_categories_is_one_identity():
-    division = divided([], [pair("a", "b", "i", "test", folder="TOPS/Polo")])
-    items = division.splits["query"] + division.splits["gallery"]
+    plan = planned([], [pair("a", "b", "i", "test", folder="TOPS/Polo")])
+    items = plan.splits["query"] + plan.splits["gallery"]
     assert {item.identity for item in items} == {("i",)}
     assert [item.category for item in items] == ["TOPS/Polo", "TOPS/Tank"]
-    assert division.problems["identity_in_several_categories"] == ["i"]
+    assert plan.problems["identity_in_several_categories"] == ["i"]
 
 
 def test_photo_of_two_items_is_two_records():
-    division = divided([], [pair("a", "b", "i", "test"), pair("a", "c", "j", "test")])
-    assert [item.identity for item in division.splits["query"]] == [("i",), ("j",)]
+    plan = planned([], [pair("a", "b", "i", "test"), pair("a", "c", "j", "test")])
+    assert [item.identity for item in plan.splits["query"]] == [("i",), ("j",)]
 
 
 @pytest.mark.parametrize(
     ("reading", "box"), [("corners", Box(4, 5, 102, 202)), ("xywh", Box(4, 5, 106, 207))]
 )
 def test_both_readings_of_a_box(reading, box):
-    row = BoxRow("img/TOPS/Tank/a.jpg", Domain.STREET, (4, 5, 106, 207))
-    (item,) = divided([row], [pair("a", "b", "i", "test")], reading).splits["query"]
+    row = CornersRow("img/TOPS/Tank/a.jpg", Domain.STREET, (4, 5, 106, 207))
+    (item,) = planned([row], [pair("a", "b", "i", "test")], reading).splits["query"]
     assert item.box == box

@@ -5,7 +5,7 @@ import pytest
 
 from fashion_jax.datasets.building.build import build, check
 from fashion_jax.datasets.building.list_files import ListError
-from fashion_jax.datasets.building.raw_folder import LayoutError
+from fashion_jax.datasets.building.raw_copy import LayoutError
 from fashion_jax.datasets.photos import decode_photo
 from fashion_jax.datasets.records import SPLITS
 from tests.data_builders.built_records import everything, identities, read_all

@@ -1,10 +1,10 @@
 import json
 
 import pytest
-from fashion_jax.data_builders.street2shop.lists import Row, read_lists
+from fashion_jax.data_builders.street2shop.lists import ListRow, read_lists
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import ListError
-from fashion_jax.datasets.photos import Box
 
 
 def read(tmp_path, role, content):
@@ -16,8 +16,8 @@ def read(tmp_path, role, content):
 def test_rows_of_both_kinds(tmp_path):
     box = {"width": 1, "top": 2, "left": 3, "height": 4}
     row = {"photo": 7, "product": 3, "bbox": box}
-    assert read(tmp_path, "train_pairs", [row]) == [Row(7, 3, Box(3, 2, 1, 4), None)]
-    assert read(tmp_path, "retrieval", [{"photo": 7, "product": 3}]) == [Row(7, 3, None, None)]
+    assert read(tmp_path, "train_pairs", [row]) == [ListRow(7, 3, Box(3, 2, 1, 4), None)]
+    assert read(tmp_path, "retrieval", [{"photo": 7, "product": 3}]) == [ListRow(7, 3, None, None)]
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_rows_of_both_kinds(tmp_path):
 )
 def test_box_without_size(tmp_path, box):
     rows = read(tmp_path, "test_pairs", [{"photo": 1, "product": 2, "bbox": box}])
-    assert rows == [Row(1, 2, None, "without_size")]
+    assert rows == [ListRow(1, 2, None, "without_size")]
 
 
 def test_numbers_as_text(tmp_path):

@@ -1,4 +1,4 @@
-"""Each nuisance against values worked out by hand."""
+"""Each corruption against values worked out by hand."""
 
 import itertools
 import math
@@ -7,17 +7,18 @@ import cv2
 import numpy as np
 import pytest
 
-from fashion_jax.datasets.corruptions import NUISANCES, generator
+from fashion_jax.datasets.corruptions import CORRUPTIONS, generator
 from fashion_jax.datasets.corruptions.detail import jpeg_quality
 from fashion_jax.datasets.corruptions.geometry import _homography, _slopes
-from fashion_jax.datasets.corruptions.linear_light import expose, to_linear, to_srgb
+from fashion_jax.datasets.corruptions.light import expose, to_linear, to_srgb
 
 
-def outcomes(name, image, strength):
+def outcomes(name, image, severity):
     """What becomes of a photo under many names."""
-    nuisance = NUISANCES[name]
+    corruption = CORRUPTIONS[name]
     return [
-        nuisance.apply(image, strength, generator(name, str(photo_id), 0)) for photo_id in range(12)
+        corruption.apply(image, severity, generator(name, str(photo_id), 0))
+        for photo_id in range(12)
     ]
 
 
@@ -68,7 +69,7 @@ def test_brightness():
 def test_contrast():
     image = grey(100)
     image[:, 30:] = 200
-    # mean 150; at strength 0.5 the factor is 4^±0.5 = 2 or 1/2
+    # mean 150; at severity 0.5 the factor is 4^±0.5 = 2 or 1/2
     found = {(int(o[0, 0, 0]), int(o[0, 59, 2])) for o in outcomes("contrast", image, 0.5)}
     assert found == {(50, 250), (125, 175)}
 
@@ -80,10 +81,10 @@ def test_contrast_pivots_on_the_brightness_that_people_see():
     assert (59, 159, 59) in found
 
 
-def test_what_full_strength_is_has_numbers():
+def test_what_full_severity_is_has_numbers():
     # how much: a reader of the page has to know without the code
-    for nuisance in NUISANCES.values():
-        assert any(character.isdigit() for character in nuisance.full_strength)
+    for corruption in CORRUPTIONS.values():
+        assert any(character.isdigit() for character in corruption.full_severity)
 
 
 def test_colour_shifts_channels_against_each_other():
@@ -101,11 +102,11 @@ def test_light_falls_from_one_side_to_the_other():
         assert 0.3 < (change < -0.5).mean() < 0.7
 
 
-@pytest.mark.parametrize("strength", [0.5, 1.0])
-def test_rotation(strength):
-    angle = math.radians(45 * strength)
+@pytest.mark.parametrize("severity", [0.5, 1.0])
+def test_rotation(severity):
+    angle = math.radians(45 * severity)
     x, y = 20 * math.cos(angle), 20 * math.sin(angle)
-    found = {tuple(np.round(centre(o))) for o in outcomes("rotation", spot(70, 50), strength)}
+    found = {tuple(np.round(centre(o))) for o in outcomes("rotation", spot(70, 50), severity)}
     assert found == {(round(50 + x), round(50 + y)), (round(50 + x), round(50 - y))}
 
 
@@ -153,56 +154,56 @@ def test_crumpling_moves_no_part_farther_than_it_says():
     # black left of the middle, white right of it: beyond 8 % of the longest side nothing changes
     image = grey(0, 100, 100)
     image[:, 50:] = 255
-    for disturbed in outcomes("crumpling", image, 1.0):
-        assert (disturbed[10:-10, 10:41] == 0).all()
-        assert (disturbed[10:-10, 59:90] > 0).all()
-        assert (disturbed[:, 42:58] != image[:, 42:58]).any()
+    for corrupted in outcomes("crumpling", image, 1.0):
+        assert (corrupted[10:-10, 10:41] == 0).all()
+        assert (corrupted[10:-10, 59:90] > 0).all()
+        assert (corrupted[:, 42:58] != image[:, 42:58]).any()
 
 
 def test_resolution_averages_detail_away():
     checks = np.indices((80, 80)).sum(axis=0) % 2 * 255
     image = np.repeat(checks[:, :, None], 3, axis=2).astype(np.uint8)
     # from 80 to 20 pixels: half of the way is 40, each the mean of two black and two white ones
-    (disturbed, *_) = outcomes("resolution", image, 0.5)
-    assert set(np.unique(disturbed)) <= {127, 128}
+    (corrupted, *_) = outcomes("resolution", image, 0.5)
+    assert set(np.unique(corrupted)) <= {127, 128}
 
 
 def test_resolution_keeps_at_least_one_pixel():
     image = np.zeros((400, 2, 3), np.uint8)
     image[:, 1] = 100
-    (disturbed, *_) = outcomes("resolution", image, 1.0)
-    assert np.unique(disturbed).tolist() == [50]
+    (corrupted, *_) = outcomes("resolution", image, 1.0)
+    assert np.unique(corrupted).tolist() == [50]
 
 
 def test_resolution_leaves_a_photo_alone_that_is_small_already():
     image = np.random.default_rng(0).integers(0, 256, (20, 12, 3), dtype=np.uint8)
-    (disturbed, *_) = outcomes("resolution", image, 1.0)
-    np.testing.assert_array_equal(disturbed, image)
+    (corrupted, *_) = outcomes("resolution", image, 1.0)
+    np.testing.assert_array_equal(corrupted, image)
 
 
 def test_blur_has_the_width_that_it_says():
     image = grey(0, 200, 200)
     image[:, 100:] = 255
-    (disturbed, *_) = outcomes("blur", image, 1.0)
+    (corrupted, *_) = outcomes("blur", image, 1.0)
     # σ = 6 pixels; at one σ beyond the edge (99.5 + 6) a Gaussian's integral is 0.8413
-    assert disturbed[100, 105:107, 0].mean() == pytest.approx(0.8413 * 255, abs=1.5)
+    assert corrupted[100, 105:107, 0].mean() == pytest.approx(0.8413 * 255, abs=1.5)
 
 
 def test_jpeg_is_that_of_the_quality():
-    assert [jpeg_quality(strength) for strength in (0.5, 1.0)] == [24, 6]  # √(95 · 6) = 23.9
+    assert [jpeg_quality(severity) for severity in (0.5, 1.0)] == [24, 6]  # √(95 · 6) = 23.9
     image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 6])[1]
-    (disturbed, *_) = outcomes("jpeg", image, 1.0)
-    np.testing.assert_array_equal(disturbed, cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1])
+    (corrupted, *_) = outcomes("jpeg", image, 1.0)
+    np.testing.assert_array_equal(corrupted, cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1])
 
 
-@pytest.mark.parametrize("strength", [0.2, 0.6, 1.0])
-def test_occlusion_hides_a_rectangle_of_the_right_area(strength):
+@pytest.mark.parametrize("severity", [0.2, 0.6, 1.0])
+def test_occlusion_hides_a_rectangle_of_the_right_area(severity):
     image = np.full((200, 300, 3), 7, np.uint8)
-    for disturbed in outcomes("occlusion", image, strength):
-        hidden = (disturbed != image).any(axis=2)
-        assert hidden.mean() == pytest.approx(0.5 * strength, abs=0.01)
-        assert len(np.unique(disturbed[hidden], axis=0)) == 1
+    for corrupted in outcomes("occlusion", image, severity):
+        hidden = (corrupted != image).any(axis=2)
+        assert hidden.mean() == pytest.approx(0.5 * severity, abs=0.01)
+        assert len(np.unique(corrupted[hidden], axis=0)) == 1
         rows, columns = np.flatnonzero(hidden.any(axis=1)), np.flatnonzero(hidden.any(axis=0))
         assert hidden[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
 
@@ -210,8 +211,8 @@ def test_occlusion_hides_a_rectangle_of_the_right_area(strength):
 def test_a_stronger_occlusion_holds_the_weaker_one():
     image = np.full((37, 53, 3), 7, np.uint8)
     masks = [
-        [(each != image).any(axis=2) for each in outcomes("occlusion", image, strength)]
-        for strength in (0.2, 0.4, 0.6, 0.8, 1.0)
+        [(each != image).any(axis=2) for each in outcomes("occlusion", image, severity)]
+        for severity in (0.2, 0.4, 0.6, 0.8, 1.0)
     ]
     for weaker, stronger in itertools.pairwise(masks):
         for small, large in zip(weaker, stronger, strict=True):

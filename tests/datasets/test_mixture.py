@@ -8,7 +8,7 @@ import pytest
 from fashion_jax.config import AugmentConfig, DataConfig, ImageConfig
 from fashion_jax.datasets.identity_batches import IdentityBatchPlan
 from fashion_jax.datasets.loader import TrainingBatches, iterate
-from fashion_jax.datasets.mixture import JoinedPlan, JoinedSplit, quotas
+from fashion_jax.datasets.mixture import DatasetMixture, MixtureSplit, quotas
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.parallel.hosts import Host
 from tests.datasets.fakes import FakeSplit
@@ -65,17 +65,17 @@ def dataset_of(rows: np.ndarray) -> np.ndarray:
     return np.searchsorted([69, 69 + 90], rows, side="right")
 
 
-def make_plan(parts, seed=7, weights=(4.0, 3.0, 1.0)) -> JoinedPlan:
-    return JoinedPlan(parts, 8, K, seed, weights)
+def make_plan(parts, seed=7, weights=(4.0, 3.0, 1.0)) -> DatasetMixture:
+    return DatasetMixture(parts, 8, K, seed, weights)
 
 
-def epoch_rows(plan: JoinedPlan, epoch: int) -> np.ndarray:
+def epoch_rows(plan: DatasetMixture, epoch: int) -> np.ndarray:
     steps = range(epoch * plan.steps_per_epoch, (epoch + 1) * plan.steps_per_epoch)
     return np.concatenate([plan.rows(step) for step in steps])
 
 
 def test_split_holds_all_columns_and_photos(parts):
-    split = JoinedSplit(list(parts.values()))
+    split = MixtureSplit(list(parts.values()))
     assert len(split) == 69 + 90 + 10
     assert split.name == "train"
     large, middle, small = parts.values()
@@ -95,7 +95,7 @@ def test_split_holds_all_columns_and_photos(parts):
 
 
 def test_split_can_be_sent_to_a_worker(parts):
-    split = JoinedSplit(list(parts.values()))
+    split = MixtureSplit(list(parts.values()))
     again = pickle.loads(pickle.dumps(split))
     assert again.image_bytes(100) == split.image_bytes(100)
 
@@ -104,7 +104,7 @@ def test_split_can_be_sent_to_a_worker(parts):
 def test_one_dataset_has_the_batches_that_it_has_alone(parts, name):
     split = parts[name]
     alone = IdentityBatchPlan(split.identity, split.domain, 4, K, 7)
-    joined = JoinedPlan({name: split}, 4, K, 7)
+    joined = DatasetMixture({name: split}, 4, K, 7)
     np.testing.assert_array_equal(joined.labels, alone.labels)
     assert joined.labels.dtype == alone.labels.dtype
     assert joined.num_identities == alone.num_identities
@@ -116,7 +116,7 @@ def test_one_dataset_has_the_batches_that_it_has_alone(parts, name):
 def test_every_batch_holds_the_quotas_of_distinct_identities(parts):
     plan = make_plan(parts)
     assert plan.quotas == (4, 3, 1)
-    identity = JoinedSplit(list(parts.values())).identity
+    identity = MixtureSplit(list(parts.values())).identity
     for step in range(40):
         rows = plan.rows(step).reshape(8, K)
         assert (identity[rows] == identity[rows[:, :1]]).all()
@@ -141,8 +141,8 @@ def test_every_identity_of_every_dataset_is_in_every_epoch(parts):
 
 
 def test_balanced_domains_hold_in_every_dataset(parts):
-    split = JoinedSplit(list(parts.values()))
-    plan = JoinedPlan(parts, 8, K, 7, (4.0, 3.0, 1.0), balance_domains=True)
+    split = MixtureSplit(list(parts.values()))
+    plan = DatasetMixture(parts, 8, K, 7, (4.0, 3.0, 1.0), balance_domains=True)
     plain = make_plan(parts)
     assert plan.steps_per_epoch == plain.steps_per_epoch
     for step in range(2 * plan.steps_per_epoch):
@@ -181,28 +181,28 @@ def test_epochs_differ(parts):
 
 
 def test_equal_datasets_are_not_shuffled_alike():
-    plan = JoinedPlan({name: FakeSplit("train", 12) for name in "ab"}, 4, K, 7)
+    plan = DatasetMixture({name: FakeSplit("train", 12) for name in "ab"}, 4, K, 7)
     rows = epoch_rows(plan, 0).reshape(-1, 2, 2 * K)
     assert not np.array_equal(rows[:, 0], rows[:, 1] - 48)
 
 
 def test_without_weights_the_numbers_of_identities_are_the_shares():
     parts = {"a": FakeSplit("train", 12), "b": FakeSplit("train", 6)}
-    assert JoinedPlan(parts, 6, K, 0).quotas == (4, 2)
-    assert JoinedPlan(parts, 6, K, 0, (1.0, 1.0)).quotas == (3, 3)
+    assert DatasetMixture(parts, 6, K, 0).quotas == (4, 2)
+    assert DatasetMixture(parts, 6, K, 0, (1.0, 1.0)).quotas == (3, 3)
 
 
 def test_too_few_identities_names_the_dataset(parts):
     with pytest.raises(
         FashionJaxError, match=r"small: a batch takes 6 .* has 5; .*data.dataset_weights"
     ):
-        JoinedPlan(parts, 8, K, 0, (1.0, 1.0, 20.0))
+        DatasetMixture(parts, 8, K, 0, (1.0, 1.0, 20.0))
     with pytest.raises(FashionJaxError, match=r"^a batch takes 8 .* has 5; [^,]*$"):
-        JoinedPlan({"small": parts["small"]}, 8, K, 0)
+        DatasetMixture({"small": parts["small"]}, 8, K, 0)
 
 
 def training(parts, host=None) -> TrainingBatches:
-    split = JoinedSplit(list(parts.values()))
+    split = MixtureSplit(list(parts.values()))
     image = ImageConfig(16, 8)
     return TrainingBatches(split, make_plan(parts), image, AugmentConfig(), 3, 5, host or Host())
 

@@ -10,16 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from fashion_jax.datasets.photos import (
-    Box,
-    BoxError,
-    UndecodablePhotoError,
-    crop,
-    decode_photo,
-    encode_jpeg,
-    fit_box,
-    shrink,
-)
+from fashion_jax.datasets.boxes import Box, BoxError, crop, fit_box
+from fashion_jax.datasets.photos import UndecodablePhotoError, decode_photo, encode_jpeg, shrink
 
 
 def pattern(height=24, width=32):

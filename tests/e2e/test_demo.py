@@ -83,13 +83,13 @@ def test_evaluate_prints_json_and_takes_another_dataset(demo, tmp_path, capsys):
 def test_robustness_prints_json_and_writes_its_page(demo, tmp_path, capsys):
     folder, evaluation = demo
     arguments = ["--workdir", f"{folder}/run", "--report", str(tmp_path), "--json"]
-    assert main(["robustness", *arguments, "--nuisances", "blur,occlusion"]) == 0
+    assert main(["robustness", *arguments, "--corruptions", "blur", "occlusion"]) == 0
     printed = json.loads(capsys.readouterr().out)
     metrics = evaluation.metrics()
     assert printed["clean"] == pytest.approx(
         {name: metrics[name] for name in ("instance/mAP", "instance/Acc@1")}
     )
-    assert printed["nuisances"].keys() == {"blur", "occlusion"}
+    assert printed["corruptions"].keys() == {"blur", "occlusion"}
     assert json.loads((tmp_path / "robustness.json").read_text()) == printed
     assert "Robustness on synthetic_street2shop" in (tmp_path / "index.html").read_text()
 

@@ -8,24 +8,24 @@ import pytest
 from fashion_jax.evaluation.robustness_result import (
     ACC_1,
     MAP,
+    CorruptionResult,
     Curve,
-    NuisanceResult,
     Robustness,
 )
 
-STRENGTHS = (0.0, 0.5, 1.0)
+SEVERITIES = (0.0, 0.5, 1.0)
 
 
 def result(name, values, accuracies=(0.9, 0.9, 0.9)):
-    curves = {MAP: Curve(STRENGTHS, values), ACC_1: Curve(STRENGTHS, accuracies)}
-    return NuisanceResult(name, f"much {name}", curves)
+    curves = {MAP: Curve(SEVERITIES, values), ACC_1: Curve(SEVERITIES, accuracies)}
+    return CorruptionResult(name, f"much {name}", curves)
 
 
 def robustness(*results, queries=10, skipped=None, coverage=None):
     return Robustness(
         dataset="street2shop",
         step=7,
-        strengths=STRENGTHS,
+        severities=SEVERITIES,
         results=results,
         gallery=100,
         queries=queries,
@@ -39,25 +39,25 @@ def robustness(*results, queries=10, skipped=None, coverage=None):
 
 
 def test_area_by_hand():
-    curve = Curve(STRENGTHS, (0.8, 0.6, 0.2))
+    curve = Curve(SEVERITIES, (0.8, 0.6, 0.2))
     # (0.8 + 0.6) / 2 · 0.5 + (0.6 + 0.2) / 2 · 0.5 = 0.35 + 0.2
     assert curve.area == pytest.approx(0.55)
     assert curve.relative_area == pytest.approx(0.6875)
     assert curve.lost == pytest.approx(0.3125)
 
 
-def test_area_of_uneven_strengths():
+def test_area_of_uneven_severities():
     # (1 + 0) / 2 · 0.2 + 0 · 0.8
     assert Curve((0.0, 0.2, 1.0), (1.0, 0.0, 0.0)).area == pytest.approx(0.1)
 
 
 def test_an_unharmed_metric_loses_nothing():
-    curve = Curve(STRENGTHS, (0.4, 0.4, 0.4))
+    curve = Curve(SEVERITIES, (0.4, 0.4, 0.4))
     assert (curve.area, curve.relative_area, curve.lost) == pytest.approx((0.4, 1.0, 0.0))
 
 
 def test_of_nothing_no_share_can_be_lost():
-    curve = Curve(STRENGTHS, (0.0, 0.0, 0.0))
+    curve = Curve(SEVERITIES, (0.0, 0.0, 0.0))
     assert math.isnan(curve.relative_area)
     assert curve.to_json() == {
         "curve": [0.0, 0.0, 0.0],
@@ -89,10 +89,10 @@ def test_json_has_all_values():
     )
     values = json.loads(json.dumps(measured.to_json(), allow_nan=False))
     assert values["clean"] == {MAP: 0.8, ACC_1: 0.9}
-    assert values["strengths"] == [0.0, 0.5, 1.0]
-    assert values["nuisances"]["blur"]["full_strength"] == "much blur"
-    assert values["nuisances"]["blur"][MAP]["curve"] == [0.8, 0.6, 0.2]
-    assert values["nuisances"]["blur"][ACC_1]["area"] == pytest.approx(0.9)
+    assert values["severities"] == [0.0, 0.5, 1.0]
+    assert values["corruptions"]["blur"]["full_severity"] == "much blur"
+    assert values["corruptions"]["blur"][MAP]["curve"] == [0.8, 0.6, 0.2]
+    assert values["corruptions"]["blur"][ACC_1]["area"] == pytest.approx(0.9)
     assert values["mean_relative_area"][MAP] == pytest.approx(0.6875)
     assert values["photos"] == {
         "gallery": 100,

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from fashion_jax.config import CONFIG_FILE, MeshConfig, store_config
-from fashion_jax.datasets.corruptions import NUISANCES, generator
-from fashion_jax.datasets.corruptions.corrupted_split import DisturbedSplit
+from fashion_jax.datasets.corruptions import CORRUPTIONS, generator
+from fashion_jax.datasets.corruptions.corrupted_split import CorruptedSplit
 from fashion_jax.datasets.dataset import open_dataset
-from fashion_jax.datasets.loader import decode_at_stored_size
+from fashion_jax.datasets.photos import decode_record
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.evaluation.robustness_result import ACC_1, MAP
 from fashion_jax.experiments import evaluate, robustness
@@ -53,7 +53,7 @@ def model(tiny_config, tmp_path, monkeypatch):
 def test_the_whole_measurement(model, tmp_path, caplog):
     caplog.set_level("INFO", logger="fashion_jax")
     names = ["colour", "occlusion"]
-    measured = measure_robustness(tmp_path, nuisances=names, progress=False)
+    measured = measure_robustness(tmp_path, corruptions=names, progress=False)
     dataset = open_dataset("synthetic_street2shop", model.config.data.data_dir)
     queries, gallery = len(dataset.split("query")), len(dataset.split("gallery"))
     assert measured.embedded == gallery + queries * (1 + 2 * 5)
@@ -61,7 +61,7 @@ def test_the_whole_measurement(model, tmp_path, caplog):
     assert (measured.queries, measured.all_queries) == (queries, queries)
     for result in measured.results:
         for curve in result.curves.values():
-            assert curve.strengths == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+            assert curve.severities == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
             assert len(curve.values) == 6
     colour = measured.results[0].curves[MAP]
     assert colour.values[-1] < colour.values[0]
@@ -76,14 +76,14 @@ def test_clean_values_are_those_of_an_evaluation(model, tmp_path):
     evaluated = evaluate.evaluate_run(
         tmp_path, report=tmp_path / "r.html", progress=False
     ).metrics()
-    measured = measure_robustness(tmp_path, nuisances=["jpeg"], progress=False)
+    measured = measure_robustness(tmp_path, corruptions=["jpeg"], progress=False)
     assert measured.clean() == {MAP: evaluated[MAP], ACC_1: evaluated[ACC_1]}
 
 
 def test_a_sample_is_said_to_be_one_and_gives_the_same_again(model, tmp_path):
     def measure(seed):
         return measure_robustness(
-            tmp_path, queries=5, nuisances=["light"], report=tmp_path, seed=seed, progress=False
+            tmp_path, queries=5, corruptions=["light"], report=tmp_path, seed=seed, progress=False
         )
 
     first, again, other = measure(1), measure(1), measure(2)
@@ -108,7 +108,7 @@ def test_another_dataset_has_a_page_of_its_own(model, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"nuisances": ["blurr"]}, "did you mean 'blur'"),
+        ({"corruptions": ["blurr"]}, "did you mean 'blur'"),
         ({"dataset": "synthetic_street2shp"}, "did you mean synthetic_street2shop"),
         ({"queries": 0}, "at least 1, got 0"),
         ({"workdir": "nowhere"}, "no run in"),
@@ -135,33 +135,33 @@ def test_a_sample_of_nothing_is_refused(wanted):
         sample_rows(4, wanted, 0)
 
 
-def test_disturbed_photos_are_those_of_the_nuisance():
-    split, blur = FakeSplit("query", 3), NUISANCES["occlusion"]
+def test_corrupted_photos_are_those_of_the_corruption():
+    split, blur = FakeSplit("query", 3), CORRUPTIONS["occlusion"]
     rows = np.array([7, 2])
-    disturbed = DisturbedSplit(split, rows, blur, 0.6, seed=9)
-    assert disturbed.photo_id.tolist() == ["query_0007", "query_0002"]
-    assert disturbed.identity.tolist() == [1, 0]
-    assert len(disturbed) == 2
+    corrupted = CorruptedSplit(split, rows, blur, 0.6, seed=9)
+    assert corrupted.photo_id.tolist() == ["query_0007", "query_0002"]
+    assert corrupted.identity.tolist() == [1, 0]
+    assert len(corrupted) == 2
     for row, source in enumerate(rows):
-        clean = decode_at_stored_size(split.image_bytes(source))
+        clean = decode_record(split.image_bytes(source))
         rng = generator("occlusion", f"query_{source:04d}", 9)
         expected = blur.apply(clean, 0.6, rng)
-        found = decode_at_stored_size(disturbed.image_bytes(row))
+        found = decode_record(corrupted.image_bytes(row))
         np.testing.assert_array_equal(found, expected)
         assert (found != clean).any()
 
 
-def test_an_undisturbed_photo_is_the_stored_one():
+def test_an_uncorrupted_photo_is_the_stored_one():
     split = FakeSplit("query", 2)
-    clean = DisturbedSplit(split, np.array([3]))
+    clean = CorruptedSplit(split, np.array([3]))
     assert clean.image_bytes(0) == split.image_bytes(3)
-    assert DisturbedSplit(split, np.array([3]), NUISANCES["blur"]).image_bytes(
+    assert CorruptedSplit(split, np.array([3]), CORRUPTIONS["blur"]).image_bytes(
         0
     ) == split.image_bytes(3)
 
 
-def test_a_disturbed_split_goes_to_worker_processes():
-    split = DisturbedSplit(FakeSplit("query", 2), np.array([1, 5]), NUISANCES["light"], 1.0)
+def test_a_corrupted_split_goes_to_worker_processes():
+    split = CorruptedSplit(FakeSplit("query", 2), np.array([1, 5]), CORRUPTIONS["light"], 1.0)
     copy = pickle.loads(pickle.dumps(split))
     assert copy.image_bytes(1) == split.image_bytes(1)
 

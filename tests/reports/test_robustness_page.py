@@ -38,7 +38,7 @@ def test_all_numbers_and_words_are_there():
         "Robustness on street2shop",
         "resnet50, step 7",
         "view angle",
-        "at full strength: much blur",
+        "at full severity: much blur",
         "all 10 queries",
         "instance/mAP",
         "relative area",
@@ -60,10 +60,10 @@ def test_each_photo_says_what_it_shows():
     ]
 
 
-def test_each_nuisance_has_a_chart_that_speaks():
-    charts = [label for label in Page(rendered()).values("aria-label") if "strength" in label]
+def test_each_corruption_has_a_chart_that_speaks():
+    charts = [label for label in Page(rendered()).values("aria-label") if "severity" in label]
     assert len(charts) == 2
-    assert "view angle: Acc@1 and mAP over its strength" in charts[0]
+    assert "view angle: Acc@1 and mAP over severity" in charts[0]
     assert "mAP goes from 0.8 to 0.2" in charts[0]
 
 

@@ -1,4 +1,31 @@
-"""What all builders share: features, options, shards, counting, and the report beside the data."""
+"""Base class of dataset builders: options, records, counts, and the report beside the data.
+
+A dataset of your own is a subclass of `RetrievalBuilder` with a `name` and a `plan`:
+
+```python
+class MyShop(RetrievalBuilder):  # photos named PRODUCT-NUMBER.jpg, 1 taken by a customer
+    name = "my_shop"
+
+    def plan(self, manual_dir):
+        splits = {"query": [], "gallery": []}
+        for path in sorted(manual_dir.glob("*.jpg")):
+            product, number = path.stem.split("-")
+            domain = Domain.STREET if number == "1" else Domain.SHOP
+            item = PlannedItem(path.name, category="shoes", identity=(product,), domain=domain)
+            splits["query" if domain == Domain.STREET else "gallery"].append(item)
+        return BuildPlan(splits, photos=PhotoTree(manual_dir), categories=["shoes"])
+```
+
+`build(MyShop, "data", "my_photos", splits=("query", "gallery"))` builds it. With an entry point in
+your own package, commands and configs find it by name:
+
+```toml
+[project.entry-points."fashion_jax.datasets"]
+my_shop = "my_package.my_shop:MyShop"
+```
+
+Options of your own are fields of a subclass of `BuildOptions`, the class attribute `OPTIONS`.
+"""
 
 import abc
 import contextlib
@@ -12,32 +39,32 @@ import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
 from fashion_jax.datasets.building.build_report import BuildReport, published_sizes, write_report
-from fashion_jax.datasets.building.canonical import CanonicalWriter
 from fashion_jax.datasets.building.contact_sheet import require_writable, write_contact_sheet
 from fashion_jax.datasets.building.crop_samples import CropSamples
 from fashion_jax.datasets.building.crops import CropOptions
-from fashion_jax.datasets.building.features import record_features
 from fashion_jax.datasets.building.options import make_options, option
 from fashion_jax.datasets.building.ordered import default_threads
-from fashion_jax.datasets.building.plan import Plan
-from fashion_jax.datasets.building.run import ExampleGenerator, Run
+from fashion_jax.datasets.building.plan import BuildPlan
+from fashion_jax.datasets.building.raw_copy import LayoutError
+from fashion_jax.datasets.building.run import BuildRun, ExampleGenerator
 from fashion_jax.datasets.building.tally import Tally
+from fashion_jax.datasets.building.tfds_records import CanonicalWriter, record_features
 from fashion_jax.datasets.records import SPLITS
 from fashion_jax.errors import FashionJaxError
 
 
 class EmptySplitError(FashionJaxError):
-    """A split that was asked for has no record."""
+    """A requested split without any record."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BuildOptions(CropOptions):
-    """Everything that the records of a dataset depend on.
+    """Options that the records of a dataset depend on.
 
     Attributes:
-        validation_fraction: of the training identities that can be asked for and answered; they
-            make up `val_query` and `val_gallery`.
-        seed: of the choice of validation identities.
+        validation_fraction: fraction of the training identities with a query and a match that
+            becomes `val_query` and `val_gallery`.
+        seed: seed of the choice of validation identities.
     """
 
     validation_fraction: float = option(0.05, most=0.9)
@@ -47,30 +74,30 @@ class BuildOptions(CropOptions):
 class RetrievalBuilder(tfds.core.ShardBasedBuilder):
     """A TFDS builder of street and shop photos, in array_record files.
 
-    A dataset's own builder says what it `plan`s to write; photos are then read, cut, counted and
-    written here. Records keep the plan's order, so that two builds of the same raw copy are the
-    same, byte by byte.
+    A subclass defines `name` and `plan`; this class reads, crops, counts and writes the planned
+    photos. Records keep the order of the plan: two builds of the same raw copy are equal, byte by
+    byte.
 
     Args:
-        manual_dir: folder of the raw copy; by default the one in TFDS's `DownloadConfig`.
+        manual_dir: directory of the raw copy; by default the one in TFDS's `DownloadConfig`.
         splits: names of the splits to write; by default all.
-        threads: decoding threads; by default one a core.
+        threads: number of decoding threads; by default one per core.
         progress: whether to show a progress bar.
-        file_format: of the records; must allow random access.
-        data_dir: where `<name>/<version>/` is written.
-        config: TFDS's; unused.
-        version: TFDS's; the newest by default.
+        file_format: TFDS file format of the records; must allow random access.
+        data_dir: directory of built datasets; records go to `<name>/<version>/` below it.
+        config: unused; part of TFDS's signature.
+        version: version to build; by default the newest.
         **options: fields of `OPTIONS`.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     OPTIONS: ClassVar[type[BuildOptions]] = BuildOptions
-    # Sizes that the dataset's authors published, by name; a plan's `listed` has the same names.
+    # Sizes published by the dataset's authors, by name; a plan's `listed` uses the same names.
     PUBLISHED: ClassVar[Mapping[str, int]] = {}
     DESCRIPTION: ClassVar[str] = ""
     HOMEPAGE: ClassVar[str | None] = None
     CITATION: ClassVar[str | None] = None
-    # `(manual_dir) -> LinkList`, the links that `data download` fetches photos from; or None.
+    # `(manual_dir) -> LinkList`: links for `data download`; or None.
     read_links: ClassVar[Any] = None
 
     def __init__(
@@ -94,15 +121,20 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
         super().__init__(file_format=file_format, data_dir=data_dir, config=config, version=version)
 
     @abc.abstractmethod
-    def plan(self, manual_dir: pathlib.Path | None) -> Plan:
-        """Reads the raw dataset's lists; opens no photo."""
-
-    def check(self, contact_sheet: str | os.PathLike[str] | None = None) -> BuildReport:
-        """Decodes every photo and counts; writes nothing but the contact sheet.
+    def plan(self, manual_dir: Any) -> BuildPlan:
+        """Read the raw dataset's lists, without opening any photo.
 
         Args:
-            contact_sheet: a PNG file for a few photos with their boxes and crops, all kinds of
-                defects among them; `None` for none.
+            manual_dir: directory of the raw copy, a `pathlib.Path`; may be None for a builder
+                without `MANUAL_DOWNLOAD_INSTRUCTIONS`.
+        """
+
+    def check(self, contact_sheet: str | os.PathLike[str] | None = None) -> BuildReport:
+        """Decode every photo and count; write only the contact sheet.
+
+        Args:
+            contact_sheet: PNG file for a few photos with their boxes and crops, including every
+                kind of defect; `None` for none.
         """
         if contact_sheet is not None:
             require_writable(contact_sheet)
@@ -116,7 +148,7 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
         return self._report(run.tally, plan)
 
     def option_values(self) -> dict[str, Any]:
-        """What decides on the built records, as plain values; kept in the report."""
+        """Return the options that the records depend on, as plain values for the report."""
         return {**dataclasses.asdict(self.options), "splits": list(self.chosen_splits)}
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -130,13 +162,13 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
         )
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any = None) -> None:
-        """Writes all splits, and the report, into TFDS's not yet visible folder."""
+        """Write all splits and the report into TFDS's hidden directory."""
         manual_dir = self._manual_dir
         if manual_dir is None and self.MANUAL_DOWNLOAD_INSTRUCTIONS:
             manual_dir = dl_manager.manual_dir
         plan = self._plan(manual_dir)
         self._refuse_empty(
-            [split for split in self.chosen_splits if not plan.splits[split]],
+            [split for split in self.chosen_splits if not plan.items(split)],
             "has no photo in the raw dataset's lists",
         )
         with self._run(plan, "building") as run:
@@ -151,28 +183,30 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
     def _shard_iterators_per_split(self, dl_manager: Any) -> dict[str, list[ExampleGenerator]]:
         return self._shards
 
-    def _plan(self, manual_dir: str | os.PathLike[str] | None) -> Plan:
+    def _plan(self, manual_dir: str | os.PathLike[str] | None) -> BuildPlan:
         folder = None if manual_dir is None else pathlib.Path(manual_dir).expanduser().resolve()
+        if folder is None and self.MANUAL_DOWNLOAD_INSTRUCTIONS:
+            raise LayoutError(f"{self.name} needs --manual_dir, the directory of its raw copy")
         self._manual_dir = folder
         return self.plan(folder)
 
     @contextlib.contextmanager
-    def _run(self, plan: Plan, what: str) -> Iterator[Run]:
+    def _run(self, plan: BuildPlan, what: str) -> Iterator[BuildRun]:
         tally = Tally(self.chosen_splits, plan.categories)
         for kind, names in plan.problems.items():
             for name in names:
                 tally.add_problem(kind, name)
         with tqdm(
-            total=sum(len(plan.splits[split]) for split in self.chosen_splits),
+            total=sum(len(plan.items(split)) for split in self.chosen_splits),
             desc=f"{self.name}: {what}",
             unit=" photos",
             disable=not self._progress,
             mininterval=0.5,
         ) as bar:
-            yield Run(plan, self.options, self._threads, tally, bar)
+            yield BuildRun(plan, self.options, self._threads, tally, bar)
 
     def _title(self) -> str:
-        """The dataset and what differs from the default options."""
+        """Name the dataset and its options that differ from the defaults."""
         default = dataclasses.asdict(self.OPTIONS())
         values = dataclasses.asdict(self.options)
         other = [f"{name}={values[name]}" for name in values if values[name] != default[name]]
@@ -182,14 +216,14 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
         if not splits:
             return
         rest = [split for split in self.chosen_splits if split not in splits]
-        others = f"; ask for the others only with --splits {','.join(rest)}" if rest else ""
+        others = f", or build the others with --splits {' '.join(rest)}" if rest else ""
         source = f" (in {self._manual_dir})" if self._manual_dir else ""
         raise EmptySplitError(
             f"{self.name}{source}: split {', '.join(splits)} {reason}; "
             f"complete the raw copy{others}"
         )
 
-    def _report(self, tally: Tally, plan: Plan) -> BuildReport:
+    def _report(self, tally: Tally, plan: BuildPlan) -> BuildReport:
         return BuildReport.from_tally(
             tally,
             dataset=self.name,
@@ -201,11 +235,11 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
 
 
 def choose_splits(splits: Sequence[str] | None) -> tuple[str, ...]:
-    """The splits that were asked for, in their own order; all by default."""
+    """Bring the requested splits into their usual order; all by default."""
     if splits is None:
         return SPLITS
     wrong = [split for split in splits if split not in SPLITS]
     if wrong or not splits:
-        found = f"no split named {', '.join(wrong)}" if wrong else "no split was named"
+        found = f"unknown split {', '.join(wrong)}" if wrong else "no split named"
         raise FashionJaxError(f"{found}; the splits are {', '.join(SPLITS)}")
     return tuple(split for split in SPLITS if split in splits)

@@ -1,4 +1,4 @@
-"""`data check` and `data build`: from a dataset's name to its report."""
+"""`data check` and `data build`: from a dataset's name or builder to its report."""
 
 import contextlib
 import difflib
@@ -17,33 +17,40 @@ from fashion_jax.errors import FashionJaxError
 
 DATASETS = "fashion_jax.datasets"  # group of entry points
 
+Builder = str | type[Any]  # name of an entry point, or a subclass of RetrievalBuilder
+
 
 class BuildError(FashionJaxError):
-    """A dataset that cannot be built as asked for."""
+    """A dataset that cannot be built as requested."""
 
 
 def available_datasets() -> tuple[str, ...]:
-    """Names of all datasets whose builder is installed, those of other packages included."""
+    """List the names of all installed builders, including those of other packages."""
     return tuple(sorted(metadata.entry_points(group=DATASETS).names))
 
 
-def builder_class(dataset: str) -> Any:
-    """Finds the TFDS builder of a dataset among the entry points `fashion_jax.datasets`.
+def builder_class(dataset: Builder) -> Any:
+    """Find the builder of a dataset among the entry points `fashion_jax.datasets`.
+
+    Args:
+        dataset: name of an entry point; or a builder class, which is returned as it is.
 
     Raises:
-        BuildError: not installed; the nearest right name is given.
+        BuildError: if it is not installed; with the nearest known name.
     """
+    if not isinstance(dataset, str):
+        return dataset
     names = available_datasets()
     if dataset not in names:
         near = difflib.get_close_matches(dataset, names, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise BuildError(f"no dataset named {dataset!r}; {hint}there are {', '.join(names)}")
+        raise BuildError(f"unknown dataset {dataset!r}; {hint}known are {', '.join(names)}")
     (entry,) = metadata.entry_points(group=DATASETS, name=dataset)
     return entry.load()
 
 
 def check(
-    dataset: str,
+    dataset: Builder,
     manual_dir: str | os.PathLike[str] | None = None,
     splits: Sequence[str] | None = None,
     threads: int | None = None,
@@ -51,20 +58,19 @@ def check(
     contact_sheet: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> BuildReport:
-    """Reads a raw copy, decodes every photo once, and counts; writes no records.
+    """Read a raw copy, decode every photo once, and count; write no records.
 
     Args:
-        dataset: name of a builder.
-        manual_dir: folder of the raw copy; `None` for a dataset that has none.
-        splits: to look at; by default all.
-        threads: decoding threads; by default one a core.
+        dataset: name of a builder, or a subclass of `RetrievalBuilder`.
+        manual_dir: directory of the raw copy; `None` for a dataset without one.
+        splits: splits to check; by default all.
+        threads: number of decoding threads; by default one per core.
         progress: whether to show a progress bar.
-        contact_sheet: a PNG file that shows some photos, their boxes and what is cut out; `None`
-            for none.
-        **options: of the builder, such as `longest_side`.
+        contact_sheet: PNG file for some photos, their boxes and crops; `None` for none.
+        **options: options of the builder, such as `longest_side`.
 
     Raises:
-        FashionJaxError: wrong folder, lists that cannot be read, a split without any photo.
+        FashionJaxError: if the directory is not a raw copy, or its lists cannot be read.
     """
     builder = builder_class(dataset)(
         manual_dir=manual_dir, splits=splits, threads=threads, progress=progress, **options
@@ -73,7 +79,7 @@ def check(
 
 
 def build(
-    dataset: str,
+    dataset: Builder,
     data_dir: str | os.PathLike[str],
     manual_dir: str | os.PathLike[str] | None = None,
     splits: Sequence[str] | None = None,
@@ -82,31 +88,32 @@ def build(
     progress: bool = True,
     **options: Any,
 ) -> BuildReport:
-    """Builds a dataset into `<data_dir>/<dataset>/<version>/`, the report beside the data.
+    """Build a dataset into `<data_dir>/<name>/<version>/`, with a report beside the data.
 
-    The folder appears when all is done, never before. What an earlier, interrupted build left is
-    cleaned away. A dataset that is there already, built with the same options, is left as it is.
+    The directory appears only when the build is complete; leftovers of an interrupted build are
+    removed. An existing dataset built with the same options is left unchanged.
 
     Args:
-        dataset: name of a builder.
-        data_dir: folder of all built datasets.
-        manual_dir: folder of the raw copy; `None` for a dataset that has none.
-        splits: to build; by default all.
-        overwrite: replace a dataset that is there already.
-        threads: decoding threads; by default one a core.
+        dataset: name of a builder, or a subclass of `RetrievalBuilder`.
+        data_dir: directory of built datasets.
+        manual_dir: directory of the raw copy; `None` for a dataset without one.
+        splits: splits to build; by default all.
+        overwrite: whether to replace an existing dataset.
+        threads: number of decoding threads; by default one per core.
         progress: whether to show a progress bar.
-        **options: of the builder, such as `longest_side`.
+        **options: options of the builder, such as `longest_side`.
 
     Returns:
-        The report of this build, or the stored one of the dataset that is there.
+        Report of this build, or the stored one of the existing dataset.
 
     Raises:
-        FashionJaxError: wrong folder, lists that cannot be read, a split without any photo, or a
-            dataset of other options is there.
+        FashionJaxError: if the directory is not a raw copy, its lists cannot be read, a split has
+            no usable photo, or the existing dataset was built with other options.
     """
     cls = builder_class(dataset)
+    name = cls.name
     root = pathlib.Path(data_dir).expanduser().resolve()
-    with _sole_build(root, dataset) as staging:
+    with _sole_build(root, name) as staging:
         builder = cls(
             data_dir=staging,
             manual_dir=manual_dir,
@@ -115,11 +122,11 @@ def build(
             progress=progress,
             **options,
         )
-        final = root / dataset / str(builder.version)
+        final = root / name / str(builder.version)
         if final.exists() and not overwrite:
             return _stored_report(final, builder.option_values(), manual_dir)
         _prepare(builder)
-        _publish(staging / dataset / str(builder.version), final, staging / "replaced")
+        _publish(staging / name / str(builder.version), final, staging / "replaced")
     return read_report(final)
 
 
@@ -175,7 +182,7 @@ def _prepare(builder: Any) -> None:
     import tensorflow_datasets as tfds
 
     config = tfds.download.DownloadConfig(try_download_gcs=False)
-    with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces sizes that it does not know
+    with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces sizes it does not know
         builder.download_and_prepare(download_config=config)
 
 

@@ -1,4 +1,4 @@
-"""What was found in a raw copy, and what became of it: the report of `data check` and `build`."""
+"""Report of `data check` and `data build`: content and defects of a raw copy."""
 
 import dataclasses
 import json
@@ -15,8 +15,8 @@ from fashion_jax.files import atomic_write
 
 REPORT_NAME = "build_report.json"
 
-_WIDTH = 100  # of lines for a person to read
-_LISTED = 5  # names of a problem that the table shows; the JSON has them all
+_WIDTH = 100  # of lines for people
+_LISTED = 5  # names per problem in the table; the JSON has all of them
 
 _COUNTED = {
     "photos": "photos in",
@@ -26,27 +26,27 @@ _COUNTED = {
 }
 _EXPLANATION = (
     "unmatched: query photos whose product has no usable gallery photo\n"
-    "distractors: gallery products that no query asks for"
+    "distractors: gallery products without a query"
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class BuildReport:
-    """Counts per category and in all.
+    """Counts per category and in total.
 
     Attributes:
         dataset: name of the builder.
-        version: of the builder.
-        manual_dir: folder of the raw copy, or `None` for a dataset that has none.
-        options: everything that the built records depend on.
-        counts: in all: `photos`, `boxes`, `splits`, `queries_without_match`,
-            `val_queries_without_match`, `distractor_identities`; `None` stands for "not asked".
-        categories: the same for each category. A photo with items of two categories counts in
-            both, and once in all.
+        version: version of the builder.
+        manual_dir: directory of the raw copy, or `None` for a dataset without one.
+        options: options that the records depend on.
+        counts: totals: `photos`, `boxes`, `splits`, `queries_without_match`,
+            `val_queries_without_match`, `distractor_identities`; `None` for splits that were not
+            requested.
+        categories: the same counts per category. A photo with items of two categories counts in
+            both, but once in the totals.
         problems: photo ids (or other names) by kind of problem.
-        published: sizes by name, as `published` by the dataset's authors and as `listed` in the
-            raw copy; where it is known, also how many have their photos in it (`found`). `None`
-            stands for "not known".
+        published: sizes by name, as `published` by the dataset's authors, as `listed` in the raw
+            copy and, if known, with photos in it (`found`); `None` if unknown.
     """
 
     dataset: str
@@ -56,7 +56,7 @@ class BuildReport:
     counts: Mapping[str, Any]
     categories: Mapping[str, Mapping[str, Any]]
     problems: Mapping[str, Sequence[str]]
-    published: Mapping[str, Mapping[str, int | None]] = dataclasses.field(default_factory=dict)
+    published: Mapping[str, Mapping[str, int | None]]
 
     @classmethod
     def from_tally(
@@ -69,7 +69,7 @@ class BuildReport:
         options: Mapping[str, Any],
         published: Mapping[str, Mapping[str, int | None]] | None = None,
     ) -> "BuildReport":
-        """The report of what a tally took down."""
+        """Make a report of a tally."""
         splits = tally.splits
         return cls(
             dataset=dataset,
@@ -84,13 +84,13 @@ class BuildReport:
 
     @classmethod
     def from_json(cls, report: Mapping[str, Any]) -> "BuildReport":
-        """The inverse of `to_json`."""
-        rest = {"published": {}, **report}  # older reports have no published sizes
+        """Restore a report; the inverse of `to_json`."""
+        rest = dict(report)
         own = [field.name for field in dataclasses.fields(cls) if field.name != "counts"]
         return cls(counts=rest, **{name: rest.pop(name) for name in own})
 
     def to_json(self) -> dict[str, Any]:
-        """The report as plain dicts, lists, texts and numbers."""
+        """Return the report as plain dicts, lists, texts and numbers."""
         return {
             "dataset": self.dataset,
             "version": self.version,
@@ -103,7 +103,7 @@ class BuildReport:
         }
 
     def to_table(self) -> str:
-        """The report for a person to read, at most 100 columns wide."""
+        """Return the report as a table for people, at most 100 columns wide."""
         source = f" from {self.manual_dir}" if self.manual_dir else ""
         parts = [
             f"{self.dataset} {self.version}" + source,
@@ -134,7 +134,7 @@ class BuildReport:
         )
 
     def _photo_table(self) -> str:
-        # Kinds of which there is not a single one get no column.
+        # Outcomes without any photo get no column.
         kinds = [kind for kind in PHOTO_OUTCOMES if kind != USABLE and self.counts["photos"][kind]]
         columns = ["expected", "found", *kinds, USABLE]
         return _table(
@@ -143,7 +143,7 @@ class BuildReport:
         )
 
     def _box_table(self) -> str:
-        defects = [defect for defect in BOX_DEFECTS if self.counts["boxes"].get(defect)]
+        defects = [defect for defect in BOX_DEFECTS if self.counts["boxes"][defect]]
         if not defects:
             return ""
         rows = [(name, each) for name, each in self._rows() if any(each["boxes"].values())]
@@ -169,7 +169,7 @@ class BuildReport:
         empty = [name for name, each in self.counts["splits"].items() if not each["photos"]]
         lines = [f"no rows: {', '.join(without_rows)}"] if without_rows else []
         if empty:
-            lines.append(f"EMPTY SPLITS, a build would refuse: {', '.join(empty)}")
+            lines.append(f"EMPTY SPLITS, refused by a build: {', '.join(empty)}")
         for kind, names in self.problems.items():
             shown = ", ".join(names[:_LISTED])
             more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
@@ -180,7 +180,7 @@ class BuildReport:
 def published_sizes(
     published: Mapping[str, int], listed: Mapping[str, int], found: Mapping[str, int]
 ) -> dict[str, dict[str, int | None]]:
-    """Sizes by name, those that the authors published first; see `BuildReport.published`."""
+    """Combine sizes by name, published ones first; see `BuildReport.published`."""
     sizes: dict[str, dict[str, int | None]] = {}
     for name in dict.fromkeys((*published, *listed)):
         sizes[name] = {"published": published.get(name), "listed": listed.get(name)}
@@ -190,16 +190,16 @@ def published_sizes(
 
 
 def write_report(report: BuildReport, directory: pathlib.Path) -> None:
-    """Stores a report beside the data."""
+    """Store a report beside the data."""
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
     atomic_write(directory / REPORT_NAME, f"{text}\n".encode())
 
 
 def read_report(directory: pathlib.Path) -> BuildReport:
-    """Reads the report that lies beside built data.
+    """Read the report beside built data.
 
     Raises:
-        FashionJaxError: there is none, or it is damaged.
+        FashionJaxError: if it is missing or damaged.
     """
     path = directory / REPORT_NAME
     try:

@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from fashion_jax.datasets.building.crops import Place
+from fashion_jax.datasets.boxes import Box, crop
+from fashion_jax.datasets.building.crops import ItemPlace
 from fashion_jax.datasets.photo_sheet import (
     GOOD_COLOUR,
     LINE,
@@ -12,7 +13,6 @@ from fashion_jax.datasets.photo_sheet import (
     WRONG_COLOUR,
     PhotoSheet,
 )
-from fashion_jax.datasets.photos import Box, crop
 
 TILE = 172
 BETWEEN = 4
@@ -26,7 +26,7 @@ Photo = UInt8[np.ndarray, "height width 3"]
 
 
 def draw_cell(
-    sheet: PhotoSheet, corner: tuple[int, int], photo: Photo, place: Place, name: str
+    sheet: PhotoSheet, corner: tuple[int, int], photo: Photo, place: ItemPlace, name: str
 ) -> None:
     """Draws a photo with the box on it, the crop beside it, and captions below.
 
@@ -72,7 +72,7 @@ def _draw_photo(
 
 
 def _draw_box(
-    sheet: PhotoSheet, corner: tuple[int, int], drawn: tuple[float, int, int], place: Place
+    sheet: PhotoSheet, corner: tuple[int, int], drawn: tuple[float, int, int], place: ItemPlace
 ) -> None:
     assert place.box is not None
     scale, x, y = drawn

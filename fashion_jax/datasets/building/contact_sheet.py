@@ -18,7 +18,7 @@ from fashion_jax.datasets.building.crop_samples import (
     SampleGroup,
 )
 from fashion_jax.datasets.building.crops import locate
-from fashion_jax.datasets.building.plan import Item, PhotoSource
+from fashion_jax.datasets.building.plan import PhotoSource, PlannedItem
 from fashion_jax.datasets.photo_sheet import GOOD_COLOUR, MUTED, WRONG_COLOUR, PhotoSheet
 from fashion_jax.datasets.photos import UndecodablePhotoError
 from fashion_jax.errors import FashionJaxError
@@ -126,7 +126,11 @@ def _draw_heading(sheet: PhotoSheet, top: int, group: SampleGroup) -> None:
 
 
 def _draw_item(
-    sheet: PhotoSheet, corner: tuple[int, int], item: Item, photos: PhotoSource, margin: float
+    sheet: PhotoSheet,
+    corner: tuple[int, int],
+    item: PlannedItem,
+    photos: PhotoSource,
+    margin: float,
 ) -> None:
     try:
         photo = photos.load(item.photo_id)

@@ -1,4 +1,4 @@
-"""From a raw photo and the items on it to what is stored of them."""
+"""From a raw photo and the items on it to stored crops."""
 
 import dataclasses
 import itertools
@@ -7,29 +7,23 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
+from fashion_jax.datasets.boxes import Box, crop, fit_box
 from fashion_jax.datasets.building.options import option
-from fashion_jax.datasets.building.plan import Item, PhotoSource, ScalesBoxes
+from fashion_jax.datasets.building.plan import PhotoSource, PlannedItem, ScalesBoxes
 from fashion_jax.datasets.building.tally import MISSING, USABLE, WITHOUT_SCALE, Tally
-from fashion_jax.datasets.photos import (
-    Box,
-    UndecodablePhotoError,
-    crop,
-    encode_jpeg,
-    fit_box,
-    shrink,
-)
+from fashion_jax.datasets.photos import UndecodablePhotoError, encode_jpeg, shrink
 
 _ITEMS_A_SHARD = 2048  # a few hundred files for the largest dataset
 
 
 @dataclasses.dataclass(frozen=True)
 class CropOptions:
-    """How a crop is stored.
+    """Format of stored crops.
 
     Attributes:
-        margin: added on each side of a box, as a fraction of the box.
-        longest_side: of the stored crop, in pixels; smaller crops keep their size.
-        jpeg_quality: 1..100.
+        margin: border added on each side of a box, as a fraction of the box.
+        longest_side: longest side of the stored crop, in pixels; smaller crops keep their size.
+        jpeg_quality: JPEG quality, 1..100.
     """
 
     margin: float = option(0.0)
@@ -38,14 +32,14 @@ class CropOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-    """Where an item is on its photo, in pixels of the photo as it is loaded.
+class ItemPlace:
+    """Place of an item on its photo, in pixels of the photo as loaded.
 
     Attributes:
-        box: as the raw dataset has it; `None` if there is none, or its scale is not known.
-        cut: whole pixels inside the photo that are cut out, the margin included; `None` where the
-            whole photo is taken.
-        defect: what was wrong with the box, if anything.
+        box: box from the raw dataset; `None` without a box, or if its scale is unknown.
+        cut: area to cut out, in whole pixels inside the photo, with the margin; `None` for the
+            whole photo.
+        defect: defect of the box, if any; one of `BOX_DEFECTS`.
     """
 
     box: Box | None
@@ -58,26 +52,26 @@ class StoredItem:
     """An item of a usable photo.
 
     Attributes:
-        item: as planned.
-        jpeg: the crop; empty if it was not asked for.
-        box_defect: what was wrong with its box, if anything.
+        item: the planned item.
+        jpeg: encoded crop; empty during a check.
+        box_defect: defect of its box, if any; one of `BOX_DEFECTS`.
     """
 
-    item: Item
+    item: PlannedItem
     jpeg: bytes
     box_defect: str | None
 
 
 @dataclasses.dataclass(frozen=True)
 class PhotoResult:
-    """What became of a photo.
+    """Result of processing a photo.
 
     Attributes:
-        photo_id: its name.
-        categories: of the items on it.
-        items: how many there are.
+        photo_id: name of the photo.
+        categories: categories of the items on it.
+        items: number of items on it.
         outcome: one of `PHOTO_OUTCOMES`.
-        stored: its items; none if it is not usable.
+        stored: its items; empty for an unusable photo.
     """
 
     photo_id: str
@@ -87,7 +81,7 @@ class PhotoResult:
     stored: tuple[StoredItem, ...] = ()
 
     def count(self, tally: Tally) -> None:
-        """Takes down the photo and its boxes."""
+        """Count the photo and its box defects."""
         for category in self.categories:
             tally.add_photo(self.photo_id, category, self.outcome)
         for each in self.stored:
@@ -95,15 +89,15 @@ class PhotoResult:
                 tally.add_box_defect(self.photo_id, each.item.category, each.box_defect)
 
 
-def by_photo(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Groups of neighbouring items on the same photo."""
+def by_photo(items: Iterable[PlannedItem]) -> Iterator[list[PlannedItem]]:
+    """Group consecutive items on the same photo."""
     for _, group in itertools.groupby(items, key=lambda item: item.photo_id):
         yield list(group)
 
 
-def shards(items: Iterable[Item]) -> list[list[Item]]:
-    """Divides items into shards; all items of a photo stay together."""
-    divided: list[list[Item]] = [[]]
+def shards(items: Iterable[PlannedItem]) -> list[list[PlannedItem]]:
+    """Divide items into shards; all items of a photo stay together."""
+    divided: list[list[PlannedItem]] = [[]]
     for group in by_photo(items):
         if len(divided[-1]) >= _ITEMS_A_SHARD:
             divided.append([])
@@ -112,15 +106,15 @@ def shards(items: Iterable[Item]) -> list[list[Item]]:
 
 
 def process_photo(
-    items: Sequence[Item], photos: PhotoSource, options: CropOptions, *, encode: bool
+    items: Sequence[PlannedItem], photos: PhotoSource, options: CropOptions, *, encode: bool
 ) -> PhotoResult:
-    """Decodes a photo once and cuts out all items on it.
+    """Decode a photo once and cut out all items on it.
 
     Args:
-        items: at least one, all on the same photo.
-        photos: where it comes from.
-        options: how crops are stored.
-        encode: whether to make the JPEGs; a check needs none.
+        items: items on the same photo, at least one.
+        photos: source of the photo.
+        options: format of the crops.
+        encode: whether to encode the crops; a check does not need them.
     """
     photo_id = items[0].photo_id
     categories = tuple(dict.fromkeys(item.category for item in items))
@@ -136,7 +130,7 @@ def process_photo(
 
 def _store(
     image: UInt8[np.ndarray, "height width 3"],
-    item: Item,
+    item: PlannedItem,
     photos: PhotoSource,
     options: CropOptions,
     encode: bool,
@@ -150,14 +144,16 @@ def _store(
     return StoredItem(item, jpeg, place.defect)
 
 
-def locate(item: Item, photos: PhotoSource, height: int, width: int, margin: float) -> Place:
-    """Where an item is on its photo of `height`×`width` pixels, and what is cut out of it."""
+def locate(
+    item: PlannedItem, photos: PhotoSource, height: int, width: int, margin: float
+) -> ItemPlace:
+    """Locate an item on its photo of `height`×`width` pixels, and the area to cut out."""
     if item.box is None:
-        return Place(None, None, item.box_defect)
+        return ItemPlace(None, None, item.box_defect)
     box: Box | None = item.box
     if isinstance(photos, ScalesBoxes):
         box = photos.scaled_box(item.photo_id, item.box, height, width)
     if box is None:
-        return Place(None, None, WITHOUT_SCALE)
+        return ItemPlace(None, None, WITHOUT_SCALE)
     fitted = fit_box(box, height, width, margin)
-    return Place(box, fitted.box, fitted.defect)
+    return ItemPlace(box, fitted.box, fitted.defect)

@@ -1,6 +1,6 @@
-"""Lists that come with raw datasets: all that is wrong with them is raised at once.
+"""Lists that come with raw datasets: all their problems are raised at once.
 
-DeepFashion's lists have a form of their own: the number of rows, the names of the columns, the
+DeepFashion's lists have their own format: the number of rows, the names of the columns, then the
 rows, with blanks between the columns.
 """
 
@@ -18,20 +18,20 @@ RowType = TypeVar("RowType")
 
 
 class ListError(FashionJaxError):
-    """Lists with rows that cannot be understood."""
+    """Lists with invalid rows."""
 
 
 class RowError(Exception):
-    """What is wrong with one row."""
+    """A problem in one row."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Table(Generic[RowType]):
-    """What was read of a list.
+    """Content of a list.
 
     Attributes:
-        rows: those that were understood, in the list's order.
-        announced: how many the list itself says it has.
+        rows: valid rows, in the order of the list.
+        announced: number of rows that the list itself states.
     """
 
     rows: list[RowType]
@@ -39,10 +39,10 @@ class Table(Generic[RowType]):
 
 
 class ListProblems:
-    """Collects what cannot be understood in a dataset's lists.
+    """Collector of the problems in a dataset's lists.
 
     Args:
-        what: whose problems they are, such as `Street2Shop's lists`.
+        what: name of the lists, such as `Street2Shop's lists`.
     """
 
     def __init__(self, what: str):
@@ -50,11 +50,11 @@ class ListProblems:
         self._found: list[str] = []
 
     def add(self, place: str, problem: object) -> None:
-        """A problem and where it is."""
+        """Add a problem and its place."""
         self._found.append(f"{place}: {problem}")
 
     def raise_any(self) -> None:
-        """Ends the reading of lists that have problems.
+        """Raise an error if the lists have problems.
 
         Raises:
             ListError: with the number of problems, and the first of them.
@@ -76,16 +76,16 @@ def read_table(
     parse: Callable[[Sequence[str]], RowType],
     problems: ListProblems,
 ) -> Table[RowType]:
-    """Reads a list in DeepFashion's form.
+    """Read a list in DeepFashion's format.
 
     Args:
-        path: the list.
-        columns: the names that its second line must have.
-        parse: makes a row of its fields, as many as there are columns, or raises a `RowError`.
-        problems: takes up what cannot be understood.
+        path: file of the list.
+        columns: names that its second line must have.
+        parse: function that makes a row of its fields, one per column, or raises a `RowError`.
+        problems: collector of everything invalid.
 
     Returns:
-        What could be understood.
+        The valid rows.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -124,10 +124,10 @@ def _rows(
 
 
 def number(text: str, name: str) -> int | float:
-    """A finite number in a column.
+    """Parse a finite number in a column.
 
     Raises:
-        RowError: it is none.
+        RowError: if it is not one.
     """
     try:
         value = int(text) if text.isdecimal() else float(text)
@@ -139,10 +139,10 @@ def number(text: str, name: str) -> int | float:
 
 
 def one_of(text: str, words: Sequence[str], name: str) -> str:
-    """One of a few words in a column.
+    """Check that a column holds one of a few words.
 
     Raises:
-        RowError: it is another.
+        RowError: if it holds another.
     """
     if text not in words:
         raise RowError(f"{name} must be one of {', '.join(words)}, not {short(text)}")
@@ -150,6 +150,6 @@ def one_of(text: str, words: Sequence[str], name: str) -> str:
 
 
 def short(value: object) -> str:
-    """A value for an error message, at most 60 characters of it."""
+    """Shorten a value to at most 60 characters for an error message."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

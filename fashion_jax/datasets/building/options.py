@@ -1,4 +1,4 @@
-"""Builder options by name; a wrong name or value is refused with the nearest right name."""
+"""Builder options by name; wrong names are refused with the nearest known one."""
 
 import dataclasses
 import difflib
@@ -12,46 +12,46 @@ Options = TypeVar("Options")
 
 
 class OptionError(FashionJaxError):
-    """A builder option that does not exist or does not fit."""
+    """An unknown builder option, or one with a wrong value."""
 
 
 def option(default: Any, least: int | float = 0, most: int | float = math.inf) -> Any:
-    """A field of an options dataclass: a number, of the default's type, in least..most."""
+    """Declare an option that is a number of the default's type, in least..most."""
     return dataclasses.field(default=default, metadata={"least": least, "most": most})
 
 
 def choice(default: str, *others: str) -> Any:
-    """A field of an options dataclass: one of a few words."""
+    """Declare an option that is one of a few words."""
     return dataclasses.field(default=default, metadata={"words": (default, *others)})
 
 
 def text(default: str = "") -> Any:
-    """A field of an options dataclass: any text."""
+    """Declare an option that is any text."""
     return dataclasses.field(default=default)
 
 
 def make_options(cls: type[Options], values: Mapping[str, Any]) -> Options:
-    """Makes an options dataclass out of names and values.
+    """Make an options dataclass from names and values.
 
     Args:
-        cls: a dataclass whose fields were made with `option`, `choice` or `text`.
-        values: by name; or as the texts that a command line gave.
+        cls: dataclass whose fields were declared with `option`, `choice` or `text`.
+        values: values by name; numbers may be texts from a command line.
 
     Raises:
-        OptionError: a name that is no field, or a value that does not fit.
+        OptionError: if a name is not a field, or a value does not fit.
     """
     return cls(**given_options(cls, values))
 
 
 def given_options(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Only the options that were given, converted; see `make_options`."""
+    """Convert only the given options; see `make_options`."""
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for name in values:
         if name not in fields:
             near = difflib.get_close_matches(name, fields, n=1, cutoff=0.4)
             hint = f"did you mean {near[0]}? " if near else ""
             raise OptionError(
-                f"no builder option named {name!r}; {hint}there are {', '.join(fields)}"
+                f"unknown builder option {name!r}; {hint}known are {', '.join(fields)}"
             )
     return {name: _convert(fields[name], value) for name, value in values.items()}
 
@@ -77,7 +77,7 @@ def _word(field: dataclasses.Field[Any], value: Any) -> str:
 
 
 def _number(kind: type, value: Any) -> Any:
-    """The value as a number of this kind; `None` where it is none."""
+    """Convert a value to a number of this kind; `None` if it is not one."""
     try:
         number = kind(value)
     except (TypeError, ValueError, OverflowError):

@@ -9,11 +9,11 @@ from typing import TypeVar
 Input = TypeVar("Input")
 Output = TypeVar("Output")
 
-_AHEAD = 4  # inputs a thread that are under way: bounds the memory, and keeps all threads busy
+_AHEAD = 4  # inputs in progress per thread: bounds the memory, and keeps all threads busy
 
 
 def default_threads() -> int:
-    """One thread for each core that this process may use."""
+    """Count the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -22,7 +22,7 @@ def default_threads() -> int:
 def map_in_order(
     function: Callable[[Input], Output], inputs: Iterable[Input], threads: int
 ) -> Iterator[Output]:
-    """Like `map`, with threads; only a few inputs a thread are under way at any time."""
+    """Map with threads in bounded memory; `Executor.map` would read all inputs at once."""
     with ThreadPoolExecutor(threads) as pool:
         pending: collections.deque[Future[Output]] = collections.deque()
         try:

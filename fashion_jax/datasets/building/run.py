@@ -1,4 +1,4 @@
-"""One pass over the photos of a plan."""
+"""One pass over the photos of a build plan."""
 
 import dataclasses
 import functools
@@ -15,63 +15,65 @@ from fashion_jax.datasets.building.crops import (
     process_photo,
     shards,
 )
-from fashion_jax.datasets.building.features import to_example
 from fashion_jax.datasets.building.ordered import map_in_order
-from fashion_jax.datasets.building.plan import Identity, Item, Plan
+from fashion_jax.datasets.building.plan import BuildPlan, Identity, PlannedItem
 from fashion_jax.datasets.building.tally import Tally
+from fashion_jax.datasets.building.tfds_records import to_example
 
 KeyExample = tuple[int, dict[str, Any]]
 ExampleGenerator = Callable[[], Iterator[KeyExample]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-    """What a pass needs, and what it takes down.
+class BuildRun:
+    """A pass over all photos, to check them or to write records.
 
     Attributes:
-        plan: which photos, in which order.
-        options: how crops are stored.
-        threads: decoding threads.
-        tally: counts what the pass meets.
-        bar: shows how far it is.
+        plan: photos and their order.
+        options: format of the crops.
+        threads: number of decoding threads.
+        tally: counts of everything met.
+        bar: progress bar.
     """
 
-    plan: Plan
+    plan: BuildPlan
     options: CropOptions
     threads: int
     tally: Tally
     bar: tqdm
 
     def check(self, samples: CropSamples) -> None:
-        """Decodes everything, keeps nothing but a few items' names to look at."""
+        """Decode everything; keep only the names of a few items to look at."""
         for split in self.tally.splits:
-            for stored in self._stored(split, self.plan.splits[split], encode=False):
+            for stored in self._stored(split, self.plan.items(split), encode=False):
                 samples.add(stored)
 
     def shards(self) -> dict[str, list[ExampleGenerator]]:
-        """Generators of examples, by split and shard; to be run in this order."""
+        """Make generators of examples, by split and shard, to be run in this order."""
         identities: dict[Identity, int] = {}
         return {
             split: [
                 functools.partial(self._examples, split, items, identities)
-                for items in shards(self.plan.splits[split])
+                for items in shards(self.plan.items(split))
             ]
             for split in self.tally.splits
         }
 
     def _examples(
-        self, split: str, items: Sequence[Item], identities: dict[Identity, int]
+        self, split: str, items: Sequence[PlannedItem], identities: dict[Identity, int]
     ) -> Iterator[KeyExample]:
         for row, stored in enumerate(self._stored(split, items, encode=True)):
             # Numbered as they are first written: dense, whatever photos the raw copy lacks.
             identity = identities.setdefault(stored.item.identity, len(identities))
             example = to_example(stored, identity)
             yield row, example
-            # Written by now; but TFDS holds on to all examples of a shard, to count them.
+            # Already written; but TFDS keeps all examples of a shard in order to count them.
             example.clear()
 
-    def _stored(self, split: str, items: Sequence[Item], *, encode: bool) -> Iterator[StoredItem]:
-        """Decodes photos in threads, takes everything down, gives what is usable, in order."""
+    def _stored(
+        self, split: str, items: Sequence[PlannedItem], *, encode: bool
+    ) -> Iterator[StoredItem]:
+        """Decode photos in threads, count everything, and yield usable items in order."""
         process = functools.partial(
             process_photo, photos=self.plan.photos, options=self.options, encode=encode
         )

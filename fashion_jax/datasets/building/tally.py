@@ -1,4 +1,4 @@
-"""Counts what a build meets, photo by photo; `BuildReport` is made of it."""
+"""Counts of a build, photo by photo; the basis of a `BuildReport`."""
 
 import collections
 import dataclasses
@@ -14,8 +14,8 @@ WITHOUT_BOX = "missing"
 WITHOUT_SIZE = "without_size"
 WITHOUT_SCALE = "without_scale"
 BOX_DEFECTS = (WITHOUT_BOX, WITHOUT_SIZE, WITHOUT_SCALE, "empty", "outside", "clipped")
-"""In place of a box: no row for the photo; no width and height; pixels of a photo whose size is
-not known; no area; nothing, or only a part of it, in the photo."""
+"""Boxes without a row in the list; without width and height; in pixels of a photo of unknown size;
+without area; entirely or partly outside the photo."""
 
 
 @dataclasses.dataclass
@@ -23,9 +23,9 @@ class Counts:
     """Counts of one category, or of all.
 
     Attributes:
-        outcomes: photos by outcome.
-        boxes: boxes by defect.
-        photos: usable photos of each split and identity.
+        outcomes: number of photos by outcome.
+        boxes: number of boxes by defect.
+        photos: number of usable photos by split and identity.
     """
 
     outcomes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
@@ -33,7 +33,7 @@ class Counts:
     photos: dict[str, collections.Counter[Hashable]] = dataclasses.field(default_factory=dict)
 
     def to_json(self, splits: Iterable[str]) -> dict[str, object]:
-        """The counts under the names that the report has for them."""
+        """Return the counts under their names in the report."""
         expected = self.outcomes.total()
         return {
             "photos": {
@@ -66,11 +66,11 @@ class Counts:
 
 
 class Tally:
-    """Takes down every photo and box; a photo that is met again counts once.
+    """Counter of photos and boxes; a photo met again counts once.
 
     Args:
-        splits: names of the splits that are asked for.
-        categories: names of all categories, empty ones included, in the report's order.
+        splits: names of the requested splits.
+        categories: names of all categories, including empty ones, in the order of the report.
     """
 
     def __init__(self, splits: Iterable[str], categories: Iterable[str]):
@@ -84,7 +84,7 @@ class Tally:
         return Counts(photos={split: collections.Counter() for split in self.splits})
 
     def add_photo(self, photo_id: str, category: str, outcome: str) -> None:
-        """A photo of a category and what became of it."""
+        """Count the outcome of a photo in a category."""
         for key, counts in ((None, self.total), (category, self.categories[category])):
             if (photo_id, key) not in self._seen:
                 self._seen.add((photo_id, key))
@@ -93,18 +93,18 @@ class Tally:
             self.add_problem(outcome, photo_id)
 
     def add_box_defect(self, photo_id: str, category: str, defect: str) -> None:
-        """A box of a photo that had to be dropped or clipped."""
+        """Count a box that was dropped or clipped."""
         self.total.boxes[defect] += 1
         self.categories[category].boxes[defect] += 1
         self.add_problem(f"box_{defect}", photo_id)
 
     def add_record(self, split: str, category: str, identity: Hashable) -> None:
-        """A record that is written."""
+        """Count a written record."""
         self.total.photos[split][identity] += 1
         self.categories[category].photos[split][identity] += 1
 
     def add_problem(self, kind: str, name: str) -> None:
-        """Any further thing that a person may want to look at; listed by kind."""
+        """Note the name of anything worth a person's look, by kind."""
         self._problems[kind][name] = None
 
     @property
@@ -113,5 +113,5 @@ class Tally:
         return {kind: sorted(names) for kind, names in sorted(self._problems.items())}
 
     def empty_splits(self) -> list[str]:
-        """Splits without a single record."""
+        """List the splits without any record."""
         return [split for split in self.splits if not self.total.photos[split]]

@@ -1,22 +1,22 @@
-"""What must not change a garment's identity (Wieczorek et al. 2020, arXiv:2003.04094).
+"""Corruptions that keep a garment's identity (Wieczorek et al. 2020, arXiv:2003.04094).
 
-Each nuisance is a pure function of a photo, a strength in 0..1 and random numbers that depend on
-nothing but the nuisance, the photo's name and a seed. Its parameters at full strength are the
-constants at the top of its file: hard, but a person still knows the garment again.
+Each corruption is a pure function of an image, a severity in 0..1 and random numbers that depend
+only on the corruption, the photo's name and a seed. The constants at the top of each file define
+severity 1: hard, but a person still recognises the garment.
 """
 
 import difflib
 from collections.abc import Sequence
 
-from fashion_jax.datasets.corruptions import detail, geometry, light, occlusion
-from fashion_jax.datasets.corruptions.corruption import Nuisance, generator
+from fashion_jax.datasets.corruptions import detail, geometry, light
+from fashion_jax.datasets.corruptions.corruption import Corruption, generator
 from fashion_jax.errors import FashionJaxError
 
-__all__ = ["NUISANCES", "Nuisance", "NuisanceError", "find_nuisances", "generator"]
+__all__ = ["CORRUPTIONS", "Corruption", "CorruptionError", "find_corruptions", "generator"]
 
-NUISANCES: dict[str, Nuisance] = {
-    nuisance.name: nuisance
-    for nuisance in (
+CORRUPTIONS: dict[str, Corruption] = {
+    corruption.name: corruption
+    for corruption in (
         light.LIGHT,
         light.BRIGHTNESS,
         light.CONTRAST,
@@ -28,27 +28,28 @@ NUISANCES: dict[str, Nuisance] = {
         detail.RESOLUTION,
         detail.BLUR,
         detail.JPEG,
-        occlusion.OCCLUSION,
+        detail.OCCLUSION,
     )
 }
 
 
-class NuisanceError(FashionJaxError):
-    """A nuisance that does not exist, or is asked for twice."""
+class CorruptionError(FashionJaxError):
+    """An unknown corruption, or one requested twice."""
 
 
-def find_nuisances(names: Sequence[str] | None = None) -> tuple[Nuisance, ...]:
-    """Nuisances by name; all of them by default.
+def find_corruptions(names: Sequence[str] | None = None) -> tuple[Corruption, ...]:
+    """Look up corruptions by name; by default all of them.
 
     Raises:
-        NuisanceError: naming the nearest right name.
+        CorruptionError: with the nearest known name.
     """
-    names = list(NUISANCES) if names is None else names
+    names = list(CORRUPTIONS) if names is None else names
     for name in names:
-        if name not in NUISANCES:
-            near = difflib.get_close_matches(name, NUISANCES, n=1)
+        if name not in CORRUPTIONS:
+            near = difflib.get_close_matches(name, CORRUPTIONS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise NuisanceError(f"there is no nuisance {name!r}, only {', '.join(NUISANCES)}{hint}")
+            known = ", ".join(CORRUPTIONS)
+            raise CorruptionError(f"unknown corruption {name!r}; known are {known}{hint}")
     if not names or len(set(names)) < len(names):
-        raise NuisanceError(f"name each nuisance once; got {', '.join(names) or 'none'}")
-    return tuple(NUISANCES[name] for name in names)
+        raise CorruptionError(f"name each corruption once; got {', '.join(names) or 'none'}")
+    return tuple(CORRUPTIONS[name] for name in names)

@@ -1,30 +1,30 @@
-"""A split whose photos are disturbed whenever they are read."""
+"""A split whose photos are corrupted when they are read."""
 
 import cv2
 import numpy as np
 from jaxtyping import Int
 
-from fashion_jax.datasets.corruptions import Nuisance, generator
+from fashion_jax.datasets.corruptions import Corruption, generator
 from fashion_jax.datasets.dataset import Split
-from fashion_jax.datasets.loader import decode_at_stored_size
+from fashion_jax.datasets.photos import decode_record
 
 
-class DisturbedSplit(Split):
-    """Some rows of a split; a nuisance works on the stored crops, before they are resized.
+class CorruptedSplit(Split):
+    """Some rows of a split, corrupted at their stored size, before they are resized.
 
-    A photo is disturbed in the same way whichever other rows there are, and whoever reads it.
+    A photo is corrupted in the same way whatever the other rows and the reader.
     """
 
     def __init__(
         self,
         split: Split,
         rows: Int[np.ndarray, " rows"],
-        nuisance: Nuisance | None = None,
-        strength: float = 0.0,
+        corruption: Corruption | None = None,
+        severity: float = 0.0,
         seed: int = 0,
     ) -> None:
-        """The given rows of a split, in this order; undisturbed by default."""
-        self.name = f"{split.name}, {nuisance.name} {strength:g}" if nuisance else split.name
+        """Select the given rows of a split, in this order; by default without a corruption."""
+        self.name = f"{split.name}, {corruption.name} {severity:g}" if corruption else split.name
         self.identity = split.identity[rows]
         self.domain = split.domain[rows]
         self.category = split.category[rows]
@@ -32,16 +32,16 @@ class DisturbedSplit(Split):
         self.camera = split.camera[rows]
         self._split = split
         self._rows = rows
-        self._nuisance = nuisance
-        self._strength = strength
+        self._corruption = corruption
+        self._severity = severity
         self._seed = seed
 
     def image_bytes(self, row: int) -> bytes:
-        """The photo in `row`: as stored, or disturbed and encoded without loss."""
+        """Read the photo in `row`: as stored, or corrupted and encoded without loss."""
         encoded = self._split.image_bytes(int(self._rows[row]))
-        if self._nuisance is None or self._strength == 0:
+        if self._corruption is None or self._severity == 0:
             return encoded
-        rng = generator(self._nuisance.name, str(self.photo_id[row]), self._seed)
-        disturbed = self._nuisance.apply(decode_at_stored_size(encoded), self._strength, rng)
-        bgr = cv2.cvtColor(disturbed, cv2.COLOR_RGB2BGR)
-        return cv2.imencode(".bmp", bgr)[1].tobytes()  # no compression: it is decoded at once
+        rng = generator(self._corruption.name, str(self.photo_id[row]), self._seed)
+        corrupted = self._corruption.apply(decode_record(encoded), self._severity, rng)
+        bgr = cv2.cvtColor(corrupted, cv2.COLOR_RGB2BGR)
+        return cv2.imencode(".bmp", bgr)[1].tobytes()  # uncompressed: it is decoded at once

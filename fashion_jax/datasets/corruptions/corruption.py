@@ -1,4 +1,4 @@
-"""What a nuisance is: a disturbance of a photo that grows from nothing to full strength."""
+"""A corruption: a change of an image whose severity grows from 0 to 1."""
 
 import dataclasses
 import hashlib
@@ -7,55 +7,50 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import UInt8
 
-Photo = UInt8[np.ndarray, "height width 3"]
+RgbImage = UInt8[np.ndarray, "height width 3"]
 
-# (photo, strength above 0, generator) -> photo of the same size. What is random is drawn before
-# the strength is looked at, and the same number of times whatever the photo's size: a photo is
-# then disturbed in the same direction at every strength, and its curve is smooth.
-Disturbance = Callable[[Photo, float, np.random.Generator], Photo]
+# (image, severity above 0, generator) -> image of the same size. All random numbers are drawn
+# before the severity is used, and equally many for every image size: an image is then corrupted in
+# the same direction at every severity, and its curve is smooth.
+CorruptionFunction = Callable[[RgbImage, float, np.random.Generator], RgbImage]
 
 
 @dataclasses.dataclass(frozen=True)
-class Nuisance:
-    """A kind of disturbance that leaves a garment the same garment.
+class Corruption:
+    """A kind of corruption that leaves a garment recognisable.
 
     Attributes:
-        name: in commands and results.
-        full_strength: what strength 1 is, in words and physical units.
-        disturb: see `Disturbance`.
+        name: name in commands and results.
+        full_severity: description of severity 1, in words and physical units.
+        function: change of an image; see `CorruptionFunction`.
     """
 
     name: str
-    full_strength: str
-    disturb: Disturbance
+    full_severity: str
+    function: CorruptionFunction
 
-    def apply(
-        self,
-        image: UInt8[np.ndarray, "height width 3"],
-        strength: float,
-        rng: np.random.Generator,
-    ) -> UInt8[np.ndarray, "height width 3"]:
-        """Disturbs an RGB photo.
+    def apply(self, image: RgbImage, severity: float, rng: np.random.Generator) -> RgbImage:
+        """Corrupt an RGB image.
 
         Args:
-            image: of any size; it is not written to.
-            strength: 0, which changes nothing, to 1.
-            rng: decides on directions, signs, places and colours.
+            image: image of any size; never written to.
+            severity: 0 (unchanged) to 1.
+            rng: source of directions, signs, positions and colours.
 
         Raises:
-            ValueError: if the strength lies outside 0..1.
+            ValueError: if the severity lies outside 0..1.
         """
-        if not 0 <= strength <= 1:
-            raise ValueError(f"the strength of {self.name} has to lie in 0..1, got {strength}")
-        return image.copy() if strength == 0 else self.disturb(image, strength, rng)
+        if not 0 <= severity <= 1:
+            raise ValueError(f"the severity of {self.name} must lie in 0..1, got {severity}")
+        return image.copy() if severity == 0 else self.function(image, severity, rng)
 
 
-def generator(nuisance: str, photo_id: str, seed: int) -> np.random.Generator:
-    """The random numbers of one nuisance on one photo: the same on every machine."""
-    digest = hashlib.blake2b(f"{nuisance}\0{photo_id}".encode(), digest_size=8).digest()
+def generator(corruption: str, photo_id: str, seed: int) -> np.random.Generator:
+    """Seed the random numbers of one corruption on one photo: the same on every machine."""
+    digest = hashlib.blake2b(f"{corruption}\0{photo_id}".encode(), digest_size=8).digest()
     return np.random.default_rng((seed, int.from_bytes(digest, "little")))
 
 
-def either_way(rng: np.random.Generator) -> int:
-    """1 or −1, as likely as each other."""
+def random_sign(rng: np.random.Generator) -> int:
+    """Draw 1 or −1 with equal probability."""
     return 1 if rng.random() < 0.5 else -1

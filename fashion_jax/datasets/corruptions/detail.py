@@ -1,67 +1,81 @@
-"""Detail that is lost: resolution, blur, JPEG."""
+"""Loss of detail: resolution, blur, JPEG, occlusion."""
+
+import math
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
-from fashion_jax.datasets.corruptions.corruption import Nuisance
-from fashion_jax.datasets.loader import decode_at_stored_size
-from fashion_jax.datasets.photos import encode_jpeg
+from fashion_jax.datasets.corruptions.corruption import Corruption, RgbImage
+from fashion_jax.datasets.photos import decode_record, encode_jpeg
 
 LEAST_SIDE = 20  # pixels
 BLUR_SIGMA = 0.03  # of the longest side
 BEST_QUALITY, WORST_QUALITY = 95, 6
+HIDDEN = 0.5  # of the area
 
 
-def disturb_resolution(
-    image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Reduces the photo, then enlarges it to its size again.
+def reduce_resolution(image: RgbImage, severity: float, _: np.random.Generator) -> RgbImage:
+    """Reduce the image, then enlarge it to its size again.
 
-    From strength to strength the sides shrink by the same ratio. A photo that is no larger than
-    full strength would make it stays as it is.
+    Equal steps of severity shrink the sides by the same ratio. An image no larger than
+    `LEAST_SIDE` stays unchanged.
     """
-    del rng  # nothing is random
     height, width = image.shape[:2]
     longest = max(height, width)
-    scale = min(1.0, LEAST_SIDE / longest) ** strength
+    scale = min(1.0, LEAST_SIDE / longest) ** severity
     small = (max(1, round(width * scale)), max(1, round(height * scale)))
     reduced = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
     return cv2.resize(reduced, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def disturb_blur(
-    image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Blurs with a Gaussian; beyond its edge the photo is taken to go on mirrored."""
-    del rng  # nothing is random
-    sigma = strength * BLUR_SIGMA * max(image.shape[:2])
+def blur(image: RgbImage, severity: float, _: np.random.Generator) -> RgbImage:
+    """Blur with a Gaussian; beyond its edge the image is mirrored."""
+    sigma = severity * BLUR_SIGMA * max(image.shape[:2])
     return cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
 
 
-def disturb_jpeg(
-    image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Encodes the photo as JPEG of a lower quality, and decodes it."""
-    del rng  # nothing is random
-    return decode_at_stored_size(encode_jpeg(image, jpeg_quality(strength)))
+def compress(image: RgbImage, severity: float, _: np.random.Generator) -> RgbImage:
+    """Encode the image as JPEG of a lower quality, and decode it."""
+    return decode_record(encode_jpeg(image, jpeg_quality(severity)))
 
 
-def jpeg_quality(strength: float) -> int:
-    """Quality (libjpeg's 1..100) at a strength above 0: falls by the same ratio at each step."""
-    return round(BEST_QUALITY * (WORST_QUALITY / BEST_QUALITY) ** strength)
+def jpeg_quality(severity: float) -> int:
+    """JPEG quality (libjpeg's 1..100) at a severity: equal steps lower it by the same ratio."""
+    return round(BEST_QUALITY * (WORST_QUALITY / BEST_QUALITY) ** severity)
 
 
-RESOLUTION = Nuisance(
+def occlude(image: RgbImage, severity: float, rng: np.random.Generator) -> RgbImage:
+    """Hide a rectangle of random position, aspect and colour.
+
+    The rectangle of a higher severity contains that of a lower one. Its aspect, relative to the
+    image's, lies between 1/2 and 2, so that even the largest one fits: √(½ · 2) = 1.
+    """
+    from_top, from_left = rng.random(2)
+    aspect = 2 ** rng.uniform(-1, 1)
+    colour = rng.integers(0, 256, size=3)
+    area = severity * HIDDEN
+    rows = _span(image.shape[0], math.sqrt(area * aspect), from_top)
+    columns = _span(image.shape[1], math.sqrt(area / aspect), from_left)
+    hidden = image.copy()
+    hidden[rows, columns] = colour
+    return hidden
+
+
+def _span(side: int, share: float, place: float) -> slice:
+    """Range of a share of a side's pixels; place 0 is at its start, 1 at its end."""
+    start = place * (1 - share)
+    return slice(round(start * side), round((start + share) * side))
+
+
+RESOLUTION = Corruption(
     "resolution",
     f"reduced to a longest side of {LEAST_SIDE} pixels, then enlarged again",
-    disturb_resolution,
+    reduce_resolution,
 )
-BLUR = Nuisance(
-    "blur",
-    f"out of focus: a Gaussian with σ = {100 * BLUR_SIGMA:g} % of the longest side",
-    disturb_blur,
+BLUR = Corruption(
+    "blur", f"out of focus: a Gaussian with σ = {100 * BLUR_SIGMA:g} % of the longest side", blur
 )
-JPEG = Nuisance(
-    "jpeg", f"compressed as JPEG of quality {WORST_QUALITY} (of 1 to 100)", disturb_jpeg
+JPEG = Corruption("jpeg", f"compressed as JPEG of quality {WORST_QUALITY} (of 1 to 100)", compress)
+OCCLUSION = Corruption(
+    "occlusion", f"{100 * HIDDEN:g} % of the area hidden by a rectangle", occlude
 )

@@ -1,21 +1,21 @@
-"""Camera and cloth in other places: rotation, view angle, crumpling, zoom.
+"""Changes of camera and cloth: rotation, view angle, crumpling, zoom.
 
-Where the moved photo does not cover the frame, its edge goes on outwards: a mirrored photo would
-show the garment several times, which is another nuisance.
+Where the moved image does not cover the frame, its edge pixels repeat outwards: a mirrored image
+would show the garment several times, which is a corruption of another kind.
 """
 
 import math
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32
 
-from fashion_jax.datasets.corruptions.corruption import Nuisance, either_way
-from fashion_jax.datasets.corruptions.linear_light import expose
+from fashion_jax.datasets.corruptions.corruption import Corruption, RgbImage, random_sign
+from fashion_jax.datasets.corruptions.light import expose
 
 ROTATION_DEGREES = 45.0
 VIEW_DEGREES = 50.0
-VIEW_DISTANCE = 1.5  # of the camera, in longest sides of the photo
+VIEW_DISTANCE = 1.5  # of the camera, in longest sides of the image
 ZOOM_FACTOR = 2.0
 CRUMPLE_SHIFT = 0.08  # of the longest side
 CRUMPLE_STOPS = 1.5
@@ -25,41 +25,33 @@ _FIELD = 128  # samples along a side of the crumpled surface
 _FOLDS = ((5, 1.0), (9, 0.5))  # folds along a side, and their height
 
 
-def disturb_rotation(
-    image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Turns the photo about its middle, to the left or to the right; its edge goes on outwards."""
-    angle = either_way(rng) * strength * ROTATION_DEGREES
-    return _warp(image, np.vstack([cv2.getRotationMatrix2D(_middle(image), angle, 1), [0, 0, 1]]))
+def rotate(image: RgbImage, severity: float, rng: np.random.Generator) -> RgbImage:
+    """Rotate the image about its centre, to the left or to the right."""
+    angle = random_sign(rng) * severity * ROTATION_DEGREES
+    return _warp(image, np.vstack([cv2.getRotationMatrix2D(_centre(image), angle, 1), [0, 0, 1]]))
 
 
-def disturb_zoom(
-    image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Multiplies or divides the focal length: the middle alone, or a drawn-out edge around."""
-    factor = ZOOM_FACTOR ** (either_way(rng) * strength)
-    return _warp(image, np.vstack([cv2.getRotationMatrix2D(_middle(image), 0, factor), [0, 0, 1]]))
+def zoom(image: RgbImage, severity: float, rng: np.random.Generator) -> RgbImage:
+    """Multiply or divide the focal length: crop to the centre, or repeat the edge around it."""
+    factor = ZOOM_FACTOR ** (random_sign(rng) * severity)
+    return _warp(image, np.vstack([cv2.getRotationMatrix2D(_centre(image), 0, factor), [0, 0, 1]]))
 
 
-def disturb_view_angle(
-    image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Looks at the photo from a random side: perspective of a plane; its edge goes on."""
+def turn_view(image: RgbImage, severity: float, rng: np.random.Generator) -> RgbImage:
+    """View the image, as a plane, from a random side."""
     direction = rng.uniform(0, 2 * np.pi)
-    tilt = math.radians(strength * VIEW_DEGREES)
+    tilt = math.radians(severity * VIEW_DEGREES)
     return _warp(image, _homography(image, direction, tilt))
 
 
-def _homography(
-    image: UInt8[np.ndarray, "height width 3"], direction: float, tilt: float
-) -> Float[np.ndarray, "3 3"]:
-    """Pinhole image of a plane that is turned about an axis through its middle.
+def _homography(image: RgbImage, direction: float, tilt: float) -> Float[np.ndarray, "3 3"]:
+    """Pinhole projection of a plane rotated about an axis through its centre.
 
-    With focal length f = the camera's distance, H = K [r₁ r₂ (0, 0, f)] moves points of the plane,
-    measured from its middle, to pixels (Hartley and Zisserman 2004, section 8.1.1).
+    With the focal length f equal to the camera's distance, H = K [r₁ r₂ (0, 0, f)] maps points of
+    the plane, relative to its centre, to pixels (Hartley and Zisserman 2004, section 8.1.1).
     """
     focal = VIEW_DISTANCE * max(image.shape[:2])
-    x, y = _middle(image)
+    x, y = _centre(image)
     axis = tilt * np.array([math.cos(direction), math.sin(direction), 0])
     rotation = cv2.Rodrigues(axis)[0]
     pose = np.column_stack([rotation[:, :2], [0, 0, focal]])
@@ -67,29 +59,27 @@ def _homography(
     return camera @ pose @ np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1]])
 
 
-def disturb_crumpling(
-    image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Crumples the photo like cloth: folds move it and shade it; its edge goes on.
+def crumple(image: RgbImage, severity: float, rng: np.random.Generator) -> RgbImage:
+    """Crumple the image like cloth: folds shift its parts and shade them.
 
-    Both follow one random surface: every part moves along the surface's slope there, and the
-    slopes that face a light from a random direction turn lighter, the others darker.
+    Both follow one random surface: each part shifts along the slope there; slopes that face a
+    light from a random direction turn lighter, the others darker.
     """
     slope_x, slope_y = _slopes(image, rng)
     light = rng.uniform(0, 2 * np.pi)
-    shift = strength * CRUMPLE_SHIFT * max(image.shape[:2])
+    shift = severity * CRUMPLE_SHIFT * max(image.shape[:2])
     y, x = np.indices(image.shape[:2], dtype=np.float32)
     moved = cv2.remap(
         image, x + shift * slope_x, y + shift * slope_y, cv2.INTER_LINEAR, borderMode=_BORDER
     )
     towards = slope_x * math.cos(light) + slope_y * math.sin(light)
-    return expose(moved, (strength * CRUMPLE_STOPS * towards)[:, :, None])
+    return expose(moved, (severity * CRUMPLE_STOPS * towards)[:, :, None])
 
 
 def _slopes(
-    image: UInt8[np.ndarray, "height width 3"], rng: np.random.Generator
+    image: RgbImage, rng: np.random.Generator
 ) -> tuple[Float32[np.ndarray, "height width"], Float32[np.ndarray, "height width"]]:
-    """Slopes of a surface of ridges, along x and y; the steepest is 1."""
+    """Slopes of a surface of ridges along x and y; the steepest is 1."""
     surface = np.zeros((_FIELD, _FIELD), np.float32)
     for folds, height in _FOLDS:
         coarse = rng.standard_normal((folds, folds), dtype=np.float32)
@@ -101,9 +91,9 @@ def _slopes(
 
 
 def _fit(
-    field: Float32[np.ndarray, "side side"], image: UInt8[np.ndarray, "height width 3"]
+    field: Float32[np.ndarray, "side side"], image: RgbImage
 ) -> Float32[np.ndarray, "height width"]:
-    """The field's middle, at the photo's size and with square samples."""
+    """Centre of the field at the image's size, with square samples."""
     height, width = image.shape[:2]
     side = max(height, width)
     field = cv2.resize(field, (side, side), interpolation=cv2.INTER_LINEAR)
@@ -111,29 +101,25 @@ def _fit(
     return field[top : top + height, left : left + width]
 
 
-def _middle(image: UInt8[np.ndarray, "height width 3"]) -> tuple[float, float]:
+def _centre(image: RgbImage) -> tuple[float, float]:
     return (image.shape[1] - 1) / 2, (image.shape[0] - 1) / 2
 
 
-def _warp(
-    image: UInt8[np.ndarray, "height width 3"], matrix: Float[np.ndarray, "3 3"]
-) -> UInt8[np.ndarray, "height width 3"]:
+def _warp(image: RgbImage, matrix: Float[np.ndarray, "3 3"]) -> RgbImage:
     size = (image.shape[1], image.shape[0])
     return cv2.warpPerspective(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=_BORDER)
 
 
-ROTATION = Nuisance("rotation", f"turned by {ROTATION_DEGREES:g}°", disturb_rotation)
-VIEW_ANGLE = Nuisance(
+ROTATION = Corruption("rotation", f"rotated by {ROTATION_DEGREES:g}°", rotate)
+VIEW_ANGLE = Corruption(
     "view_angle",
-    f"seen from {VIEW_DEGREES:g}° aside, from {VIEW_DISTANCE:g} longest sides away",
-    disturb_view_angle,
+    f"seen {VIEW_DEGREES:g}° from the side, at a distance of {VIEW_DISTANCE:g} longest sides",
+    turn_view,
 )
-CRUMPLING = Nuisance(
+CRUMPLING = Corruption(
     "crumpling",
-    f"folds that move parts by up to {100 * CRUMPLE_SHIFT:g} % of the longest side and shade "
+    f"folds that shift parts by up to {100 * CRUMPLE_SHIFT:g} % of the longest side and shade "
     f"them by up to {CRUMPLE_STOPS:g} stops",
-    disturb_crumpling,
+    crumple,
 )
-ZOOM = Nuisance(
-    "zoom", f"{ZOOM_FACTOR:g} times the focal length, or 1/{ZOOM_FACTOR:g} of it", disturb_zoom
-)
+ZOOM = Corruption("zoom", f"focal length times {ZOOM_FACTOR:g} or 1/{ZOOM_FACTOR:g}", zoom)

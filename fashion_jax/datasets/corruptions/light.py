@@ -1,10 +1,10 @@
 """Light and colour: uneven lighting, brightness, contrast, colour cast."""
 
+import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32
 
-from fashion_jax.datasets.corruptions.corruption import Nuisance, either_way
-from fashion_jax.datasets.corruptions.linear_light import expose
+from fashion_jax.datasets.corruptions.corruption import Corruption, RgbImage, random_sign
 
 FALL_STOPS = 1.5  # above the middle on the lit side, below it on the far side
 SHADOW_STOPS = 1.5
@@ -15,14 +15,40 @@ CAST_STOPS = 1.0
 _SHADOW_EDGE = 0.06  # half the width of its soft edge; the farthest corners are 2 apart
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
+# sRGB transfer function, IEC 61966-2-1.
+_ENCODED = np.arange(256) / 255
+_LINEAR = np.where(
+    _ENCODED <= 0.04045, _ENCODED / 12.92, ((_ENCODED + 0.055) / 1.055) ** 2.4
+).astype(np.float32)
 
-def disturb_light(
-    image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Lights one side more than the other, and lays a shadow with a soft edge on the dark side.
 
-    The light's direction is random, the shadow's edge is askew to it and near the middle. In
-    stops, both grow in proportion to the strength.
+def to_linear(image: RgbImage) -> Float32[np.ndarray, "height width 3"]:
+    """Decode sRGB to linear light in 0..1, for each pixel and channel."""
+    return _LINEAR[image]
+
+
+def to_srgb(light: Float[np.ndarray, "height width 3"]) -> RgbImage:
+    """Encode linear light as sRGB; light above 1 is clipped, as by a sensor."""
+    light = np.clip(light, 0, 1).astype(np.float32)
+    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * cv2.pow(light, 1 / 2.4) - 0.055)
+    return np.rint(255 * encoded).astype(np.uint8)
+
+
+def expose(image: RgbImage, stops: Float[np.ndarray, "_ _ _"]) -> RgbImage:
+    """Multiply the light of an image by 2^stops.
+
+    Args:
+        image: RGB.
+        stops: broadcast to the image: [1, 1, 1], [height, width, 1] or [1, 1, 3].
+    """
+    return to_srgb(to_linear(image) * np.exp2(stops).astype(np.float32))
+
+
+def light_unevenly(image: RgbImage, severity: float, rng: np.random.Generator) -> RgbImage:
+    """Light one side more than the other, and cast a shadow with a soft edge on the dark side.
+
+    The direction of the light is random; the edge of the shadow is askew to it, near the middle.
+    Both grow in proportion to the severity, in stops.
     """
     light = rng.uniform(0, 2 * np.pi)
     askew = rng.uniform(-np.pi / 3, np.pi / 3)
@@ -30,64 +56,52 @@ def disturb_light(
     fall = _position(image, light) * FALL_STOPS
     depth = (_position(image, light + np.pi + askew) - place) / _SHADOW_EDGE
     shadow = SHADOW_STOPS / (1 + np.exp(np.clip(-2 * depth, -50, 50)))
-    return expose(image, strength * (fall - shadow)[:, :, None])
+    return expose(image, severity * (fall - shadow)[:, :, None])
 
 
-def disturb_brightness(
-    image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Exposes half of the photos longer and half of them shorter."""
-    return expose(image, np.full((1, 1, 1), either_way(rng) * strength * EXPOSURE_STOPS))
+def change_brightness(image: RgbImage, severity: float, rng: np.random.Generator) -> RgbImage:
+    """Lengthen or shorten the exposure, with equal probability."""
+    return expose(image, np.full((1, 1, 1), random_sign(rng) * severity * EXPOSURE_STOPS))
 
 
-def disturb_contrast(
-    image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Moves pixel values away from the photo's mean brightness, or towards it, by a factor."""
-    factor = CONTRAST_FACTOR ** (either_way(rng) * strength)
+def change_contrast(image: RgbImage, severity: float, rng: np.random.Generator) -> RgbImage:
+    """Scale the distance of pixel values from the mean brightness, up or down."""
+    factor = CONTRAST_FACTOR ** (random_sign(rng) * severity)
     mean = (image.reshape(-1, 3).mean(axis=0) * _LUMA).sum()
     return np.clip(np.rint(mean + factor * (image - mean)), 0, 255).astype(np.uint8)
 
 
-def disturb_colour(
-    image: UInt8[np.ndarray, "height width 3"], strength: float, rng: np.random.Generator
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Casts a random hue over the photo, as a camera does that is balanced for another lamp.
+def cast_colour(image: RgbImage, severity: float, rng: np.random.Generator) -> RgbImage:
+    """Cast a random hue over the image, like a camera with the wrong white balance.
 
-    The channels' gains are those of three directions 120° apart, so that they sum to 0 stops.
+    The gains of the channels follow three directions 120° apart, so that they sum to 0 stops.
     """
     hue = rng.uniform(0, 2 * np.pi) + np.array([0, 2, 4]) * np.pi / 3
-    return expose(image, strength * CAST_STOPS * np.cos(hue)[None, None, :])
+    return expose(image, severity * CAST_STOPS * np.cos(hue)[None, None, :])
 
 
-def _position(
-    image: UInt8[np.ndarray, "height width 3"], angle: float
-) -> Float[np.ndarray, "height width"]:
-    """Of each pixel along a direction: 0 in the photo's middle, ±1 at its farthest corners."""
+def _position(image: RgbImage, angle: float) -> Float[np.ndarray, "height width"]:
+    """Pixel positions along a direction: 0 in the middle, ±1 at the farthest corners."""
     height, width = image.shape[:2]
     y, x = (np.arange(side) - (side - 1) / 2 for side in (height, width))
     along = x[None, :] * np.cos(angle) + y[:, None] * np.sin(angle)
     return along / max(float(np.abs(along).max()), 0.5)
 
 
-LIGHT = Nuisance(
+LIGHT = Corruption(
     "light",
-    f"from {FALL_STOPS:g} stops lighter on one side to as much darker on the other, the "
+    f"from {FALL_STOPS:g} stops lighter on one side to {FALL_STOPS:g} darker on the other; the "
     f"darker half in a shadow of {SHADOW_STOPS:g} stops more",
-    disturb_light,
+    light_unevenly,
 )
-BRIGHTNESS = Nuisance(
-    "brightness",
-    f"{EXPOSURE_STOPS:g} stops of exposure more or less",
-    disturb_brightness,
+BRIGHTNESS = Corruption(
+    "brightness", f"{EXPOSURE_STOPS:g} stops of exposure more or less", change_brightness
 )
-CONTRAST = Nuisance(
-    "contrast",
-    f"{CONTRAST_FACTOR:g} times the contrast, or 1/{CONTRAST_FACTOR:g} of it",
-    disturb_contrast,
+CONTRAST = Corruption(
+    "contrast", f"contrast times {CONTRAST_FACTOR:g} or 1/{CONTRAST_FACTOR:g}", change_contrast
 )
-COLOUR = Nuisance(
+COLOUR = Corruption(
     "colour",
     f"a cast of a random hue: red, green and blue times 1/{2**CAST_STOPS:g} to {2**CAST_STOPS:g}",
-    disturb_colour,
+    cast_colour,
 )

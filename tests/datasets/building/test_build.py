@@ -144,7 +144,7 @@ def only_for_testing(raw, tmp_path):
 
 
 def test_empty_split_is_fatal(only_for_testing, tmp_path):
-    message = r"split train, val_query, val_gallery has no photo.*--splits query,gallery"
+    message = r"split train, val_query, val_gallery has no photo.*--splits query gallery"
     with pytest.raises(EmptySplitError, match=message):
         build("street2shop", tmp_path / "data", only_for_testing, progress=False)
     assert not (tmp_path / "data" / "street2shop").exists()
@@ -166,7 +166,7 @@ def test_other_splits_can_be_asked_for(only_for_testing, tmp_path):
 def test_check_reports_empty_splits(only_for_testing):
     report = check("street2shop", only_for_testing, progress=False)
     assert report.counts["splits"]["train"] == {"photos": 0, "identities": 0}
-    assert "EMPTY SPLITS, a build would refuse: train, val_query" in report.to_table()
+    assert "EMPTY SPLITS, refused by a build: train, val_query" in report.to_table()
 
 
 def test_split_of_undecodable_photos_is_empty_as_well(raw, tmp_path):
@@ -195,7 +195,7 @@ def test_wrong_dataset():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"longest_sid": 4}, r"no builder option named 'longest_sid'; did you mean longest_side\?"),
+        ({"longest_sid": 4}, r"unknown builder option 'longest_sid'; did you mean longest_side\?"),
         ({"margin": "wide"}, "margin must be a number of at least 0, not 'wide'"),
         ({"margin": -0.1}, "margin must be a number of at least 0"),
         ({"seed": 1.5}, "seed must be a whole number"),

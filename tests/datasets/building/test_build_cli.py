@@ -21,7 +21,14 @@ def check(raw, *more):
 
 
 def test_options_and_splits_of_a_check(raw, here, capsys):
-    arguments = ["--option.margin=0.25", "--option.seed=3", "--splits", "query,gallery", "--json"]
+    arguments = [
+        "--option.margin=0.25",
+        "--option.seed=3",
+        "--splits",
+        "query",
+        "gallery",
+        "--json",
+    ]
     assert check(raw, *arguments) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["options"]["margin"] == 0.25
@@ -43,7 +50,7 @@ def test_options_of_a_build(raw, here, capsys):
     [
         ("--option.longest_sid=5", "did you mean longest_side?"),
         ("--option.longest_side=wide", "longest_side must be a whole number"),
-        ("--option.threads=2", "no builder option named 'threads'"),
+        ("--option.threads=2", "unknown builder option 'threads'"),
         ("--option.margin", "unknown argument '--option.margin'"),
         ("--config.margin=1", "unknown argument '--config.margin=1'"),
         ("--margin=1", "unknown argument '--margin=1'"),

@@ -64,15 +64,19 @@ def test_json_there_and_back(report, tmp_path):
     assert read_report(tmp_path) == report
 
 
-def test_report_of_before_the_published_sizes(report, tmp_path):
+def test_a_report_without_published_sizes_has_no_table_of_sizes(report):
+    assert report.published == {}
+    assert "sizes" not in report.to_table()
+    assert "clipped" in report.to_table()
+
+
+@pytest.mark.parametrize("field", ["published", "options"])
+def test_a_report_that_lacks_a_field_is_refused(report, tmp_path, field):
     stored = report.to_json()
-    del stored["published"]
-    del stored["boxes"]["missing"]
+    del stored[field]
     (tmp_path / "build_report.json").write_text(json.dumps(stored))
-    read = read_report(tmp_path)
-    assert read.published == {}
-    assert "sizes" not in read.to_table()
-    assert "clipped" in read.to_table()
+    with pytest.raises(FashionJaxError, match=f"no readable build report .*{field}"):
+        read_report(tmp_path)
 
 
 def test_published_sizes_beside_the_listed_ones(tally):

@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.build import check
 from fashion_jax.datasets.building.contact_cell import CELL, TILE
 from fashion_jax.datasets.building.contact_sheet import draw_contact_sheet, write_contact_sheet
 from fashion_jax.datasets.building.crop_samples import CropSamples, SampleGroup
 from fashion_jax.datasets.building.crops import StoredItem
-from fashion_jax.datasets.building.plan import Item
+from fashion_jax.datasets.building.plan import PlannedItem
 from fashion_jax.datasets.photo_sheet import GOOD_COLOUR, WRONG_COLOUR
-from fashion_jax.datasets.photos import Box, UndecodablePhotoError
+from fashion_jax.datasets.photos import UndecodablePhotoError
 from fashion_jax.datasets.records import Domain
 from fashion_jax.errors import FashionJaxError
 
@@ -20,7 +21,7 @@ GREEN, BLACK = (0, 255, 0), (0, 0, 0)
 
 
 def make_item(photo, box=None, domain=Domain.STREET):
-    return Item(photo_id=photo, category="hats", identity=(photo,), domain=domain, box=box)
+    return PlannedItem(photo_id=photo, category="hats", identity=(photo,), domain=domain, box=box)
 
 
 def stored(number, defect=None, box=Box(1, 2, 3, 4), domain=Domain.STREET):  # noqa: B008

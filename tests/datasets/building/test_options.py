@@ -6,6 +6,7 @@ from fashion_jax.data_builders.deepfashion_consumer2shop.deepfashion_consumer2sh
     Consumer2ShopOptions,
 )
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.base import BuildOptions
 from fashion_jax.datasets.building.crops import CropOptions, locate, process_photo
 from fashion_jax.datasets.building.options import (
@@ -16,8 +17,8 @@ from fashion_jax.datasets.building.options import (
     option,
     text,
 )
-from fashion_jax.datasets.building.plan import Item
-from fashion_jax.datasets.photos import Box, decode_photo
+from fashion_jax.datasets.building.plan import PlannedItem
+from fashion_jax.datasets.photos import decode_photo
 from fashion_jax.datasets.records import Domain
 
 
@@ -42,8 +43,8 @@ def test_only_what_was_given_is_given():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"cuont": "7"}, "no builder option named 'cuont'; did you mean count"),
-        ({"xyz": "7"}, "no builder option named 'xyz'; there are number, count, word, name"),
+        ({"cuont": "7"}, "unknown builder option 'cuont'; did you mean count"),
+        ({"xyz": "7"}, "unknown builder option 'xyz'; known are number, count, word, name"),
         ({"count": "7.5"}, "count must be a whole number of at least 1, not '7.5'"),
         ({"count": "0"}, "count must be a whole number of at least 1"),
         ({"number": "nan"}, r"number must be a number in 0\.\.2, not 'nan'"),
@@ -79,7 +80,9 @@ class OnePhoto:
 
 
 def item(box):
-    return Item(photo_id="p", category="hats", identity=("1",), domain=Domain.STREET, box=box)
+    return PlannedItem(
+        photo_id="p", category="hats", identity=("1",), domain=Domain.STREET, box=box
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_jax.datasets.building.photo_size import photo_size
-from fashion_jax.datasets.building.photo_tree import PhotoTree, stays_inside
 from fashion_jax.datasets.building.plan import PhotoSource
-from fashion_jax.datasets.photos import UndecodablePhotoError
+from fashion_jax.datasets.building.raw_copy import PhotoTree, stays_inside
+from fashion_jax.datasets.photos import UndecodablePhotoError, photo_size
 
 
 @pytest.fixture

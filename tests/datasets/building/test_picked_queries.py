@@ -1,9 +1,10 @@
-from fashion_jax.datasets.building.picked_queries import pick_queries
-from fashion_jax.datasets.building.plan import Item
+from fashion_jax.datasets.building.plan import PlannedItem, pick_queries
 from fashion_jax.datasets.records import Domain
 
 ITEMS = [
-    Item(photo_id=f"{product}/{number}", category="hats", identity=(product,), domain=Domain.SHOP)
+    PlannedItem(
+        photo_id=f"{product}/{number}", category="hats", identity=(product,), domain=Domain.SHOP
+    )
     for product in ("a", "b", "c")
     for number in range(10)
 ]

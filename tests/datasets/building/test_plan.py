@@ -4,7 +4,7 @@ import pytest
 
 from fashion_jax.datasets.building.crops import by_photo, shards
 from fashion_jax.datasets.building.ordered import map_in_order
-from fashion_jax.datasets.building.plan import Item, choose_validation, in_order
+from fashion_jax.datasets.building.plan import PlannedItem, choose_validation, in_order
 from fashion_jax.datasets.records import Domain
 
 
@@ -13,7 +13,7 @@ def identities(count):
 
 
 def item(photo, product="1"):
-    return Item(photo_id=photo, category="hats", identity=(product,), domain=Domain.SHOP)
+    return PlannedItem(photo_id=photo, category="hats", identity=(product,), domain=Domain.SHOP)
 
 
 def test_validation_takes_its_share_of_the_identities():

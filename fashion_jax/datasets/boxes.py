@@ -1,0 +1,87 @@
+"""Boxes around garments: rounded, clipped to their photos, cut out."""
+
+import dataclasses
+import math
+
+import numpy as np
+from jaxtyping import UInt8
+
+from fashion_jax.errors import FashionJaxError
+
+
+class BoxError(FashionJaxError):
+    """A box that cannot be cut out of its photo."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels; the origin is the upper left corner of the photo."""
+
+    x: int | float
+    y: int | float
+    width: int | float
+    height: int | float
+
+    def __str__(self) -> str:
+        return f"{self.width:g}×{self.height:g} at x={self.x:g}, y={self.y:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedBox:
+    """A box clipped to its photo.
+
+    Attributes:
+        box: whole pixels inside the photo, or `None` if none of it lies inside.
+        defect: `empty` (no area), `outside` (entirely outside the photo), `clipped` (partly
+            outside), or `None` for a good box.
+    """
+
+    box: Box | None
+    defect: str | None
+
+
+def fit_box(box: Box, height: int, width: int, margin: float = 0.0) -> FittedBox:
+    """Round a box to whole pixels and clip it to a photo of `height`×`width` pixels.
+
+    Args:
+        box: box of any finite numbers.
+        height: height of the photo.
+        width: width of the photo.
+        margin: border added on each side, as a fraction of the box's own width and height. Any
+            part of it outside the photo is cut off without counting as a defect.
+    """
+    if not (box.width > 0 and box.height > 0):
+        return FittedBox(None, "empty")
+    if box.x >= width or box.y >= height or box.x + box.width <= 0 or box.y + box.height <= 0:
+        return FittedBox(None, "outside")
+    inside = box.x >= 0 and box.y >= 0
+    inside = inside and box.x + box.width <= width and box.y + box.height <= height
+    left, right = _span(box.x, box.width, margin, width)
+    top, bottom = _span(box.y, box.height, margin, height)
+    fitted = Box(left, top, right - left, bottom - top)
+    return FittedBox(fitted, None if inside else "clipped")
+
+
+def _span(start: int | float, length: int | float, margin: float, limit: int) -> tuple[int, int]:
+    """First pixel and the one after the last; at least one pixel, inside 0..limit."""
+    first = math.floor(start - margin * length + 0.5)
+    last = math.floor(start + length + margin * length + 0.5)
+    first = min(max(first, 0), limit - 1)
+    return first, min(max(last, first + 1), limit)
+
+
+def crop(
+    image: UInt8[np.ndarray, "height width 3"], box: Box
+) -> UInt8[np.ndarray, "box_height box_width 3"]:
+    """Cut a box out of a photo, without any part outside the photo.
+
+    Raises:
+        BoxError: if the box has no area, or lies entirely outside the photo.
+    """
+    height, width = image.shape[:2]
+    fitted = fit_box(box, height, width)
+    if fitted.box is None:
+        problem = "has no area" if fitted.defect == "empty" else "lies entirely outside the photo"
+        raise BoxError(f"the box {box} {problem}; the photo is {width}×{height} pixels")
+    x, y = int(fitted.box.x), int(fitted.box.y)
+    return image[y : y + int(fitted.box.height), x : x + int(fitted.box.width)]
