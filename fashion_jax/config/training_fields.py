@@ -73,7 +73,13 @@ class TrainingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class MeshConfig:
-    """Devices along each axis of the mesh; -1 takes all that are left."""
+    """The device mesh.
+
+    Attributes:
+        data: devices that share the batch; -1 for all that are left.
+        model: devices that share the classifier's columns and the centers; -1 for all that are
+            left.
+    """
 
     data: int = -1
     model: int = 1

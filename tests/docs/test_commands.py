@@ -93,7 +93,8 @@ def options_of(words: list[str]) -> set[str] | None:
     return {flag for action in parser._actions for flag in action.option_strings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+# The changelog names commands that are gone.
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem != "CHANGELOG"], ids=name_of)
 def test_commands_in_the_text_exist_with_their_flags(page):
     for shown in _INLINE.findall(prose(page)):
         words = shown.split()
