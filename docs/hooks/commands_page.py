@@ -9,94 +9,84 @@ from fashion_jax.cli import make_parser
 _HEAD = """\
 # Commands
 
-Every command and flag of `fashion-jax`, as its parser has them. `fashion-jax COMMAND --help` prints
-the same. Flags are written `--flag VALUE` or `--flag=VALUE`.
+Every command and flag of `fashion-jax`, from its own parser. `fashion-jax COMMAND --help` prints
+the same. `--flag VALUE` and `--flag=VALUE` are equivalent.
 
-Exit status: 0 on success, 2 if something can be mended by the user (the message says how), 130
-after Ctrl-C.
+Exit status: 0 on success; 2 for an error that you can mend (the message says how); 130 after
+Ctrl-C.
 """
+_WIDTH = 88  # characters of a line of usage
+_FLAG = re.compile(r"(?<![\w`-])(--[\w.]+(?:=[\w.]+)?)")
 
 
 def commands_page() -> str:
     """Returns the page in Markdown: one section a command."""
-    sections = [_section(parser) for parser in leaf_parsers(make_parser())]
-    return "\n".join([_HEAD, *sections])
+    return "\n".join([_HEAD, *map(_section, leaf_parsers(make_parser()))])
 
 
 def leaf_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
     """Yields the parser of every command and action that can be run, in their order."""
-    choices = [
-        action.choices
-        for action in parser._actions
-        if isinstance(action, argparse._SubParsersAction)
-    ]
-    if not choices:
+    inner = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
+    if not inner:
         yield parser
-        return
-    for inner in choices[0].values():
-        yield from leaf_parsers(inner)
+    for choices in inner:
+        for child in choices.choices.values():
+            yield from leaf_parsers(child)
 
 
 def _section(parser: argparse.ArgumentParser) -> str:
     name = parser.prog.removeprefix("fashion-jax ")
-    parts = [f"## {name}", parser.description or "", _usage(parser)]
-    for group in parser._action_groups:
-        actions = [each for each in group._group_actions if each.help != argparse.SUPPRESS]
-        if rows := [_row(action) for action in actions if "--help" not in action.option_strings]:
-            parts += [_table_head(group), "\n".join(["| | |", "|---|---|", *rows])]
-    if parser.epilog:
-        parts.append(_prose(parser.epilog))
+    tables = [_table(group) for group in parser._action_groups]
+    parts = [f"## {name}", parser.description, _usage(parser), *tables, _prose(parser.epilog or "")]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _usage(parser: argparse.ArgumentParser) -> str:
     usage = " ".join(parser.format_usage().removeprefix("usage: ").replace("[-h] ", "").split())
-    words = re.findall(r"\[.*?\](?=\s|$)|\S+", usage)  # an optional flag with its value is one word
     lines = [""]
-    for word in words:
-        if len(lines[-1]) + len(word) > 88:
+    for word in re.findall(r"\[.*?\](?=\s|$)|\S+", usage):  # an optional flag is one word
+        if len(lines[-1]) + len(word) > _WIDTH:
             lines.append("   ")
-        lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+        lines[-1] = f"{lines[-1]} {word}".removeprefix(" " * (len(lines) == 1))
     return "\n".join(["```text", *lines, "```"])
 
 
-def _table_head(group: argparse._ArgumentGroup) -> str:
-    if group.title in ("positional arguments", "options"):
+def _table(group: argparse._ArgumentGroup) -> str:
+    actions = [each for each in group._group_actions if each.help != argparse.SUPPRESS]
+    rows = [_row(action) for action in actions if "--help" not in action.option_strings]
+    if not rows:
         return ""
-    return f"**{(group.title or '').capitalize()}:** {group.description or ''}"
+    usual = group.title in ("positional arguments", "options")
+    head = "" if usual else f"**{(group.title or '').capitalize()}:** {group.description}\n\n"
+    return head + "\n".join(["| | |", "|---|---|", *rows])
 
 
 def _row(action: argparse.Action) -> str:
-    flags = ", ".join(f"`{flag}`" for flag in action.option_strings) or f"`{_value(action)}`"
-    if action.option_strings and action.nargs != 0:
-        flags = flags[:-1] + f" {_value(action)}`"
-    return f"| {flags} | {_cell(action)} |"
-
-
-def _value(action: argparse.Action) -> str:
-    if action.choices is not None:
-        # In a table, a bar would end the cell.
-        return ", ".join(map(str, action.choices)) if not action.metavar else str(action.metavar)
-    return str(action.metavar or action.dest.upper())
-
-
-def _cell(action: argparse.Action) -> str:
-    words = (action.help or "") % {**vars(action), "prog": "fashion-jax"}
-    words = words.replace("|", "\\|").replace("<", "&lt;")
-    words = words[:1].upper() + words[1:] if words.split(" ")[0].islower() else words
+    value = str(action.metavar or action.dest.upper())
+    if action.choices is not None and not action.metavar:
+        value = "{" + ",".join(map(str, action.choices)) + "}"
+    value += " ..." if action.nargs in ("+", "*") else ""
+    flag = " ".join(action.option_strings)
+    name = " ".join(word for word in (flag, value if action.nargs != 0 else "") if word)
     required = " **Required.**" if action.required and action.option_strings else ""
-    return f"{words.rstrip('.')}.{required}".removeprefix(".").strip()
+    words = (action.help or "") % vars(action)
+    text = _marked(words.rstrip(".").replace("|", "\\|").replace("<", "&lt;"))
+    return f"| `{name}` | {text[:1].upper()}{text[1:]}{'.' if text else ''}{required} |"
+
+
+def _marked(text: str) -> str:
+    """Flags in a text as code."""
+    return _FLAG.sub(r"`\1`", text)
 
 
 def _prose(epilog: str) -> str:
     """The epilog, whose indented lines are commands."""
-    parts: list[str] = []
-    for block in epilog.split("\n\n"):
+    parts = []
+    for block in filter(None, epilog.split("\n\n")):
         lines = block.splitlines()
-        prose = [line for line in lines if not line.startswith("  ")]
-        commands = [line for line in lines if line.startswith("  ")]
-        parts.append("\n".join(prose))
+        words = [_marked(line) for line in lines if not line.startswith("  ")]
+        commands = [line.removeprefix("  ") for line in lines if line.startswith("  ")]
+        parts.append("\n".join(words))
         if commands:
-            indent = min(len(line) - len(line.lstrip()) for line in commands)
-            parts.append("\n".join(["```text", *(line[indent:] for line in commands), "```"]))
+            parts.append("\n".join(["```bash", *commands, "```"]))
     return "\n\n".join(parts)

@@ -2,16 +2,14 @@
 
 import importlib
 import inspect
-from collections.abc import Iterator
-from typing import Any
 
-# The root first; of the others those names that their `__all__` makes public.
+# The root first. Of each, the names that its `__all__` makes public are shown.
 PACKAGES = (
     "fashion_jax",
     "fashion_jax.config",
+    "fashion_jax.datasets.corruptions",
     "fashion_jax.losses",
     "fashion_jax.optim",
-    "fashion_jax.datasets.corruptions",
     "fashion_jax.retrieval.catalogue",
 )
 
@@ -24,31 +22,26 @@ at work.
 
 
 def python_page() -> str:
-    """Returns the page in Markdown: one section a package, one entry a public name."""
-    parts = [_HEAD]
+    """Returns the page in Markdown: one section a package, each name where it comes first."""
+    parts, shown = [_HEAD], set[str]()
     for package in PACKAGES:
-        names = public_names(package)
-        if not names:
-            continue
-        summary = (inspect.getdoc(importlib.import_module(package)) or "").split("\n")[0]
-        parts.append(f"## {package}\n\n{summary}\n")
-        parts += [f"::: {path}\n" for path in names.values()]
+        paths = [path for path in public_names(package).values() if path not in shown]
+        shown.update(paths)
+        if paths:
+            summary = (inspect.getdoc(importlib.import_module(package)) or "").split("\n")[0]
+            parts += [f"## {package}\n\n{summary}\n", *(f"::: {path}\n" for path in paths)]
     return "\n".join(parts)
 
 
 def public_names(package: str) -> dict[str, str]:
-    """Names of a package's `__all__`, each with the path of what it is defined as.
+    """Functions and classes of a package's `__all__`, each with the path of its definition.
 
-    Plain values (constants) have no path of their own, and are left out.
+    Constants have no such path, and modules have sections of their own: both are left out.
     """
     module = importlib.import_module(package)
-    return dict(_defined(module, getattr(module, "__all__", ())))
-
-
-def _defined(module: Any, names: Any) -> Iterator[tuple[str, str]]:
-    for name in names:
-        value = getattr(module, name)
-        if inspect.ismodule(value):
-            yield name, value.__name__
-        elif hasattr(value, "__qualname__") and hasattr(value, "__module__"):
-            yield name, f"{value.__module__}.{value.__qualname__}"
+    values = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+    return {
+        name: f"{value.__module__}.{value.__qualname__}"
+        for name, value in values.items()
+        if inspect.isclass(value) or inspect.isfunction(value)
+    }
