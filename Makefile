@@ -20,7 +20,7 @@ check: $(VENV)/installed ## lint, format, types, floors and the site
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
-	$(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 format: $(VENV)/installed ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
@@ -33,7 +33,7 @@ docs: $(VENV)/installed ## make docs/models.md from the code
 	$(BIN)/python -m fashion_jax.models.table > docs/models.md
 
 site: $(VENV)/installed ## build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean: ## remove the environment, data, runs and report
 	rm -rf $(VENV) data runs report site build *.egg-info
