@@ -50,7 +50,7 @@ def project() -> types.SimpleNamespace:
     from fashion_jax.training.learner import make_learner
 
     # Modules that are imported late would add what runs at their import.
-    for top in ("fashion_jax", "data_builders", "configs"):
+    for top in ("fashion_jax", "fashion_jax.data_builders", "fashion_jax.configs"):
         for module in pkgutil.walk_packages(importlib.import_module(top).__path__, f"{top}."):
             if not module.name.endswith("__main__"):
                 with contextlib.suppress(ImportError):  # of an optional library

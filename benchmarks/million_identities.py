@@ -1,6 +1,6 @@
 """Does a classifier of a million identities fit eight devices, each with an eighth of it?
 
-    python benchmarks/million_identities.py [--identities 1000000] [--sampled_share 0.1]
+    python benchmarks/million_identities.py [--identities 1000000] [--sample_rate 0.1]
 
 Compiles and takes steps of the training step (a small network, embeddings of 512 numbers) on eight
 virtual devices of the CPU that share the classifier's columns. Prints what XLA says each device
@@ -42,15 +42,15 @@ def main() -> None:
     """Measures and prints two tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--identities", type=int, default=1_000_000)
-    parser.add_argument("--sampled_share", type=float, default=0.1)
+    parser.add_argument("--sample_rate", type=float, default=0.1)
     parser.add_argument("--steps", type=int, default=3)
     arguments = parser.parse_args()
     rows = [
         measure(arguments.identities, share, arguments.steps)
-        for share in (1.0, arguments.sampled_share)
+        for share in (1.0, arguments.sample_rate)
     ]
     print(tabulate.tabulate(rows, headers="keys", tablefmt="github", floatfmt=".1f"))
-    rows = [compare(share) for share in (1.0, arguments.sampled_share)]
+    rows = [compare(share) for share in (1.0, arguments.sample_rate)]
     print(tabulate.tabulate(rows, headers="keys", tablefmt="github", floatfmt=".1e"))
 
 
@@ -59,7 +59,7 @@ def learner_of(identities: int, share: float, mesh: MeshConfig, devices: int) ->
     config = ExperimentConfig(
         image=ImageConfig(SIZE, SIZE),
         model=ModelConfig(backbone="resnet18"),
-        classifier=ClassifierConfig(columns_multiple=8, sampled_share=share),
+        classifier=ClassifierConfig(pad_classes_to_multiple=8, sample_rate=share),
         loss=LossConfig(center_weight=0.0),
         mesh=mesh,
     )

@@ -50,11 +50,9 @@ DATASET_OPTIONS: dict[str, int] = {}
 OVERRIDES: dict[str, dict] = {}
 
 # %%
-from fashion_jax.configs.demo import get_config
+from fashion_jax.config import from_nested_dict, load_config, to_nested_dict
 
-from fashion_jax.config import from_nested_dict
-
-values = get_config().to_dict()
+values = to_nested_dict(load_config("demo"))
 values["data"]["data_dir"] = str(FOLDER / "data")
 for section, fields in OVERRIDES.items():
     values[section].update(fields)
@@ -137,9 +135,9 @@ figure.tight_layout()
 # The gallery's photos are embedded and stored in a ScaNN index, with their names and thumbnails.
 
 # %%
-from fashion_jax.serving.index_run import index_run
+from fashion_jax.serving.build_index import build_index
 
-print(index_run(workdir, kind="scann"))
+print(build_index(workdir, kind="scann"))
 
 # %% [markdown]
 # ## 4. Search
@@ -147,7 +145,7 @@ print(index_run(workdir, kind="scann"))
 # Set `photo` to a photo of your own, and `box` to the garment's `"x,y,width,height"` in pixels.
 
 # %%
-from fashion_jax.serving.search_photo import search_photo
+from fashion_jax.serving.search import search_photo
 
 query_split = dataset.split("query")
 photo = FOLDER / "street_photo.jpg"

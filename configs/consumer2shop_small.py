@@ -4,7 +4,7 @@ The recipe of `street2shop_small.py`, twice as many epochs of fewer photos; made
 `fashion-jax cross-domain` (Wieczorek et al. 2020, arXiv:2003.04094).
 
     fashion-jax data build --dataset deepfashion_consumer2shop --manual_dir RAW --data_dir data
-    fashion-jax train --config=configs/consumer2shop_small.py --workdir=runs/consumer2shop_small
+    fashion-jax train --config=consumer2shop_small --workdir=runs/consumer2shop_small
 
 Results and time: see docs/runs.md.
 """

@@ -4,7 +4,7 @@ Identity, instance triplet, centroid triplet and center loss together, ResNet-50
 trained by us yet.
 
     fashion-jax data build --dataset street2shop --manual_dir RAW --data_dir data
-    fashion-jax train --config=configs/street2shop_centroids.py --workdir=runs/centroids \
+    fashion-jax train --config=street2shop_centroids --workdir=runs/centroids \
         --config.model.pretrained=resnet50-0676ba61.pth
 """
 

@@ -4,7 +4,7 @@ OSNet: Zhou et al. 2019 (arXiv:1905.00953); 82.6 mAP on Market-1501 in its autho
 the strong baseline's recipe and an embedding of 512. Not trained by us yet.
 
     fashion-jax data build --dataset street2shop --manual_dir RAW --data_dir data
-    fashion-jax train --config=configs/street2shop_osnet.py --workdir=runs/street2shop_osnet \
+    fashion-jax train --config=street2shop_osnet --workdir=runs/street2shop_osnet \
         --config.model.pretrained=osnet_x1_0_imagenet.pth
 """
 

@@ -6,15 +6,15 @@ shrinking features; a larger rate on a cosine; last stride 2; five epochs in the
 takes a third of the time of `street2shop_small.py`.
 
     fashion-jax data build --dataset street2shop --manual_dir RAW --data_dir data
-    fashion-jax ladder --config=configs/street2shop_small_contrastive.py --seeds=3 \
+    fashion-jax ablation --config=street2shop_small_contrastive --seeds=3 \
         --workdir=runs/contrastive
 
-Results of three seeds, and how it was found: docs/ladder.md.
+Results of three seeds, and how it was found: docs/ablation.md.
 """
 
-from typing import Any
-
 import ml_collections
+
+from fashion_jax.config import Variant
 
 from . import street2shop_small
 
@@ -36,6 +36,6 @@ def get_config() -> ml_collections.ConfigDict:
     return config
 
 
-def get_ladder() -> list[tuple[Any, ...]]:
+def get_sweep() -> list[Variant]:
     """Returns the recipe alone, for several seeds of it."""
-    return [("supervised contrastive", {})]
+    return [Variant("supervised contrastive", {})]

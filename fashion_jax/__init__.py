@@ -1,1 +1,124 @@
-"""Fashion visual search: a street photo in, the shop's own photo of the same product out."""
+"""Fashion visual search in JAX: a street photo in, the shop's own photo of the same product out.
+
+```python
+import fashion_jax as fj
+
+model = fj.load_model("runs/street2shop_small")
+embeddings = model.embed("photos/")
+```
+
+Everything that a command does can be done in Python, with the same words. Names are imported when
+they are first used, so that `import fashion_jax` is quick. docs/python.md shows them at work.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fashion_jax import losses
+    from fashion_jax.config import ExperimentConfig, default_config, load_config
+    from fashion_jax.datasets.building.build import available_datasets, build, check
+    from fashion_jax.datasets.dataset import open_dataset
+    from fashion_jax.datasets.photos import list_photos
+    from fashion_jax.errors import FashionJaxError
+    from fashion_jax.experiments.evaluate import evaluate_run
+    from fashion_jax.inference.card import ModelCard
+    from fashion_jax.inference.export.export import export
+    from fashion_jax.inference.model import EmbeddingModel, load_model, load_pretrained_model
+    from fashion_jax.metrics.retrieval_metrics import retrieval_metrics
+    from fashion_jax.models.backbones import register_backbone
+    from fashion_jax.parallel.mesh import make_mesh
+    from fashion_jax.retrieval.catalogue import Catalogue, Item
+    from fashion_jax.retrieval.exact import ExactIndex
+    from fashion_jax.retrieval.make_index import make_index, open_index
+    from fashion_jax.retrieval.query_expansion import augment_database, expand_queries
+    from fashion_jax.retrieval.rerank import rerank
+    from fashion_jax.retrieval.scann_index import ScannIndex
+    from fashion_jax.retrieval.whitening import Whitening
+    from fashion_jax.serving.search import search_photo
+    from fashion_jax.training.learner import make_learner
+    from fashion_jax.training.loop import train
+
+_MODULES = {
+    "Catalogue": "retrieval.catalogue",
+    "EmbeddingModel": "inference.model",
+    "ExactIndex": "retrieval.exact",
+    "ExperimentConfig": "config",
+    "FashionJaxError": "errors",
+    "Item": "retrieval.catalogue",
+    "ModelCard": "inference.card",
+    "ScannIndex": "retrieval.scann_index",
+    "Whitening": "retrieval.whitening",
+    "augment_database": "retrieval.query_expansion",
+    "available_datasets": "datasets.building.build",
+    "build": "datasets.building.build",
+    "check": "datasets.building.build",
+    "default_config": "config",
+    "evaluate_run": "experiments.evaluate",
+    "expand_queries": "retrieval.query_expansion",
+    "export": "inference.export.export",
+    "list_photos": "datasets.photos",
+    "load_config": "config",
+    "load_model": "inference.model",
+    "load_pretrained_model": "inference.model",
+    "make_index": "retrieval.make_index",
+    "make_learner": "training.learner",
+    "make_mesh": "parallel.mesh",
+    "open_dataset": "datasets.dataset",
+    "open_index": "retrieval.make_index",
+    "register_backbone": "models.backbones",
+    "rerank": "retrieval.rerank",
+    "retrieval_metrics": "metrics.retrieval_metrics",
+    "search_photo": "serving.search_photo",
+    "train": "training.loop",
+}
+
+__all__ = [
+    "Catalogue",
+    "EmbeddingModel",
+    "ExactIndex",
+    "ExperimentConfig",
+    "FashionJaxError",
+    "Item",
+    "ModelCard",
+    "ScannIndex",
+    "Whitening",
+    "augment_database",
+    "available_datasets",
+    "build",
+    "check",
+    "default_config",
+    "evaluate_run",
+    "expand_queries",
+    "export",
+    "list_photos",
+    "load_config",
+    "load_model",
+    "load_pretrained_model",
+    "losses",
+    "make_index",
+    "make_learner",
+    "make_mesh",
+    "open_dataset",
+    "open_index",
+    "register_backbone",
+    "rerank",
+    "retrieval_metrics",
+    "search_photo",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used (PEP 562)."""
+    if name == "losses":
+        return importlib.import_module("fashion_jax.losses")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'fashion_jax' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"fashion_jax.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,14 +1,28 @@
-"""Files that are whole or not there at all."""
+"""Files that are whole or not there at all, and JSON that is what it says it is."""
 
+import json
 import os
 import pathlib
 import secrets
+from typing import Any, TypeVar
+
+import msgspec
+
+from fashion_jax.errors import FashionJaxError
+
+Stored = TypeVar("Stored")
+
+LARGEST_JSON = 2**26  # bytes; a manifest of 100,000 segments stays below
 
 
-def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
+class StorageError(FashionJaxError):
+    """A stored file or folder that is missing, damaged, or of another version."""
+
+
+def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a file under another name, then renames it; missing folders are made.
 
-    Whoever looks at `path` sees the old content or the new, whatever interrupts the writing.
+    A reader of `path` sees the old content or the new, whatever interrupts the writing.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -22,3 +36,61 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def to_json(value: Any, schema: int | None = None) -> bytes:
+    """Encodes dataclasses, dicts, lists and numbers as JSON for programs and people.
+
+    Args:
+        value: to encode; `read_json` is the inverse.
+        schema: version of its fields, stored beside them.
+    """
+    plain = msgspec.to_builtins(value)
+    versioned = plain if schema is None else {"schema": schema, **plain}
+    return (json.dumps(versioned, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def read_json(path: pathlib.Path, kind: type[Stored], schema: int, what: str) -> Stored:
+    """Reads what `to_json` encoded, and checks types and bounds of all fields.
+
+    Args:
+        path: the file.
+        kind: dataclass of its fields; bounds stand beside them as `Annotated[..., msgspec.Meta]`.
+        schema: the version that is understood.
+        what: content of the file's folder, for messages, such as `a catalogue`.
+
+    Raises:
+        StorageError: no such file, or a file that is damaged or of another version.
+    """
+    if not path.is_file():
+        raise StorageError(f"{path.parent} is not {what}: it has no {path.name}")
+    size = path.stat().st_size
+    if size > LARGEST_JSON:
+        raise StorageError(f"{path} is damaged: too large ({size:,} bytes)")
+    return parse_json(path.read_bytes(), kind, schema, str(path))
+
+
+def parse_json(content: bytes | str, kind: type[Stored], schema: int, where: str) -> Stored:
+    """Reads JSON text; see `read_json`.
+
+    Args:
+        content: the text.
+        kind: see `read_json`.
+        schema: see `read_json`.
+        where: place of the text, for messages.
+
+    Raises:
+        StorageError: damaged, or of another version.
+    """
+    mend = "Copy it again from where it came from, or make it again"
+    try:
+        values = msgspec.json.decode(content)
+        found = values.pop("schema", None) if isinstance(values, dict) else None
+        if found == schema:
+            return msgspec.convert(values, kind)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise StorageError(f"{where} is damaged ({error}). {mend}") from error
+    raise StorageError(
+        f"{where} has schema {found!r}; this version of fashion-jax reads {schema}. Make it "
+        f"again, or use the version that wrote it"
+    )

@@ -1,112 +1,87 @@
-"""Paints the parts of a garment on a transparent canvas."""
+"""Paints parts on layers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
 from .palette import Colour
-from .shapes import Dot, Part, Path, Piece, Stroke, ellipse
+from .parts import Part
 
 CANVAS = 224
 UNIT = 0.6 * CANVAS  # pixels a garment unit
 ORIGIN = (0.5 * CANVAS, 0.21 * CANVAS)
 
-Layer = UInt8[np.ndarray, "size size 4"]
+# RGBA; colours are premultiplied by alpha, so that edges blend without dark fringes.
+Layer = UInt8[np.ndarray, "height width 4"]
+Mask = UInt8[np.ndarray, "height width"]
 
 _SHIFT = 4  # OpenCV draws at 1/16 pixel
-_SEAM = 0.62  # brightness of a seam, relative to the cloth
+_SEAM = np.array([0.78, 0.78, 0.78, 1], np.float32)  # what a seam leaves of the colours below
+
+
+def empty(height: int = CANVAS, width: int = CANVAS) -> Layer:
+    """A transparent layer."""
+    return np.zeros((height, width, 4), np.uint8)
 
 
 def paint(
+    layer: Layer,
     parts: Iterable[Part],
-    texture: UInt8[np.ndarray, "size size 3"],
-    colour_of: Callable[[str], Colour],
+    fills: Mapping[str, Colour | Layer],
+    scale: tuple[float, float] = (UNIT, UNIT),
+    origin: tuple[float, float] = ORIGIN,
+    seams: bool = False,
 ) -> Layer:
-    """Paints parts, the first one undermost.
+    """Paints parts on a layer, the first one undermost, and returns it.
 
     Args:
-        parts: of one garment, or of anything else.
-        texture: what the fill `print` shows.
-        colour_of: gives the colour of any other fill; `seam` is never asked for.
-
-    Returns:
-        RGBA, transparent where nothing was painted.
+        layer: layer to paint on.
+        parts: parts of a garment or of anything else.
+        fills: colour, or picture of the layer's size, of every fill but `seam`.
+        scale: pixels a unit, across and down.
+        origin: place of the parts' origin, in pixels.
+        seams: whether areas get a seam along their outline.
     """
-    layer = np.zeros((CANVAS, CANVAS, 4), np.uint8)
     for part in parts:
-        if isinstance(part, Piece):
-            _paint_piece(layer, part, texture, colour_of)
-        elif isinstance(part, Dot):
-            outline = ellipse(part.x, part.y, 2 * part.radius, 2 * part.radius)
-            _paint_piece(layer, Piece(outline, part.fill), texture, colour_of)
+        paths = np.rint((part.paths * scale + origin) * 2**_SHIFT).astype(np.int32, order="C")
+        pixels = None if part.width is None else part.width * scale[0]
+        fill = None if part.fill == "seam" else fills[part.fill]
+        if fill is not None and fill.ndim == 1:
+            _draw(layer, paths, pixels, (*np.clip(fill * part.light, 0, 255), 255))
         else:
-            _paint_stroke(layer, part, colour_of)
+            blend(layer, _draw(_mask(layer), paths, pixels, 255), fill, part.light)
+        if seams and pixels is None:
+            outlines = np.concatenate([paths, paths[:, :1]], axis=1)
+            blend(layer, _draw(_mask(layer), outlines, 0, 255))
     return layer
 
 
-def _paint_piece(
-    layer: Layer,
-    piece: Piece,
-    texture: UInt8[np.ndarray, "size size 3"],
-    colour_of: Callable[[str], Colour],
-) -> None:
-    mask = np.zeros((CANVAS, CANVAS), np.uint8)
-    cv2.fillPoly(mask, [_fixed(piece.outline)], 255, cv2.LINE_AA, _SHIFT)
-    fill = texture if piece.fill == "print" else colour_of(piece.fill)
-    if piece.light != 1.0:
-        fill = np.clip(np.asarray(fill, np.float32) * piece.light, 0, 255)
-    _blend(layer, mask, fill)
-    if piece.edge:
-        rim = np.zeros((CANVAS, CANVAS), np.uint8)
-        cv2.polylines(rim, [_fixed(piece.outline)], True, 150, 1, cv2.LINE_AA, _SHIFT)
-        _darken(layer, rim)
-
-
-def _paint_stroke(layer: Layer, stroke: Stroke, colour_of: Callable[[str], Colour]) -> None:
-    mask = np.zeros((CANVAS, CANVAS), np.uint8)
-    thickness = max(1, round(stroke.width * UNIT))
-    strength = 255 if stroke.width else 150
-    cv2.polylines(mask, [_fixed(stroke.path)], False, strength, thickness, cv2.LINE_AA, _SHIFT)
-    if stroke.fill == "seam":
-        _darken(layer, mask)
-    else:
-        _blend(layer, mask, colour_of(stroke.fill))
-
-
-def _fixed(path: Path) -> np.ndarray:
-    """Garment units to OpenCV's fixed point."""
-    return np.rint((path * UNIT + ORIGIN) * 2**_SHIFT).astype(np.int32)
-
-
-def _darken(layer: Layer, mask: UInt8[np.ndarray, "size size"]) -> None:
-    """Draws a seam into whatever cloth is there."""
-    window = _window(mask)
-    if window is None:
-        return
-    light = 1 - mask[window][:, :, None].astype(np.float32) * ((1 - _SEAM) / 255)
-    under = layer[window]
-    under[:, :, :3] = np.rint(under[:, :, :3] * light)
-
-
-def _blend(layer: Layer, mask: UInt8[np.ndarray, "size size"], fill: np.ndarray | Colour) -> None:
-    """Lays a colour, or a picture, over the layer where the mask says so."""
-    window = _window(mask)
-    if window is None:
-        return
-    share = mask[window][:, :, None].astype(np.float32) / 255
-    colour = np.asarray(fill, np.float32)
-    if colour.ndim == 3:
-        colour = colour[window]
-    under = layer[window]
-    # Where nothing lies below yet, the colour goes in at full strength: no dark fringes.
-    covered = np.maximum(share, (under[:, :, 3:] == 0).astype(np.float32))
-    under[:, :, :3] = np.rint(under[:, :, :3] * (1 - covered) + colour * covered)
-    under[:, :, 3] = np.maximum(under[:, :, 3], mask[window])
-
-
-def _window(mask: UInt8[np.ndarray, "size size"]) -> tuple[slice, slice] | None:
-    """The part of the canvas that a mask touches."""
+def blend(layer: Layer, mask: Mask, fill: Colour | Layer | None = None, light: float = 1.0) -> None:
+    """Lays a fill over the layer where the mask says so; `None` draws a seam there."""
     left, top, width, height = cv2.boundingRect(mask)
-    return (slice(top, top + height), slice(left, left + width)) if width else None
+    window = (slice(top, top + height), slice(left, left + width))
+    under = layer[window]
+    if fill is None:
+        over = under * _SEAM
+    else:
+        over = fill[window] if fill.ndim == 3 else np.append(fill, 255)
+        over = np.minimum(over * np.array([light, light, light, 1], np.float32), 255)
+    share = mask[window][:, :, None] / np.float32(255)
+    under[:] = np.rint(under + (over - under) * share)
+
+
+def _mask(layer: Layer) -> Mask:
+    return np.zeros(layer.shape[:2], np.uint8)
+
+
+def _draw(image: np.ndarray, paths: np.ndarray, pixels: float | None, value: Any) -> np.ndarray:
+    """Fills the inside of paths, or draws lines along them."""
+    if pixels is not None:
+        width = max(1, round(pixels))
+        return cv2.polylines(image, list(paths), False, value, width, cv2.LINE_AA, _SHIFT)
+    for path in paths:  # all at once would leave holes where they overlap
+        cv2.fillPoly(image, [path], value, cv2.LINE_AA, _SHIFT)
+    return image

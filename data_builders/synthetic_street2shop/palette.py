@@ -1,106 +1,50 @@
-"""Colours of fashion, RGB."""
-
-import colorsys
-import dataclasses
+"""Colours of fashion, RGB in 0..255."""
 
 import numpy as np
+from jaxtyping import Float
+from PIL import ImageColor
 
-Colour = tuple[int, int, int]
+Colour = Float[np.ndarray, "3"]
 
-NAMED: dict[str, Colour] = {
-    "black": (28, 28, 32),
-    "white": (240, 240, 238),
-    "cream": (238, 226, 200),
-    "grey": (132, 134, 140),
-    "charcoal": (70, 72, 80),
-    "navy": (30, 40, 84),
-    "denim": (74, 104, 150),
-    "sky": (140, 188, 224),
-    "cobalt": (36, 74, 190),
-    "teal": (22, 124, 126),
-    "mint": (160, 214, 190),
-    "emerald": (16, 126, 74),
-    "olive": (108, 112, 58),
-    "khaki": (176, 160, 112),
-    "camel": (192, 144, 88),
-    "brown": (104, 66, 42),
-    "mustard": (214, 164, 40),
-    "yellow": (246, 216, 76),
-    "orange": (232, 118, 38),
-    "coral": (242, 122, 104),
-    "red": (200, 34, 44),
-    "burgundy": (112, 22, 44),
-    "pink": (238, 140, 176),
-    "fuchsia": (208, 34, 126),
-    "lavender": (178, 156, 214),
-    "purple": (98, 48, 138),
-}
-NAMES = tuple(NAMED)
-
-SKIN: tuple[Colour, ...] = (
-    (250, 218, 196),
-    (236, 188, 158),
-    (210, 154, 118),
-    (166, 112, 80),
-    (112, 74, 54),
-    (78, 52, 40),
+# fmt: off
+NAMES = (  # in CSS
+    "white", "beige", "wheat", "silver", "gray", "dimgray", "black", "midnightblue", "steelblue",
+    "skyblue", "royalblue", "teal", "mediumaquamarine", "seagreen", "darkolivegreen", "darkkhaki",
+    "peru", "saddlebrown", "goldenrod", "khaki", "chocolate", "salmon", "firebrick", "maroon",
+    "pink", "mediumvioletred", "plum", "indigo",
 )
-HAIR: tuple[Colour, ...] = (
-    (30, 24, 22),
-    (74, 48, 32),
-    (140, 96, 52),
-    (206, 168, 104),
-    (120, 50, 30),
-)
+_SKIN = ("#ffdac4", "#ecbc9e", "#d29a76", "#a67050", "#704a36", "#4e3428")
+_HAIR = ("#1e1816", "#4a3020", "#8c6034", "#cea868", "#78321e")
+# fmt: on
 
 
-@dataclasses.dataclass(frozen=True)
-class Colours:
-    """Colours of one product.
-
-    Attributes:
-        base: the cloth.
-        second: what is printed on it.
-        accent: buttons, badges, trims.
-    """
-
-    base: Colour
-    second: Colour
-    accent: Colour
-
-    def named(self, name: str) -> Colour:
-        """A colour by the name that pieces use: a field, or one that all products share."""
-        shared = {
-            "white": (244, 244, 242),
-            "black": (34, 34, 36),
-            "metal": (196, 190, 172),
-            "leather": (122, 78, 46),
-            "inside": darker(self.base, 0.55),
-        }
-        return shared[name] if name in shared else getattr(self, name)
+def colour(name: str) -> Colour:
+    """A colour by its CSS name or hexadecimal digits; cloth is never purely black or white."""
+    return 28 + 0.83 * np.array(ImageColor.getrgb(name)[:3])
 
 
-def jittered(name: str, rng: np.random.Generator) -> Colour:
-    """One of many shades of a named colour."""
-    red, green, blue = (channel / 255 for channel in NAMED[name])
-    hue, lightness, saturation = colorsys.rgb_to_hls(red, green, blue)
-    hue += rng.uniform(-0.012, 0.012)
-    lightness = min(max(lightness * rng.uniform(0.9, 1.1), 0.06), 0.95)
-    saturation = min(saturation * rng.uniform(0.85, 1.15), 1.0)
-    mixed = colorsys.hls_to_rgb(hue % 1.0, lightness, saturation)
-    return _colour(np.array(mixed) * 255)
+def contrast(first: str, second: str) -> float:
+    """Distance of two colours, in units of RGB."""
+    return float(np.linalg.norm(colour(first) - colour(second)))
 
 
-def darker(colour: Colour, factor: float) -> Colour:
-    """The colour in less light; factors above 1 give more."""
-    return _colour(np.array(colour) * factor)
+def product_colours(names: tuple[str, str, str], rng: np.random.Generator) -> dict[str, Colour]:
+    """Fills of a product: its own shades of base, second and accent, and what goes with them."""
+    base, second, accent = (
+        np.clip(colour(name) * rng.uniform(0.9, 1.1) + rng.uniform(-8, 8, 3), 0, 255)
+        for name in names
+    )
+    own = {"base": base, "second": second, "accent": accent}
+    shared = {name: colour(name) for name in ("white", "black", "tan", "sienna", "seagreen")}
+    return {**own, "inside": 0.55 * base, "dark": 0.6 * second, **shared}
 
 
-def contrast(first: Colour, second: Colour) -> float:
-    """How far two colours are apart, in units of RGB."""
-    return float(np.linalg.norm(np.subtract(first, second)))
-
-
-def _colour(values: np.ndarray) -> Colour:
-    red, green, blue = (int(value) for value in np.clip(np.rint(values), 0, 255))
-    return red, green, blue
+def scene_colours(rng: np.random.Generator) -> dict[str, Colour]:
+    """Fills of one person or one thing of the surroundings."""
+    choices = {"skin": _SKIN, "hair": _HAIR, "wear": NAMES, "shoe": NAMES}
+    return {fill: colour(str(rng.choice(names))) for fill, names in choices.items()} | {
+        "dull": rng.uniform(60, 180) + rng.uniform(-18, 18, 3),
+        "pale": rng.uniform(150, 230) + rng.uniform(-18, 18, 3),
+        "sky": rng.uniform((140, 170, 200), (200, 215, 235)),
+        "green": rng.uniform((30, 80, 30), (110, 170, 80)),
+    }

@@ -1,243 +1,116 @@
-"""What is printed on, or woven into, a garment's cloth."""
+"""Prints: woven patterns, motifs scattered over the cloth, and graphics with a word."""
 
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
-from .palette import Colours, darker
-from .shapes import ellipse
+from .paint import CANVAS, ORIGIN, UNIT, Layer, Mask, blend, empty, paint
+from .palette import Colour
+from .parts import DRAWINGS, Part
 
-Texture = UInt8[np.ndarray, "size size 3"]
+Share = Float[np.ndarray, "height width"]
+Weave = Callable[[Share, Share, float, float, np.random.Generator], tuple[Share, ...]]
 
-_SHIFT = 4  # OpenCV draws at 1/16 pixel
-
-
-@dataclasses.dataclass(frozen=True)
-class Cloth:
-    """A square of cloth to print on.
-
-    Attributes:
-        size: its side, in pixels.
-        unit: pixels a garment unit.
-        origin: where the garment's own origin lies, in pixels.
-        colours: of the product.
-        rng: decides on the print's details; the same state gives the same print.
-    """
-
-    size: int
-    unit: float
-    origin: tuple[float, float]
-    colours: Colours
-    rng: np.random.Generator
-
-    def plain(self) -> Texture:
-        """Cloth of the base colour."""
-        return np.full((self.size, self.size, 3), self.colours.base, np.uint8)
-
-    def grid(self) -> tuple[Float[np.ndarray, "1 size"], Float[np.ndarray, "size 1"]]:
-        """Every pixel's x and y, in garment units."""
-        pixels = np.arange(self.size, dtype=np.float32) + 0.5
-        x = (pixels - self.origin[0]) / self.unit
-        y = (pixels - self.origin[1]) / self.unit
-        return x[None, :], y[:, None]
-
-    def mix(self, share: Float[np.ndarray, "height width"], colour: str = "second") -> Texture:
-        """The base colour, and another one where `share` is 1."""
-        base = np.array(self.colours.base, np.float32)
-        other = np.array(self.colours.named(colour), np.float32)
-        full = np.broadcast_to(share, (self.size, self.size))[:, :, None]
-        return np.rint(base + full * (other - base)).astype(np.uint8)
-
-    def fill(self, texture: Texture, path: np.ndarray, colour: tuple[int, int, int]) -> None:
-        """Paints the inside of a path, given in garment units."""
-        points = np.rint((path * self.unit + self.origin) * 2**_SHIFT).astype(np.int32)
-        cv2.fillPoly(texture, [points], colour, cv2.LINE_AA, _SHIFT)
+_GRAPHICS: dict[str, list[Part]] = DRAWINGS["graphics"]
+_X, _Y = np.meshgrid(*((np.arange(CANVAS) + 0.5 - at) / UNIT for at in ORIGIN))
 
 
-def plain(cloth: Cloth) -> Texture:
-    """One colour."""
-    return cloth.plain()
+def _bands(position: Share, period: float, share: float = 0.5) -> Share:
+    """1 inside stripes that take a share of each period, 0 outside; edges are a pixel soft."""
+    distance = (share / 2 - np.abs((position / period) % 1 - 0.5)) * period * UNIT
+    return np.clip(distance + 0.5, 0, 1)
 
 
-def stripes(cloth: Cloth) -> Texture:
-    """Horizontal stripes, as of sailors' shirts."""
-    _, y = cloth.grid()
-    period = cloth.rng.choice([0.07, 0.1, 0.16])
-    return cloth.mix(_bands(y, period, cloth.rng.uniform(0.3, 0.55), cloth.unit))
+def _checks(u: Share, v: Share, period: float) -> tuple[Share, Share]:
+    """Crossing bands, and thin lines between them."""
+    thin = np.maximum(_bands(u + period / 3, period, 0.07), _bands(v + period / 3, period, 0.07))
+    return (_bands(u, period) + _bands(v, period)) / 2, thin
 
 
-def pinstripes(cloth: Cloth) -> Texture:
-    """Upright stripes."""
-    x, _ = cloth.grid()
-    period = cloth.rng.choice([0.05, 0.08, 0.13])
-    return cloth.mix(_bands(x, period, cloth.rng.uniform(0.2, 0.5), cloth.unit))
-
-
-def diagonal(cloth: Cloth) -> Texture:
-    """Slanting stripes."""
-    x, y = cloth.grid()
-    period = cloth.rng.choice([0.09, 0.14, 0.2])
-    return cloth.mix(_bands((x + y) * 0.707, period, cloth.rng.uniform(0.3, 0.5), cloth.unit))
-
-
-def gingham(cloth: Cloth) -> Texture:
-    """Checks: two sets of bands, mixed where they cross."""
-    x, y = cloth.grid()
-    period = cloth.rng.choice([0.07, 0.11, 0.17])
-    across, along = _bands(y, period, 0.5, cloth.unit), _bands(x, period, 0.5, cloth.unit)
-    return cloth.mix((across + along) / 2)
-
-
-def tartan(cloth: Cloth) -> Texture:
-    """Checks with thin lines of a third colour."""
-    x, y = cloth.grid()
-    period = cloth.rng.choice([0.16, 0.22, 0.3])
-    across, along = _bands(y, period, 0.4, cloth.unit), _bands(x, period, 0.4, cloth.unit)
-    texture = cloth.mix((across + along) / 2).astype(np.float32)
-    thin = np.maximum(
-        _bands(y + period / 3, period, 0.07, cloth.unit),
-        _bands(x + period / 3, period, 0.07, cloth.unit),
-    )
-    accent = np.array(cloth.colours.accent, np.float32)
-    return np.rint(texture + thin[:, :, None] * (accent - texture)).astype(np.uint8)
-
-
-def dots(cloth: Cloth) -> Texture:
-    """Polka dots."""
-    period = cloth.rng.choice([0.07, 0.11, 0.16])
-    radius = period * cloth.rng.uniform(0.2, 0.36)
-    texture = cloth.plain()
-    for x, y in _lattice(period):
-        cloth.fill(texture, ellipse(x, y, 2 * radius, 2 * radius), cloth.colours.second)
-    return texture
-
-
-def flowers(cloth: Cloth) -> Texture:
-    """Flowers with five petals, scattered."""
-    rng, texture = cloth.rng, cloth.plain()
-    period = rng.choice([0.13, 0.19, 0.27])
-    leaf = darker((86, 140, 74), rng.uniform(0.6, 1.2))
-    for x, y in _lattice(period):
-        x, y = x + rng.uniform(-0.3, 0.3) * period, y + rng.uniform(-0.3, 0.3) * period
-        radius, turn = period * rng.uniform(0.15, 0.24), rng.uniform(0, 2 * np.pi)
-        cloth.fill(texture, ellipse(x + 1.7 * radius, y + radius, 1.6 * radius, 0.7 * radius), leaf)
-        for petal in range(5):
-            angle = turn + petal * 2 * np.pi / 5
-            centre = (x + radius * np.cos(angle), y + radius * np.sin(angle))
-            cloth.fill(texture, ellipse(*centre, 1.5 * radius, 1.5 * radius), cloth.colours.second)
-        cloth.fill(texture, ellipse(x, y, 1.1 * radius, 1.1 * radius), cloth.colours.accent)
-    return texture
-
-
-def zigzag(cloth: Cloth) -> Texture:
-    """Chevrons."""
-    x, y = cloth.grid()
-    period = cloth.rng.choice([0.09, 0.14, 0.2])
-    wave = np.abs((x / period) % 1.0 - 0.5) * period
-    return cloth.mix(_bands(y + wave, period, 0.45, cloth.unit))
-
-
-def diamonds(cloth: Cloth) -> Texture:
-    """Argyle: diamonds, and thin lines across them."""
-    x, y = cloth.grid()
-    period = cloth.rng.choice([0.18, 0.26])
-    u, v = x / period + y / (1.5 * period), x / period - y / (1.5 * period)
-    share = _bands(u, 1.0, 0.5, cloth.unit * period) * _bands(v, 1.0, 0.5, cloth.unit * period)
-    texture = cloth.mix(share).astype(np.float32)
-    shifted = (
-        _bands(u + 0.25, 1.0, 0.06, cloth.unit * period),
-        _bands(v + 0.25, 1.0, 0.06, cloth.unit * period),
-    )
-    thin = np.maximum(*shifted)[:, :, None]
-    accent = np.array(cloth.colours.accent, np.float32)
-    return np.rint(texture + thin * (accent - texture)).astype(np.uint8)
-
-
-def camouflage(cloth: Cloth) -> Texture:
-    """Blots of three colours."""
-    texture = cloth.mix(_blots(cloth, 0.12, 0.55))
-    share = _blots(cloth, 0.1, 0.66)[:, :, None]
-    third = np.array(darker(cloth.colours.base, 0.5), np.float32)
-    return np.rint(texture + share * (third - texture)).astype(np.uint8)
-
-
-def leopard(cloth: Cloth) -> Texture:
-    """Dark rings around spots."""
-    rng, texture = cloth.rng, cloth.plain()
-    period = rng.choice([0.07, 0.1])
-    dark = darker(cloth.colours.second, 0.6)
-    for x, y in _lattice(period):
-        x, y = x + rng.uniform(-0.25, 0.25) * period, y + rng.uniform(-0.25, 0.25) * period
-        width, height = period * rng.uniform(0.5, 0.8, size=2)
-        cloth.fill(texture, ellipse(x, y, width, height), dark)
-        cloth.fill(
-            texture, ellipse(x + 0.06 * width, y, 0.5 * width, 0.5 * height), cloth.colours.accent
-        )
-    return texture
-
-
-def block(cloth: Cloth) -> Texture:
-    """Two or three wide bands of colour."""
-    _, y = cloth.grid()
-    first = cloth.rng.uniform(0.25, 0.5)
-    texture = cloth.mix((y > first).astype(np.float32) + np.zeros((1, cloth.size), np.float32))
-    second = first + cloth.rng.uniform(0.06, 0.25)
-    rows = ((y > first) & (y < second))[:, 0]
-    if cloth.rng.random() < 0.6:
-        texture[rows] = cloth.colours.accent
-    return texture
-
-
-def gradient(cloth: Cloth) -> Texture:
-    """Dip-dyed: one colour fades into another."""
-    _, y = cloth.grid()
-    start = cloth.rng.uniform(0.0, 0.4)
-    share = np.clip((y - start) / cloth.rng.uniform(0.25, 0.6), 0, 1)
-    return cloth.mix(share + np.zeros((1, cloth.size), np.float32))
-
-
-def _bands(
-    position: Float[np.ndarray, "height width"], period: float, share: float, unit: float
-) -> Float[np.ndarray, "height width"]:
-    """1 inside stripes that take a share of each period, 0 outside; edges one pixel soft."""
-    distance = (share / 2 - np.abs((position / period) % 1.0 - 0.5)) * period * unit
-    return np.clip(distance + 0.5, 0, 1).astype(np.float32)
-
-
-def _lattice(period: float) -> list[tuple[float, float]]:
-    """Points over the whole cloth, every other row shifted."""
-    rows = range(int(-0.35 / period), int(1.4 / period) + 1)
-    columns = range(int(-0.75 / period), int(0.75 / period) + 1)
-    return [
-        ((column + 0.5 * (row % 2)) * period, row * period * 0.9)
-        for row in rows
-        for column in columns
-    ]
-
-
-def _blots(cloth: Cloth, grain: float, level: float) -> Float[np.ndarray, "size size"]:
-    cells = max(4, round(1.6 / grain))
-    noise = cloth.rng.random((cells, cells), dtype=np.float32)
-    smooth = cv2.resize(noise, (cloth.size, cloth.size), interpolation=cv2.INTER_CUBIC)
+def _blots(period: float, level: float, rng: np.random.Generator) -> Share:
+    noise = rng.random([round(1.2 / period)] * 2)
+    smooth = cv2.resize(noise, (CANVAS, CANVAS), interpolation=cv2.INTER_CUBIC)
     return np.clip((smooth - level) * 14 + 0.5, 0, 1)
 
 
-PRINTS: dict[str, Callable[[Cloth], Texture]] = {
-    "plain": plain,
-    "stripes": stripes,
-    "pinstripes": pinstripes,
-    "diagonal": diagonal,
-    "gingham": gingham,
-    "tartan": tartan,
-    "dots": dots,
-    "flowers": flowers,
-    "zigzag": zigzag,
-    "diamonds": diamonds,
-    "camouflage": camouflage,
-    "leopard": leopard,
-    "block": block,
-    "gradient": gradient,
+# fmt: off
+# Shares of second and accent colour at (x, y), for a period p and a share s of it.
+_WOVEN: dict[str, Weave] = {
+    "stripes": lambda x, y, p, s, rng: (_bands(y, p, s),),
+    "pinstripes": lambda x, y, p, s, rng: (_bands(x, 0.8 * p, s),),
+    "diagonal": lambda x, y, p, s, rng: (_bands(x + y, 1.8 * p, s),),
+    "zigzag": lambda x, y, p, s, rng: (_bands(y + np.abs(x % p - p / 2), 1.1 * p, s),),
+    "gingham": lambda x, y, p, s, rng: _checks(x, y, p)[:1],
+    "tartan": lambda x, y, p, s, rng: _checks(x, y, 1.8 * p),
+    "argyle": lambda x, y, p, s, rng: _checks(x + y / 1.5, x - y / 1.5, 1.8 * p),
+    "block": lambda x, y, p, s, rng: (1.0 * (y > 3 * p), 1.0 * (np.abs(y - 3 * p - s / 4) < s / 4)),
+    "gradient": lambda x, y, p, s, rng: (np.clip((y - 4 * p + 0.28) / s, 0, 1),),
+    "camouflage": lambda x, y, p, s, rng: (_blots(p, 0.5, rng), _blots(p, 0.68, rng)),
 }
+# Spacing of a graphic in periods, its size in spacings, and how far each one strays.
+_SCATTERED = {
+    "dot": (1, 0.28, 0), "spot": (0.6, 0.32, 0.25), "flower": (1.7, 0.22, 0.25),
+    "heart": (1.2, 0.27, 0.05), "star": (1.2, 0.3, 0.15), "cat": (1.5, 0.28, 0.05),
+}
+_LOGOS = ("disc", "star", "heart", "bolt", "mountains", "sunset", "cat", "waves", "flower")
+_WORDS = ("NORD", "SOL", "RIO", "LUNA", "ATLAS", "VEGA", "ECHO", "ZEN", "PARIS", "OSLO", "1987",
+          "42", "KYOTO", "WAVE", "JAX")
+_FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX)
+# fmt: on
+PRINTS = ("plain", *_WOVEN, *_SCATTERED)
+
+
+def print_cloth(
+    name: str, colours: Mapping[str, Colour], height: float, rng: np.random.Generator
+) -> Layer:
+    """A square of printed cloth, as large as the canvas.
+
+    Args:
+        name: one of `PRINTS`, or `logo` for a graphic, a word, or both.
+        colours: colours of the product.
+        height: height of a logo, in garment units.
+        rng: decides on the print's details; the same state gives the same print.
+    """
+    cloth = empty()
+    cloth[:] = np.append(colours["base"], 255)
+    period, share = rng.choice((0.07, 0.11, 0.17)), rng.uniform(0.25, 0.55)
+    if name in _WOVEN:
+        shares = _WOVEN[name](_X, _Y, period, share, rng)
+        for fill, each in zip(("second", "accent"), shares, strict=False):
+            blend(cloth, np.rint(255 * each).astype(np.uint8), colours[fill])
+    elif name in _SCATTERED:
+        spacing, size, stray = _SCATTERED[name]
+        parts = _scattered(_GRAPHICS[name], spacing * period, size, stray, rng)
+        paint(cloth, parts, colours)
+    elif name == "logo":
+        size, graphic = rng.uniform(0.09, 0.14), _GRAPHICS[str(rng.choice(_LOGOS))]
+        if rng.random() < 0.75:
+            paint(cloth, [part.placed([(0, height)], size) for part in graphic], colours)
+            height += size + 0.06
+        blend(cloth, _word(height, rng), colours["accent"])
+    return cloth
+
+
+def _scattered(
+    graphic: list[Part], spacing: float, size: float, stray: float, rng: np.random.Generator
+) -> list[Part]:
+    """A graphic all over the cloth, every other row shifted."""
+    x, y = np.meshgrid(np.arange(-0.9, 0.9, spacing), np.arange(-0.4, 1.4, 0.9 * spacing))
+    x[1::2] += spacing / 2
+    places = np.stack([x.ravel(), y.ravel()], axis=1)
+    places += rng.uniform(-stray, stray, places.shape) * spacing
+    sizes = size * spacing * rng.uniform(1 - stray, 1 + stray, (len(places), 1))
+    turns = rng.uniform(-4, 4, len(places)) * stray
+    return [part.placed(places, sizes, turns) for part in graphic]
+
+
+def _word(height: float, rng: np.random.Generator) -> Mask:
+    word, font = str(rng.choice(_WORDS)), int(rng.choice(_FONTS))
+    scale = UNIT * rng.uniform(0.0028, 0.0042)
+    thickness = max(1, round(scale * 2.2))
+    (wide, high), _ = cv2.getTextSize(word, font, scale, thickness)
+    place = round(ORIGIN[0] - wide / 2), round(ORIGIN[1] + height * UNIT + high / 2)
+    mask = np.zeros((CANVAS, CANVAS), np.uint8)
+    return cv2.putText(mask, word, place, font, scale, 255, thickness, cv2.LINE_AA)

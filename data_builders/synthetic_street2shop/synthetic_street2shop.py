@@ -13,14 +13,8 @@ from fashion_jax.datasets.building.plan import Item, Plan, in_order
 from fashion_jax.datasets.records import Domain
 
 from .paint import Layer
-from .products import (
-    KINDS,
-    Product,
-    draw_product,
-    make_product,
-)
-from .street import street_photo
-from .studio import VIEWS, shop_photo
+from .photos import VIEWS, shop_photo, street_photo
+from .products import PATTERNS, Product, draw_product, make_product
 
 _GROUPS = {"train": 0, "val": 1, "test": 2}
 
@@ -30,7 +24,7 @@ class SyntheticOptions(BuildOptions):
     """How much is drawn.
 
     Attributes:
-        longest_side: of a photo, in pixels.
+        longest_side: longest side of a photo, in pixels.
         train_identities: products to train on.
         val_identities: products of `val_query` and `val_gallery`.
         test_identities: products of `query` and `gallery`.
@@ -57,14 +51,14 @@ class SyntheticStreet2Shop(RetrievalBuilder):
 
     def plan(self, manual_dir: pathlib.Path | None) -> Plan:
         """Lists what is to be drawn; draws nothing."""
-        return Plan(plan_splits(self.options), Atelier(self.options), list(KINDS))
+        return Plan(plan_splits(self.options), Atelier(self.options), list(PATTERNS))
 
 
 class Atelier:
-    """Draws photos by name. Used from several threads.
+    """Draws photos by name, such as `test-00012-street-1`. Used from several threads.
 
     Args:
-        options: of the builder.
+        options: options of the builder.
     """
 
     def __init__(self, options: SyntheticOptions):
@@ -83,7 +77,7 @@ class Atelier:
         side = self._options.longest_side
         if domain == Domain.STREET:
             return street_photo(garment, product.category, side, rng)
-        view = "front" if index == 0 else VIEWS[1 + rng.integers(len(VIEWS) - 1)]
+        view = "front" if index == 0 else str(rng.choice(VIEWS[1:]))
         return shop_photo(garment, product.category, view, side, rng)
 
 
@@ -91,11 +85,6 @@ def draw_garment(seed: int, group: int, number: int) -> tuple[Product, Layer]:
     """A product, and its picture."""
     product = make_product(seed, group, number)
     return product, draw_product(product)
-
-
-def photo_id_of(group: str, number: int, domain: Domain, index: int) -> str:
-    """Name of a photo, such as `test-00012-street-1`."""
-    return f"{group}-{number:05d}-{domain.name.lower()}-{index}"
 
 
 def parse_photo_id(photo_id: str) -> tuple[str, int, Domain, int]:
@@ -106,17 +95,16 @@ def parse_photo_id(photo_id: str) -> tuple[str, int, Domain, int]:
 
 def plan_splits(options: SyntheticOptions) -> dict[str, list[Item]]:
     """Items by split."""
-    train = _items(options, "train", range(options.train_identities))
-    val = _items(options, "val", range(options.val_identities))
     asked = options.test_identities
+    val = _items(options, "val", range(options.val_identities))
     test = _items(options, "test", range(asked))
     others = _items(options, "test", range(asked, asked + options.distractors))
     splits = {
-        "train": train,
-        "query": _of(test, Domain.STREET),
-        "gallery": _of(test + others, Domain.SHOP),
-        "val_query": _of(val, Domain.STREET),
-        "val_gallery": _of(val, Domain.SHOP),
+        "train": _items(options, "train", range(options.train_identities)),
+        "query": [item for item in test if item.domain == Domain.STREET],
+        "gallery": [item for item in test + others if item.domain == Domain.SHOP],
+        "val_query": [item for item in val if item.domain == Domain.STREET],
+        "val_gallery": [item for item in val if item.domain == Domain.SHOP],
     }
     return {split: in_order(items) for split, items in splits.items()}
 
@@ -125,22 +113,12 @@ def _items(options: SyntheticOptions, group: str, numbers: range) -> list[Item]:
     """All photos of some products: two or three of each domain."""
     items = []
     for number in numbers:
-        category = make_product(options.seed, _GROUPS[group], number).category
-        counts = np.random.default_rng([options.seed, _GROUPS[group], number]).integers(
-            2, 4, size=2
-        )
+        product, seed = f"{group}-{number:05d}", (options.seed, _GROUPS[group], number)
+        category = make_product(*seed).category
+        counts = np.random.default_rng(seed).integers(2, 4, size=len(Domain))
         items += [
-            Item(
-                photo_id=photo_id_of(group, number, domain, index),
-                category=category,
-                identity=(f"{group}-{number:05d}",),
-                domain=domain,
-            )
+            Item(f"{product}-{domain.name.lower()}-{index}", category, (product,), domain)
             for domain in Domain
             for index in range(counts[domain])
         ]
     return items
-
-
-def _of(items: list[Item], domain: Domain) -> list[Item]:
-    return [item for item in items if item.domain == domain]

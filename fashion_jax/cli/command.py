@@ -1,12 +1,27 @@
-"""What all commands have in common."""
+"""Flags and output that all commands share."""
 
 import argparse
 import json
 from typing import Any
 
+import msgspec
 
-def command(commands: Any, name: str, run: Any, text: str, epilog: str = "") -> Any:
-    """Adds a command; `run` is called with its flags."""
+YES = "store_true"
+
+
+def command(
+    commands: Any, name: str, run: Any, text: str, epilog: str = "", json_output: bool = True
+) -> Any:
+    """Adds a command.
+
+    Args:
+        commands: argparse's subparsers.
+        name: name of the command.
+        run: called with its flags.
+        text: what it does, in one line; a verb in the imperative.
+        epilog: details below the flags.
+        json_output: whether it prints a result, and so has `--json`.
+    """
     parser = commands.add_parser(
         name,
         help=text,
@@ -16,21 +31,33 @@ def command(commands: Any, name: str, run: Any, text: str, epilog: str = "") -> 
         allow_abbrev=False,
     )
     parser.set_defaults(run=run, takes_config=False, takes_options=False)
+    if json_output:
+        parser.add_argument("--json", action=YES, help="print the result as JSON")
     return parser
 
 
 def add_model(parser: Any) -> None:
     """Adds the flags of a command that measures or uses a run's model."""
-    parser.add_argument("--workdir", required=True, help="of the run whose model to use")
-    parser.add_argument("--dataset", help="another built dataset than the run's own")
-    parser.add_argument("--data_dir", help="where it lies (default: the run's)")
+    parser.add_argument(
+        "--workdir", required=True, metavar="RUN", help="directory of the run whose model to use"
+    )
+    parser.add_argument(
+        "--dataset", metavar="NAME", help="name of a built dataset (default: the run's own)"
+    )
+    parser.add_argument(
+        "--data_dir", metavar="DIR", help="directory of built datasets (default: the run's)"
+    )
+
+
+def print_result(result: Any, flags: argparse.Namespace) -> None:
+    """Prints a result as a table, or with `--json` as JSON."""
+    if not flags.json:
+        print(result.to_table())
+        return
+    plain = result.to_json() if hasattr(result, "to_json") else msgspec.to_builtins(result)
+    print(json.dumps(plain, indent=2))
 
 
 def names(text: str) -> list[str]:
     """`A,B` as a list."""
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def print_result(result: Any, flags: argparse.Namespace) -> None:
-    """Prints a result as a table, or with `--json` as JSON."""
-    print(json.dumps(result.to_json(), indent=2) if flags.json else result.to_table())

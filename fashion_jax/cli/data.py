@@ -50,7 +50,6 @@ def add(commands: Any) -> None:
             "--photos", metavar="DIR", help="of the dataset catalogue: a folder, gs:// or s3://"
         )
         parser.add_argument("--splits", help="only these, such as query,gallery")
-        parser.add_argument("--json", action="store_true", help="print the report as JSON")
     check.add_argument(
         "--contact_sheet",
         metavar="FILE",
@@ -86,7 +85,6 @@ def _add_download(actions: Any) -> None:
         action="store_true",
         help="follow links into the local network, too: only for a list that you trust",
     )
-    add("--json", action="store_true", help="print the summary as JSON")
 
 
 def _add_number(parser: Any, name: str, default: int, text: str) -> None:

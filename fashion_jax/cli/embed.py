@@ -1,41 +1,51 @@
-"""`fashion-jax embed`: a huge catalogue's embeddings, over all hosts of a job."""
+"""`fashion-jax embed`: embeddings of a huge catalogue, over all hosts of a job."""
 
 import argparse
 from typing import Any
 
-from fashion_jax.cli.command import add_model, command
+from fashion_jax.cli.command import YES, add_model, command, print_result
 from fashion_jax.errors import FashionJaxError
 
 _EPILOG = """\
-Start the same command on every host of a JAX job; each makes its part of the shards. Stopped at any
-moment, the same command goes on, on any number of hosts. Without a JAX job, --host and --hosts say
-which part is this host's. docs/bulk_embedding.md has the format and the guarantees."""
+Start the same command on every host of a JAX job; each host makes its part of the shards. Safe to
+interrupt; run the same command again, on any number of hosts, to resume. Without a JAX job, --host
+and --hosts say which part is this host's. Format and guarantees: docs/bulk_embedding.md."""
 
 
 def add(commands: Any) -> None:
     """Adds `embed`."""
     embed = command(
-        commands, "embed", _embed, "embed a huge catalogue into Parquet files, resumable", _EPILOG
+        commands, "embed", _embed, "embed a huge catalogue into Parquet files, resumably", _EPILOG
     )
     add_model(embed)
-    embed.add_argument("--split", default="gallery", help="default: %(default)s")
-    embed.add_argument("--output", required=True, help="folder that all hosts see")
-    embed.add_argument(
-        "--photos_per_shard", type=int, default=4096, help="the same everywhere (%(default)s)"
+    add = embed.add_argument
+    add("--split", default="gallery", help="split to embed (default: %(default)s)")
+    add("--output", required=True, metavar="DIR", help="directory that all hosts see")
+    add(
+        "--photos_per_shard",
+        type=int,
+        default=4096,
+        metavar="N",
+        help="photos in a shard, the same on every host (default: %(default)s)",
     )
-    embed.add_argument(
-        "--batch_size", type=int, help="photos at once on a host (default: the run's evaluation's)"
+    add(
+        "--batch_size",
+        type=int,
+        metavar="N",
+        help="photos embedded at once on this host (default: the run's evaluation.batch_size)",
     )
-    embed.add_argument("--host", type=int, metavar="N", help="this host's number, from 0")
-    embed.add_argument("--hosts", type=int, metavar="N", help="how many there are")
-    embed.add_argument(
-        "--repair", action="store_true", help="check shards that are there, make damaged ones again"
+    add("--host", type=int, metavar="N", help="number of this host, from 0; needs --hosts")
+    add("--hosts", type=int, metavar="N", help="number of hosts; needs --host")
+    add(
+        "--repair",
+        action=YES,
+        help="check this host's finished shards, and make damaged ones again",
     )
 
 
 def _embed(flags: argparse.Namespace) -> None:
     from fashion_jax.parallel.hosts import Host, join_job
-    from fashion_jax.serving.embed_catalogue import embed_catalogue
+    from fashion_jax.serving.bulk_embedding import embed_catalogue
 
     if (flags.host is None) != (flags.hosts is None):
         raise FashionJaxError("--host and --hosts belong together, such as --host=3 --hosts=16")
@@ -44,16 +54,15 @@ def _embed(flags: argparse.Namespace) -> None:
         join_job()
     else:
         host = Host(flags.host, flags.hosts)
-    print(
-        embed_catalogue(
-            flags.workdir,
-            flags.output,
-            flags.dataset,
-            flags.data_dir,
-            flags.split,
-            flags.photos_per_shard,
-            flags.batch_size,
-            host,
-            flags.repair,
-        )
+    result = embed_catalogue(
+        flags.workdir,
+        flags.output,
+        flags.dataset,
+        flags.data_dir,
+        flags.split,
+        flags.photos_per_shard,
+        flags.batch_size,
+        host,
+        flags.repair,
     )
+    print_result(result, flags)

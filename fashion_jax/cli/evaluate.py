@@ -24,7 +24,6 @@ def _add_evaluate(commands: Any) -> None:
     evaluate.add_argument(
         "--untrained", action="store_true", help="measure the network before training, too"
     )
-    evaluate.add_argument("--json", action="store_true", help="print the numbers as JSON")
     _add_refinements(evaluate)
 
 
@@ -92,7 +91,6 @@ def _add_cross_domain(commands: Any) -> None:
     cross_domain.add_argument(
         "--report", default="report", help="for cross_domain.html (default: %(default)s)"
     )
-    cross_domain.add_argument("--json", action="store_true", help="print the numbers as JSON")
 
 
 def _add_robustness(commands: Any) -> None:
@@ -112,7 +110,6 @@ def _add_robustness(commands: Any) -> None:
     robustness.add_argument(
         "--report", metavar="DIR", help="for index.html (default: WORKDIR/report/robustness)"
     )
-    robustness.add_argument("--json", action="store_true", help="print the numbers as JSON")
 
 
 def _evaluate(flags: argparse.Namespace) -> None:

@@ -1,48 +1,49 @@
-"""`fashion-jax index`: catalogues that can be searched, and how they change."""
+"""`fashion-jax index`: searchable indexes, and changes to them."""
 
 import argparse
 import pathlib
 from typing import Any
 
-from fashion_jax.cli.command import add_model, command, names, print_result
+from fashion_jax.cli.command import YES, add_model, command, print_result
 from fashion_jax.errors import FashionJaxError
 
-_BUILD = """\
-An index of kind `auto` compares all photos exactly while they are few, and is ScaNN's from the size
-where that is faster. Where ScaNN has no wheel, exact search takes its place and says so.
+KINDS = ("auto", "exact", "scann")
 
-An index that is there already is replaced in a single step."""
+_BUILD = """\
+`auto` searches small galleries exactly and switches to ScaNN where that is faster. Without a ScaNN
+wheel, exact search takes its place, with a warning. An existing index is replaced in one step."""
 
 _ADD = """\
-Of a folder, every file below it is added; a photo's name is its path below the folder. A list is a
-CSV file with the column photo (a path below the folder) and, if wanted, category and product (a
-number): its photos are added, and no others.
+Of a directory, every file below it is added; a photo's id is its path below the directory. A list
+is a CSV file with the column photo (a path below the directory) and, if known, category and product
+(a number); only its photos are added.
 
-If one photo cannot be used, all of these are named and nothing is added; with --skip_bad the others
-are. Nothing is rebuilt, and searches that are under way are not disturbed."""
+If photos are unusable, all of them are named and nothing is added; --skip_bad adds the rest.
+Nothing is rebuilt, and running searches are not disturbed."""
 
 _REMOVE = """\
-Removed photos are never found again from that moment on; their room is free after `index compact`.
-If one photo or product is not there, nothing is removed, unless --missing_ok is given."""
+Removed photos are excluded from results immediately; `index compact` reclaims the space. If a photo
+or product is not in the index, nothing is removed, unless --missing_ok is given."""
 
 _TUNE = """\
-Recall is the share of the k nearest photos, as exact search finds them, that are found. Queries are
-photos of the index, which are no answers to themselves, or with --split photos of a built dataset.
-The fastest settings that reach the recall are stored in the index. A curve of all is drawn."""
+Recall is the share of the k nearest photos of exact search that the index finds. Queries are photos
+of the index, which do not count as answers to themselves, or photos of --split. The fastest
+settings that reach the recall are stored in the index; a curve of all settings is drawn."""
 
 _COMPACT = """\
-Brings the photos of all additions together, lets go of removed ones, and builds the index anew.
-Until it is done, searches find what they found before. Tuned settings have to be tuned again."""
+Merges all additions, drops removed photos, and rebuilds the index. Searches keep answering from the
+old state until it is done. Tuned settings have to be tuned again."""
 
 
 def add(commands: Any) -> None:
     """Adds `index` and its actions."""
-    index = commands.add_parser("index", help="make photos searchable; add and remove some")
+    index = commands.add_parser("index", help="build, change, tune and describe indexes")
     actions = index.add_subparsers(metavar="ACTION", required=True, title="actions", dest="action")
     _add_build(actions)
     _add_add(actions)
     _add_remove(actions)
-    _add_info(actions)
+    info = command(actions, "info", _info, "check an index and describe it")
+    _add_place(info)
     _add_tune(actions)
     _add_compact(actions)
 
@@ -51,11 +52,11 @@ def _add_build(actions: Any) -> None:
     text = "embed a gallery with a run's model and make it searchable"
     build = command(actions, "build", _build, text, _BUILD)
     add_model(build)
-    build.add_argument("--split", default="gallery", help="default: %(default)s")
+    build.add_argument("--split", default="gallery", help="split to index (default: %(default)s)")
     build.add_argument(
-        "--kind", choices=("auto", "scann", "exact"), default="auto", help="default: %(default)s"
+        "--kind", choices=KINDS, default="auto", help="kind of index (default: %(default)s)"
     )
-    build.add_argument("--index", metavar="DIR", help="where to write it (default: WORKDIR/index)")
+    build.add_argument("--index", metavar="DIR", help="directory to write (default: RUN/index)")
 
 
 def _add_add(actions: Any) -> None:
@@ -63,62 +64,91 @@ def _add_add(actions: Any) -> None:
     parser = command(actions, "add", _add, text, _ADD)
     add_model(parser)
     add = parser.add_argument
-    add("--index", metavar="DIR", help="to add to (default: WORKDIR/index)")
-    add("--photos", nargs="+", metavar="PLACE", help="folders, or files")
-    add("--list", metavar="FILE", help="CSV: photo,category,product; photos below --photos")
-    add("--split", help="a split of the built dataset, instead of --photos")
-    add("--category", default="item", help="of photos that no list says it of (default: item)")
-    add("--product", type=int, metavar="N", help="of photos that no list says it of")
-    add("--domain", choices=("shop", "street"), default="shop", help="default: %(default)s")
-    add("--replace", action="store_true", help="take photos of the same names out")
-    add("--skip_bad", action="store_true", help="leave out what is no usable photo")
+    add("--index", metavar="DIR", help="directory of the index (default: RUN/index)")
+    add("--photos", nargs="+", metavar="PATH", help="photos to add: directories or files")
+    add("--list", metavar="FILE", help="CSV file: photo,category,product; photos below --photos")
+    add("--split", help="split of the built dataset to add, instead of --photos")
+    add(
+        "--category",
+        default="item",
+        metavar="NAME",
+        help="category for photos not covered by --list (default: %(default)s)",
+    )
+    add("--product", type=int, metavar="N", help="product for photos not covered by --list")
+    add(
+        "--domain",
+        choices=("shop", "street"),
+        default="shop",
+        help="domain of the photos (default: %(default)s)",
+    )
+    add("--replace", action=YES, help="replace existing photos with the same id")
+    add("--skip_bad", action=YES, help="leave out unusable photos, and add the rest")
 
 
 def _add_remove(actions: Any) -> None:
     remove = command(actions, "remove", _remove, "remove photos from an index", _REMOVE)
     _add_place(remove)
-    remove.add_argument("--photo_id", metavar="A,B", help="names of photos")
-    remove.add_argument("--identity", metavar="N,M", help="products, all of whose photos go")
-    remove.add_argument("--from", dest="file", metavar="FILE", help="names of photos, one a line")
-    remove.add_argument("--missing_ok", action="store_true", help="pass over what is not there")
-
-
-def _add_info(actions: Any) -> None:
-    info = command(actions, "info", _info, "check an index and say what it holds")
-    _add_place(info)
-    info.add_argument("--json", action="store_true", help="print it as JSON")
+    add = remove.add_argument
+    add("--photo_id", nargs="+", default=[], metavar="ID", help="ids of photos to remove")
+    add(
+        "--product",
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="products to remove, with all of their photos",
+    )
+    add("--from", dest="file", metavar="FILE", help="text file of photo ids to remove, one a line")
+    add("--missing_ok", action=YES, help="skip photos and products that are not in the index")
 
 
 def _add_tune(actions: Any) -> None:
-    text = "measure recall and speed, and search as fast as the recall allows"
+    text = "measure recall and speed, and use the fastest settings that reach a recall"
     tune = command(actions, "tune", _tune, text, _TUNE)
     _add_place(tune)
     add = tune.add_argument
-    add("--recall", type=float, default=0.99, metavar="R", help="default: %(default)s")
-    add("--k", type=int, default=10, help="nearest photos that count (default: %(default)s)")
-    add("--queries", type=int, default=1000, metavar="N", help="default: %(default)s")
-    add("--split", help="measure with photos of this split, such as query; needs --workdir")
-    add("--dataset", help="of the split: another built dataset than the run's own")
-    add("--data_dir", help="where it lies (default: the run's)")
-    add("--picture", metavar="FILE", help="of the curve (default: tuning.png in the index)")
-    add("--json", action="store_true", help="print the curve as JSON")
+    add("--recall", type=float, default=0.99, metavar="R", help="recall (default: %(default)s)")
+    add(
+        "--k",
+        type=int,
+        default=10,
+        metavar="N",
+        help="neighbours that the recall counts (default: %(default)s)",
+    )
+    add(
+        "--queries",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="largest number of queries (default: %(default)s)",
+    )
+    add("--split", help="split to take the queries from, such as query; needs --workdir")
+    add("--dataset", metavar="NAME", help="dataset of that split (default: the run's own)")
+    add("--data_dir", metavar="DIR", help="directory of built datasets (default: the run's)")
+    add(
+        "--picture",
+        metavar="FILE",
+        help="PNG file for the curve (default: tuning.png in the index)",
+    )
 
 
 def _add_compact(actions: Any) -> None:
-    compact = command(actions, "compact", _compact, "bring an index into one piece", _COMPACT)
+    text = "merge an index's segments and drop removed photos"
+    compact = command(actions, "compact", _compact, text, _COMPACT)
     _add_place(compact)
     compact.add_argument(
-        "--kind", choices=("auto", "scann", "exact"), help="from now on (default: as it was)"
+        "--kind", choices=KINDS, help="index type after compaction (default: unchanged)"
     )
 
 
 def _add_place(parser: Any) -> None:
-    parser.add_argument("--index", metavar="DIR", help="of the index")
-    parser.add_argument("--workdir", metavar="RUN", help="of a run whose index is RUN/index")
+    parser.add_argument("--index", metavar="DIR", help="directory of the index")
+    parser.add_argument(
+        "--workdir", metavar="RUN", help="directory of the run whose index is RUN/index"
+    )
 
 
 def _place(flags: argparse.Namespace) -> pathlib.Path:
-    from fashion_jax.serving.index_run import index_folder
+    from fashion_jax.serving.build_index import index_folder
 
     if flags.index is None and flags.workdir is None:
         raise FashionJaxError("name the index: --index DIR, or --workdir RUN for RUN/index")
@@ -126,25 +156,25 @@ def _place(flags: argparse.Namespace) -> pathlib.Path:
 
 
 def _build(flags: argparse.Namespace) -> None:
-    from fashion_jax.serving.index_run import index_run
+    from fashion_jax.serving.build_index import build_index
 
     place = flags.dataset, flags.data_dir
-    print(index_run(flags.workdir, *place, flags.kind, flags.index, split=flags.split))
+    result = build_index(flags.workdir, *place, flags.kind, flags.index, split=flags.split)
+    print_result(result, flags)
 
 
 def _add(flags: argparse.Namespace) -> None:
-    from fashion_jax.serving.index_photos import add_files, add_split
+    from fashion_jax.serving.add_photos import add_files, add_split
 
     if (flags.photos is None) == (flags.split is None):
-        raise FashionJaxError(
-            "name what to add: --photos DIR, or --split S of the run's dataset or of --dataset"
-        )
+        raise FashionJaxError("name what to add: either --photos PATH or --split NAME")
     if flags.split is not None:
         place = flags.data_dir, flags.index
-        print(add_split(flags.workdir, flags.dataset, flags.split, *place, flags.replace))
-        return
-    photos = _listed(flags)
-    print(add_files(flags.workdir, photos, flags.index, flags.replace, flags.skip_bad))
+        result = add_split(flags.workdir, flags.dataset, flags.split, *place, flags.replace)
+    else:
+        photos = _listed(flags)
+        result = add_files(flags.workdir, photos, flags.index, flags.replace, flags.skip_bad)
+    print_result(result, flags)
 
 
 def _listed(flags: argparse.Namespace) -> Any:
@@ -156,32 +186,31 @@ def _listed(flags: argparse.Namespace) -> Any:
     if flags.list is None:
         return find_photos(places, defaults)
     if len(places) > 1:
-        raise FashionJaxError("the photos of a --list lie below one folder: --photos DIR")
+        raise FashionJaxError("the photos of a --list lie below one directory: --photos DIR")
     return read_list(pathlib.Path(flags.list), places[0], defaults)
 
 
 def _remove(flags: argparse.Namespace) -> None:
     from fashion_jax.retrieval.catalogue.changes import remove_photos
+    from fashion_jax.serving.add_photos import ChangedIndex
     from fashion_jax.serving.photo_list import read_names
 
-    photos = names(flags.photo_id or "")
+    photos = list(flags.photo_id)
     if flags.file is not None:
         photos += read_names(pathlib.Path(flags.file))
-    products = _numbers(flags.identity or "")
+    products = _numbers(flags.product)
     if not photos and not products:
-        raise FashionJaxError("name what to remove: --photo_id A,B, --identity N or --from FILE")
+        raise FashionJaxError("name what to remove: --photo_id ID, --product N or --from FILE")
     place = _place(flags)
     change = remove_photos(place, photos, products, flags.missing_ok)
-    print(f"{change.removed:,} photos removed; {change.photos:,} now: {place.resolve()}")
+    print_result(ChangedIndex(0, change.removed, change.photos, str(place.resolve())), flags)
 
 
-def _numbers(text: str) -> list[int]:
+def _numbers(texts: list[str]) -> list[int]:
     try:
-        return [int(number) for number in names(text)]
+        return [int(text) for text in texts]
     except ValueError as error:
-        raise FashionJaxError(
-            f"--identity takes products' numbers, such as 7,12: {error}"
-        ) from error
+        raise FashionJaxError(f"--product takes numbers, such as 7 12: {error}") from error
 
 
 def _info(flags: argparse.Namespace) -> None:
@@ -200,8 +229,8 @@ def _tune(flags: argparse.Namespace) -> None:
     if result.failed:
         best = max(point.recall for tuning in result.failed for point in tuning.points)
         raise FashionJaxError(
-            f"no settings reach a recall of {flags.recall:g}, the best have {best:.4f}; the index "
-            f"is searched as before. Ask for less, or compare exactly: "
+            f"no settings reach a recall of {flags.recall:g}; the best reach {best:.4f}, and the "
+            f"index is searched as before. Lower --recall, or search exactly: "
             f"fashion-jax index compact --kind exact"
         )
 
@@ -211,9 +240,7 @@ def _queries(flags: argparse.Namespace) -> Any:
 
     if flags.split is None:
         if flags.dataset or flags.data_dir:
-            raise FashionJaxError(
-                "of --dataset, the split to measure with is missing: --split query"
-            )
+            raise FashionJaxError("--dataset and --data_dir need --split, such as --split query")
         return None
     if flags.workdir is None:
         raise FashionJaxError("--split needs --workdir, the run whose model embeds its photos")
@@ -224,6 +251,4 @@ def _queries(flags: argparse.Namespace) -> Any:
 def _compact(flags: argparse.Namespace) -> None:
     from fashion_jax.retrieval.catalogue.changes import compact
 
-    place = _place(flags)
-    done = compact(place, flags.kind)
-    print(f"{'in one piece' if done else 'nothing to do'}: {place.resolve()}")
+    print_result(compact(_place(flags), flags.kind), flags)

@@ -1,37 +1,46 @@
 """`fashion-jax search`."""
 
 import argparse
-import pathlib
 from typing import Any
 
-from fashion_jax.cli.command import command, names, print_result
+from fashion_jax.cli.command import command, print_result
 
 
 def add(commands: Any) -> None:
-    """Adds the command."""
+    """Adds `search`."""
     search = command(commands, "search", _search, "find the product that a photo shows")
-    search.add_argument("photo", metavar="PHOTO", help="a photo: JPEG, PNG, WebP, GIF, ...")
-    search.add_argument("--workdir", required=True, help="of the run whose model to use")
-    search.add_argument("--index", help="the index to search (default: WORKDIR/index)")
-    search.add_argument("--box", metavar="X,Y,W,H", help="where the garment is, in pixels")
-    search.add_argument("--category", metavar="A,B", help="search among photos of these only")
-    search.add_argument("--k", type=int, default=10, help="answers (default: %(default)s)")
+    add_query(search)
     search.add_argument(
-        "--picture", default="search.png", help="of the ranked list (default: %(default)s)"
+        "--index", metavar="DIR", help="directory of the index to search (default: RUN/index)"
     )
-    search.add_argument("--json", action="store_true", help="print the answers as JSON")
+    search.add_argument(
+        "--picture",
+        metavar="FILE",
+        default="search.png",
+        help="PNG file for a picture of the ranked list (default: %(default)s)",
+    )
+
+
+def add_query(search: Any) -> None:
+    """Adds the flags of a search with a photo."""
+    add = search.add_argument
+    add("photo", metavar="PHOTO", help="photo to search with: JPEG, PNG, WebP, GIF, ...")
+    add("--workdir", required=True, metavar="RUN", help="directory of the run whose model to use")
+    add("--box", metavar="X,Y,W,H", help="box of the garment, in pixels (default: the whole photo)")
+    add("--category", nargs="+", metavar="NAME", help="restrict the search to these categories")
+    add("--k", type=int, default=10, metavar="N", help="number of answers (default: %(default)s)")
 
 
 def _search(flags: argparse.Namespace) -> None:
-    from fashion_jax.serving.search_photo import search_photo
+    from fashion_jax.serving.search import search_photo
 
-    answer = search_photo(
-        pathlib.Path(flags.photo),
+    answers = search_photo(
+        flags.photo,
         flags.workdir,
         flags.index,
         flags.box,
         flags.k,
         flags.picture,
-        names(flags.category) if flags.category is not None else None,
+        flags.category,
     )
-    print_result(answer, flags)
+    print_result(answers, flags)

@@ -1,34 +1,35 @@
-"""Experiment configs: an editable `ConfigDict` on the outside, frozen dataclasses on the inside.
+"""Experiment configs: an editable `ConfigDict` outside, frozen dataclasses inside.
 
-A config file defines `get_config()` and returns `default_config()` with its own values filled in.
-`load_config` reads such a file, applies `--config.field=value` overrides and validates the
-result; an unknown field or a value of the wrong type is refused with the nearest right name.
+A config file defines `get_config()`, which fills `default_config()` with its own values.
+`load_config` runs such a file, applies `--config.field=value` overrides and validates the result;
+the message about a wrong field or value names the field and what it may be.
 """
 
-from fashion_jax.config.data_fields import AugmentConfig, DataConfig, ImageConfig
-from fashion_jax.config.errors import ConfigError, nearest
-from fashion_jax.config.experiment import ExperimentConfig
-from fashion_jax.config.files import (
+from fashion_jax.config.conversion import (
     CONFIG_FILE,
     default_config,
     differences,
     from_nested_dict,
-    load_config,
     read_stored_config,
-    set_fields,
     store_config,
     to_config_dict,
     to_nested_dict,
 )
-from fashion_jax.config.ladder import Rung, load_ladder
+from fashion_jax.config.data_fields import AugmentConfig, DataConfig, ImageConfig
+from fashion_jax.config.errors import ConfigError, nearest
+from fashion_jax.config.experiment import ExperimentConfig
+from fashion_jax.config.loading import load_config, shipped_configs
 from fashion_jax.config.loss_fields import LossConfig, MiningConfig
 from fashion_jax.config.model_fields import ClassifierConfig, ModelConfig
+from fashion_jax.config.overrides import set_fields
+from fashion_jax.config.sweep import Experiment, Variant, load_sweep
 from fashion_jax.config.training_fields import (
     EvaluationConfig,
     MeshConfig,
     OptimizerConfig,
     TrainingConfig,
 )
+from fashion_jax.config.variants import choose_variants
 
 __all__ = [
     "CONFIG_FILE",
@@ -37,6 +38,7 @@ __all__ = [
     "ConfigError",
     "DataConfig",
     "EvaluationConfig",
+    "Experiment",
     "ExperimentConfig",
     "ImageConfig",
     "LossConfig",
@@ -44,16 +46,18 @@ __all__ = [
     "MiningConfig",
     "ModelConfig",
     "OptimizerConfig",
-    "Rung",
     "TrainingConfig",
+    "Variant",
+    "choose_variants",
     "default_config",
     "differences",
     "from_nested_dict",
     "load_config",
-    "load_ladder",
+    "load_sweep",
     "nearest",
     "read_stored_config",
     "set_fields",
+    "shipped_configs",
     "store_config",
     "to_config_dict",
     "to_nested_dict",

@@ -16,7 +16,7 @@ from etils import epath
 from fashion_jax.datasets.building.build_report import REPORT_NAME
 from fashion_jax.datasets.records import SPLITS
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 
 _COLUMN_NAMES = ("identity", "domain", "category", "photo_id", "camera")
 
@@ -196,4 +196,4 @@ def _text(value: bytes | str) -> str:
 def _store_columns(path: pathlib.Path, columns: dict[str, np.ndarray]) -> None:
     encoded = io.BytesIO()
     np.savez(encoded, **columns)  # type: ignore[arg-type]
-    write_whole(path, encoded.getvalue())
+    atomic_write(path, encoded.getvalue())

@@ -4,7 +4,7 @@ Each element of a Grain dataset is one host's part of one batch. Batches are num
 same number gives the same batch whatever the number of threads, workers and hosts.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import cv2
 import grain
@@ -21,6 +21,8 @@ from fashion_jax.errors import FashionJaxError
 from fashion_jax.parallel.hosts import Host
 
 Batch = dict[str, np.ndarray]
+# `(image uint8 [height, width, 3], random generator) -> image` of the same form.
+OwnAugmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 # First element of random seeds, apart from those of the plan and the size.
 _AUGMENT = 3
@@ -55,7 +57,7 @@ def resize(
 class TrainingBatches:
     """A Grain source: element `step` is this host's part of batch `step`.
 
-    Where `image` has `more_sizes`, batches differ in their photos' size; see `sizes`.
+    Where `image` has `multi_scale_sizes`, batches differ in their photos' size; see `sizes`.
     """
 
     def __init__(
@@ -67,11 +69,15 @@ class TrainingBatches:
         seed: int,
         steps: int,
         host: Host,
+        augment: OwnAugmentation | None = None,
     ) -> None:
         """Joins a split, its plan and the augmentations; `steps` is the length.
 
+        `augment` sees each resized photo before the config's augmentations do. With worker
+        processes (`data.workers`) it has to be a function of a module, which can be pickled.
+
         Raises:
-            FashionJaxError: if one of the image's `more_sizes` is not of the form "160x96".
+            FashionJaxError: if one of the image's `multi_scale_sizes` is not of the form "160x96".
         """
         self._split = split
         self._plan = plan
@@ -80,6 +86,7 @@ class TrainingBatches:
         self._seed = seed
         self._steps = steps
         self._host = host
+        self._own = augment
 
     def __len__(self) -> int:
         """Number of batches."""
@@ -104,13 +111,25 @@ class TrainingBatches:
         self, row: int, step: int, slot: int, size: ImageConfig
     ) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng((_AUGMENT, self._seed, step, slot))
-        return augment(decode(self._split.image_bytes(row), size), self._augmentation, rng)
+        image = decode(self._split.image_bytes(row), size)
+        if self._own is not None:
+            image = _same_form(self._own(image, rng), image)
+        return augment(image, self._augmentation, rng)
+
+
+def _same_form(found: np.ndarray, given: np.ndarray) -> np.ndarray:
+    if found.shape != given.shape or found.dtype != given.dtype:
+        raise FashionJaxError(
+            f"the augmentation returned {found.dtype} {list(found.shape)} for an image of "
+            f"{given.dtype} {list(given.shape)}; it has to keep both"
+        )
+    return found
 
 
 class EvaluationBatches:
     """A Grain source that shows every photo of a split once, in order; the end is padded.
 
-    All photos are of the image's own `height` and `width`, whatever its `more_sizes`.
+    All photos are of the image's own `height` and `width`, whatever its `multi_scale_sizes`.
     """
 
     def __init__(

@@ -191,7 +191,7 @@ def _own_plan(
     except FashionJaxError as error:
         if datasets == 1:
             raise
-        raise FashionJaxError(f"{name}: {error}, or its weight in data.weights") from error
+        raise FashionJaxError(f"{name}: {error}, or its weight in data.dataset_weights") from error
 
 
 def _own_seed(seed: int, number: int) -> int:

@@ -40,14 +40,14 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def training_sizes(image: ImageConfig) -> tuple[ImageConfig, ...]:
-    """The sizes to train on: the config's own height and width, then each of `more_sizes`.
+    """The sizes to train on: the config's own height and width, then each of `multi_scale_sizes`.
 
     Returns:
         The config once for each size, with that height and width and no further sizes. A size that
         is named twice is there twice.
 
     Raises:
-        FashionJaxError: if one of `more_sizes` is not of the form "160x96".
+        FashionJaxError: if one of `multi_scale_sizes` is not of the form "160x96".
 
     Example:
         >>> sizes = training_sizes(ImageConfig(256, 128, ("160x96",)))
@@ -56,8 +56,8 @@ def training_sizes(image: ImageConfig) -> tuple[ImageConfig, ...]:
     """
     own = (image.height, image.width)
     return tuple(
-        dataclasses.replace(image, height=height, width=width, more_sizes=())
-        for height, width in (own, *map(parse_size, image.more_sizes))
+        dataclasses.replace(image, height=height, width=width, multi_scale_sizes=())
+        for height, width in (own, *map(parse_size, image.multi_scale_sizes))
     )
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from fashion_jax.config import ExperimentConfig, Rung
+from fashion_jax.config import Experiment, ExperimentConfig
 from fashion_jax.evaluation.embedded import embed_test, open_test
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import all_metrics
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.index import EmbeddingError
 from fashion_jax.retrieval.k_reciprocal import Reciprocal
@@ -44,7 +44,7 @@ class LadderResult:
             `failed`, the reason why there are none.
     """
 
-    rungs: Sequence[Rung]
+    rungs: Sequence[Experiment]
     runs: Mapping[str, Sequence[Result]]
 
     def to_json(self) -> dict[str, object]:
@@ -63,7 +63,7 @@ class LadderResult:
             disable_numparse=True,
         )
 
-    def _row(self, rung: Rung) -> list[str]:
+    def _row(self, rung: Experiment) -> list[str]:
         runs = self.runs[rung.name]
         whole = [run for run in runs if FAILED not in run]
         seeds = f"{len(runs)}" if len(whole) == len(runs) else f"{len(whole)} of {len(runs)}"
@@ -77,7 +77,7 @@ class LadderResult:
             f"{np.mean([run[MINUTES] for run in whole]):.1f}",
         ]
 
-    def _change(self, rung: Rung) -> str:
+    def _change(self, rung: Experiment) -> str:
         """Of the mean over the seeds that both rungs have."""
         if rung.on is None:
             return ""
@@ -98,7 +98,7 @@ def mean_and_deviation(values: Sequence[float]) -> str:
 
 
 def run_ladder(
-    rungs: Sequence[Rung], seeds: int, workdir: str | pathlib.Path, progress: bool = True
+    rungs: Sequence[Experiment], seeds: int, workdir: str | pathlib.Path, progress: bool = True
 ) -> LadderResult:
     """Trains and measures what is not done yet; writes `ladder.json` and `ladder.md`.
 
@@ -123,12 +123,12 @@ def run_ladder(
             config = with_seed(rung.config, number)
             runs[rung.name].append(_run(config, folder, trained, progress))
             result = LadderResult(rungs, runs)
-            write_whole(workdir / "ladder.json", json.dumps(result.to_json(), indent=2).encode())
-            write_whole(workdir / "ladder.md", (result.to_table() + "\n").encode())
+            atomic_write(workdir / "ladder.json", json.dumps(result.to_json(), indent=2).encode())
+            atomic_write(workdir / "ladder.md", (result.to_table() + "\n").encode())
     return LadderResult(rungs, runs)
 
 
-def _trains(rung: Rung, rungs: Sequence[Rung]) -> Rung:
+def _trains(rung: Experiment, rungs: Sequence[Experiment]) -> Experiment:
     """The rung whose model is measured: the one below, if only the measuring differs."""
     below = next((each for each in rungs if each.name == rung.on), None)
     if below is None:
@@ -161,7 +161,7 @@ def _run(
     if result is None:
         result = _train_and_measure(config, trained, trained == workdir, progress)
     workdir.mkdir(parents=True, exist_ok=True)
-    write_whole(stored, json.dumps(result, indent=2).encode())
+    atomic_write(stored, json.dumps(result, indent=2).encode())
     return result
 
 

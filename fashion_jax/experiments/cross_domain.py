@@ -21,7 +21,7 @@ from fashion_jax.evaluation.embedded import TEST_SPLITS, embed_test
 from fashion_jax.evaluation.environment import environment
 from fashion_jax.evaluation.result import all_metrics
 from fashion_jax.experiments.cross_domain_inputs import OpenedRun, open_runs
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 from fashion_jax.inference.model import EmbeddingModel, load_model
 from fashion_jax.reports.cross_domain_page import write_cross_domain_page
 
@@ -64,7 +64,7 @@ def cross_domain(
         seconds=time.perf_counter() - start,
         report=folder / PAGE,
     )
-    write_whole(folder / NUMBERS, (json.dumps(result.to_json(), indent=2) + "\n").encode())
+    atomic_write(folder / NUMBERS, (json.dumps(result.to_json(), indent=2) + "\n").encode())
     command = _command(opened, data_dir)
     write_cross_domain_page(folder / PAGE, result, command, environment(result.seconds))
     return result

@@ -24,7 +24,7 @@ from fashion_jax.experiments.evaluate import evaluate_run
 from fashion_jax.inference.model import load_model
 from fashion_jax.reports.report import RankedAnswer, RankedList
 from fashion_jax.retrieval.catalogue import Catalogue, Hit
-from fashion_jax.serving.index_run import index_folder, index_run
+from fashion_jax.serving.build_index import build_index, index_folder
 from fashion_jax.training.loop import train
 
 _SEARCHES = 4
@@ -43,7 +43,7 @@ def run_demo(
     A demo that was interrupted goes on where it stopped; one that was finished starts anew.
 
     Args:
-        config: `configs/demo.py`, or a smaller one for a test.
+        config: the shipped config `demo`, or a smaller one for a test.
         workdir: of the run.
         report: folder for `index.html`.
         progress: whether to show bars.
@@ -61,7 +61,7 @@ def run_demo(
     _say(2, f"train {config.model.backbone} for {config.training.epochs} epochs")
     train(config, workdir, progress=progress)
     _say(3, "embed the gallery into a ScaNN index")
-    print(index_run(workdir, kind="scann", progress=progress))
+    print(build_index(workdir, kind="scann", progress=progress).to_table())
     _say(4, f"search with {_SEARCHES} street photos")
     searches = search_street_photos(workdir, _SEARCHES)
     _say(5, "evaluate on identities never seen in training, and the untrained network, too")

@@ -102,14 +102,14 @@ class ModelCard:
     @property
     def model_config(self) -> ModelConfig:
         """The network that the card describes, without its weights."""
-        names = ("backbone", "last_stride", "stem_relu", "stem_pool", "pooling", "gem_power")
-        linear = self.neck.startswith("linear")
-        return ModelConfig(
-            **{name: getattr(self, name) for name in names},
-            neck=self.neck,
-            embedding_width=self.embedding_width if linear else 0,
-            compute_dtype=self.compute_dtype,
-        )
+        shared = {field.name for field in dataclasses.fields(ModelConfig)}
+        shared &= {field.name for field in dataclasses.fields(self)}
+        # `embedding_width` sets the width of linear necks alone, `pretrained` names first weights.
+        shared -= {"embedding_width", "pretrained"}
+        values = {name: getattr(self, name) for name in shared}
+        if self.neck.startswith("linear"):
+            values["embedding_width"] = self.embedding_width
+        return msgspec.convert(values, ModelConfig)
 
     def difference(self, other: "ModelCard") -> list[str]:
         """Names of the fields in which embeddings of the two models differ."""

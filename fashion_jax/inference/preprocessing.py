@@ -1,7 +1,6 @@
 """What a backbone expects of a photo: its size, and the scale of its pixels."""
 
 import dataclasses
-from typing import cast
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -53,10 +52,6 @@ def preprocessing_for(config: ExperimentConfig) -> Preprocessing:
     return Preprocessing(
         image.height,
         image.width,
-        _channels(image.pixel_mean) or spec.mean,
-        _channels(image.pixel_std) or spec.std,
+        image.pixel_mean or spec.mean,
+        image.pixel_std or spec.std,
     )
-
-
-def _channels(values: tuple[float, ...]) -> Channels | None:
-    return cast(Channels, values) if values else None

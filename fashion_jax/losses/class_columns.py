@@ -26,8 +26,8 @@ class Columns(NamedTuple):
 
 
 def num_classes(config: ClassifierConfig, num_identities: int) -> int:
-    """Identities, rounded up to a multiple of `columns_multiple`."""
-    multiple = config.columns_multiple
+    """Identities, rounded up to a multiple of `pad_classes_to_multiple`."""
+    multiple = config.pad_classes_to_multiple
     return -(-num_identities // multiple) * multiple
 
 
@@ -37,9 +37,9 @@ def num_columns(config: ClassifierConfig, num_identities: int) -> int:
 
 
 def sampled_per_group(config: ClassifierConfig, num_identities: int) -> int:
-    """Classes that a step looks at in each of the `columns_multiple` groups."""
-    size = num_classes(config, num_identities) // config.columns_multiple
-    return -(-round(size * config.sampled_share * 1_000_000) // 1_000_000)
+    """Classes that a step looks at in each of the `pad_classes_to_multiple` groups."""
+    size = num_classes(config, num_identities) // config.pad_classes_to_multiple
+    return -(-round(size * config.sample_rate * 1_000_000) // 1_000_000)
 
 
 def all_columns(
@@ -63,8 +63,8 @@ def sampled_columns(
 ) -> Columns:
     """The batch's own classes and others drawn at random (partial FC, arXiv:2203.15565).
 
-    Drawn in each of `columns_multiple` neighbouring groups apart, so that devices that share the
-    columns need no copy of each other's.
+    Drawn in each of `pad_classes_to_multiple` neighbouring groups apart, so that devices that
+    share the columns need no copy of each other's.
 
     Args:
         every: all columns.
@@ -73,7 +73,7 @@ def sampled_columns(
         sampled: classes of each group, at least as many as the batch may have identities.
         key: what to draw from; another one each step.
     """
-    groups = config.columns_multiple
+    groups = config.pad_classes_to_multiple
     chosen = _choose(every, valid, groups, sampled, key)
     size = len(every.counted) // groups
     kernel = every.kernel.reshape(len(every.kernel), groups, size, config.sub_centers)

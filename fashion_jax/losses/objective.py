@@ -165,7 +165,7 @@ class Objective:
             pull = center_gradient(features, labels.identities, centers, labels.valid)
             following["centers"] = centers - center_learning_rate * pull.astype(centers.dtype)
         if "memory" in state:
-            begun = labels.valid & (step >= self.mining.memory_start)
+            begun = labels.valid & (step >= self.mining.memory_start_step)
             memory = Memory(**state["memory"])
             fresh = remember(memory, features, labels.identities, labels.domains, begun)
             following["memory"] = fresh._asdict()
@@ -187,7 +187,7 @@ class Objective:
         config, identities = self.classifier, self.num_identities
         count = identities or kernel.shape[1] // config.sub_centers
         every = all_columns(kernel, bias, labels.identities, count, config.sub_centers)
-        if config.sampled_share == 1.0:
+        if config.sample_rate == 1.0:
             return every
         sampled = sampled_per_group(config, count)
         return sampled_columns(every, labels.valid, config, sampled, _needed("a key", key))

@@ -1,6 +1,6 @@
 """The embedder: backbone, pooling, neck and classifier."""
 
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,6 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
 from fashion_jax.config import ModelConfig
-from fashion_jax.errors import FashionJaxError
 from fashion_jax.models.backbones import backbone_spec
 from fashion_jax.models.backbones.spec import BackboneOptions
 from fashion_jax.models.layer_factory import LayerFactory
@@ -17,12 +16,7 @@ from fashion_jax.models.layers import Linear
 from fashion_jax.models.necks import make_neck
 from fashion_jax.models.pooling import make_pooling
 
-COMPUTE_DTYPES = ("float32", "bfloat16", "float64")
 CLASSIFIER_STD = 0.001  # arXiv:1906.08332's reference implementation
-
-
-class UnknownDtypeError(FashionJaxError):
-    """A dtype that the embedder does not compute in."""
 
 
 class Embedding(NamedTuple):
@@ -72,16 +66,9 @@ class Embedder(nnx.Module):
 
         Raises:
             UnknownBackboneError: there is no such backbone.
-            UnknownPoolingError: there is no such pooling.
-            UnknownNeckError: there is no such neck, or its width does not fit it.
-            UnknownDtypeError: it does not compute in this dtype.
+            UnknownNeckError: the neck's width does not fit it.
         """
-        if config.compute_dtype not in COMPUTE_DTYPES:
-            raise UnknownDtypeError(
-                f"model.compute_dtype is {config.compute_dtype!r}; "
-                f"it has to be one of {', '.join(COMPUTE_DTYPES)}"
-            )
-        layers = LayerFactory(rngs, param_dtype, config.batch_norm_group)
+        layers = LayerFactory(rngs, param_dtype, config.ghost_batch_size)
         self.compute_dtype = jnp.dtype(config.compute_dtype)
         self.dropout = config.dropout
         self.backbone = backbone_spec(config.backbone).build(layers, _options(config))
@@ -138,9 +125,9 @@ def drop(
 
 def _options(config: ModelConfig) -> BackboneOptions:
     return BackboneOptions(
-        last_stride=cast(Literal[1, 2], config.last_stride),
+        last_stride=config.last_stride,
         stem_relu=config.stem_relu,
-        stem_pool=cast(Literal["padded", "ceil"], config.stem_pool),
+        stem_pool=config.stem_pool,
         gradient_checkpointing=config.gradient_checkpointing,
     )
 

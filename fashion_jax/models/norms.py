@@ -95,7 +95,7 @@ class BatchNorm(nnx.Module):
         if inputs.shape[0] % self.group:
             raise BatchNormGroupError(
                 f"a batch of {inputs.shape[0]} photos cannot be divided into groups of "
-                f"{self.group} (model.batch_norm_group); choose a divisor of it, or 0"
+                f"{self.group} (model.ghost_batch_size); choose a divisor of it, or 0"
             )
         return inputs.shape[0] // self.group
 

@@ -18,7 +18,7 @@ Pooling = Callable[[FeatureMap], Array]
 
 
 class UnknownPoolingError(FashionJaxError):
-    """A pooling that does not exist, or that the backbone has nothing for."""
+    """A pooling that the backbone has nothing for."""
 
 
 def average(features: FeatureMap) -> Float[Array, "batch features"]:
@@ -92,19 +92,11 @@ POOLINGS = (*_WITHOUT_STATE, "gem", "learned_gem")
 
 
 def make_pooling(config: ModelConfig, layers: LayerFactory) -> Pooling:
-    """Returns the pooling that `model.pooling` names; `learned_gem` is an `nnx.Module`.
-
-    Raises:
-        UnknownPoolingError: there is none of that name.
-    """
+    """Returns the pooling that `model.pooling` names; `learned_gem` is an `nnx.Module`."""
     if config.pooling == "gem":
         return _fixed_generalised_mean(config.gem_power)
     if config.pooling == "learned_gem":
         return GeneralisedMean(config.gem_power, layers)
-    if config.pooling not in _WITHOUT_STATE:
-        raise UnknownPoolingError(
-            f"model.pooling is {config.pooling!r}; it has to be one of {', '.join(POOLINGS)}"
-        )
     return _WITHOUT_STATE[config.pooling]
 
 

@@ -32,9 +32,11 @@ def make_optimizer(
     Raises:
         ParameterGroupError: when its state is made, if `layer_decay` meets an unknown backbone.
     """
-    parts = [optax.clip_by_global_norm(config.gradient_clip)] if config.gradient_clip else []
-    if config.frozen_epochs:
-        parts.append(_frozen_at_first(_moments(config), config.frozen_epochs * steps_per_epoch))
+    clip = config.gradient_clip_norm
+    parts = [optax.clip_by_global_norm(clip)] if clip else []
+    if config.freeze_backbone_epochs:
+        frozen_steps = config.freeze_backbone_epochs * steps_per_epoch
+        parts.append(_frozen_at_first(_moments(config), frozen_steps))
     else:
         parts += _moments(config)
     if config.layer_decay != 1.0:
@@ -47,7 +49,7 @@ def make_optimizer(
 def _moments(config: OptimizerConfig) -> list[optax.GradientTransformation]:
     """Moments and weight decay, in the order that the optimizer's name asks for."""
     decay = optax.add_decayed_weights(
-        config.weight_decay, mask=None if config.decay_vectors else decays
+        config.weight_decay, mask=None if config.decay_norm_and_bias else decays
     )
     adam = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
     if config.name == "adamw":

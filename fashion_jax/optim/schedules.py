@@ -1,12 +1,12 @@
-"""Learning rates: linear warm-up, then steps or half a cosine.
+"""Learning rates: linear warm-up, then drops at milestones or half a cosine.
 
 In epoch e = 1, 2, ... the rate is `lr · (s · (1 − e/w) + e/w)` while e < w, the length of the
 warm-up, with s its start, 0.01 in the strong baseline (arXiv:1906.08332, section 3.1). From then
 on it is `lr` times
 
-- `steps`: `decay_factor` for each milestone m ≤ e;
+- `multistep`: `lr_decay_factor` for each milestone m ≤ e;
 - `cosine`: `f + (1 − f) · (1 + cos(π t)) / 2` (arXiv:1608.03983, equation 5), t the part done of
-  what comes after the warm-up, f the final share.
+  what comes after the warm-up, f the `end_lr_ratio`.
 """
 
 import math
@@ -24,7 +24,7 @@ Number = TypeVar("Number", float, Array)
 
 
 def epoch_learning_rate(config: OptimizerConfig, epoch: int | float) -> float:
-    """The rate of an epoch under `steps`, in float64.
+    """The rate of an epoch under `multistep`, in float64.
 
     Args:
         config: rate, warm-up and milestones.
@@ -37,7 +37,7 @@ def epoch_learning_rate(config: OptimizerConfig, epoch: int | float) -> float:
     if epoch < config.warmup_epochs:
         rate *= _warm(config, epoch / config.warmup_epochs)
     passed = sum(epoch >= milestone for milestone in config.milestones)
-    return rate * config.decay_factor**passed
+    return rate * config.lr_decay_factor**passed
 
 
 def make_schedule(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -> optax.Schedule:
@@ -57,10 +57,10 @@ def make_schedule(config: OptimizerConfig, steps_per_epoch: int, epochs: int) ->
 
 
 def warmup_cosine(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -> optax.Schedule:
-    """Warm-up, then half a cosine down to `final_share` of the rate at the end of training.
+    """Warm-up, then half a cosine down to `end_lr_ratio` of the rate at the end of training.
 
-    With `per_step`, the rate of step s (from 0) is that of e = (s + 1) / steps_per_epoch. Held
-    through an epoch, the warm-up is that of the epoch's number and the cosine that of its
+    With granularity `step`, the rate of step s (from 0) is that of e = (s + 1) / steps_per_epoch.
+    Held through an epoch, the warm-up is that of the epoch's number and the cosine that of its
     beginning, so that the last epoch still has a rate.
 
     Args:
@@ -72,18 +72,19 @@ def warmup_cosine(config: OptimizerConfig, steps_per_epoch: int, epochs: int) ->
         ValueError: if there are no steps in an epoch.
     """
     _require_steps(steps_per_epoch)
+    by_step = config.schedule_granularity == "step"
     falling = max((epochs - config.warmup_epochs) * steps_per_epoch, 1.0)
 
     def schedule(step: Step) -> Float[Array, ""]:
         dtype = _float_dtype()
         step = jnp.asarray(step)
         epoch = step // steps_per_epoch + 1
-        ended = step + 1 if config.per_step else epoch * steps_per_epoch
-        begun = step + 1 if config.per_step else (epoch - 1) * steps_per_epoch
+        ended = step + 1 if by_step else epoch * steps_per_epoch
+        begun = step + 1 if by_step else (epoch - 1) * steps_per_epoch
         warmup_steps = config.warmup_epochs * steps_per_epoch
         warm = _warm(config, jnp.minimum(ended.astype(dtype) / max(warmup_steps, 1e-9), 1.0))
         done = jnp.clip((begun.astype(dtype) - warmup_steps) / falling, 0.0, 1.0)
-        share = config.final_share
+        share = config.end_lr_ratio
         fallen = share + (1.0 - share) * 0.5 * (1.0 + jnp.cos(jnp.pi * done))
         return jnp.asarray(config.learning_rate, dtype=dtype) * warm * fallen
 
@@ -94,8 +95,8 @@ def warmup_multistep(config: OptimizerConfig, steps_per_epoch: int) -> optax.Sch
     """The learning rate of each step, as a function that can be traced.
 
     Held through an epoch by default: step s (from 0) belongs to epoch 1 + s // steps_per_epoch.
-    With `per_step`, e is the part of training done when the step ends, (s + 1) / steps_per_epoch,
-    which meets the held schedule at the last step of every epoch.
+    With granularity `step`, e is the part of training done when the step ends,
+    (s + 1) / steps_per_epoch, which meets the held schedule at the last step of every epoch.
 
     Args:
         config: rate, warm-up and milestones.
@@ -108,7 +109,8 @@ def warmup_multistep(config: OptimizerConfig, steps_per_epoch: int) -> optax.Sch
         ValueError: if there are no steps in an epoch.
     """
     _require_steps(steps_per_epoch)
-    return (_continuous if config.per_step else _held)(config, steps_per_epoch)
+    by_step = config.schedule_granularity == "step"
+    return (_continuous if by_step else _held)(config, steps_per_epoch)
 
 
 def _held(config: OptimizerConfig, steps_per_epoch: int) -> optax.Schedule:
@@ -136,14 +138,14 @@ def _continuous(config: OptimizerConfig, steps_per_epoch: int) -> optax.Schedule
         done = jnp.minimum(ended.astype(dtype) / max(warmup_steps, 1.0), 1.0)
         warm = _warm(config, done)
         rate = jnp.asarray(config.learning_rate, dtype=dtype) * warm
-        return rate * jnp.power(jnp.asarray(config.decay_factor, dtype=dtype), passed)
+        return rate * jnp.power(jnp.asarray(config.lr_decay_factor, dtype=dtype), passed)
 
     return schedule
 
 
 def _warm(config: OptimizerConfig, done: Number) -> Number:
     """Share of the rate when this part of the warm-up is done."""
-    return config.warmup_start * (1.0 - done) + done
+    return config.warmup_start_ratio * (1.0 - done) + done
 
 
 def _require_steps(steps_per_epoch: int) -> None:

@@ -1,282 +1,136 @@
-"""Small SVG charts for an HTML page: no script, and every colour and font comes from its CSS.
+"""Small Matplotlib charts, as SVG that takes fonts and colours from the page around it.
 
-A chart is meant to be shown about 340 pixels wide, on a phone as on a wide screen: side by side
-as many as fit, instead of one that shrinks until nobody can read it.
+A chart is about 340 pixels wide, on a phone as on a wide screen: as many as fit stand side by
+side, and none shrinks until it is unreadable.
 """
 
-import dataclasses
-import html
-import itertools
-import math
-from collections.abc import Sequence
+import io
+import pathlib
+import re
+import warnings
+from typing import Any, cast
 
+import matplotlib
 import numpy as np
-from jaxtyping import Bool, Float
 from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-_WIDTH, _HEIGHT = 340.0, 200.0
-_LEFT, _TOP, _BOTTOM = 42.0, 16.0, 34.0
-_LABEL_GAP = 12.0  # pixels between the baselines of two labels
-_CHARACTER = 6.2  # pixels, a generous mean of the page's 11 px fonts
+# Names and values of the colours in the page's light theme.
+_CSS = (pathlib.Path(__file__).parent / "report_page" / "style.css").read_text("utf-8")
+COLOURS = dict(re.findall(r"--(\w+): (#\w{6});", _CSS.partition("@media")[0]))
+_VARIABLES = {value: f"var(--{name})" for name, value in COLOURS.items()}
 
-Points = Float[np.ndarray, " points"]
+# Options of `Axes.plot`; `marker="."` adds dots.
+MAIN: dict[str, Any] = {"color": COLOURS["trained"], "linewidth": 1.8, "markersize": 8}
+SECOND = MAIN | {"color": COLOURS["second"], "linestyle": "--"}
+FAINT = MAIN | {"color": COLOURS["faint"], "linestyle": ":"}
+DOTS = FAINT | {"linestyle": "", "marker": "."}
+RING = DOTS | {"color": COLOURS["ink"], "marker": "o", "markersize": 9, "fillstyle": "none"}
 
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """One line of a chart.
-
-    Attributes:
-        label: written at its right end; empty for none.
-        x: positions; finite.
-        y: values; the line has a gap where one is not finite.
-        style: `main`, `second` or `faint`, a class in the page's CSS.
-        dots: whether each point gets a dot.
-    """
-
-    label: str
-    x: Points
-    y: Points
-    style: str = "main"
-    dots: bool = False
+_STYLE: Any = {
+    "font.size": 11,
+    "text.color": COLOURS["ink"],
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "axes.labelcolor": COLOURS["muted"],
+    "svg.fonttype": "none",  # text, in the font of the page
+}
 
 
-@dataclasses.dataclass(frozen=True)
-class Note:
-    """A point of a chart that is worth a few words."""
-
-    x: float
-    y: float
-    text: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Axis:
-    """A range of values, laid along `length` pixels from `start`; a negative length grows upwards.
-
-    Attributes:
-        low: value at `start`.
-        high: value at `start + length`.
-        start: pixel of `low`.
-        length: pixels from `low` to `high`.
-        ticks: values to be labelled.
-        log: whether equal ratios, not equal differences, are equally far apart.
-    """
-
-    low: float
-    high: float
-    start: float
-    length: float
-    ticks: tuple[float, ...]
-    log: bool = False
-
-    def place(self, value: float) -> float:
-        """Pixel of a value; beyond the range, pixel of the range's end."""
-        low, high, value = (
-            math.log(v) if self.log else v for v in (self.low, self.high, max(value, self.low))
-        )
-        fraction = (min(value, high) - low) / (high - low) if high > low else 0.5
-        return self.start + fraction * self.length
-
-
-def line_chart(
-    lines: Sequence[Line],
-    *,
-    name: str,
-    x_label: str,
-    y_high: float | None = None,
-    log_x: bool = False,
-    note: Note | None = None,
-) -> Markup:
-    """Lines over a common x axis, each labelled at its right end.
+@matplotlib.rc_context(_STYLE)
+def new_axes(x_label: str, y_range: tuple[float, float] = (0.0, 0.0), log_x: bool = False) -> Axes:
+    """Makes axes to plot lines on, in a figure of their own.
 
     Args:
-        lines: drawn in this order; those without a finite value are left out.
-        name: what the chart shows, for those who do not see it.
         x_label: unit of the x axis.
-        y_high: top of the y axis; by default just above the greatest value. Its foot is 0, or
-            just below the least value where that is negative.
-        log_x: whether the x axis is logarithmic; then every x must be positive.
-        note: a point to be pointed out.
-
-    Returns:
-        An `<svg>` element; one that says so if there is nothing to draw.
+        y_range: values that the y axis includes besides the data.
+        log_x: whether the x axis is logarithmic; otherwise it includes 0.
     """
-    lines = [line for line in lines if np.isfinite(line.y).any()]
-    if not lines:
-        return _svg(f"{name}: nothing recorded", _text(_WIDTH / 2, _HEIGHT / 2, "nothing recorded"))
-    right = _WIDTH - 12 - _CHARACTER * max(len(line.label) for line in lines)
-    x_axis = _x_axis(lines, right - _LEFT, log_x)
-    y_axis = _y_axis(lines, y_high)
-    parts = [_y_grid(y_axis, right), _x_ticks(x_axis, x_label)]
-    parts += [_line(line, x_axis, y_axis) for line in lines]
-    parts += _end_labels(lines, y_axis, right + 8)
-    if note is not None:
-        parts.append(_note(note, x_axis, y_axis))
-    return _svg("; ".join([name, *(_summary(line) for line in lines)]), *parts)
+    figure = Figure(figsize=(340 / 72, 200 / 72), dpi=72, layout="constrained")
+    axes = figure.add_subplot(frameon=False, xlabel=x_label, xmargin=0)
+    axes.update_datalim([(0, y) for y in y_range], updatex=not log_x)
+    axes.set_xscale("log" if log_x else "linear")
+    return axes
 
 
-def bar(value: float, reference: float | None = None) -> Markup:
-    """A horizontal bar for a value in 0..1, with a stroke at the reference it is compared to.
+@matplotlib.rc_context(_STYLE)
+def finish(axes: Axes) -> Figure:
+    """Adds what depends on the lines: ticks, legend, and dots for points without neighbours."""
+    for line in axes.lines:
+        line.set_clip_on(False)  # a dot on the edge is whole
+        finite = np.pad(np.isfinite(line.get_ydata()), 1)
+        lonely = finite[1:-1] & ~finite[:-2] & ~finite[2:]
+        if lonely.any() and line.get_marker() == "None":
+            line.set(marker=".", markevery=lonely)
+    low, high = axes.dataLim.intervaly
+    ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high if high > low else low + 1)
+    axes.set(yticks=ticks, ylim=(ticks[0], ticks[-1]))
+    if axes.get_xscale() == "log":
+        low, high = axes.dataLim.intervalx
+        # Over many powers of ten there is no room for the numbers between them.
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)))
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(_tick_label)
+    axes.tick_params(length=0, pad=6, labelcolor=COLOURS["muted"])
+    axes.grid(axis="y", color=COLOURS["rule"])
+    axes.axhline(max(0, ticks[0]), color=COLOURS["faint"], linewidth=1, zorder=1)
+    if axes.get_legend_handles_labels()[1]:
+        options = {"borderpad": 0, "columnspacing": 1, "handlelength": 1.6, "handletextpad": 0.5}
+        axes.figure.legend(loc="outside upper left", ncols=3, frameon=False, **options)
+    return cast(Figure, axes.figure)
 
-    It says nothing that the number beside it does not, so screen readers pass over it.
+
+def _tick_label(value: float, _: Any) -> str:
+    return re.sub(r"e\+?(-?)0*", r"e\1", f"{value + 0.0:,.6g}")  # 3e-5; + 0.0: no negative zero
+
+
+@matplotlib.rc_context(_STYLE)
+def to_svg(axes: Axes, name: str) -> Markup:
+    """Finishes a chart as an `<svg>` element without ids, references and scripts.
+
+    Args:
+        axes: axes from `new_axes`, with lines on them.
+        name: title for screen readers, which are told the lines' first and last values as well.
     """
-    parts = ['<rect class="track" width="100" height="8"/>']
-    if math.isfinite(value):
-        width = 100 * min(max(value, 0.0), 1.0)
-        parts.append(f'<rect class="value" width="{width:.1f}" height="8"/>')
-    if reference is not None and math.isfinite(reference):
-        x = f"{100 * min(max(reference, 0.0), 1.0):.1f}"
-        parts.append(f'<path class="reference" d="M{x} -3V11"/>')
-    attributes = 'class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"'
-    return Markup(f"<svg {attributes}>{''.join(parts)}</svg>")
+    said = []
+    for line in axes.lines:
+        y = np.array(line.get_ydata())
+        if (y := y[np.isfinite(y)]).size:
+            label = re.sub("^_.*", "it", str(line.get_label()))
+            said.append(f"{label} goes from {y[0]:.3g} to {y[-1]:.3g}")
+    name = "; ".join([name, *said]) if said else f"{name}: nothing recorded"
+    if said:
+        finish(axes)
+    else:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "nothing recorded", ha="center", transform=axes.transAxes)
+    file = io.StringIO()
+    with warnings.catch_warnings():
+        # Letters that Matplotlib's font lacks come from a font of the browser.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        cast(Figure, axes.figure).savefig(file, format="svg", transparent=True)
+    svg = '<svg class="chart" viewBox="0 0 340 200" role="img" aria-label="{}">{}</svg>'
+    return Markup(svg).format(name, _for_page(file.getvalue()))
 
 
-def round_ticks(low: float, high: float, most: int = 5) -> tuple[float, ...]:
-    """Multiples of 1, 2 or 5 times a power of ten that span a range from within.
+def _for_page(svg: str) -> Markup:
+    """Takes the shapes out of Matplotlib's SVG, which is made for a file of its own."""
+    radii = dict(re.findall(r'<path id="(m\w+)" d="M 0 ([\d.]+)', svg))  # of dots
 
-    Example:
-        >>> round_ticks(0.0, 1.0)
-        (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-        >>> round_ticks(0.0, 12.0)
-        (0.0, 5.0, 10.0)
-    """
-    if not high > low:
-        return (low,)
-    rough = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return tuple(float(f"{index * step:.12g}") for index in range(first, last + 1))
+    def rewrite(tag: re.Match[str]) -> str:
+        text = re.sub(r' (id|clip-path|transform)="[^"]*"|font-family[^;]*; |\n', "", tag[0])
+        text = re.sub(
+            r'use xlink:href="#(\w+)" x=("\S+") y=',
+            lambda use: f'circle r="{radii[use[1]]}" cx={use[2]} cy=',
+            text,
+        )
+        text = re.sub(r"\d+\.\d\d+", lambda number: f"{float(number[0]):.1f}", text)
+        return re.sub("#[0-9a-f]{6}", lambda colour: _VARIABLES[colour[0]], text)
 
-
-def tick_label(value: float) -> str:
-    """A tick's number, at most six characters.
-
-    Example:
-        >>> [tick_label(value) for value in (0.0, 0.25, 3e-4, 12_000.0, 2.5e6)]
-        ['0', '0.25', '3e-4', '12,000', '2.5e6']
-    """
-    if value == 0:
-        return "0"
-    if 1e-3 <= abs(value) < 1e5:
-        return f"{value:,.6g}" if abs(value) >= 1000 else f"{value:.4g}"
-    mantissa, exponent = f"{value:.3e}".split("e")
-    return f"{float(mantissa):g}e{int(exponent)}"
-
-
-def _x_axis(lines: Sequence[Line], length: float, log: bool) -> Axis:
-    xs = np.concatenate([line.x for line in lines])
-    low, high = float(xs.min()), float(xs.max())
-    if log:
-        return Axis(low, high, _LEFT, length, _log_ticks(low, high), log=True)
-    low = 0.0 if 0 < low < 0.1 * high else low
-    ticks = round_ticks(low, high + 0.02 * (high - low), most=7)
-    return Axis(low, max(high, ticks[-1]), _LEFT, length, ticks)
-
-
-def _log_ticks(low: float, high: float) -> tuple[float, ...]:
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    candidates = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
-    ticks = tuple(tick for tick in candidates if low <= tick <= high)
-    # Over many powers of ten there is no room for the numbers between them.
-    return ticks if len(ticks) <= 7 else tuple(10.0**p for p in powers if low <= 10.0**p <= high)
-
-
-def _y_axis(lines: Sequence[Line], high: float | None) -> Axis:
-    ys = np.concatenate([line.y[np.isfinite(line.y)] for line in lines])
-    low = min(0.0, float(ys.min()))
-    if high is None:
-        high = float(ys.max()) if float(ys.max()) > low else low + 1.0
-        ticks = round_ticks(low, high)
-        high = max(high, 2 * ticks[-1] - ticks[-2]) if ticks[-1] < high else high
-    return Axis(low, high, _HEIGHT - _BOTTOM, _TOP + _BOTTOM - _HEIGHT, round_ticks(low, high))
-
-
-def _y_grid(axis: Axis, right: float) -> str:
-    parts = []
-    for tick in axis.ticks:
-        y = axis.place(tick)
-        rule = "base" if tick == 0 else "grid"
-        parts.append(f'<path class="{rule}" d="M{_LEFT:g} {y:.1f}H{right:.1f}"/>')
-        parts.append(_text(_LEFT - 6, y + 3.8, tick_label(tick), anchor="end"))
-    return "".join(parts)
-
-
-def _x_ticks(axis: Axis, label: str) -> str:
-    y = _HEIGHT - _BOTTOM
-    parts = []
-    for tick in axis.ticks:
-        x = axis.place(tick)
-        parts.append(f'<path class="base" d="M{x:.1f} {y:g}v4"/>')
-        parts.append(_text(x, y + 15, tick_label(tick)))
-    return "".join(parts) + _text(axis.start + axis.length / 2, y + 30, label, style="unit")
-
-
-def _line(line: Line, x_axis: Axis, y_axis: Axis) -> str:
-    finite = np.isfinite(line.y)
-    xs = [x_axis.place(float(x)) for x in line.x]
-    ys = [y_axis.place(float(y)) if ok else 0.0 for y, ok in zip(line.y, finite, strict=True)]
-    path = [
-        f"{'L' if index and finite[index - 1] else 'M'}{x:.1f} {y:.1f}"
-        for index, (x, y) in enumerate(zip(xs, ys, strict=True))
-        if finite[index]
-    ]
-    dotted = finite if line.dots else _lonely(finite)
-    dots = [
-        f'<circle class="dot {line.style}" cx="{xs[i]:.1f}" cy="{ys[i]:.1f}" r="2.4"/>'
-        for i in np.flatnonzero(dotted)
-    ]
-    return f'<path class="line {line.style}" d="{"".join(path)}"/>' + "".join(dots)
-
-
-def _lonely(finite: Bool[np.ndarray, " points"]) -> Bool[np.ndarray, " points"]:
-    """Points without a neighbour, which a line alone would not show."""
-    padded = np.pad(finite, 1)
-    return finite & ~padded[:-2] & ~padded[2:]
-
-
-def _end_labels(lines: Sequence[Line], y_axis: Axis, x: float) -> list[str]:
-    wanted = [y_axis.place(float(line.y[np.isfinite(line.y)][-1])) for line in lines]
-    lowest = y_axis.start
-    return [
-        _text(x, y + 3.8, line.label, anchor="start", style=f"name {line.style}")
-        for line, y in zip(lines, _spread(wanted, lowest), strict=True)
-        if line.label
-    ]
-
-
-def _spread(wanted: Sequence[float], lowest: float) -> list[float]:
-    """Moves labels apart until none covers another: down first, then up from the lowest line."""
-    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
-    places = list(wanted)
-    for above, below in itertools.pairwise(order):
-        places[below] = max(places[below], places[above] + _LABEL_GAP)
-    limit = lowest
-    for index in reversed(order):
-        places[index] = min(places[index], limit)
-        limit = places[index] - _LABEL_GAP
-    return places
-
-
-def _note(note: Note, x_axis: Axis, y_axis: Axis) -> str:
-    x, y = x_axis.place(note.x), y_axis.place(note.y)
-    anchor = "end" if x > x_axis.start + x_axis.length / 2 else "start"
-    below = y < (_TOP + _HEIGHT - _BOTTOM) / 2
-    circle = f'<circle class="ring" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
-    return circle + _text(x, y + 25 if below else y - 9, note.text, anchor=anchor, style="note")
-
-
-def _text(x: float, y: float, text: str, anchor: str = "middle", style: str = "tick") -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text class="{style}" {place}>{html.escape(text)}</text>'
-
-
-def _summary(line: Line) -> str:
-    values = line.y[np.isfinite(line.y)]
-    return f"{line.label or 'it'} goes from {values[0]:.3g} to {values[-1]:.3g}"
-
-
-def _svg(name: str, *parts: str) -> Markup:
-    attributes = f'class="chart" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img"'
-    return Markup(f'<svg {attributes} aria-label="{html.escape(name)}">{"".join(parts)}</svg>')
+    shapes = svg[svg.index("<g ") : svg.rindex("</g>") + 4]
+    shapes = re.sub(r"(?s)<defs>.*?</defs>|<!--.*?-->|(?<=>)\s+(?=<)", "", shapes)
+    return Markup(re.sub("<[^>]*>", rewrite, shapes))

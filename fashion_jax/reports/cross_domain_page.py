@@ -1,4 +1,8 @@
-"""The page of a matrix train × test: heat maps, all numbers, and what they rest on."""
+"""Page of a train × test matrix: heat maps, all numbers, models and datasets.
+
+Heat maps are HTML tables: their numbers can be read aloud, selected and wrapped, and CSS mixes
+their colours for both themes.
+"""
 
 import dataclasses
 import math
@@ -6,7 +10,7 @@ import os
 from collections.abc import Mapping
 
 from fashion_jax.evaluation.cross_domain_result import Cell, CrossDomain, SearchedDataset
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 from fashion_jax.reports.page import render_page
 from fashion_jax.reports.report_page import tables
 
@@ -22,10 +26,10 @@ class HeatMap:
     """One metric of all cells.
 
     Attributes:
-        protocol: such as `instance`.
-        metric: such as `mAP`.
-        meaning: of the protocol and the metric.
-        rows: per run, a square for each dataset.
+        protocol: name such as `instance`.
+        metric: name such as `mAP`.
+        meaning: explanation of the protocol.
+        rows: square for each dataset, per run.
     """
 
     protocol: str
@@ -39,11 +43,11 @@ class Square:
     """A cell of a heat map.
 
     Attributes:
-        value: of the metric.
-        gap: how far from a run trained on the same dataset, if there is another such run.
+        value: value of the metric.
+        gap: difference from another run that was trained on the dataset, if any.
         own: whether the run was trained on the dataset.
-        heat: 0..1, how strong its colour is; None where the value is not finite.
-        deep: whether its colour needs the other ink.
+        heat: strength of the colour, 0..1; None where the value is not finite.
+        deep: whether the colour needs the other ink.
     """
 
     value: float
@@ -59,21 +63,21 @@ def write_cross_domain_page(
     command: str,
     environment: Mapping[str, object],
 ) -> None:
-    """Writes the page; under its final name it is whole or what was there before.
+    """Writes the page atomically: an interrupted write leaves the previous page.
 
     Args:
-        path: of the HTML file; missing folders are made.
-        result: what was measured.
-        command: that makes the page again.
+        path: HTML file; missing folders are made.
+        result: measurements.
+        command: command that reproduces the page.
         environment: versions, devices, time taken.
     """
-    write_whole(path, render_cross_domain(result, command, environment).encode())
+    atomic_write(path, render_cross_domain(result, command, environment).encode())
 
 
 def render_cross_domain(
     result: CrossDomain, command: str, environment: Mapping[str, object]
 ) -> str:
-    """The page's HTML; see `write_cross_domain_page`."""
+    """Renders the page as HTML; see `write_cross_domain_page`."""
     return render_page(
         "cross_domain.html",
         result=result,
@@ -89,7 +93,7 @@ def render_cross_domain(
 
 
 def heat_maps(result: CrossDomain) -> list[HeatMap]:
-    """Heat maps of the metrics in `HEAT_MAPS` by every protocol."""
+    """Makes heat maps of the metrics in `HEAT_MAPS` for every protocol."""
     return [
         HeatMap(
             protocol,
@@ -118,5 +122,5 @@ def _square(result: CrossDomain, cell: Cell, metric: str) -> Square:
 
 
 def _skipped(result: CrossDomain, dataset: SearchedDataset) -> dict[str, Mapping[str, int]]:
-    """By protocol and reason; the same for all runs, for it follows from the labels."""
+    """Counts skipped queries by protocol and reason, which depend on the labels alone."""
     return dict(result.cell(result.runs[0].name, dataset.name).skipped)

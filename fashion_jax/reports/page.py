@@ -1,7 +1,7 @@
-"""What all HTML pages share: templates, the way numbers are written, and the same hardening.
+"""Templates and number formats of all HTML pages.
 
-A page asks for nothing outside itself, runs no script, and forbids both to whatever names and
-photos it shows (`report_page/base.html`); so it can be opened from a disk, mailed and kept.
+A page loads nothing, runs no script, and forbids both by its content security policy
+(`report_page/base.html`), whatever names and photos it shows: it can be mailed and archived.
 """
 
 import base64
@@ -12,43 +12,58 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from fashion_jax.reports.charts import bar
 from fashion_jax.reports.report_page import tables
 
 UNKNOWN = "–"
 
 
 def render_page(template: str, **values: Any) -> str:
-    """The HTML of a page.
+    """Renders a page as HTML.
 
     Args:
-        template: name of a file in `report_page/` that extends `base.html`.
-        **values: what the template names; one that is missing is an error.
+        template: file in `report_page/` that extends `base.html`.
+        **values: values for the template; a missing one is an error.
     """
     return _templates().get_template(template).render(**values)
 
 
 def score(value: float | None) -> str:
-    """A metric with three decimals; a dash where there is none."""
+    """Formats a metric with three decimals, or as a dash if unknown."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no negative zero
 
 
 def gain(value: float | None) -> str:
-    """A difference of metrics, with its sign."""
+    """Formats a difference of metrics with its sign."""
     sign = "+" if value is not None and math.isfinite(value) and round(value, 3) > 0 else ""
     return sign + score(value)
 
 
 def breakable(name: str) -> Markup:
-    """A name that may be broken after an underscore, where it has to be broken.
+    """Lets a long name break after its underscores.
 
     Example:
         >>> breakable("a_b<c")
         Markup('a_<wbr>b&lt;c')
     """
     return Markup(escape(name).replace("_", Markup("_<wbr>")))
+
+
+def bar(value: float, reference: float | None = None) -> Markup:
+    """Draws a horizontal bar for a value in 0..1, with a stroke at a reference value.
+
+    Screen readers skip it: the number stands beside it.
+    """
+    parts = ['<rect class="track" width="100" height="8"/>']
+    if math.isfinite(value):
+        width = 100 * min(max(value, 0.0), 1.0)
+        parts.append(f'<rect class="value" width="{width:.1f}" height="8"/>')
+    if reference is not None and math.isfinite(reference):
+        x = f"{100 * min(max(reference, 0.0), 1.0):.1f}"
+        parts.append(f'<path class="reference" d="M{x} -3V11"/>')
+    attributes = 'class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"'
+    return Markup(f"<svg {attributes}>{''.join(parts)}</svg>")
 
 
 @functools.cache

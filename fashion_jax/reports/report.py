@@ -1,4 +1,4 @@
-"""One self-contained HTML file that shows what a trained model can do."""
+"""Evaluation report of a trained model as one self-contained HTML file."""
 
 import dataclasses
 import math
@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 from fashion_jax.reports.embedding_map import COLUMNS
 from fashion_jax.reports.page import render_page
 from fashion_jax.reports.report_page import figures, tables
-from fashion_jax.reports.report_page.index_curves import index_curves
+from fashion_jax.reports.tuning_picture import best_points, tuning_chart
 from fashion_jax.retrieval.scann_tuning import Tuning
 
 GROUPS = {
     "best": ("Best", "the queries with the highest average precision"),
-    "median": ("Median", "what to expect of a typical query"),
-    "worst": ("Worst", "where the model fails: the lowest average precision"),
+    "median": ("Median", "typical queries"),
+    "worst": ("Worst", "the queries with the lowest average precision"),
     "search": (
         "Searches through the ScaNN index",
-        "approximate, as the command fashion-jax search answers",
+        "approximate results, as in fashion-jax search",
     ),
 }
 
@@ -32,10 +32,10 @@ class RankedAnswer:
     """A gallery photo in a ranking.
 
     Attributes:
-        jpeg: encoded photo, best no larger than 240 pixels on its longer side.
-        caption: its name.
+        jpeg: encoded photo, ideally at most 240 pixels on its longer side.
+        caption: name of the photo.
         score: cosine similarity to the query, or minus its distance; higher is better.
-        right: whether it shows the query's product; None if that is not known.
+        right: whether it shows the query's product; None if unknown.
     """
 
     jpeg: bytes
@@ -50,13 +50,13 @@ class RankedList:
 
     Attributes:
         query_jpeg: encoded photo.
-        caption: the query's name.
-        answers: in the order of their ranks.
-        group: a key of `GROUPS`; lists of any other group follow under its own name.
-        average_precision: over the full ranking, if known.
-        first_match_rank: rank of the first right answer, from 1, if there is one.
-        total_relevant: photos of the query's product in the whole gallery, if known.
-        refined: the answers of refined embeddings, or none.
+        caption: name of the query.
+        answers: answers in the order of their ranks.
+        group: key of `GROUPS`; lists of other groups follow under their own names.
+        average_precision: average precision over the full ranking, if known.
+        first_match_rank: rank of the first correct match, from 1, if any.
+        total_relevant: number of the product's photos in the gallery, if known.
+        refined: answers with refined embeddings, if any.
     """
 
     query_jpeg: bytes
@@ -69,13 +69,13 @@ class RankedList:
     refined: Sequence[RankedAnswer] = ()
 
     def right_answers(self) -> int:
-        """How many of the answers shown are right."""
+        """Counts the correct answers among those shown."""
         return sum(answer.right is True for answer in self.answers)
 
 
 @dataclasses.dataclass(frozen=True)
 class SuspectPair:
-    """Two photos of different products that are most alike; see `evaluation/suspects.py`."""
+    """Two similar photos of different products; see `evaluation/suspects.py`."""
 
     one_jpeg: bytes
     one_caption: str
@@ -97,7 +97,7 @@ class MapTile:
 
 @dataclasses.dataclass(frozen=True)
 class CategoryResult:
-    """Metrics of one category's queries, searched in the whole gallery (`instance`)."""
+    """Metrics of one category's queries in the whole gallery (`instance`)."""
 
     category: str
     queries: int
@@ -107,20 +107,20 @@ class CategoryResult:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetFacts:
-    """What the numbers rest on.
+    """Dataset behind the metrics.
 
     Attributes:
-        name: of the dataset.
-        photos: per split.
-        identities: per split.
-        evaluated_queries: queries that the metrics average over.
-        skipped_queries: the others, by the reason why.
-        raw_photos: of the raw copy: `expected`, `found`, `missing`, `empty`, `truncated`,
-            `not_an_image`, as far as known.
-        boxes: boxes that were repaired or dropped, by what was wrong with them.
-        build_options: what the records were built with, such as `box_reading`.
-        trained_on: what the model was trained on.
-        training_options: what that was built with.
+        name: name of the dataset.
+        photos: number of photos per split.
+        identities: number of products per split.
+        evaluated_queries: number of queries that the metrics average over.
+        skipped_queries: number of other queries by reason.
+        raw_photos: number of photos in the raw copy: `expected`, `found`, `missing`, `empty`,
+            `truncated`, `not_an_image`, as far as known.
+        boxes: number of repaired or dropped boxes by defect.
+        build_options: options of the dataset's build, such as `box_reading`.
+        trained_on: dataset that the model was trained on.
+        training_options: options of that dataset's build.
     """
 
     name: str
@@ -137,32 +137,32 @@ class DatasetFacts:
 
 @dataclasses.dataclass(frozen=True)
 class ReportData:
-    """All that the report shows.
+    """Content of the report.
 
     Attributes:
-        title: of the page.
-        subtitle: one line below it.
-        dataset: what was evaluated on.
-        metrics: of the trained model, named `protocol/metric`.
-        baseline_metrics: the same of the untrained network, if it was measured.
-        refined_metrics: the same of refined embeddings, if there are any.
-        refinements: what was done with them.
+        title: title of the page.
+        subtitle: line below the title.
+        dataset: evaluated dataset.
+        metrics: metrics of the trained model, named `protocol/metric`.
+        baseline_metrics: metrics of the untrained network, if measured.
+        refined_metrics: metrics with refined embeddings, if measured.
+        refinements: description of the refinements.
         intervals: 95 % intervals of `metrics`.
-        unmeasured: a line for each protocol that has nothing to measure.
-        cmc: per protocol, the share of queries with a match in the first k = 1, 2, ... answers.
-        baseline_cmc: the same of the untrained network.
-        per_category: one entry per category that has queries.
-        ranked_lists: of test queries.
-        searches: ranked lists that an approximate index answered.
-        suspects: photos of different products that are most alike.
-        tiles: of the gallery's map.
-        map_columns: squares in a line of the map.
+        unmeasured: line for each protocol without a measurable query.
+        cmc: share of queries with a match in the first k = 1, 2, ... answers, per protocol.
+        baseline_cmc: the same for the untrained network.
+        per_category: entry for each category with queries.
+        ranked_lists: ranked lists of test queries.
+        searches: ranked lists from an approximate index.
+        suspects: similar photos of different products.
+        tiles: tiles of the gallery's map.
+        map_columns: squares per line of the map.
         map_variance: share of the variance that the map shows.
-        tunings: recall and speed of the run's index, by its segments' names.
+        tunings: recall and speed of the run's index, by segment.
         history: lines of `metrics.jsonl`.
-        config: the run's resolved config.
+        config: resolved config of the run.
         environment: versions, devices, time taken.
-        command: that makes this report again.
+        command: command that reproduces the report.
     """
 
     title: str
@@ -191,17 +191,17 @@ class ReportData:
 
 
 def write_report(path: str | os.PathLike[str], data: ReportData) -> None:
-    """Writes the page; under its final name it is either whole or the one that was there before.
+    """Writes the page atomically: an interrupted write leaves the previous page.
 
     Args:
-        path: of the HTML file; missing folders are made.
-        data: what to show.
+        path: HTML file; missing folders are made.
+        data: content of the report.
     """
-    write_whole(path, render_report(data).encode("utf-8"))
+    atomic_write(path, render_report(data).encode("utf-8"))
 
 
 def render_report(data: ReportData) -> str:
-    """The page's HTML."""
+    """Renders the page as HTML."""
     lists = [*data.ranked_lists, *data.searches]
     return render_page(
         "page.html",
@@ -216,7 +216,10 @@ def render_report(data: ReportData) -> str:
         ],
         cmc=figures.cmc_charts(data.cmc, data.baseline_cmc),
         categories=_sorted_categories(data.per_category),
-        index_curves=index_curves(data.tunings),
+        index_curves=[
+            (segment, tuning, best_points(tuning), tuning_chart(tuning))
+            for segment, tuning in data.tunings.items()
+        ],
         training=figures.training_figures(data.history),
         usable_photos=tables.usable_photos(data.dataset.raw_photos),
         settings=tables.settings(data.config),
@@ -225,7 +228,7 @@ def render_report(data: ReportData) -> str:
 
 
 def _sorted_categories(results: Sequence[CategoryResult]) -> list[CategoryResult]:
-    """Best first; those without a number last."""
+    """Sorts the best first and those without a number last."""
 
     def order(result: CategoryResult) -> tuple[bool, float, str]:
         known = math.isfinite(result.mean_average_precision)

@@ -1,16 +1,15 @@
-"""The page of a robustness measurement: a table, and each nuisance's curve beside its photos."""
+"""Robustness page: a table, and the curve of each nuisance with example photos."""
 
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from markupsafe import Markup
 
 from fashion_jax.evaluation.robustness_result import ACC_1, MAP, NuisanceResult, Robustness
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 from fashion_jax.inference.card import ModelCard
-from fashion_jax.reports.charts import Line, line_chart
+from fashion_jax.reports import charts
 from fashion_jax.reports.page import render_page
 from fashion_jax.reports.robustness_strips import Strip
 
@@ -23,20 +22,20 @@ def write_robustness(
     """Writes the page, and `robustness.json` beside it.
 
     Args:
-        page: where the page goes.
-        robustness: what was measured.
-        strips: photos by the nuisance's name.
-        model: in words.
+        page: HTML file.
+        robustness: measurements.
+        strips: example photos by nuisance.
+        model: description of the model.
     """
     numbers = json.dumps(robustness.to_json(), indent=2) + "\n"
-    write_whole(page.with_name(JSON_NAME), numbers.encode())
-    write_whole(page, render_robustness(robustness, strips, model).encode())
+    atomic_write(page.with_name(JSON_NAME), numbers.encode())
+    atomic_write(page, render_robustness(robustness, strips, model).encode())
 
 
 def render_robustness(
     robustness: Robustness, strips: Mapping[str, Sequence[Strip]], model: str
 ) -> str:
-    """The page's HTML; see `write_robustness`."""
+    """Renders the page as HTML; see `write_robustness`."""
     return render_page(
         "robustness.html",
         robustness=robustness,
@@ -50,7 +49,7 @@ def render_robustness(
 
 
 def model_in_words(card: ModelCard) -> str:
-    """One line on what was measured."""
+    """Describes a model in one line."""
     return (
         f"{card.backbone}, {card.image_height}×{card.image_width} pixels, trained on "
         f"{card.dataset}, checkpoint of step {card.step} (best validation mAP)"
@@ -58,12 +57,8 @@ def model_in_words(card: ModelCard) -> str:
 
 
 def _chart(result: NuisanceResult) -> Markup:
-    lines = [
-        Line(label, np.array(curve.strengths), np.array(curve.values), style, dots=True)
-        for label, curve, style in (
-            ("Acc@1", result.curves[ACC_1], "second"),
-            ("mAP", result.curves[MAP], "main"),
-        )
-    ]
-    name = f"{result.name.replace('_', ' ')}: Acc@1 and mAP over its strength"
-    return line_chart(lines, name=name, x_label="strength", y_high=1.0)
+    axes = charts.new_axes("strength", (0.0, 1.0))
+    for label, metric, style in (("Acc@1", ACC_1, charts.SECOND), ("mAP", MAP, charts.MAIN)):
+        curve = result.curves[metric]
+        axes.plot(curve.strengths, curve.values, label=label, marker=".", **style)
+    return charts.to_svg(axes, f"{result.name.replace('_', ' ')}: Acc@1 and mAP over its strength")

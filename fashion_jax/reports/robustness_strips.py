@@ -1,4 +1,4 @@
-"""Pictures of a few queries at every strength of a nuisance, with what the model made of them."""
+"""Example queries at every strength of a nuisance, with the ranks of their first matches."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -20,9 +20,9 @@ class Strip:
     """A query at rising strengths of a nuisance.
 
     Attributes:
-        caption: its name.
-        jpegs: encoded photos, one a strength.
-        ranks: of the first right answer, from 1, one a strength.
+        caption: name of the query.
+        jpegs: encoded photos, one per strength.
+        ranks: ranks of the first correct match, from 1, one per strength.
     """
 
     caption: str
@@ -37,14 +37,14 @@ def draw_strips(
     rankings: Mapping[str, Sequence[Ranking]],
     seed: int,
 ) -> dict[str, list[Strip]]:
-    """Strips of the same few queries for each nuisance, by its name.
+    """Draws strips of the same few queries for each nuisance, by its name.
 
     Args:
-        query: the queries that were ranked, undisturbed.
-        nuisances: that were measured.
-        strengths: at which they were.
-        rankings: of all queries, one a strength, by the nuisance's name; the first is clean.
-        seed: of the disturbances.
+        query: undisturbed queries.
+        nuisances: measured nuisances.
+        strengths: measured strengths.
+        rankings: rankings of all queries, one per strength, by nuisance; the first is clean.
+        seed: seed of the disturbances.
     """
     rows = chosen_rows(rankings[nuisances[0].name][0])
     strips: dict[str, list[Strip]] = {}
@@ -62,7 +62,7 @@ def draw_strips(
 
 
 def chosen_rows(clean: Ranking) -> Int[np.ndarray, " rows"]:
-    """Queries that are found soonest while clean, of different categories as far as possible."""
+    """Chooses the queries with the earliest clean matches, of different categories if possible."""
     rows = np.flatnonzero(clean.measured)
     rows = rows[np.argsort(clean.first_match[rows], kind="stable")]
     first_of_category = np.sort(np.unique(clean.queries.category[rows], return_index=True)[1])

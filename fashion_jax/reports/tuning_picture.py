@@ -1,54 +1,63 @@
-"""The curve of an index's recall and speed, as a picture."""
+"""Recall of a tuned index over its speed, as a chart for a page or as a picture."""
 
 import io
 import os
+from collections.abc import Sequence
+from typing import Any
 
-from matplotlib.figure import Figure
+from markupsafe import Markup
+from matplotlib.axes import Axes
 
-from fashion_jax.files import write_whole
-from fashion_jax.retrieval.scann_tuning import Tuning, fastest
+from fashion_jax.files import atomic_write
+from fashion_jax.reports import charts
+from fashion_jax.retrieval.scann_tuning import Point, Tuning, fastest
 
-_INK, _MUTED, _GOOD = "#1a1c1e", "#9aa0a6", "#0d7a55"
+
+def best_points(tuning: Tuning) -> list[Point]:
+    """Returns the points that are the fastest for their recall, and the chosen one, by speed."""
+    # A point as fast as the chosen one may find more, and be the fastest in its place.
+    points = {*fastest(tuning.points), *([tuning.chosen] if tuning.chosen else [])}
+    return sorted(points, key=lambda point: (-point.queries_per_second, -point.recall))
+
+
+def tuning_chart(tuning: Tuning) -> Markup:
+    """Draws a measured curve for a page."""
+    return charts.to_svg(_axes(tuning), f"Recall@{tuning.k} over speed")
 
 
 def write_curve(path: str | os.PathLike[str], tuning: Tuning) -> None:
-    """Draws a measured curve.
+    """Writes a measured curve.
 
     Args:
-        path: of the PNG file; missing folders are made.
-        tuning: what was measured.
+        path: PNG file; missing folders are made.
+        tuning: measurements.
     """
-    figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    recalls = [point.recall for point in tuning.points]
-    speeds = [point.queries_per_second for point in tuning.points]
-    axes.scatter(recalls, speeds, s=18, color=_MUTED, label="settings that were tried")
-    front = fastest(tuning.points)
-    axes.plot(
-        [point.recall for point in front],
-        [point.queries_per_second for point in front],
-        color=_INK,
-        label="fastest for its recall",
-    )
-    axes.axvline(tuning.wanted, color=_GOOD, linestyle="--", label=f"recall {tuning.wanted:g}")
-    exact = tuning.exact_queries_per_second
-    axes.axhline(exact, color=_MUTED, linestyle=":", label="exact search")
-    if tuning.chosen is not None:
-        place = tuning.chosen.recall, tuning.chosen.queries_per_second
-        axes.plot(*place, "o", color=_GOOD, markersize=9, label=f"chosen: {_settings(tuning)}")
-    axes.set_yscale("log")
-    axes.set_xlabel(f"recall@{tuning.k} against exact search")
-    axes.set_ylabel("queries a second")
-    axes.set_title(f"ScaNN on {tuning.rows:,} photos, {tuning.queries:,} queries")
-    axes.legend(framealpha=1.0, loc="lower left")
+    axes = _axes(tuning)
+    title = f"ScaNN on {tuning.rows:,} photos, {tuning.queries:,} queries"
+    if chosen := tuning.chosen:
+        leaves = f", {chosen.leaves_to_search} of {tuning.leaves} leaves" if tuning.leaves else ""
+        title += f"\nchosen: reorder {chosen.reorder}{leaves}"
+    axes.set_ylabel(f"recall@{tuning.k} against exact search")
+    figure = charts.finish(axes)
+    figure.suptitle(title, size=11, x=0.99, ha="right")  # the legend is at the left
+    figure.set_size_inches(9.6, 6)
     encoded = io.BytesIO()
-    figure.savefig(encoded, format="png")
-    write_whole(path, encoded.getvalue())
+    figure.savefig(encoded, dpi=100)
+    atomic_write(path, encoded.getvalue())
 
 
-def _settings(tuning: Tuning) -> str:
-    assert tuning.chosen is not None
-    text = f"reorder {tuning.chosen.reorder}"
-    if tuning.leaves:
-        text += f", {tuning.chosen.leaves_to_search} of {tuning.leaves} leaves"
-    return text
+def _axes(tuning: Tuning) -> Axes:
+    axes = charts.new_axes("queries per second", (1.0, 1.0), log_x=True)
+    _plot(axes, "settings tried", tuning.points, charts.DOTS)
+    _plot(axes, "ScaNN", best_points(tuning)[::-1], charts.MAIN | {"marker": "."})
+    axes.axhline(tuning.wanted, label=f"recall {tuning.wanted:g}", **charts.FAINT)
+    exact = Point(0, 0, 1.0, tuning.exact_queries_per_second)
+    _plot(axes, "exact search", [exact], charts.SECOND | {"marker": "o", "linestyle": ""})
+    if tuning.chosen:
+        _plot(axes, "chosen", [tuning.chosen], charts.RING)
+    return axes
+
+
+def _plot(axes: Axes, label: str, points: Sequence[Point], style: dict[str, Any]) -> None:
+    speeds = [point.queries_per_second for point in points]
+    axes.plot(speeds, [point.recall for point in points], label=label, **style)

@@ -6,17 +6,14 @@ so that any number of hosts, started any number of times, agree on them without 
 
 import dataclasses
 import hashlib
-import json
 import pathlib
-from typing import Any
 
 from fashion_jax.datasets.dataset import BuiltDataset, Split
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import write_whole
-from fashion_jax.inference.card import ModelCard, read_card
-from fashion_jax.retrieval import storage
+from fashion_jax.files import atomic_write, read_json, to_json
+from fashion_jax.inference.card import ModelCard
 
-SCHEMA = 1
+SCHEMA = 2
 PLAN = "plan.json"
 
 
@@ -71,19 +68,9 @@ class Plan:
             range(start, min(start + step, self.photos)) for start in range(0, self.photos, step)
         ]
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {**dataclasses.asdict(self), "card": self.card.to_dict()}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Plan":
-        """The inverse of `to_dict`; further values are passed over."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**{**{name: values[name] for name in names}, "card": _card(values)})
-
     def digest(self) -> str:
         """A checksum; shards carry it."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(to_json(self)).hexdigest()
 
     def require_same(self, other: "Plan", folder: pathlib.Path) -> None:
         """Refuses to mix embeddings of two kinds in one folder.
@@ -128,7 +115,7 @@ def agree_on_plan(folder: pathlib.Path, plan: Plan) -> Plan:
                     f"{folder} is not empty and has no {PLAN}; give another --output"
                 )
         else:
-            write_whole(path, to_json({"schema": SCHEMA, **plan.to_dict()}))
+            atomic_write(path, to_json(plan, SCHEMA))
     stored = read_plan(folder)
     stored.require_same(plan, folder)
     return stored
@@ -140,17 +127,7 @@ def read_plan(folder: pathlib.Path) -> Plan:
     Raises:
         StorageError: if there is none, or it cannot be read.
     """
-    values = storage.read_json(folder / PLAN, SCHEMA, "a folder of embeddings")
-    return Plan.from_dict(values)
-
-
-def to_json(values: dict[str, Any]) -> bytes:
-    """A JSON file for people to read, too."""
-    return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _card(values: dict[str, Any]) -> ModelCard:
-    return read_card(values["card"])
+    return read_json(folder / PLAN, Plan, SCHEMA, "a folder of embeddings")
 
 
 def _sha256_of_photos(split: Split) -> str:

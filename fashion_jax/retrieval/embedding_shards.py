@@ -11,12 +11,12 @@ manifest.json                everything above in one file, written when all shar
 import dataclasses
 import hashlib
 import io
-import json
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,16 +24,14 @@ from jaxtyping import Float32, Int32, Int64
 
 from fashion_jax.datasets.dataset import Split
 from fashion_jax.datasets.records import DOMAIN_NAMES
-from fashion_jax.files import write_whole
+from fashion_jax.files import StorageError, atomic_write, read_json, to_json
 from fashion_jax.inference.card import ModelCard
-from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue import Item
 from fashion_jax.retrieval.embedding_plan import (
     SCHEMA,
     EmbeddingFilesError,
     Plan,
     read_plan,
-    to_json,
 )
 from fashion_jax.retrieval.index import check_embeddings
 
@@ -71,18 +69,43 @@ class Shard:
 
 
 @dataclasses.dataclass(frozen=True)
+class ShardFile:
+    """A shard's file.
+
+    Attributes:
+        file: its name.
+        rows: first row of the split in it, and the one after its last.
+        bytes: size of the file.
+        sha256: checksum of the file.
+        plan: digest of the plan that it is part of.
+    """
+
+    file: Annotated[str, msgspec.Meta(pattern=r"^shard-\d+\.parquet$")]
+    rows: tuple[int, int]
+    bytes: int
+    sha256: str
+    plan: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Manifest:
+    plan: Plan
+    shards: list[ShardFile]
+
+
+@dataclasses.dataclass(frozen=True)
 class StoredEmbeddings:
     """A finished folder of embeddings; see `open_embeddings`.
 
     Attributes:
         folder: where it is.
         plan: what is embedded.
-        files: name, rows (first, end), bytes and SHA-256 of each shard.
+        files: the shards' files.
     """
 
     folder: pathlib.Path
     plan: Plan
-    files: list[dict[str, Any]]
+    files: list[ShardFile]
 
     def __len__(self) -> int:
         """Number of photos."""
@@ -128,8 +151,8 @@ def open_embeddings(directory: str | os.PathLike[str]) -> StoredEmbeddings:
             f"{folder} is not finished: {done} of {len(plan.shards)} shards are there. Run the "
             f"same `fashion-jax embed` again, it goes on where it stopped"
         )
-    values = storage.read_json(folder / MANIFEST, SCHEMA, "a folder of embeddings")
-    return StoredEmbeddings(folder, Plan.from_dict(values), values["shards"])
+    stored = read_json(folder / MANIFEST, _Manifest, SCHEMA, "a folder of embeddings")
+    return StoredEmbeddings(folder, stored.plan, stored.shards)
 
 
 def write_shard(
@@ -148,11 +171,13 @@ def write_shard(
     what = f"embeddings of rows {rows.start} to {rows.stop - 1}"
     checked = check_embeddings(embeddings, what, plan.card.embedding_width)
     content = _encode(split, rows, checked)
-    write_whole(folder / f"{_name(number)}.parquet", content)
-    write_whole(folder / f"{_name(number)}.json", to_json(_entry(number, rows, content, plan)))
+    atomic_write(folder / f"{_name(number)}.parquet", content)
+    atomic_write(
+        folder / f"{_name(number)}.json", to_json(_entry(number, rows, content, plan), SCHEMA)
+    )
 
 
-def entries(folder: pathlib.Path, plan: Plan) -> list[dict[str, Any] | None]:
+def entries(folder: pathlib.Path, plan: Plan) -> list[ShardFile | None]:
     """What is known of each shard; None where it is missing, cut off or of another plan."""
     return [_read_entry(folder, number, plan) for number in range(len(plan.shards))]
 
@@ -162,11 +187,11 @@ def discard_damaged(folder: pathlib.Path, plan: Plan, numbers: list[int]) -> lis
     damaged = []
     for number in numbers:
         entry = _read_entry(folder, number, plan)
-        if entry is None or _sha256(_content(folder, entry)) == entry["sha256"]:
+        if entry is None or _sha256(_content(folder, entry)) == entry.sha256:
             continue
         (folder / MANIFEST).unlink(missing_ok=True)
         (folder / f"{_name(number)}.json").unlink(missing_ok=True)
-        damaged.append(entry["file"])
+        damaged.append(entry.file)
     return damaged
 
 
@@ -175,13 +200,10 @@ def finish(folder: pathlib.Path, plan: Plan) -> bool:
     found = entries(folder, plan)
     if any(entry is None for entry in found):
         return False
-    shards = [{name: entry[name] for name in entry if name != "plan"} for entry in found if entry]
-    dimensions = plan.card.embedding_width
-    values = {"schema": SCHEMA, **plan.to_dict(), "dimensions": dimensions, "shards": shards}
-    content = to_json(values)
+    content = to_json(_Manifest(plan, [entry for entry in found if entry is not None]), SCHEMA)
     path = folder / MANIFEST
     if not path.is_file() or path.read_bytes() != content:
-        write_whole(path, content)
+        atomic_write(path, content)
     for left_over in folder.glob(LEFT_OVER):  # of writers that were killed
         left_over.unlink(missing_ok=True)
     return True
@@ -191,24 +213,23 @@ def _name(number: int) -> str:
     return f"shard-{number:05d}"
 
 
-def _entry(number: int, rows: range, content: bytes, plan: Plan) -> dict[str, Any]:
-    return {
-        "file": f"{_name(number)}.parquet",
-        "rows": [rows.start, rows.stop],
-        "bytes": len(content),
-        "sha256": _sha256(content),
-        "plan": plan.digest(),
-    }
+def _entry(number: int, rows: range, content: bytes, plan: Plan) -> ShardFile:
+    return ShardFile(
+        file=f"{_name(number)}.parquet",
+        rows=(rows.start, rows.stop),
+        bytes=len(content),
+        sha256=_sha256(content),
+        plan=plan.digest(),
+    )
 
 
-def _read_entry(folder: pathlib.Path, number: int, plan: Plan) -> dict[str, Any] | None:
+def _read_entry(folder: pathlib.Path, number: int, plan: Plan) -> ShardFile | None:
     try:
-        entry = json.loads((folder / f"{_name(number)}.json").read_bytes())
+        entry = read_json(folder / f"{_name(number)}.json", ShardFile, SCHEMA, "a shard")
         size = (folder / f"{_name(number)}.parquet").stat().st_size
-    except (OSError, ValueError):
+    except (OSError, StorageError):
         return None
-    whole = isinstance(entry, dict) and entry.get("bytes") == size
-    return entry if whole and entry.get("plan") == plan.digest() else None
+    return entry if entry.bytes == size and entry.plan == plan.digest() else None
 
 
 def _encode(split: Split, rows: range, embeddings: np.ndarray) -> bytes:
@@ -231,17 +252,17 @@ def _encode(split: Split, rows: range, embeddings: np.ndarray) -> bytes:
     return encoded.getvalue()
 
 
-def _read(folder: pathlib.Path, entry: dict[str, Any], plan: Plan) -> Shard:
+def _read(folder: pathlib.Path, entry: ShardFile, plan: Plan) -> Shard:
     content = _content(folder, entry)
-    if _sha256(content) != entry["sha256"]:
+    if _sha256(content) != entry.sha256:
         raise EmbeddingFilesError(
-            f"{folder / entry['file']} is missing or damaged: its checksum is not the manifest's. "
+            f"{folder / entry.file} is missing or damaged: its checksum is not the manifest's. "
             f"Run the same `fashion-jax embed` with --repair to make it again"
         )
     table = pq.read_table(io.BytesIO(content))
     embeddings = table["embedding"].combine_chunks().flatten().to_numpy()
     return Shard(
-        rows=range(*entry["rows"]),
+        rows=range(*entry.rows),
         embeddings=embeddings.reshape(table.num_rows, plan.card.embedding_width),
         photo_id=table["photo_id"].to_pylist(),
         identity=table["identity"].to_numpy(),
@@ -251,8 +272,8 @@ def _read(folder: pathlib.Path, entry: dict[str, Any], plan: Plan) -> Shard:
     )
 
 
-def _content(folder: pathlib.Path, entry: dict[str, Any]) -> bytes:
-    path = folder / entry["file"]
+def _content(folder: pathlib.Path, entry: ShardFile) -> bytes:
+    path = folder / entry.file
     return path.read_bytes() if path.is_file() else b""
 
 

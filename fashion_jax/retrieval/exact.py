@@ -1,6 +1,10 @@
 """Exact search: the reference that every other index is measured against."""
 
+import dataclasses
 import functools
+import os
+import pathlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -11,7 +15,13 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float32, Int32
 
+from fashion_jax.files import read_json, to_json
+from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.index import EmbeddingError, Neighbours, check_embeddings, check_k
+
+SCHEMA = 1
+DESCRIPTION = "exact_index.json"
+_EMBEDDINGS = "embeddings.npy"
 
 GALLERY_BLOCK = 16384
 QUERY_BLOCK = 1024
@@ -22,6 +32,13 @@ _BLOCKS_AT_ONCE = 2
 _CHUNK = 32
 # So many chunks of a block are looked into if that is enough for all queries, else k of them.
 _FEW_CHUNKS = (8, 16, 32)
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredExact:
+    """A saved index; SHA-256 of each file by its name."""
+
+    files: Mapping[str, str]
 
 
 class Found(NamedTuple):
@@ -83,6 +100,31 @@ class ExactIndex:
     def dimensions(self) -> int:
         """Length of an embedding."""
         return self._dimensions
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Writes the index to a new folder, which can be moved and copied.
+
+        Raises:
+            StorageError: the folder exists and is not empty.
+        """
+        target = pathlib.Path(folder).absolute()
+        padding = len(self._gallery_gd) - self._rows
+        with storage.staged(target) as staging:
+            np.save(staging / _EMBEDDINGS, np.asarray(self._gallery_gd)[padding:])
+            description = StoredExact(storage.checksums(staging))
+            (staging / DESCRIPTION).write_bytes(to_json(description, SCHEMA))
+            storage.install_new(staging, target)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> "ExactIndex":
+        """Opens a saved index, after checking its file.
+
+        Raises:
+            StorageError: the folder holds no index, or its file is damaged.
+        """
+        path = pathlib.Path(folder).absolute()
+        storage.verify(path, read_json(path / DESCRIPTION, StoredExact, SCHEMA, "an index").files)
+        return cls(np.load(path / _EMBEDDINGS, mmap_mode="r", allow_pickle=False))
 
     def search(self, queries: Any, k: int) -> Neighbours:
         """Finds the k most similar rows; see `fashion_jax.retrieval.index.Index.search`."""

@@ -18,6 +18,10 @@ class EmbeddingError(FashionJaxError):
     """Embeddings that cannot be indexed, searched or ranked."""
 
 
+class IndexKindError(FashionJaxError):
+    """An unknown kind of index."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Neighbours:
     """The nearest gallery rows of each query, best first.

@@ -8,11 +8,14 @@ import dataclasses
 import math
 import os
 import pathlib
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Float32
 
+from fashion_jax.files import StorageError, read_json, to_json
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.index import (
     EmbeddingError,
@@ -35,6 +38,23 @@ DESCRIPTION = "scann_index.json"
 
 CANDIDATES_PER_NEIGHBOUR = 4
 _PARALLEL_FROM = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredScann:
+    """A saved index.
+
+    Attributes:
+        rows: rows of the gallery.
+        dimensions: length of an embedding.
+        settings: settings that it was built with.
+        files: SHA-256 of each of ScaNN's files by its name.
+    """
+
+    rows: Annotated[int, msgspec.Meta(ge=1)]
+    dimensions: Annotated[int, msgspec.Meta(ge=1)]
+    settings: ScannSettings
+    files: Mapping[str, str]
 
 
 class ScannIndex:
@@ -100,14 +120,9 @@ class ScannIndex:
         target = pathlib.Path(folder).absolute()
         with storage.staged(target) as staging:
             self._searcher.serialize(str(staging), relative_path=True)
-            description = {
-                "schema": SCHEMA,
-                "rows": self._rows,
-                "dimensions": self._dimensions,
-                "settings": dataclasses.asdict(self.settings),
-                "files": storage.checksums(staging),
-            }
-            storage.write_json(staging / DESCRIPTION, description)
+            files = storage.checksums(staging)
+            description = StoredScann(self._rows, self._dimensions, self.settings, files)
+            (staging / DESCRIPTION).write_bytes(to_json(description, SCHEMA))
             storage.install_new(staging, target)
 
     @classmethod
@@ -124,9 +139,8 @@ class ScannIndex:
         try:
             searcher = scann.load_searcher(str(path), assets_backcompat_shim=False)
         except (RuntimeError, ValueError, OSError) as error:  # removed since it was checked
-            raise storage.StorageError(f"{path} cannot be opened: {error}") from error
-        settings = ScannSettings(**description["settings"])
-        return cls(searcher, settings, description["rows"], description["dimensions"])
+            raise StorageError(f"{path} cannot be opened: {error}") from error
+        return cls(searcher, description.settings, description.rows, description.dimensions)
 
     def searched_with(self, reorder: int, leaves_to_search: int) -> "ScannIndex":
         """The same index, searched more thoroughly or faster.
@@ -194,7 +208,7 @@ def _build_searcher(
     return builder.reorder(min(settings.reorder, rows)).build()
 
 
-def check_files(folder: pathlib.Path) -> dict[str, Any]:
+def check_files(folder: pathlib.Path) -> StoredScann:
     """Checks every file of a saved index that ScaNN would read.
 
     Returns:
@@ -203,8 +217,8 @@ def check_files(folder: pathlib.Path) -> dict[str, Any]:
     Raises:
         StorageError: if the folder holds no index, or files (which are named) are damaged.
     """
-    description = storage.read_json(folder / DESCRIPTION, SCHEMA, "a ScaNN index")
-    storage.verify(folder, description["files"])
+    description = read_json(folder / DESCRIPTION, StoredScann, SCHEMA, "a ScaNN index")
+    storage.verify(folder, description.files)
     _refuse_pickles(folder)
     return description
 
@@ -233,4 +247,4 @@ def _refuse_pickles(folder: pathlib.Path) -> None:
     # ScaNN would unpickle this file if it lay there, and a pickle can run code.
     stray = folder / "scann_docids.pkl"
     if stray.exists():
-        raise storage.StorageError(f"{stray} does not belong to this index; remove it")
+        raise StorageError(f"{stray} does not belong to this index; remove it")

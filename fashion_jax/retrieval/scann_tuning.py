@@ -6,8 +6,9 @@ An index is not rebuilt for it: candidates and partitions to look at are chosen 
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Annotated
 
+import msgspec
 import numpy as np
 from jaxtyping import Float32, Int64
 from tabulate import tabulate
@@ -23,6 +24,12 @@ _SHARES_OF_LEAVES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
 _EQUALLY_NEAR = 1e-5
 _AS_GOOD_AS_EXACT = 0.9995
 _TIMINGS = 3
+
+
+# Whole numbers up to 2**53 are the same in every reader of JSON.
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Speed = Annotated[float, msgspec.Meta(gt=0, le=2**53)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +56,10 @@ class Point:
         queries_per_second: all queries at once.
     """
 
-    reorder: int
-    leaves_to_search: int
-    recall: float
-    queries_per_second: float
+    reorder: Count
+    leaves_to_search: Count
+    recall: Share
+    queries_per_second: Speed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,18 +77,18 @@ class Tuning:
         exact_queries_per_second: of exact search on the same machine.
     """
 
-    rows: int
-    leaves: int
-    wanted: float
-    k: int
-    queries: int
-    points: Sequence[Point]
+    rows: Count
+    leaves: Count
+    wanted: Share
+    k: Count
+    queries: Count
+    points: Annotated[list[Point], msgspec.Meta(min_length=1)]
     chosen: Point | None
-    exact_queries_per_second: float
+    exact_queries_per_second: Speed
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for `--json`."""
-        return dataclasses.asdict(self)
+    def __post_init__(self) -> None:
+        if self.chosen is not None and self.chosen not in self.points:
+            raise ValueError("settings that were chosen, but not measured")
 
     def to_table(self) -> str:
         """The curve as a table."""

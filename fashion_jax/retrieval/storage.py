@@ -8,25 +8,19 @@ exchanged in one step; a writer killed at any moment leaves the old state or the
 import contextlib
 import fcntl
 import hashlib
-import json
 import logging
 import os
 import pathlib
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import StorageError
 
 MANIFEST = "manifest.json"
 PART_PREFIX = "data-"
 
 logger = logging.getLogger(__name__)
-
-
-class StorageError(FashionJaxError):
-    """A folder that is damaged, incomplete, or not what it should be."""
 
 
 def checksums(folder: pathlib.Path) -> dict[str, str]:
@@ -52,39 +46,6 @@ def verify(folder: pathlib.Path, expected: Mapping[str, str]) -> None:
             f"{folder} is damaged: missing {_names(missing)}; with a wrong checksum "
             f"{_names(damaged)}. Copy it again from where it came from, or build it again"
         )
-
-
-def write_json(path: pathlib.Path, values: Mapping[str, Any]) -> None:
-    """Writes a JSON file for people to read, too."""
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def read_json(path: pathlib.Path, schema: int | tuple[int, ...], what: str) -> dict[str, Any]:
-    """Reads a JSON object with a `schema` version.
-
-    Args:
-        path: the file.
-        schema: the version, or versions, that are understood.
-        what: its folder is, for the message, such as `a catalogue`.
-
-    Raises:
-        StorageError: if there is no such file, it is not JSON, or of another version.
-    """
-    if not path.is_file():
-        raise StorageError(f"{path.parent} is not {what}: it has no {path.name}")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise StorageError(f"{path} is damaged, it is not JSON: {error}") from error
-    found = values.get("schema") if isinstance(values, dict) else None
-    understood = schema if isinstance(schema, tuple) else (schema,)
-    if found not in understood:
-        raise StorageError(
-            f"{path} has schema {found!r}; this version of fashion-jax reads "
-            f"{' and '.join(map(str, understood))}. "
-            f"Build it again, or use the version that wrote it"
-        )
-    return values
 
 
 @contextlib.contextmanager

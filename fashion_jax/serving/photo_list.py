@@ -1,4 +1,4 @@
-"""Photos that are to be added to a catalogue: those of folders, or those that a list names."""
+"""Photos to add to an index: those of folders, or those that a list names."""
 
 import collections
 import csv
@@ -21,8 +21,8 @@ class ListedPhoto:
     """A photo to add.
 
     Attributes:
-        path: of the file, which may be anything.
-        item: what the catalogue is to know about it.
+        path: path of the file, whatever is in it.
+        item: the catalogue's entry.
     """
 
     path: pathlib.Path
@@ -31,12 +31,12 @@ class ListedPhoto:
 
 @dataclasses.dataclass(frozen=True)
 class Defaults:
-    """What holds for all photos, unless a list says otherwise.
+    """Values for photos that a list does not cover.
 
     Attributes:
-        category: their kind.
-        product: the product that they show; by default nobody knows.
-        domain: who took them: `street` or `shop`.
+        category: category of the garment.
+        product: identity of the product; `UNKNOWN_PRODUCT` by default.
+        domain: `street` or `shop`.
     """
 
     category: str = DEFAULT_CATEGORY
@@ -44,28 +44,29 @@ class Defaults:
     domain: str = "shop"
 
     def item(self, photo_id: str, category: str = "", product: int | None = None) -> Item:
-        """What the catalogue is to know about one of them."""
+        """The catalogue's entry for a photo."""
         identity = self.product if product is None else product
         return Item(photo_id, identity, category or self.category, self.domain)
 
     def __post_init__(self) -> None:
         if self.domain not in DOMAIN_NAMES:
-            raise FashionJaxError(f"a photo is of the {' or '.join(DOMAIN_NAMES)}: {self.domain!r}")
+            raise FashionJaxError(
+                f"domain {self.domain!r} is unknown; choose {' or '.join(DOMAIN_NAMES)}"
+            )
 
 
 def find_photos(places: Sequence[pathlib.Path], defaults: Defaults) -> list[ListedPhoto]:
     """Lists all files of folders, and single files.
 
-    A photo's name is its path below the folder, or a single file's name. Hidden files are passed
-    over.
+    A photo's id is its path below the folder, or a single file's name. Hidden files are skipped.
 
     Raises:
-        FashionJaxError: if a place does not exist, two photos have one name, or there is none.
+        FashionJaxError: a missing place, two photos with the same id, or no photo at all.
     """
     photos = []
     for place in places:
         if not place.exists():
-            raise FashionJaxError(f"there is no photo and no folder {place.resolve()}")
+            raise FashionJaxError(f"no photo and no folder at {place.resolve()}")
         if place.is_dir():
             photos += [
                 ListedPhoto(path, defaults.item(path.relative_to(place).as_posix()))
@@ -74,26 +75,27 @@ def find_photos(places: Sequence[pathlib.Path], defaults: Defaults) -> list[List
         else:
             photos.append(ListedPhoto(place, defaults.item(place.name)))
     if not photos:
-        raise FashionJaxError(f"there is not one photo in {named([str(p) for p in places])}")
-    _refuse(_repeated(photos, lambda photo: photo.item.photo_id), "photos have the name of another")
-    _refuse(_unprintable(photos), "photos have names that are no Unicode: rename them")
+        raise FashionJaxError(f"no photo in {named([str(place) for place in places])}")
+    _refuse(_repeated(photos, lambda photo: photo.item.photo_id), "photos share an id")
+    _refuse(_unprintable(photos), "photos have names that are not Unicode; rename them")
     return photos
 
 
 def read_list(path: pathlib.Path, root: pathlib.Path, defaults: Defaults) -> list[ListedPhoto]:
-    """Reads a CSV file: `photo` (relative to a folder) and, if wanted, `category` and `product`.
+    """Reads a CSV file with the column `photo` and, if present, `category` and `product`.
 
-    An empty cell, or a column that is not there, leaves it at the default. A photo may be named
-    once for each product that it shows.
+    Photos are paths relative to `root`. An empty cell or a missing column means the default. A
+    photo may appear once for each product that it shows.
 
     Raises:
         FashionJaxError: with all rows that cannot be used.
     """
     if not path.is_file():
-        raise FashionJaxError(f"there is no list {path.resolve()}")
+        raise FashionJaxError(f"no list at {path.resolve()}")
     if not root.is_dir():
         raise FashionJaxError(
-            f"the photos of {path} are relative to a folder: name it with --photos; {root} is none"
+            f"the photos of {path} are relative to a folder: name it with --photos; {root} is not "
+            f"a folder"
         )
     photos, problems = [], []
     rows = _rows(path)
@@ -105,29 +107,29 @@ def read_list(path: pathlib.Path, root: pathlib.Path, defaults: Defaults) -> lis
             problems.append(f"line {line}: {error}")
     _refuse(problems, f"rows of {path} cannot be used")
     if not photos:
-        raise FashionJaxError(f"{path} has no row below the names of its columns")
+        raise FashionJaxError(f"{path} has no row below its header")
     repeated = _repeated(photos, lambda photo: (photo.item.photo_id, photo.item.identity))
     _refuse(repeated, f"photos are in {path} more than once with the same product")
     return photos
 
 
 def read_names(path: pathlib.Path) -> list[str]:
-    """Reads names of photos from a text file, one a line; empty lines count for nothing.
+    """Reads photo ids from a text file, one a line; empty lines are skipped.
 
     Raises:
-        FashionJaxError: if the file is not there, or no text.
+        FashionJaxError: no such file, or not text in UTF-8.
     """
     if not path.is_file():
-        raise FashionJaxError(f"there is no list {path.resolve()}")
+        raise FashionJaxError(f"no list at {path.resolve()}")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FashionJaxError(f"{path} is no text in UTF-8: {error}") from error
+        raise FashionJaxError(f"{path} is not text in UTF-8: {error}") from error
     return [name for name in text.split("\n") if name.strip()]
 
 
 def _rows(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
-    """Cells of each line that is not empty, blanks around them cut off; the header is the first."""
+    """Cells of each line that is not empty, stripped; the header is the first."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -135,7 +137,7 @@ def _rows(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
                 if cells:
                     yield reader.line_num, [cell.strip() for cell in cells]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise FashionJaxError(f"{path} is no CSV file in UTF-8: {error}") from error
+        raise FashionJaxError(f"{path} is not a CSV file in UTF-8: {error}") from error
 
 
 def _columns(path: pathlib.Path, header: Sequence[str]) -> list[str]:
@@ -145,8 +147,8 @@ def _columns(path: pathlib.Path, header: Sequence[str]) -> list[str]:
         near = difflib.get_close_matches(unknown[0], COLUMNS, n=1) if unknown else []
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise FashionJaxError(
-            f"{path} has the columns {', '.join(header) or 'none'}{hint}; wanted are photo and, "
-            f"where there are such, category and product"
+            f"{path} has the columns {', '.join(header) or 'none'}{hint}; expected photo and, if "
+            f"known, category and product"
         )
     return names
 
@@ -164,7 +166,7 @@ def _listed(row: dict[str, str], root: pathlib.Path, defaults: Defaults) -> List
     if pathlib.PurePath(name).is_absolute():
         raise ValueError(f"{name} is not relative to a folder")
     if product and not product.isdecimal():
-        raise ValueError(f"product {product!r} is no number")
+        raise ValueError(f"product {product!r} is not a number")
     number = int(product) if product else None
     return ListedPhoto(root / name, defaults.item(name, row.get("category", ""), number))
 

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -20,46 +19,38 @@ from fashion_jax.retrieval.catalogue.manifest import CatalogueError, Manifest, S
 from fashion_jax.retrieval.catalogue.segment import Segment
 from fashion_jax.retrieval.catalogue.tuning_file import write_tunings
 from fashion_jax.retrieval.scann_tuning import Tuning, TuningQueries, gallery_queries, measure
-from fashion_jax.serving.index_run import index_folder
+from fashion_jax.serving.build_index import index_folder
 
 PICTURE = "tuning.png"
 
 
 @dataclasses.dataclass(frozen=True)
 class TunedCatalogue:
-    """What was measured, and chosen.
+    """Curves of recall and speed, and the settings chosen from them.
 
     Attributes:
-        photos: of the catalogue.
-        tunings: of its segments whose index is ScaNN's, by their folders.
-        pictures: of their curves.
+        photos: photos of the catalogue.
+        segments: curve of each segment with a ScaNN index, by the segment's folder.
+        pictures: paths of the pictures of the curves.
     """
 
     photos: int
-    tunings: dict[str, Tuning]
+    segments: dict[str, Tuning]
     pictures: Sequence[str]
 
     @property
     def failed(self) -> Sequence[Tuning]:
-        """Those in which no settings reach the recall."""
-        return [tuning for tuning in self.tunings.values() if tuning.chosen is None]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for `--json`."""
-        return {
-            "photos": self.photos,
-            "segments": {name: tuning.to_json() for name, tuning in self.tunings.items()},
-            "pictures": list(self.pictures),
-        }
+        """Curves on which no settings reach the recall."""
+        return [tuning for tuning in self.segments.values() if tuning.chosen is None]
 
     def to_table(self) -> str:
         """Tables for people."""
-        if not self.tunings:
+        if not self.segments:
             return (
-                f"all {self.photos:,} photos are compared exactly: recall is 1, and there is "
-                f"nothing to tune"
+                f"nothing to tune: all {self.photos:,} photos are searched exactly, with a recall "
+                f"of 1"
             )
-        tables = [tuning.to_table() for tuning in self.tunings.values()]
+        tables = [tuning.to_table() for tuning in self.segments.values()]
         return "\n\n".join([*tables, *(f"curve: {picture}" for picture in self.pictures)])
 
 
@@ -75,22 +66,22 @@ def tune(
     """Measures each ScaNN index of a catalogue and sets the fastest settings that are good enough.
 
     Args:
-        directory: of the catalogue.
-        recall: that is wanted: share of the k nearest photos that are found.
-        k: of the recall.
-        count: photos of the catalogue that are drawn as queries, if there are no others. They are
-            no answers to themselves.
+        directory: folder of the catalogue.
+        recall: wanted share of the k nearest photos that are found.
+        k: neighbours that the recall counts.
+        count: photos of the catalogue drawn as queries, unless `queries` are given. A photo is
+            not an answer to itself.
         queries: embeddings to measure with, by the catalogue's model.
-        picture: where the curve goes (PNG); by default `tuning.png` in the catalogue's folder.
+        picture: PNG file for the curve; by default `tuning.png` in the catalogue's folder.
         progress: whether to show a bar.
 
     Returns:
-        The curves, which are left in `tuning.json` in the catalogue's folder, too. Where nothing
-        reaches the recall, settings stay as they were.
+        The curves, also kept as `tuning.json` in the catalogue's folder. Settings stay unchanged
+        where nothing reaches the recall.
 
     Raises:
-        CatalogueError: if recall, k or count make no sense, or the catalogue was changed meanwhile.
-        StorageError: if there is no catalogue, or files (which are named) are damaged.
+        CatalogueError: recall, k or count out of range, or a catalogue that changed meanwhile.
+        StorageError: no catalogue, or damaged files (which are named).
     """
     _check(recall, k, count, queries)
     catalogue = Catalogue.open(directory)
@@ -122,15 +113,15 @@ def embed_queries(
     """Embeds photos of a built dataset with a run's best model, to measure its catalogue with.
 
     Args:
-        workdir: of the run.
+        workdir: workdir of the run.
         split: such as `query`.
-        count: how many to draw, at most.
-        dataset: by default the run's.
-        data_dir: where it lies; by default the run's.
-        index: the catalogue's folder; by default `index` in the workdir.
+        count: largest number of photos to draw.
+        dataset: name of the dataset; by default the run's.
+        data_dir: folder of built datasets; by default the run's.
+        index: folder of the catalogue; by default `index` in the workdir.
 
     Raises:
-        FashionJaxError: if there is no run, no dataset, or no catalogue of the run's model.
+        FashionJaxError: no run, no dataset, or no catalogue of the run's model.
     """
     model = load_model(workdir)
     config = model.config

@@ -23,9 +23,9 @@ from fashion_jax.inference.card import make_card
 from fashion_jax.inference.embed import without_classifier
 from fashion_jax.inference.weights.files import read_weights
 from fashion_jax.inference.weights.fill import fill
-from fashion_jax.inference.weights.naming import Translation, translate
-from fashion_jax.inference.weights.namings import NAMINGS
 from fashion_jax.inference.weights.origin import file_origin
+from fashion_jax.inference.weights.weight_map import ConvertedStateDict, convert_state_dict
+from fashion_jax.inference.weights.weight_maps import WEIGHT_MAPS
 from fashion_jax.inference.weights.whole_model import model_config_of, num_identities
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.pure import split_model
@@ -35,9 +35,40 @@ from fashion_jax.training.state import TrainState
 MODEL_SECTION = "model."
 
 
+@dataclasses.dataclass(frozen=True)
+class ConvertedModel:
+    """A run's directory made from another framework's model.
+
+    Attributes:
+        workdir: the directory.
+        framework: framework whose names the tensors have.
+        used: tensors taken.
+        ignored: tensors ignored by rule.
+        config: config of the model.
+    """
+
+    workdir: str
+    framework: str
+    used: int
+    ignored: int
+    config: ExperimentConfig
+
+    def to_table(self) -> str:
+        """A few lines for people."""
+        image = f"{self.config.image.height} × {self.config.image.width} pixels"
+        return (
+            f"names of {self.framework}; {self.used} tensors used, {self.ignored} ignored by rule\n"
+            f"model: {json.dumps(dataclasses.asdict(self.config.model), indent=2)}\n"
+            f"photos of {image}. What the file does not say (size, last_stride, stem_relu, "
+            f"stem_pool, pixel scale) has the framework's default: compare it with how the model "
+            f"was trained.\nwritten to {self.workdir}; try: fashion-jax evaluate "
+            f"--workdir={self.workdir} --dataset=... --data_dir=..."
+        )
+
+
 def convert_weights(
     path: str | pathlib.Path, workdir: str | pathlib.Path, overrides: Mapping[str, str]
-) -> str:
+) -> ConvertedModel:
     """Writes `config.json` and a checkpoint with a whole model's weights and model card.
 
     Args:
@@ -46,15 +77,12 @@ def convert_weights(
         overrides: of the config, such as `{"image.height": "320"}`; of the model's fields those
             that the file does not tell.
 
-    Returns:
-        What was taken from where, for people.
-
     Raises:
         FashionJaxError: the file cannot be read or does not fit, or the workdir is not empty.
     """
     path, workdir = pathlib.Path(path), pathlib.Path(workdir)
     _require_empty(workdir)
-    translation = translate(read_weights(path).tensors, NAMINGS)
+    translation = convert_state_dict(read_weights(path).tensors, WEIGHT_MAPS)
     config = _config(translation, overrides)
     model = Embedder(config.model, num_identities(translation.tensors), nnx.Rngs(0))
     fill(model, translation.tensors, str(path))
@@ -70,7 +98,8 @@ def convert_weights(
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
         checkpoints.save(state, {}, card)
     store_config(config, workdir / CONFIG_FILE)  # last: without it the folder is no run's
-    return _summary(translation, config, workdir)
+    used, ignored = len(translation.tensors), len(translation.ignored)
+    return ConvertedModel(str(workdir), translation.framework, used, ignored, config)
 
 
 def _require_empty(workdir: pathlib.Path) -> None:
@@ -80,7 +109,7 @@ def _require_empty(workdir: pathlib.Path) -> None:
         )
 
 
-def _config(translation: Translation, overrides: Mapping[str, str]) -> ExperimentConfig:
+def _config(translation: ConvertedStateDict, overrides: Mapping[str, str]) -> ExperimentConfig:
     """The defaults, what the file tells about the model, and what is asked for."""
     editable = default_config()
     set_fields(editable, overrides)
@@ -102,17 +131,4 @@ def _state(model: Embedder) -> TrainState:
         loss_state={},
         average={},
         rng=jnp.zeros((2,), jnp.uint32),
-    )
-
-
-def _summary(translation: Translation, config: ExperimentConfig, workdir: pathlib.Path) -> str:
-    model = json.dumps(dataclasses.asdict(config.model), indent=2)
-    image = f"{config.image.height} × {config.image.width} pixels"
-    return (
-        f"names of {translation.naming}; {len(translation.tensors)} tensors used, "
-        f"{len(translation.ignored)} ignored by rule\nmodel: {model}\n"
-        f"photos of {image}. What the file does not tell (size, last_stride, stem_relu, "
-        f"stem_pool, pixel scale) is the framework's default: compare it with how the model was "
-        f"trained.\nwritten to {workdir}; try: fashion-jax evaluate --workdir={workdir} "
-        "--dataset=... --data_dir=..."
     )

@@ -81,7 +81,7 @@ class FirstState:
             feature_width,
             self.param_dtype,
         )
-        averages = config.training.average_decay > 0
+        averages = config.training.ema_decay > 0
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
@@ -94,7 +94,9 @@ class FirstState:
 
     def _classifier(self, key: Key[Array, ""], width: int) -> dict[str, Float[Array, "..."]]:
         shape = width, num_columns(self.config.classifier, self.num_identities)
-        if self.config.classifier.columns_multiple > 1:  # may be divided: drawn where it lies
+        if (
+            self.config.classifier.pad_classes_to_multiple > 1
+        ):  # may be divided: drawn where it lies
             drawn = jax.random.normal(key, shape, jnp.float32).astype(self.param_dtype)
             kernel = drawn * jnp.asarray(CLASSIFIER_STD, self.param_dtype)
         else:

@@ -108,15 +108,16 @@ def check_columns(config: ExperimentConfig, num_identities: int, mesh: Mesh) -> 
     if columns % devices:
         raise ConfigError(
             f"the classifier has {columns} columns, which mesh.model = {devices} devices cannot "
-            f"share evenly; set classifier.columns_multiple to a multiple of {devices}"
+            f"share evenly; set classifier.pad_classes_to_multiple to a multiple of {devices}"
         )
     sampled = sampled_per_group(classifier, num_identities)
-    needed = min(config.data.identities_per_batch, num_identities // classifier.columns_multiple)
+    groups = classifier.pad_classes_to_multiple
+    needed = min(config.data.identities_per_batch, num_identities // groups)
     if sampled < needed:
         raise ConfigError(
-            f"classifier.sampled_share = {classifier.sampled_share} looks at {sampled} identities "
-            f"of each of {classifier.columns_multiple} groups (classifier.columns_multiple), but "
-            f"a batch may have {needed} in one of them; raise classifier.sampled_share"
+            f"classifier.sample_rate = {classifier.sample_rate} looks at {sampled} identities "
+            f"of each of {groups} groups (classifier.pad_classes_to_multiple), but a batch "
+            f"may have {needed} in one of them; raise classifier.sample_rate"
         )
 
 
@@ -128,8 +129,8 @@ def _step_parts(first: FirstState, forward: Forward) -> StepParts:
         optimizer=first.optimizer(),
         schedule=make_schedule(config.optimizer, first.steps_per_epoch, config.training.epochs),
         center_learning_rate=config.optimizer.center_learning_rate,
-        slices=config.training.slices,
-        average_decay=config.training.average_decay,
+        slices=config.training.microbatches,
+        average_decay=config.training.ema_decay,
     )
 
 

@@ -136,7 +136,7 @@ def make_plan(config: ExperimentConfig, datasets: Sequence[BuiltDataset]) -> Joi
         config.data.identities_per_batch,
         config.data.photos_per_identity,
         config.training.seed,
-        config.data.weights,
+        config.data.dataset_weights,
         config.data.balance_domains,
     )
 
@@ -180,7 +180,7 @@ def _claim(workdir: pathlib.Path, config: ExperimentConfig) -> None:
 def statistics_of(config: ExperimentConfig) -> str:
     """Says which photos BatchNorm's statistics go over."""
     batch = config.data.identities_per_batch * config.data.photos_per_identity
-    group = config.model.batch_norm_group
+    group = config.model.ghost_batch_size
     if group in (0, batch):
         return f"BatchNorm statistics: over the global batch of {batch} photos"
     return f"BatchNorm statistics: over each {group} of the global batch's {batch} photos"

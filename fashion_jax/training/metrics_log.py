@@ -7,7 +7,7 @@ from typing import Any
 
 from tensorboardX import SummaryWriter
 
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -22,7 +22,7 @@ class MetricsLog:
             return
         path = workdir / METRICS_FILE
         kept = [line for line in read_metrics(workdir) if line["step"] <= resumed_step]
-        write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        atomic_write(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
         self._file = path.open("a")
         self._events = SummaryWriter(str(workdir / "events"), purge_step=resumed_step + 1)
 

@@ -1,11 +1,18 @@
 import numpy as np
 import pytest
+from fashion_jax.data_builders.synthetic_street2shop.paint import CANVAS, empty, paint
+from fashion_jax.data_builders.synthetic_street2shop.palette import scene_colours
+from fashion_jax.data_builders.synthetic_street2shop.parts import DRAWINGS
+from fashion_jax.data_builders.synthetic_street2shop.photos import VIEWS, shop_photo, street_photo
+from fashion_jax.data_builders.synthetic_street2shop.prints import PRINTS
 from fashion_jax.data_builders.synthetic_street2shop.products import (
     FAMILY,
-    KINDS,
+    PATTERNS,
+    Product,
     draw_product,
     make_product,
 )
+from fashion_jax.data_builders.synthetic_street2shop.scenery import OBSTACLES, SCENES
 from fashion_jax.data_builders.synthetic_street2shop.synthetic_street2shop import (
     Atelier,
     SyntheticOptions,
@@ -53,7 +60,7 @@ def test_records(data_dir):
     for records in splits.values():
         for record in records:
             assert max(record.image.shape) == 144
-            assert record.category in KINDS
+            assert record.category in PATTERNS
             assert parse_photo_id(record.photo_id)[2] == Domain[record.domain.upper()]
 
 
@@ -106,16 +113,70 @@ def test_members_of_a_family_look_different():
                 assert np.abs(one.astype(int) - other).max() > 30
 
 
-@pytest.mark.parametrize("category", KINDS)
+def drawn(category, cut=None, print_name="plain"):
+    cuts = {name: next(iter(values)) for name, values in PATTERNS[category].items()}
+    return draw_product(
+        Product(category, cuts | (cut or {}), print_name, ("wheat", "seagreen", "indigo"), 0)
+    )
+
+
+def assert_all_differ(pictures):
+    assert len({picture.tobytes() for picture in pictures}) == len(pictures)
+
+
+@pytest.mark.parametrize("category", PATTERNS)
 def test_every_cut_can_be_drawn(category):
-    kind = KINDS[category]
-    for attribute, values in kind.cuts.items():
-        for value in values:
-            cut = {name: choices[0] for name, choices in kind.cuts.items()} | {attribute: value}
-            for part in kind.draw(cut, (0.5, 0.5, 0.5)):
-                assert np.isfinite(next(iter(vars(part).values()))).all()
+    for cut, values in PATTERNS[category].items():
+        layers = [drawn(category, {cut: value}) for value in values]
+        assert_all_differ(layers)
+        for layer in layers:
+            alpha = layer[:, :, 3]
+            assert (alpha == 255).mean() > 0.05
+            assert not alpha[[0, -1]].any()
+            assert not alpha[:, [0, -1]].any()
+
+
+def test_every_print_can_be_drawn():
+    assert_all_differ([drawn("tops", print_name=name) for name in (*PRINTS, "logo")])
+
+
+@pytest.mark.parametrize("table", ["people", "things"])
+def test_people_and_things_can_be_drawn(table):
+    colours = scene_colours(np.random.default_rng(0))
+    pictures = [paint(empty(), parts, colours) for parts in DRAWINGS[table].values()]
+    assert_all_differ(pictures)
+    assert all(picture[:, :, 3].any() for picture in pictures)
+
+
+def test_every_thing_is_somewhere():
+    used = {group[0] for groups in (*SCENES, *OBSTACLES) for group in groups}
+    assert used == DRAWINGS["things"].keys()
+
+
+@pytest.mark.parametrize("category", PATTERNS)
+def test_shop_photos_are_clean_and_street_photos_are_not(category):
+    """In a corner of the photo: even paper, and clutter in uneven light."""
+    garment, spread = drawn(category), []
+    for number in range(10):
+        rng = np.random.default_rng(number)
+        photos = (
+            shop_photo(garment, category, "front", 96, rng),
+            street_photo(garment, category, 96, rng),
+        )
+        spread.append(
+            [np.ptp(photo[:12, :12].astype(float), axis=(0, 1)).max() for photo in photos]
+        )
+    shop, street = np.median(spread, axis=0)
+    assert shop < 25 < 35 < street
+
+
+def test_views_differ():
+    garment = drawn("tops")
+    assert garment.shape == (CANVAS, CANVAS, 4)
+    photos = [shop_photo(garment, "tops", view, 96, np.random.default_rng(0)) for view in VIEWS]
+    assert_all_differ(photos)
 
 
 def test_all_categories_come_equally_often():
     categories = [make_product(0, 2, number).category for number in range(160)]
-    assert {categories.count(category) for category in KINDS} == {20}
+    assert {categories.count(category) for category in PATTERNS} == {20}

@@ -23,7 +23,7 @@ IMAGE = ImageConfig(16, 8)
 STEPS = 12
 ONE_HOST = Host()
 SIZES = {(16, 8), (24, 12), (10, 30)}
-MORE_SIZES = dataclasses.replace(IMAGE, more_sizes=("24x12", "10x30"))
+MORE_SIZES = dataclasses.replace(IMAGE, multi_scale_sizes=("24x12", "10x30"))
 
 
 def training(host: Host = ONE_HOST, image: ImageConfig = IMAGE) -> TrainingBatches:

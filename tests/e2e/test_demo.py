@@ -55,7 +55,7 @@ def test_what_the_records_were_built_with_is_named(demo):
     assert card.dataset_options["margin"] == "0.0"
     assert card.dataset_options["train_identities"] == str(TINY_DATASET["train_identities"])
     page = (folder / "report" / "index.html").read_text()
-    assert "Options of its build" in page
+    assert "Build options" in page
     assert "<span>train_identities <b>12</b></span>" in page
 
 

@@ -11,9 +11,11 @@ import pytest
 from fashion_jax.cli import main
 from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.inference.model import load_model
-from fashion_jax.retrieval.catalogue import Catalogue, segment
+from fashion_jax.retrieval import make_index
+from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.scann_settings import ScannSettings
-from fashion_jax.serving import index_photos, index_run, search_photo, tune_index
+from fashion_jax.serving import add_photos, build_index, tune_index
+from fashion_jax.serving import search as search_module
 from fashion_jax.serving import tune_index as catalogue_tune
 from tests.e2e.untrained_run import write_untrained_run
 
@@ -27,7 +29,7 @@ def run(tmp_path_factory, tiny_config):
     write_untrained_run(tiny_config, workdir)
     load = functools.cache(load_model)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (index_photos, index_run, search_photo, tune_index):
+        for module in (add_photos, build_index, search_module, tune_index):
             patch.setattr(module, "load_model", lambda folder: load(str(folder)))
         assert main(["index", "build", "--workdir", str(workdir)]) == 0
         yield workdir
@@ -104,18 +106,18 @@ def test_added_photos_are_found_until_they_are_removed(run, index, photos, capsy
     assert "2 photos removed" in call(capsys, *remove, "--from", index.parent / "names.txt")
     assert "1 photos removed" in call(capsys, *remove, "--photo_id", "more/3.jpg")
     assert search(capsys, run, index, photos / "more" / "3.jpg")[0]["photo_id"] != "more/3.jpg"
-    assert "0.jpg" in refused(capsys, *remove, "--photo_id", "0.jpg,2.jpg")
-    assert "2 photos removed" in call(capsys, *remove, "--identity", 77)
-    assert "0 photos removed" in call(capsys, *remove, "--identity", 77, "--missing_ok")
+    assert "0.jpg" in refused(capsys, *remove, "--photo_id", "0.jpg", "2.jpg")
+    assert "2 photos removed" in call(capsys, *remove, "--product", 77)
+    assert "0 photos removed" in call(capsys, *remove, "--product", 77, "--missing_ok")
     assert len(Catalogue.open(index)) == before
 
 
 def test_added_photos_are_embedded_as_searched_ones(run, index, photos, capsys):
     call(capsys, "index", "add", "--workdir", run, "--index", index, "--photos", photos)
     catalogue = Catalogue.open(index)
-    model = search_photo.load_model(run)
-    pixels = [search_photo.read_photo(photos / f"{row}.jpg") for row in range(3)]
-    alone = np.concatenate([search_photo.embed_photos(model, [each]) for each in pixels])
+    model = search_module.load_model(run)
+    pixels = [search_module.read_query(photos / f"{row}.jpg") for row in range(3)]
+    alone = np.concatenate([model.embed([each]) for each in pixels])
     added = catalogue.embeddings[-5:-2]
     np.testing.assert_allclose(alone, added, atol=1e-5)
     assert catalogue.thumbnail(len(catalogue) - 1).startswith(b"\xff\xd8\xff")
@@ -140,7 +142,7 @@ def test_photos_that_are_there_are_refused_or_replaced(run, index, photos, capsy
         capsys, *arguments, photos
     )
     assert len(Catalogue.open(index)) == total
-    assert "1 taken out for them" in call(capsys, *arguments, photos, "--replace")
+    assert "1 replaced" in call(capsys, *arguments, photos, "--replace")
     assert len(Catalogue.open(index)) == total + 4
 
 
@@ -157,7 +159,7 @@ def test_bad_photos_are_counted_and_named(run, index, photos, capsys):
     assert len(Catalogue.open(index)) == total
     said = call(capsys, *arguments, "--skip_bad")
     assert "5 photos added" in said
-    assert "left out: 3 of 8" in said
+    assert "left out: 1 truncated (half.jpg)" in said
     only_bad = ["index", "add", "--workdir", run, "--index", index, "--skip_bad", "--photos"]
     assert "1 of 1 photos cannot be used" in refused(capsys, *only_bad, photos / "page.jpg")
 
@@ -189,7 +191,7 @@ def test_compact(run, index, photos, capsys):
 @pytest.fixture
 def hashed(run, tmp_path, monkeypatch, capsys):
     """An index of so few photos that only a test would hash them."""
-    monkeypatch.setattr(segment, "FASTER_FROM", 10)
+    monkeypatch.setattr(make_index, "FASTER_FROM", 10)
     monkeypatch.setattr(ScannSettings, "for_rows", lambda rows: ScannSettings(reorder=20))
     call(capsys, "index", "build", "--workdir", run, "--index", tmp_path / "hashed")
     return tmp_path / "hashed"
@@ -212,7 +214,7 @@ def test_tune(run, hashed, capsys, source):
 def test_tune_says_what_it_cannot_reach(hashed, capsys, monkeypatch):
     monkeypatch.setattr(catalogue_tune, "measure", never_enough(catalogue_tune.measure))
     said = refused(capsys, "index", "tune", "--index", hashed, "--recall", 1, "--k", 3)
-    assert "no settings reach a recall of 1, the best have 0.25" in said
+    assert "no settings reach a recall of 1, the best reach 0.25" in said
 
 
 def never_enough(measure):

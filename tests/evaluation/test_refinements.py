@@ -7,7 +7,6 @@ from fashion_jax.cli import evaluate, make_parser
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.evaluation.embedded import EmbeddedTest
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
-from fashion_jax.experiments.evaluate import rank_by_all_protocols
 from fashion_jax.retrieval.k_reciprocal import Reciprocal
 from fashion_jax.retrieval.query_expansion import augment_database, expand_queries
 from fashion_jax.retrieval.rerank import Reranked
@@ -100,6 +99,6 @@ def test_re_ranked_distances_have_no_centroids():
     rows = clustered(len(gallery), 8, 2)
     test = EmbeddedTest(query, gallery, rows[: len(query)], rows)
     refined = refined_scores(test.queries_qd, rows, Refinements(rerank=Reciprocal()))
-    assert list(rank_by_all_protocols(test, refined)) == ["instance", "in_category", "item"]
+    assert list(test.rank_all(refined)) == ["instance", "in_category", "item"]
     expanded = refined_scores(test.queries_qd, rows, Refinements(expand=1))
-    assert "centroid" in rank_by_all_protocols(test, expanded)
+    assert "centroid" in test.rank_all(expanded)

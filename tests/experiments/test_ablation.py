@@ -1,4 +1,4 @@
-"""A ladder: what a file says, what its runs bring, and that it goes on where it stopped."""
+"""A ladder: what its runs bring, and that it goes on where it stopped."""
 
 import dataclasses
 import json
@@ -7,80 +7,16 @@ import numpy as np
 import pytest
 
 from fashion_jax.config import (
-    ConfigError,
+    Experiment,
     ExperimentConfig,
     MeshConfig,
-    Rung,
     TrainingConfig,
-    load_ladder,
 )
 from fashion_jax.experiments import ablation as ladder
 from fashion_jax.experiments.ablation import LadderResult, mean_and_deviation, run_ladder
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.training.loop import NonFiniteLossError, train
 from tests.models.backbones.tiny import TINY
-
-FILE = """
-from fashion_jax.config import default_config
-
-def get_config():
-    config = default_config()
-    config.training.epochs = 7
-    return config
-
-def get_ladder():
-    return RUNGS
-"""
-
-
-@pytest.fixture
-def ladder_of(tmp_path):
-    def load(rungs: str, **overrides: str) -> list[Rung]:
-        path = tmp_path / "ladder_file.py"
-        path.write_text(FILE.replace("RUNGS", rungs))
-        return load_ladder(path, overrides)
-
-    return load
-
-
-def test_changes_add_up_along_the_ladder(ladder_of):
-    rungs = ladder_of(
-        """[
-        ("baseline", {}),
-        ("BN Neck!", {"model.neck": "bnneck", "loss.center_weight": 0.0}),
-        ("center", {"loss.center_weight": 0.1}),
-        ("quadruplet", {"loss.quadruplet_weight": 1.0}, "BN Neck!"),
-        ("more", {"training.epochs": 9}),
-    ]""",
-        **{"data.threads": "3"},
-    )
-    assert [rung.on for rung in rungs] == [None, "baseline", "BN Neck!", "BN Neck!", "quadruplet"]
-    assert [rung.config.loss.center_weight for rung in rungs] == [5e-4, 0, 0.1, 0, 0]
-    assert [rung.config.loss.quadruplet_weight for rung in rungs] == [0, 0, 0, 1, 1]
-    assert [rung.config.training.epochs for rung in rungs] == [7, 7, 7, 7, 9]
-    assert {rung.config.data.threads for rung in rungs} == {3}
-    assert rungs[1].folder == "bn_neck"
-
-
-@pytest.mark.parametrize(
-    ("rungs", "message"),
-    [
-        ('[("a", {"loss.center_wight": 1.0})]', "rung 'a': .*did you mean 'loss.center_weight'"),
-        ('[("a", {"training.epochs": "three"})]', "rung 'a': .*training.epochs.*a whole number"),
-        ('[("a", {}), ("b", {}, "c")]', "'b' builds upon 'c', which is not before it"),
-        ('[("a", {}), ("a", {})]', "two rungs are named 'a'"),
-    ],
-)
-def test_a_wrong_ladder_is_refused(ladder_of, rungs, message):
-    with pytest.raises(ConfigError, match=message):
-        ladder_of(rungs)
-
-
-def test_a_file_without_a_ladder_is_refused(tmp_path):
-    path = tmp_path / "plain.py"
-    path.write_text(FILE.partition("def get_ladder")[0])
-    with pytest.raises(ConfigError, match=r"plain.py has no get_ladder\(\)"):
-        load_ladder(path, {})
 
 
 def test_mean_and_deviation_by_hand():
@@ -94,7 +30,11 @@ def result_of(*values: float) -> list[dict[str, float]]:
 
 def test_table_compares_with_the_rung_below():
     config = ExperimentConfig()
-    rungs = [Rung("a", None, config), Rung("b", "a", config), Rung("c", "a", config)]
+    rungs = [
+        Experiment("a", None, config),
+        Experiment("b", "a", config),
+        Experiment("c", "a", config),
+    ]
     runs = {"a": result_of(0.2, 0.4), "b": result_of(0.3, 0.4), "c": result_of(0.5)}
     rows = LadderResult(rungs, runs).to_table().splitlines()
     assert "0.3500 ± 0.0707" in rows[3]
@@ -104,7 +44,11 @@ def test_table_compares_with_the_rung_below():
 
 def test_a_failed_run_is_told_and_not_averaged():
     config = ExperimentConfig()
-    rungs = [Rung("a", None, config), Rung("b", "a", config), Rung("c", "b", config)]
+    rungs = [
+        Experiment("a", None, config),
+        Experiment("b", "a", config),
+        Experiment("c", "b", config),
+    ]
     failed = {"failed": "loss/total = nan"}
     runs = {"a": result_of(0.2, 0.4), "b": [*result_of(0.3), failed], "c": [failed, failed]}
     rows = LadderResult(rungs, runs).to_table().splitlines()
@@ -123,7 +67,11 @@ def test_a_run_that_blows_up_does_not_stop_the_ladder(tiny_config, tmp_path, mon
     reranked = dataclasses.replace(
         longer, evaluation=dataclasses.replace(longer.evaluation, rerank=True)
     )
-    rungs = [Rung("a", None, tiny_config), Rung("b", "a", longer), Rung("c", "b", reranked)]
+    rungs = [
+        Experiment("a", None, tiny_config),
+        Experiment("b", "a", longer),
+        Experiment("c", "b", reranked),
+    ]
     found = run_ladder(rungs, 1, tmp_path, progress=False)
     assert found.runs["b"] == found.runs["c"] == [{"failed": "step 3: loss/total = nan"}]
 
@@ -140,9 +88,9 @@ def test_runs_every_seed_once_and_goes_on(tiny_config, tmp_path, monkeypatch):
         softer, evaluation=dataclasses.replace(config.evaluation, rerank=True)
     )
     rungs = [
-        Rung("hard", None, config),
-        Rung("soft margin", "hard", softer),
-        Rung("re-ranking", "soft margin", reranked),
+        Experiment("hard", None, config),
+        Experiment("soft margin", "hard", softer),
+        Experiment("re-ranking", "soft margin", reranked),
     ]
     first = run_ladder(rungs, 1, tmp_path, progress=False)
     trained = []

@@ -11,7 +11,7 @@ from fashion_jax.config import store_config
 from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.experiments import cross_domain_inputs
 from fashion_jax.experiments.cross_domain_inputs import CrossDomainError, open_runs
-from fashion_jax.training.checkpoints import Checkpoints
+from fashion_jax.inference.checkpoints import StoredCheckpoints
 
 NAME = "synthetic_street2shop"
 
@@ -21,11 +21,11 @@ def make_run(tiny_config, tmp_path, monkeypatch):
     """Makes workdirs that look as if they had a checkpoint, and may say where their data lies."""
     with_checkpoint = set()
 
-    class Listed(Checkpoints):
+    class Listed(StoredCheckpoints):
         def best_step(self):
-            return 1 if self._directory.parent.name in with_checkpoint else super().best_step()
+            return 1 if self.directory.parent.name in with_checkpoint else super().best_step()
 
-    monkeypatch.setattr(cross_domain_inputs, "Checkpoints", Listed)
+    monkeypatch.setattr(cross_domain_inputs, "StoredCheckpoints", Listed)
 
     def make(name, checkpoint=True, data_dir=None):
         workdir = tmp_path / name

@@ -31,7 +31,7 @@ RNG = np.random.default_rng(0)
 EMBEDDING = jnp.asarray(RNG.normal(size=(BATCH, WIDTH)), jnp.float32)
 LABELS = jnp.array([0, 1, 5, 8, 8, 13, 16, 20], jnp.int32)  # at most two in a group of three
 VALID = jnp.ones(BATCH, dtype=bool)
-GROUPED = ClassifierConfig(columns_multiple=8, sampled_share=1.0)
+GROUPED = ClassifierConfig(pad_classes_to_multiple=8, sample_rate=1.0)
 CLASSES = num_classes(GROUPED, IDENTITIES)
 KERNEL = jnp.asarray(RNG.normal(size=(WIDTH, CLASSES)), jnp.float32)
 OF_CLASSES = ("identity", "arcface", "cosface", "proxy_nca", "proxy_anchor")
@@ -58,8 +58,8 @@ def test_counts():
     assert num_classes(ClassifierConfig(), 21) == 21
     assert num_classes(GROUPED, 21) == 24
     assert num_columns(dataclasses.replace(GROUPED, sub_centers=3), 21) == 72
-    assert sampled_per_group(dataclasses.replace(GROUPED, sampled_share=0.5), 21) == 2
-    assert sampled_per_group(dataclasses.replace(GROUPED, sampled_share=0.1), 21) == 1
+    assert sampled_per_group(dataclasses.replace(GROUPED, sample_rate=0.5), 21) == 2
+    assert sampled_per_group(dataclasses.replace(GROUPED, sample_rate=0.1), 21) == 1
     assert sampled_per_group(GROUPED, 21) == 3
 
 
@@ -78,7 +78,7 @@ def test_columns_that_are_no_identity_change_nothing(term):
 @pytest.mark.parametrize("share", [0.8, 0.67])
 @pytest.mark.parametrize("sub_centers", [1, 2])
 def test_a_sample_has_the_batchs_classes_and_others_each_once(share, sub_centers):
-    config = ClassifierConfig(columns_multiple=4, sampled_share=share, sub_centers=sub_centers)
+    config = ClassifierConfig(pad_classes_to_multiple=4, sample_rate=share, sub_centers=sub_centers)
     classes = num_classes(config, IDENTITIES)
     numbers = jnp.repeat(jnp.arange(classes, dtype=jnp.float32), sub_centers)
     kernel = jnp.tile(numbers[None, :], (WIDTH, 1))
@@ -99,7 +99,7 @@ def test_a_sample_has_the_batchs_classes_and_others_each_once(share, sub_centers
 
 
 def test_padding_takes_no_place_in_a_sample():
-    config = ClassifierConfig(columns_multiple=1, sampled_share=2 / IDENTITIES)
+    config = ClassifierConfig(pad_classes_to_multiple=1, sample_rate=2 / IDENTITIES)
     labels = jnp.array([4, 9, 1, 2, 3, 5, 6, 7], jnp.int32)
     valid = jnp.array([True, True] + [False] * 6)
     every = all_columns(KERNEL[:, :IDENTITIES], None, labels, IDENTITIES)
@@ -109,8 +109,8 @@ def test_padding_takes_no_place_in_a_sample():
 
 @pytest.mark.parametrize("term", OF_CLASSES)
 def test_a_share_of_1_is_the_whole_softmax(term):
-    """Every column drawn, in another order, in groups: `sampled_share` just below 1."""
-    nearly = dataclasses.replace(GROUPED, sampled_share=0.999)
+    """Every column drawn, in another order, in groups: `sample_rate` just below 1."""
+    nearly = dataclasses.replace(GROUPED, sample_rate=0.999)
     assert sampled_per_group(nearly, IDENTITIES) == 3
     weights = {f"{term}_weight": 1.0}
     value, gradients = value_and_gradients(objective(nearly, **weights), KERNEL, jax.random.key(0))
@@ -121,7 +121,7 @@ def test_a_share_of_1_is_the_whole_softmax(term):
 
 
 def test_a_sample_is_the_softmax_over_what_was_drawn():
-    config = dataclasses.replace(GROUPED, sampled_share=0.34)
+    config = dataclasses.replace(GROUPED, sample_rate=0.34)
     every = all_columns(KERNEL, None, LABELS, IDENTITIES)
     key = jax.random.key(3)
     sampled = sampled_columns(every, VALID, config, sampled_per_group(config, IDENTITIES), key)
@@ -136,7 +136,7 @@ def test_a_sample_is_the_softmax_over_what_was_drawn():
 
 
 def test_a_sample_needs_a_key():
-    config = dataclasses.replace(GROUPED, sampled_share=0.5)
+    config = dataclasses.replace(GROUPED, sample_rate=0.5)
     with pytest.raises(ValueError, match="a key"):
         value_and_gradients(objective(config, identity_weight=1.0), KERNEL)
 
@@ -148,7 +148,7 @@ def test_a_sample_needs_a_key():
 )
 def test_divided_over_devices(term, shape, share):
     """Columns over `model`, batch over `data`: the same value and gradients as on one device."""
-    config = dataclasses.replace(GROUPED, sampled_share=share)
+    config = dataclasses.replace(GROUPED, sample_rate=share)
     chosen = objective(config, **{f"{term}_weight": 1.0})
     key = jax.random.key(0)
     one, expected = value_and_gradients(chosen, KERNEL, key)

@@ -148,7 +148,7 @@ def test_state_is_what_the_terms_keep():
 
 
 def test_next_state_moves_centers_and_remembers_from_the_asked_step_on():
-    mining = MiningConfig(memory_batches=2, memory_start=1)
+    mining = MiningConfig(memory_batches=2, memory_start_step=1)
     objective = Objective(DEFAULT, mining, num_identities=5)
     state = objective.initial_state(jax.random.key(0), 8, 4) | {"centers": CENTERS}
     first = objective.next_state(state, FEATURES, LABELS, jnp.array(0), 0.5)

@@ -29,7 +29,7 @@ def labels(identity, category=None, camera=None, photo=None, domain=None):
         identity=np.array(identity),
         category=np.array(category or ["hats"] * count, dtype="<U8"),
         camera=np.array(camera or [-1] * count),
-        photo=np.array(photo),
+        photo_id=np.array(photo),
         domain=np.array(domain or [0] * count),
     )
 

@@ -8,7 +8,7 @@ from fashion_jax.config import ExperimentConfig, ImageConfig, ModelConfig
 from fashion_jax.inference.preprocessing import preprocessing_for
 from fashion_jax.models.backbones import UnknownBackboneError, backbone_spec
 from fashion_jax.models.backbones.efficientnet_lite import relu6
-from fashion_jax.models.embedder import Embedder, UnknownDtypeError, drop
+from fashion_jax.models.embedder import Embedder, drop
 from fashion_jax.models.norms import BatchNorm
 
 WIDTHS = {"resnet18": 512, "resnet50": 2048, "efficientnet_lite0": 1280}
@@ -114,8 +114,6 @@ def test_wrong_names_are_refused_with_the_nearest_right_one():
         backbone_spec("resnet-50")
     with pytest.raises(UnknownBackboneError, match="did you mean 'efficientnet_lite0'"):
         backbone_spec("efficientnet-lite0")
-    with pytest.raises(UnknownDtypeError, match="bfloat16"):
-        Embedder(ModelConfig(backbone="resnet18", compute_dtype="float16"), None, nnx.Rngs(0))
 
 
 def test_features_and_embedding_have_widths_of_their_own():
@@ -137,7 +135,7 @@ def test_the_classifiers_bias_is_an_option():
 
 
 def test_batch_norm_groups_reach_every_layer():
-    config = ModelConfig(backbone="resnet18", batch_norm_group=2)
+    config = ModelConfig(backbone="resnet18", ghost_batch_size=2)
     embedder = nnx.eval_shape(lambda: Embedder(config, 7, nnx.Rngs(0)))
     groups = [norm.group for _, norm in nnx.iter_modules(embedder) if isinstance(norm, BatchNorm)]
     assert len(groups) == 21  # stem, two in each of eight blocks, three shortcuts, neck

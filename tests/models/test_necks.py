@@ -54,7 +54,6 @@ def test_in_inference_the_running_statistics_count():
 @pytest.mark.parametrize(
     ("name", "width", "message"),
     [
-        ("bneck", 0, "has to be one of bnneck, none, linear, linear_bnneck, linear_bn_relu"),
         ("linear", 0, "need one above 0"),
         ("bnneck", 64, "is 0 otherwise"),
     ],

@@ -80,8 +80,3 @@ def test_the_class_token_is_a_pooling_where_there_is_one():
     np.testing.assert_array_equal(pooled("token", jnp.zeros((1, 2, 2, 2)), token=token), [[1, 2]])
     with pytest.raises(UnknownPoolingError, match="no transformer"):
         pooled("token", jnp.zeros((1, 2, 2, 2)))
-
-
-def test_unknown_pooling_names_those_that_exist():
-    with pytest.raises(UnknownPoolingError, match=r"average, max, average_max, token, gem"):
-        make_pooling(ModelConfig(pooling="median"), LAYERS)

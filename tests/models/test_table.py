@@ -6,12 +6,13 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
+from fashion_jax.config import ModelConfig
+from fashion_jax.config.allowed import choices
+from fashion_jax.config.section import field_types
 from fashion_jax.models import table
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.backbones.spec import Backbone, FeatureMap
 from fashion_jax.models.layer_factory import LayerFactory
-from fashion_jax.models.necks import NECKS
-from fashion_jax.models.pooling import POOLINGS
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "models.md"
 
@@ -27,7 +28,10 @@ def lines() -> dict[str, list[str]]:
 
 
 def test_every_name_is_there_in_its_order():
-    names = [f"`{name}`" for name in (*BACKBONES, *POOLINGS, *NECKS)]
+    fields = field_types(ModelConfig)
+    names = [
+        f"`{name}`" for name in (*BACKBONES, *choices(fields["pooling"]), *choices(fields["neck"]))
+    ]
     assert sorted(lines()) == sorted(names), "run `make docs`"
     assert [name for name in lines() if name.strip("`") in BACKBONES] == names[: len(BACKBONES)]
 

@@ -76,7 +76,7 @@ def test_is_torchs(name, peer):
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_vectors_may_be_left_without_decay(name):
-    config = dataclasses.replace(CONFIG, name=name, decay_vectors=False)
+    config = dataclasses.replace(CONFIG, name=name, decay_norm_and_bias=False)
     (after,), _ = run(config, [constant(0.0)])
     block = after["backbone"]["blocks"][0]
     np.testing.assert_allclose(block["bias"], PARAMS["backbone"]["blocks"][0]["bias"], rtol=1e-7)
@@ -151,7 +151,9 @@ def test_layer_decay_scales_the_rate():
 
 def test_a_frozen_backbone_moves_as_if_training_had_just_begun():
     rate = dataclasses.replace(CONFIG, milestones=(3.0,))
-    frozen = dataclasses.replace(rate, frozen_epochs=1.5)  # three of its two steps an epoch
+    frozen = dataclasses.replace(
+        rate, freeze_backbone_epochs=1.5
+    )  # three of its two steps an epoch
     gradients = [constant(value) for value in (1.0, -2.0, 5.0, 0.3, 0.7)]
     history, _ = run(frozen, gradients)
     start = PARAMS["backbone"]
@@ -170,7 +172,7 @@ def test_a_frozen_backbone_moves_as_if_training_had_just_begun():
 
 
 def test_clipping_by_hand():
-    config = dataclasses.replace(CONFIG, name="sgd", weight_decay=0.0, gradient_clip=3.0)
+    config = dataclasses.replace(CONFIG, name="sgd", weight_decay=0.0, gradient_clip_norm=3.0)
     norm = np.sqrt(6 * 4.0)  # six numbers of 2
     (after,), _ = run(config, [constant(2.0)])
     moved = PARAMS["classifier"]["kernel"] - after["classifier"]["kernel"]
@@ -181,7 +183,11 @@ def test_clipping_by_hand():
 
 
 COSINE = OptimizerConfig(
-    learning_rate=2.0, schedule="cosine", warmup_epochs=2.0, warmup_start=0.1, final_share=0.25
+    learning_rate=2.0,
+    schedule="cosine",
+    warmup_epochs=2.0,
+    warmup_start_ratio=0.1,
+    end_lr_ratio=0.25,
 )
 
 
@@ -195,7 +201,7 @@ def test_cosine_held_by_hand():
 
 
 def test_cosine_per_step_by_hand():
-    config = dataclasses.replace(COSINE, per_step=True)
+    config = dataclasses.replace(COSINE, schedule_granularity="step")
     schedule = jax.jit(warmup_cosine(config, steps_per_epoch=3, epochs=6))
     np.testing.assert_allclose(schedule(2), 2.0 * (0.1 * 0.5 + 0.5), rtol=1e-6)
     np.testing.assert_allclose(schedule(5), 2.0, rtol=1e-6)

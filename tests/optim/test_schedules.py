@@ -9,7 +9,9 @@ from fashion_jax.config import OptimizerConfig
 from fashion_jax.optim import epoch_learning_rate, warmup_multistep
 
 STRONG_BASELINE = OptimizerConfig()
-SHORT = OptimizerConfig(learning_rate=1.0, warmup_epochs=3.0, milestones=(8.0, 10.8), per_step=True)
+SHORT = OptimizerConfig(
+    learning_rate=1.0, warmup_epochs=3.0, milestones=(8.0, 10.8), schedule_granularity="step"
+)
 
 
 def test_golden_schedule(shared):
@@ -44,7 +46,7 @@ def test_rate_is_held_through_an_epoch():
 
 
 def test_fractional_milestone_waits_for_the_next_epoch_when_held():
-    config = dataclasses.replace(SHORT, per_step=False)
+    config = dataclasses.replace(SHORT, schedule_granularity="epoch")
     rates = [float(warmup_multistep(config, 10)(epoch * 10)) for epoch in range(20)]
     np.testing.assert_allclose(rates[6:12], [1, 0.1, 0.1, 0.1, 0.01, 0.01], rtol=1e-6)
 
@@ -65,14 +67,18 @@ def test_per_step_drops_on_the_very_step():
 @pytest.mark.parametrize("steps_per_epoch", [1, 7, 30, 154])
 def test_per_step_meets_the_held_schedule_at_every_epochs_end(steps_per_epoch):
     held = warmup_multistep(STRONG_BASELINE, steps_per_epoch)
-    follow = warmup_multistep(dataclasses.replace(STRONG_BASELINE, per_step=True), steps_per_epoch)
+    follow = warmup_multistep(
+        dataclasses.replace(STRONG_BASELINE, schedule_granularity="step"), steps_per_epoch
+    )
     ends = jnp.arange(1, 121) * steps_per_epoch - 1
     np.testing.assert_allclose(jax.vmap(follow)(ends), jax.vmap(held)(ends), rtol=1e-5)
 
 
-@pytest.mark.parametrize("per_step", [False, True])
-def test_no_warmup_and_no_milestones_is_constant(per_step):
-    config = OptimizerConfig(learning_rate=0.5, warmup_epochs=0.0, milestones=(), per_step=per_step)
+@pytest.mark.parametrize("granularity", ["epoch", "step"])
+def test_no_warmup_and_no_milestones_is_constant(granularity):
+    config = OptimizerConfig(
+        learning_rate=0.5, warmup_epochs=0.0, milestones=(), schedule_granularity=granularity
+    )
     schedule = warmup_multistep(config, 4)
     np.testing.assert_array_equal([schedule(step) for step in (0, 3, 4, 1000)], 0.5)
 

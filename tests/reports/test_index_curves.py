@@ -8,7 +8,7 @@ import pytest
 
 from fashion_jax.experiments.report_of_run import _tunings
 from fashion_jax.reports.report import render_report
-from fashion_jax.reports.report_page.index_curves import index_curves
+from fashion_jax.reports.tuning_picture import best_points
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.catalogue.tuning_file import write_tunings
@@ -53,20 +53,20 @@ def test_the_chart_says_what_it_shows():
     assert "ScaNN goes from 0.999 to 0.5" in text
     assert ">chosen</text>" in text
     words = " ".join(" ".join(Page(text).text).split())
-    assert "of 200 queries, over queries a second; 4 settings were tried" in words
+    assert "of 200 queries over queries per second, for 4 settings" in words
     assert "4,321 photos" in words
     assert '<a href="#index-curves">' in text
 
 
 def test_a_chosen_point_that_another_as_fast_beats_is_shown():
     better = dataclasses.replace(CHOSEN, reorder=91, recall=0.995)
-    (curve,) = index_curves({"one": dataclasses.replace(TUNING, points=[CHOSEN, better])})
-    assert curve.points == [better, CHOSEN]
+    tuning = dataclasses.replace(TUNING, points=[CHOSEN, better])
+    assert best_points(tuning) == [better, CHOSEN]
 
 
 def test_where_nothing_reaches_the_recall_it_is_said():
     text = page(one=dataclasses.replace(TUNING, chosen=None, leaves=0))
-    assert "No settings reach the wanted recall of 0.99." in text
+    assert "No setting reaches the target recall of 0.99." in text
     assert "chosen" not in text
     assert row_texts(text)[0] == "reorder 5 0.5000 9,000"
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 
+from fashion_jax.datasets.photo_sheet import GOOD_COLOUR, PAPER, WRONG_COLOUR, fit_text, font
 from fashion_jax.reports import ranked_list_picture
 from fashion_jax.reports.ranked_list_picture import draw_ranked_list, write_picture
 
@@ -15,7 +16,7 @@ def answers(rights, photo=BLUE, caption="dresses 12"):
 
 def frames(picture, colour, thickness):
     """Counts frames by the pixels of their edges, which no photo of these tests has."""
-    width, height = ranked_list_picture._TILE
+    width, height = ranked_list_picture.TILE
     same = (picture == np.array(colour, np.uint8)).all(axis=-1)
     inner = (width - 2 * thickness) * (height - 2 * thickness)
     edge = width * height - inner
@@ -27,38 +28,38 @@ def frames(picture, colour, thickness):
 
 
 def corners(picture):
-    width, height = ranked_list_picture._TILE
+    width, height = ranked_list_picture.TILE
     module = ranked_list_picture
-    for top in range(module._MARGIN, picture.shape[0] - height, module._CELL_HEIGHT + 18):
-        for left in range(module._answers_left(), picture.shape[1] - width, width + module._GAP):
+    for top in range(module.MARGIN, picture.shape[0] - height, module.ROW):
+        for left in range(module.ANSWERS_LEFT, picture.shape[1] - width, width + module.GAP):
             yield left, top
-
-
-def font(size=13):
-    return ImageFont.load_default(size)
 
 
 def test_the_picture_is_rgb_and_holds_every_photo():
     picture = draw_ranked_list(QUERY, answers([None] * 7))
     assert picture.dtype == np.uint8
     assert picture.shape[2] == 3
-    tile = int(np.prod(ranked_list_picture._TILE))
+    tile = int(np.prod(ranked_list_picture.TILE))
     assert (picture == [0, 0, 255]).all(axis=-1).sum() == pytest.approx(7 * tile, rel=0.01)
 
 
 def test_right_and_wrong_answers_are_framed_and_unknown_ones_not():
     picture = draw_ranked_list(QUERY, answers([True, False, None, False, True, True]))
-    assert frames(picture, ranked_list_picture._RIGHT, thickness=4) == 3
-    assert frames(picture, ranked_list_picture._WRONG, thickness=1) == 2
+    assert frames(picture, GOOD_COLOUR, thickness=4) == 3
+    assert frames(picture, WRONG_COLOUR, thickness=1) == 2
 
 
-def test_the_badges_of_right_and_wrong_differ_in_shape():
-    tick, cross = (
-        np.asarray(ranked_list_picture._badge(right).convert("L")) for right in (True, False)
-    )
-    middle = tick.shape[0] // 2
-    assert (tick[middle, 2:5] < 128).all()  # filled
-    assert (cross[middle, 2:5] > 128).all()  # hollow
+def test_the_signs_of_right_and_wrong_differ_in_shape():
+    picture = draw_ranked_list(QUERY, answers([True, False]))
+    signs = []
+    for left, top in corners(picture):
+        corner = picture[top + 5 : top + 30, left + 115 : left + 145]
+        rim = (corner == PAPER).all(axis=-1).sum()
+        signs.append((corner != BLUE[0, 0]).any(axis=-1))
+        assert 50 < rim < 0.6 * signs[-1].size  # light, on whatever photo
+        assert signs[-1].mean() > 0.2
+    tick, cross = signs
+    assert (tick ^ cross).sum() > 0.2 * tick.sum()
 
 
 def test_five_answers_in_a_row():
@@ -90,28 +91,34 @@ def test_letters_beyond_ascii(caption):
 
 
 def test_polish_letters_are_drawn_not_boxed():
-    fonts = ranked_list_picture._font("ł", 13)
-    assert bytes(fonts.getmask("ł")) != bytes(fonts.getmask("\uffff"))
+    assert bytes(font(12).getmask("ł")) != bytes(font(12).getmask("\uffff"))
 
 
 def test_a_caption_that_fits_is_left_alone():
-    assert ranked_list_picture._wrapped("dresses 12", font(), 150) == ["dresses 12"]
-    assert ranked_list_picture._wrapped("", font(), 150) == []
+    assert fit_text("dresses 12", font(12), 150, lines=2) == ["dresses 12"]
+    assert fit_text("", font(12), 150, lines=2) == []
 
 
 def test_a_long_caption_breaks_at_a_space_and_is_elided():
     text = "a dress of many colours with a belt, two pockets and a hood"
-    first, second = ranked_list_picture._wrapped(text, font(), 150)
+    first, second = fit_text(text, font(12), 150, lines=2)
     assert text.startswith(first + " ")
     assert second.endswith("…")
     assert text.startswith(f"{first} {second[:-1]}")
-    assert max(font().getlength(line) for line in (first, second)) <= 150
+    assert max(font(12).getlength(line) for line in (first, second)) <= 150
 
 
 def test_a_word_wider_than_a_line_is_broken_within():
-    first, second = ranked_list_picture._wrapped("x" * 100, font(), 150)
+    first, second = fit_text("x" * 100, font(12), 150, lines=2)
     assert set(first) == {"x"}
     assert second.endswith("x…")
+
+
+def test_a_path_loses_its_beginning():
+    (path,) = fit_text("street/" * 20 + "12.jpg", font(12), 150, keep_end=True)
+    assert path.startswith("…")
+    assert path.endswith("street/12.jpg")
+    assert 130 < font(12).getlength(path) <= 150
 
 
 def test_the_written_file_is_the_picture(tmp_path):

@@ -305,8 +305,8 @@ def test_what_the_records_were_built_with_is_named():
     )
     page = Page(render_report(dataclasses.replace(full_data(), dataset=facts)))
     text = " ".join(" ".join(page.text).split())
-    assert "Options of its build box_reading corners" in text
-    assert "training data’s build, deepfashion_consumer2shop 1.0.0 box_reading xywh" in text
+    assert "Build options box_reading corners" in text
+    assert "of the training data, deepfashion_consumer2shop 1.0.0 box_reading xywh" in text
     assert not page.tags["script"]
 
 

@@ -109,7 +109,7 @@ def test_thinning_keeps_a_nan_visible():
     (figure,) = training_figures(
         [{"step": i, "loss/total": float(v)} for i, v in enumerate(values)]
     )
-    path = re.search('class="line main" d="([^"]*)"', figure.chart).group(1)
+    path = re.search('d="([^"]*)" style="[^"]*stroke-width: 1.8', figure.chart).group(1)
     assert path.count("M") == 2
 
 

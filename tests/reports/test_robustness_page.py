@@ -54,9 +54,9 @@ def test_the_greatest_loss_comes_first():
 def test_each_photo_says_what_it_shows():
     alternatives = Page(rendered()).values("alt")
     assert alternatives[:3] == [
-        "tops 7, view angle 0: first right answer at rank 1",
-        "tops 7, view angle 0.5: first right answer at rank 4",
-        "tops 7, view angle 1: first right answer at rank 1,234",
+        "tops 7, view angle 0: first correct match at rank 1",
+        "tops 7, view angle 0.5: first correct match at rank 4",
+        "tops 7, view angle 1: first correct match at rank 1,234",
     ]
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fashion_jax.files import StorageError
 from fashion_jax.inference.card import ModelCardError
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError, Item
 from fashion_jax.retrieval.catalogue.contents import Contents
 from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.exact import ExactIndex
-from fashion_jax.retrieval.index import EmbeddingError
-from fashion_jax.retrieval.storage import StorageError
+from fashion_jax.retrieval.index import EmbeddingError, IndexKindError
 from tests.inference import cards
 from tests.retrieval.unit_vectors import clustered
 
@@ -84,8 +84,8 @@ def test_everything_but_photos_and_numbers_is_text(tmp_path, kind):
     write(tmp_path / "index", kind)
     assert not [name for name in files_of(tmp_path) if name.endswith((".pkl", ".pickle"))]
     manifest = json.loads((tmp_path / "index" / "manifest.json").read_text())
-    assert manifest["schema"] == 2
-    assert (manifest["photos"], manifest["dimensions"]) == (PHOTOS, DIMENSIONS)
+    assert manifest["schema"] == 3
+    assert (manifest["segments"][0]["rows"], manifest["card"]["backbone"]) == (PHOTOS, "resnet50")
     assert str(tmp_path) not in (tmp_path / "index" / "manifest.json").read_text()
 
 
@@ -124,21 +124,16 @@ def test_a_manifest_that_makes_no_sense_is_named(tmp_path, change):
     write(tmp_path / "index")
     path = tmp_path / "index" / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(StorageError, match=r"manifest\.json is damaged.*build it again"):
+    with pytest.raises(StorageError, match=r"manifest\.json is damaged.*make it again"):
         Catalogue.open(tmp_path / "index")
 
 
-def test_catalogues_of_the_first_schema_open(tmp_path, kind):
+def test_catalogues_of_another_schema_are_refused(tmp_path, kind):
     write(tmp_path / "index", kind)
     path = tmp_path / "index" / "manifest.json"
-    manifest = json.loads(path.read_text())
-    (segment,) = manifest.pop("segments")
-    first = {"schema": 1, "data": segment["data"], "files": segment["files"], "index": kind}
-    kept = {name: manifest[name] for name in ("photos", "dimensions", "card")}
-    path.write_text(json.dumps(first | kept))
-    catalogue = Catalogue.open(tmp_path / "index")
-    assert (catalogue.items, catalogue.card, catalogue.kind) == (ITEMS, CARD, kind)
-    np.testing.assert_array_equal(catalogue.embeddings, EMBEDDINGS)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 2}))
+    with pytest.raises(StorageError, match="has schema 2; this version of fashion-jax reads 3"):
+        Catalogue.open(tmp_path / "index")
 
 
 def test_an_opened_catalogue_survives_its_files(tmp_path, kind):
@@ -226,7 +221,7 @@ def test_embeddings_of_another_width_than_the_cards_are_refused(tmp_path):
 
 
 def test_an_unknown_kind_is_refused(tmp_path):
-    with pytest.raises(CatalogueError, match="no index of kind 'hnsw', only auto, exact, scann"):
+    with pytest.raises(IndexKindError, match="'hnsw'; choose from auto, exact, scann"):
         write(tmp_path / "index", kind="hnsw")
 
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fashion_jax.files import StorageError
 from fashion_jax.inference.card import ModelCardError
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError
 from fashion_jax.retrieval.catalogue.changes import add_photos, compact, remove_photos
-from fashion_jax.retrieval.index import EmbeddingError
-from fashion_jax.retrieval.storage import StorageError
+from fashion_jax.retrieval.index import EmbeddingError, IndexKindError
 from tests.retrieval.changing_catalogues import (
     CARD,
     DIMENSIONS,
@@ -112,7 +112,7 @@ def test_compacting_can_change_the_kind(index):
         expected = "scann" if kind == "scann" else "exact"
         assert [segment["index"] for segment in manifest_of(index)["segments"]] == [expected]
         check(index, FIRST)
-    with pytest.raises(CatalogueError, match="no index of kind 'hnsw'"):
+    with pytest.raises(IndexKindError, match="kind of index 'hnsw'"):
         compact(index, "hnsw")
 
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from fashion_jax.files import StorageError
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue import info as catalogue_info
 from fashion_jax.retrieval.catalogue.changes import add_photos, remove_photos
 from fashion_jax.retrieval.catalogue.info import describe
-from fashion_jax.retrieval.storage import StorageError
 from tests.retrieval.changing_catalogues import CARD
 from tests.retrieval.test_live_index import HASHED, rows
 

@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError, Item, segment
+from fashion_jax.retrieval import make_index
+from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError, Item
 from fashion_jax.retrieval.catalogue.changes import add_photos, compact, remove_photos
 from fashion_jax.retrieval.exact import ExactIndex
 from tests.retrieval.changing_catalogues import CARD, CATEGORIES, DIMENSIONS
@@ -115,7 +116,7 @@ def test_an_unknown_category_is_refused_with_the_nearest(folder, wanted, message
 
 
 def test_auto_takes_scann_from_the_size_where_it_is_faster(tmp_path, monkeypatch):
-    monkeypatch.setattr(segment, "FASTER_FROM", 2000)
+    monkeypatch.setattr(make_index, "FASTER_FROM", 2000)
     Catalogue.write(tmp_path / "index", *rows(0, HASHED), CARD)
     add_photos(tmp_path / "index", *rows(HASHED, HASHED + ADDED), CARD)
     assert indexes(tmp_path / "index") == ["scann", "exact"]

@@ -341,7 +341,7 @@ class TestStoredCollections:
                 use(place)
         assert own_collections(place) == ["photos"]
 
-    @pytest.mark.parametrize("text", ["", "not JSON", "[]", '{"schema": 2}'])
+    @pytest.mark.parametrize("text", ["", "not JSON", "[]", '{"schema": 2}', '{"schema": 1}'])
     def test_a_description_that_cannot_be_read(self, built, place, text):
         built._connection.client.alter_collection_properties(
             built._name, {milvus_collection.DESCRIPTION: text or " "}

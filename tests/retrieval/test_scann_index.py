@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
+from fashion_jax.files import StorageError
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.scann_index import ScannError, ScannIndex, ScannSettings
-from fashion_jax.retrieval.storage import StorageError
 from tests.retrieval.no_scann import hide_scann
 from tests.retrieval.unit_vectors import clustered
 

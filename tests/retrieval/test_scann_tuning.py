@@ -1,13 +1,13 @@
 """Curves of recall and speed: what is measured, what is chosen, what stays."""
 
 import dataclasses
-import json
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from fashion_jax.files import parse_json, to_json
 from fashion_jax.retrieval import scann_tuning
 from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError
 from fashion_jax.retrieval.catalogue.changes import (
@@ -99,7 +99,7 @@ def test_the_curve_of_a_partitioned_index():
     assert tuning.chosen.recall >= 0.9
     assert "leaves of 40" in tuning.to_table()
     assert "chosen" in tuning.to_table()
-    json.dumps(tuning.to_json())
+    assert parse_json(to_json(tuning, 1), Tuning, 1, "a curve") == tuning
 
 
 def test_the_table_of_an_index_without_leaves_has_no_column_of_them():

@@ -6,11 +6,11 @@ import shutil
 
 import pytest
 
+from fashion_jax.files import StorageError
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.catalogue.tuning_file import read_tunings, write_tunings
 from fashion_jax.retrieval.scann_tuning import Point, Tuning
-from fashion_jax.retrieval.storage import StorageError
 from tests.retrieval.changing_catalogues import CARD
 from tests.retrieval.test_live_index import rows
 
@@ -53,7 +53,7 @@ def test_curves_of_segments_that_are_gone_are_left_out(folder):
 
 
 def with_values(**values):
-    return {**TUNING.to_json(), **values}
+    return {**dataclasses.asdict(TUNING), **values}
 
 
 POINT = dataclasses.asdict(POINTS[0])
@@ -76,26 +76,26 @@ POINT = dataclasses.asdict(POINTS[0])
         with_values(k=True),
         with_values(k=-1),
         with_values(rows=2.5),
-        {name: value for name, value in TUNING.to_json().items() if name != "queries"},
+        {name: value for name, value in dataclasses.asdict(TUNING).items() if name != "queries"},
         "a text",
     ],
 )
 def test_what_is_no_curve_is_refused(folder, damage):
     text = json.dumps({"schema": 1, "segments": {segment(folder): damage}})
     (folder / "tuning.json").write_text(text)
-    with pytest.raises(StorageError, match=r"tuning\.json is damaged .* measure again"):
+    with pytest.raises(StorageError, match=r"(?s)tuning\.json is damaged .* index tune` again"):
         read_tunings(folder)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "damaged, it is not JSON"),
+        ("{", "damaged"),
         ("[" * 100_000, "damaged"),
         ('{"schema": 1}', "damaged"),
         ('{"schema": 1, "segments": [1]}', "damaged"),
         ('{"schema": 7, "segments": {}}', "has schema 7"),
-        (" " * 2**22 + "{}", "too large"),
+        (" " * 2**26 + "{}", "too large"),
     ],
 )
 def test_a_foreign_file_is_refused(folder, text, message):

@@ -125,7 +125,7 @@ def test_inspect_says_what_fits(tmp_path, capsys):
     _, path = strong_baseline(tmp_path)
     assert main(["weights", "inspect", str(path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["naming"], found["fits"]) == ("reid-strong-baseline", ["resnet18"])
+    assert (found["framework"], found["fits"]) == ("reid-strong-baseline", ["resnet18"])
     assert (found["identities"], found["problems"]) == (7, [])
     assert main(["weights", "inspect", str(path)]) == 0
     assert "resnet18" in capsys.readouterr().out

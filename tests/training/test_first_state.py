@@ -15,7 +15,7 @@ from fashion_jax.training.first_state import FirstState
 from tests.models.backbones.tiny import TINY
 
 CONFIG = ExperimentConfig(model=ModelConfig(backbone="tiny", classifier_bias=True))
-DIVIDED = ClassifierConfig(columns_multiple=4)
+DIVIDED = ClassifierConfig(pad_classes_to_multiple=4)
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ SIZE, CLASSES, BATCH = 32, 10, 16
 CONFIG = ExperimentConfig(
     data=DataConfig(identities_per_batch=8, photos_per_identity=2),
     image=ImageConfig(SIZE, SIZE),
-    model=ModelConfig(backbone="tiny", compute_dtype="float64", batch_norm_group=4),
+    model=ModelConfig(backbone="tiny", compute_dtype="float64", ghost_batch_size=4),
     loss=LossConfig(centroid_triplet_weight=1.0),
 )
 
@@ -66,7 +66,7 @@ def after(config: ExperimentConfig, steps: int = 1, devices: int = 1):
 
 
 def with_slices(slices: int, **changes) -> ExperimentConfig:
-    return dataclasses.replace(CONFIG, training=TrainingConfig(slices=slices), **changes)
+    return dataclasses.replace(CONFIG, training=TrainingConfig(microbatches=slices), **changes)
 
 
 def assert_near(found, expected, tolerance=1e-9):
@@ -114,7 +114,7 @@ def test_average_by_hand():
 
 
 def test_average_follows_the_weights_and_embeds():
-    config = dataclasses.replace(CONFIG, training=TrainingConfig(average_decay=0.5))
+    config = dataclasses.replace(CONFIG, training=TrainingConfig(ema_decay=0.5))
     with jax.enable_x64(True):
         plain, _ = after(CONFIG, 3)
         state, _ = after(config, 3)
@@ -133,9 +133,9 @@ def test_average_follows_the_weights_and_embeds():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"mining": MiningConfig(memory_batches=2, memory_start=1)},
+        {"mining": MiningConfig(memory_batches=2, memory_start_step=1)},
         {"mining": MiningConfig(anchors="street", positives="other_domain")},
-        {"classifier": ClassifierConfig(columns_multiple=2, sampled_share=0.9)},
+        {"classifier": ClassifierConfig(pad_classes_to_multiple=2, sample_rate=0.9)},
         {
             "classifier": ClassifierConfig(sub_centers=2),
             "loss": LossConfig(identity_weight=0.0, arcface_weight=1.0),
@@ -157,11 +157,11 @@ def test_options_train_on_eight_devices_as_on_one(changes):
 
 def test_columns_that_devices_cannot_share_are_refused():
     config = dataclasses.replace(CONFIG, mesh=MeshConfig(1, 4))
-    with pytest.raises(ConfigError, match=r"10 columns.*classifier.columns_multiple.*of 4"):
+    with pytest.raises(ConfigError, match=r"10 columns.*classifier.pad_classes_to_multiple.*of 4"):
         learner_of(config, 4)
 
 
 def test_a_sample_without_room_for_the_batch_is_refused():
-    config = dataclasses.replace(CONFIG, classifier=ClassifierConfig(sampled_share=0.5))
+    config = dataclasses.replace(CONFIG, classifier=ClassifierConfig(sample_rate=0.5))
     with pytest.raises(ConfigError, match=r"looks at 5 identities.*may have 8"):
         learner_of(config)

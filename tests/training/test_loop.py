@@ -170,7 +170,7 @@ def test_non_finite_loss_stops_the_run_and_names_step_and_term(tiny_config, one_
     ],
 )
 def test_a_run_says_what_its_batch_norm_sees(tiny_config, group, line):
-    model = dataclasses.replace(tiny_config.model, batch_norm_group=group)
+    model = dataclasses.replace(tiny_config.model, ghost_batch_size=group)
     assert line in statistics_of(dataclasses.replace(tiny_config, model=model))
 
 

@@ -34,7 +34,10 @@ def config(tiny_config, tiny_data_dir, tmp_path_factory) -> ExperimentConfig:
     (data_dir / FIRST).rename(data_dir / SECOND)
     shutil.copytree(tiny_data_dir / FIRST, data_dir / FIRST)
     data = dataclasses.replace(
-        tiny_config.data, data_dir=str(data_dir), more_datasets=(SECOND,), weights=(1.0, 1.0)
+        tiny_config.data,
+        data_dir=str(data_dir),
+        extra_datasets=(SECOND,),
+        dataset_weights=(1.0, 1.0),
     )
     training = dataclasses.replace(tiny_config.training, epochs=1, checkpoint_every_steps=0)
     return dataclasses.replace(tiny_config, data=data, training=training)
@@ -92,14 +95,16 @@ def test_a_finished_run_is_found_finished_and_other_weights_are_refused(run, con
     before = (run / "metrics.jsonl").read_text()
     train(config, run, one_device, progress=False)
     assert (run / "metrics.jsonl").read_text() == before
-    changed = dataclasses.replace(config, data=dataclasses.replace(config.data, weights=(2.0, 1.0)))
-    with pytest.raises(ConfigError, match=r"data.weights: \(1.0, 1.0\) != \(2.0, 1.0\)"):
+    changed = dataclasses.replace(
+        config, data=dataclasses.replace(config.data, dataset_weights=(2.0, 1.0))
+    )
+    with pytest.raises(ConfigError, match=r"data.dataset_weights: \(1.0, 1.0\) != \(2.0, 1.0\)"):
         train(changed, run, one_device, progress=False)
 
 
 def test_one_dataset_keeps_the_form_of_its_checkpoints(config):
     alone = dataclasses.replace(
-        config, data=dataclasses.replace(config.data, more_datasets=(), weights=())
+        config, data=dataclasses.replace(config.data, extra_datasets=(), dataset_weights=())
     )
     dataset = open_dataset(SECOND, config.data.data_dir)
     reader = _reader(alone, [dataset], make_plan(alone, [dataset]), 5)
@@ -152,7 +157,7 @@ def counted(monkeypatch) -> list[tuple[str, ...]]:
 def test_matrix_of_two_runs_and_two_datasets(run, config, counted, tmp_path, capsys):
     one = run.parent / "one"  # the same weights, as if trained on one dataset only
     shutil.copytree(run, one, ignore=shutil.ignore_patterns("report"))
-    data = dataclasses.replace(config.data, more_datasets=(), weights=())
+    data = dataclasses.replace(config.data, extra_datasets=(), dataset_weights=())
     store_config(dataclasses.replace(config, data=data), one / "config.json")
     own_report = run / "report" / "index.html"
     own_report.parent.mkdir(exist_ok=True)

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from fashion_jax.configs import street2shop_small
 
 from fashion_jax.config import (
     ExperimentConfig,
@@ -14,7 +13,7 @@ from fashion_jax.config import (
     LossConfig,
     MeshConfig,
     ModelConfig,
-    from_nested_dict,
+    load_config,
 )
 from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh
@@ -28,7 +27,7 @@ CONFIG = ExperimentConfig(
     image=ImageConfig(SIZE, SIZE),
     model=ModelConfig(backbone="resnet18"),
 )
-RECIPE = from_nested_dict(street2shop_small.get_config().to_dict())
+RECIPE = load_config("street2shop_small")
 
 
 def batch(step: int) -> dict[str, np.ndarray]:

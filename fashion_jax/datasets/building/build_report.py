@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from fashion_jax.datasets.building.tally import BOX_DEFECTS, PHOTO_OUTCOMES, USABLE, Tally
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 
 REPORT_NAME = "build_report.json"
 
@@ -192,7 +192,7 @@ def published_sizes(
 def write_report(report: BuildReport, directory: pathlib.Path) -> None:
     """Stores a report beside the data."""
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
-    write_whole(directory / REPORT_NAME, f"{text}\n".encode())
+    atomic_write(directory / REPORT_NAME, f"{text}\n".encode())
 
 
 def read_report(directory: pathlib.Path) -> BuildReport:

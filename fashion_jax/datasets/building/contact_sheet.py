@@ -1,6 +1,6 @@
-"""The contact sheet of `data check`: what is cut out of photos, for a person to look at.
+"""Contact sheet of `data check`: photos with their boxes and crops, for visual inspection.
 
-Counts say that boxes lie inside their photos; only a look says that they lie around garments.
+Counts show that boxes lie inside their photos; only a look shows that they enclose garments.
 """
 
 import io
@@ -8,19 +8,9 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from fashion_jax.datasets.building.contact_cell import (
-    CELL,
-    GOOD_COLOUR,
-    INK,
-    MUTED,
-    PAPER,
-    WRONG_COLOUR,
-    Sheet,
-    draw_cell,
-    draw_text,
-)
+from fashion_jax.datasets.building.contact_cell import CELL, draw_cell
 from fashion_jax.datasets.building.crop_samples import (
     GOOD_SHOP,
     GOOD_STREET,
@@ -29,34 +19,35 @@ from fashion_jax.datasets.building.crop_samples import (
 )
 from fashion_jax.datasets.building.crops import locate
 from fashion_jax.datasets.building.plan import Item, PhotoSource
+from fashion_jax.datasets.photo_sheet import GOOD_COLOUR, MUTED, WRONG_COLOUR, PhotoSheet
 from fashion_jax.datasets.photos import UndecodablePhotoError
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 
 _COLUMNS = 4
 _GAP, _BORDER = 16, 24
 _TITLE, _HEADING = 64, 34  # heights
 _WIDTH = 2 * _BORDER + _COLUMNS * CELL[0] + (_COLUMNS - 1) * _GAP
-_LEGEND = "left: the photo with its box as it was read; right: what is cut out and stored"
+_LEGEND = "left: photo with its box as read; right: crop as stored"
 
 _HEADINGS = {
-    "missing": "no box in the lists: the whole photo is stored",
+    "missing": "no box listed: the whole photo is stored",
     "without_size": "box without width and height: the whole photo is stored",
-    "without_scale": "box in pixels of a photo that is not there: the whole photo is stored",
+    "without_scale": "box in pixels of a missing photo: the whole photo is stored",
     "empty": "box without area: the whole photo is stored",
     "outside": "box entirely outside the photo: the whole photo is stored",
-    "clipped": "box partly outside the photo: what lies inside is stored",
-    GOOD_STREET: "boxes inside their photos, street",
-    GOOD_SHOP: "boxes inside their photos, shop",
-    WITHOUT_ANY: "no box belongs to these: the whole photo is stored",
+    "clipped": "box partly outside the photo: the part inside is stored",
+    GOOD_STREET: "street boxes inside their photos",
+    GOOD_SHOP: "shop boxes inside their photos",
+    WITHOUT_ANY: "photos without boxes: the whole photo is stored",
 }
 
 
 def require_writable(path: str | os.PathLike[str]) -> None:
-    """Refuses a place that the sheet cannot be written to, before the long check begins.
+    """Refuses an unwritable path before the long check begins.
 
     Raises:
-        FashionJaxError: the path is a folder, or its folder cannot be made or written to.
+        FashionJaxError: if the path is a folder, or its folder cannot be made or written to.
     """
     path = pathlib.Path(path)
     try:
@@ -75,11 +66,15 @@ def write_contact_sheet(
     margin: float,
     title: str,
 ) -> None:
-    """Draws samples and writes them as PNG; see `draw_contact_sheet`."""
+    """Draws samples and writes them as PNG; see `draw_contact_sheet`.
+
+    Raises:
+        FashionJaxError: if the file cannot be written.
+    """
     encoded = io.BytesIO()
     draw_contact_sheet(groups, photos, margin, title).save(encoded, "PNG")
     try:
-        write_whole(path, encoded.getvalue())
+        atomic_write(path, encoded.getvalue())
     except OSError as error:
         raise FashionJaxError(f"cannot write the contact sheet {path}: {error}") from error
 
@@ -87,18 +82,17 @@ def write_contact_sheet(
 def draw_contact_sheet(
     groups: Sequence[SampleGroup], photos: PhotoSource, margin: float, title: str
 ) -> Image.Image:
-    """A sheet of cells, group by group.
+    """Draws a sheet of cells, group by group.
 
     Args:
         groups: items to show.
-        photos: where their photos come from; each is decoded once more.
-        margin: around boxes, as the crops are cut.
-        title: of the sheet.
+        photos: source of their photos; each is decoded once more.
+        margin: margin around boxes, as for the crops.
+        title: title of the sheet.
     """
-    image = Image.new("RGB", (_WIDTH, _height(groups)), PAPER)
-    sheet = Sheet(image, ImageDraw.Draw(image))
-    draw_text(sheet, (_BORDER, _BORDER - 4), title, _WIDTH - 2 * _BORDER, INK, size=18, bold=True)
-    draw_text(sheet, (_BORDER, _BORDER + 22), _LEGEND, _WIDTH - 2 * _BORDER, MUTED, size=13)
+    sheet = PhotoSheet(_WIDTH, _height(groups))
+    sheet.text(title, (_BORDER, _BORDER - 4), _WIDTH - 2 * _BORDER, size=18, bold=True)
+    sheet.text(_LEGEND, (_BORDER, _BORDER + 22), _WIDTH - 2 * _BORDER, MUTED, size=13)
     top = _BORDER + _TITLE
     for group in groups:
         _draw_heading(sheet, top, group)
@@ -108,7 +102,7 @@ def draw_contact_sheet(
             corner = (_BORDER + column * (CELL[0] + _GAP), top + row * (CELL[1] + _GAP))
             _draw_item(sheet, corner, item, photos, margin)
         top += _rows(group) * (CELL[1] + _GAP)
-    return image
+    return sheet.image
 
 
 def _height(groups: Sequence[SampleGroup]) -> int:
@@ -120,7 +114,7 @@ def _rows(group: SampleGroup) -> int:
     return -(-len(group.items) // _COLUMNS)
 
 
-def _draw_heading(sheet: Sheet, top: int, group: SampleGroup) -> None:
+def _draw_heading(sheet: PhotoSheet, top: int, group: SampleGroup) -> None:
     shown = f"{group.total:,}"
     if len(group.items) < group.total:
         shown += f", {len(group.items)} of them shown"
@@ -128,16 +122,17 @@ def _draw_heading(sheet: Sheet, top: int, group: SampleGroup) -> None:
     colour = {GOOD_STREET: GOOD_COLOUR, GOOD_SHOP: GOOD_COLOUR, WITHOUT_ANY: MUTED}.get(
         group.kind, WRONG_COLOUR
     )
-    draw_text(sheet, (_BORDER, top + 6), text, _WIDTH - 2 * _BORDER, colour, size=15, bold=True)
+    sheet.text(text, (_BORDER, top + 6), _WIDTH - 2 * _BORDER, colour, size=15, bold=True)
 
 
 def _draw_item(
-    sheet: Sheet, corner: tuple[int, int], item: Item, photos: PhotoSource, margin: float
+    sheet: PhotoSheet, corner: tuple[int, int], item: Item, photos: PhotoSource, margin: float
 ) -> None:
     try:
         photo = photos.load(item.photo_id)
-    except UndecodablePhotoError:  # it was there a moment ago; the sheet does without it
-        draw_text(sheet, corner, f"{item.photo_id}: gone", CELL[0], WRONG_COLOUR)
+    except UndecodablePhotoError:  # readable during the check, no longer now
+        gone = f"{item.photo_id}: no longer readable"
+        sheet.text(gone, corner, CELL[0], WRONG_COLOUR, keep_end=True)
         return
     height, width = photo.shape[:2]
     place = locate(item, photos, height, width, margin)

@@ -5,7 +5,7 @@ import re
 
 from fashion_jax.datasets.photos import decode_photo
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import write_whole
+from fashion_jax.files import atomic_write
 
 _ENDINGS = (
     (re.compile(rb"\xff\xd8\xff"), ".jpg"),
@@ -42,7 +42,7 @@ def store_photo(folder: pathlib.Path, photo_id: str, content: bytes) -> pathlib.
     decode_photo(content)
     path = folder / (photo_id + ending_of(content))
     try:
-        write_whole(path, content)
+        atomic_write(path, content)
     except OSError as error:
         raise StorageError(
             f"cannot write {path}: {error.strerror or error}; what was fetched before is kept: "

@@ -26,9 +26,32 @@ NO_ONNX = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """An exported model.
+
+    Attributes:
+        directory: folder that was written.
+        format: one of `FORMATS`.
+        parity: comparison of its embeddings with the model's.
+    """
+
+    directory: str
+    format: str
+    parity: Parity
+
+    def to_table(self) -> str:
+        """One line for people."""
+        return (
+            f"wrote {self.directory}; embeddings of {self.parity.photos} photos differ from the "
+            f"model's by at most {self.parity.largest_difference:.2g} (smallest cosine "
+            f"{self.parity.smallest_cosine:.7f})"
+        )
+
+
 def export(
     workdir: str | pathlib.Path, format: str, output: str | pathlib.Path | None = None
-) -> str:
+) -> Export:
     """Exports a run's best model; the folder is there whole or not at all.
 
     It holds the model, `model_card.json`, `parity.json` and `usage.py`.
@@ -37,9 +60,6 @@ def export(
         workdir: of the run.
         format: one of `FORMATS`.
         output: folder to write; by default `export/FORMAT` in the workdir.
-
-    Returns:
-        What was written and how it compares with the model, for people.
 
     Raises:
         ParityError: what was exported does not embed as the model does; nothing is kept.
@@ -61,10 +81,7 @@ def export(
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return (
-        f"wrote {folder}; embeddings of {parity.photos} photos differ from the model's by at most "
-        f"{parity.largest_difference:.2g} (smallest cosine {parity.smallest_cosine:.7f})"
-    )
+    return Export(str(folder), format, parity)
 
 
 def _write(model: EmbeddingModel, format: str, folder: pathlib.Path) -> Parity:

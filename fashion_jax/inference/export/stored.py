@@ -11,8 +11,8 @@ from fashion_jax.inference.card import ModelCard, read_card
 from fashion_jax.inference.embed import Encode, Variables
 from fashion_jax.inference.weights.files import read_weights
 from fashion_jax.inference.weights.fill import fill
-from fashion_jax.inference.weights.naming import translate
-from fashion_jax.inference.weights.namings import NAMINGS
+from fashion_jax.inference.weights.weight_map import convert_state_dict
+from fashion_jax.inference.weights.weight_maps import WEIGHT_MAPS
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.pure import split_model
 
@@ -70,6 +70,6 @@ def read_safetensors(path: pathlib.Path, card: ModelCard) -> Variables:
         PretrainedWeightsError: they do not fit it.
     """
     network = Embedder(card.model_config, None, nnx.Rngs(0))
-    fill(network, translate(read_weights(path).tensors, NAMINGS).tensors, str(path))
+    fill(network, convert_state_dict(read_weights(path).tensors, WEIGHT_MAPS).tensors, str(path))
     _, params, model_state = split_model(network)
     return {"params": params, "model_state": model_state}

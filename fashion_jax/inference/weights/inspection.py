@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import pathlib
-from typing import Any
 
 import numpy as np
 import tabulate
@@ -12,8 +11,8 @@ from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.weights.files import read_weights
 from fashion_jax.inference.weights.fill import FLOATS
 from fashion_jax.inference.weights.matching import fitting_backbones, nearest_backbone
-from fashion_jax.inference.weights.naming import Translation, translate
-from fashion_jax.inference.weights.namings import NAMINGS
+from fashion_jax.inference.weights.weight_map import ConvertedStateDict, convert_state_dict
+from fashion_jax.inference.weights.weight_maps import WEIGHT_MAPS
 from fashion_jax.inference.weights.whole_model import num_identities
 
 LARGEST = 5
@@ -32,7 +31,7 @@ class Inspection:
         dtypes: tensors of each kind.
         largest: names and shapes of the largest tensors.
         problems: what would keep the weights from being loaded.
-        naming: the framework; empty where it is not known.
+        framework: the framework; empty where it is not known.
         wrapper: what stands before all names.
         parts: tensors of backbone, pool, bottleneck and classifier.
         ignored: tensors that are ignored, by reason.
@@ -49,7 +48,7 @@ class Inspection:
     dtypes: dict[str, int]
     largest: dict[str, tuple[int, ...]]
     problems: list[str]
-    naming: str = ""
+    framework: str = ""
     wrapper: str = ""
     parts: dict[str, int] = dataclasses.field(default_factory=dict)
     ignored: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -57,17 +56,13 @@ class Inspection:
     fits: list[str] = dataclasses.field(default_factory=list)
     nearest: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return dataclasses.asdict(self)
-
     def to_table(self) -> str:
         """For people."""
         rows = [
             ("file", f"{self.file} ({self.format}{f', key {self.key!r}' if self.key else ''})"),
             ("tensors", f"{self.tensors:,} with {self.numbers:,} numbers; {_counts(self.dtypes)}"),
             ("largest", "\n".join(f"{name} {shape}" for name, shape in self.largest.items())),
-            ("names of", self.naming or "no framework that is known"),
+            ("names of", self.framework or "no framework that is known"),
             ("before all names", self.wrapper or "nothing"),
             ("parts", _counts(self.parts) or "none"),
             ("identities", "no classifier" if self.identities is None else f"{self.identities:,}"),
@@ -99,13 +94,13 @@ def inspect_weights(path: str | pathlib.Path) -> Inspection:
         problems=_problems(tensors),
     )
     try:
-        translation = translate(tensors, NAMINGS)
+        translation = convert_state_dict(tensors, WEIGHT_MAPS)
     except FashionJaxError as error:
         return dataclasses.replace(found, problems=[*found.problems, str(error)])
     return _with_translation(found, translation)
 
 
-def _with_translation(found: Inspection, translation: Translation) -> Inspection:
+def _with_translation(found: Inspection, translation: ConvertedStateDict) -> Inspection:
     tensors = translation.tensors
     fits = fitting_backbones(tensors)
     nearest = ""
@@ -114,7 +109,7 @@ def _with_translation(found: Inspection, translation: Translation) -> Inspection
         nearest = f"the nearest is {name}, with which {differences} tensors disagree"
     return dataclasses.replace(
         found,
-        naming=translation.naming,
+        framework=translation.framework,
         wrapper=translation.wrapper,
         parts=dict(collections.Counter(name.split(".")[0] for name in tensors)),
         ignored=dict(collections.Counter(translation.ignored.values())),

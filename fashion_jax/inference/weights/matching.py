@@ -18,7 +18,7 @@ def fitting_backbones(tensors: Mapping[str, np.ndarray]) -> list[str]:
     """Returns the backbones that the tensors fill one to one.
 
     Args:
-        tensors: by our names, as `Translation.tensors`.
+        tensors: by our names, as `ConvertedStateDict.tensors`.
     """
     shapes = _shapes(tensors)
     return [name for name in BACKBONES if backbone_shapes(name) == shapes]

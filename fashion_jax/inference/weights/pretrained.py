@@ -6,8 +6,8 @@ import pathlib
 from fashion_jax.config import ModelConfig
 from fashion_jax.inference.weights.files import read_weights
 from fashion_jax.inference.weights.fill import PretrainedWeightsError, fill
-from fashion_jax.inference.weights.naming import Translation, translate
-from fashion_jax.inference.weights.namings import NAMINGS
+from fashion_jax.inference.weights.weight_map import ConvertedStateDict, convert_state_dict
+from fashion_jax.inference.weights.weight_maps import WEIGHT_MAPS
 from fashion_jax.models.backbones import backbone_spec
 from fashion_jax.models.embedder import Embedder
 
@@ -25,14 +25,14 @@ def load_pretrained(embedder: Embedder, config: ModelConfig) -> None:
 
     Raises:
         PretrainedWeightsError: there are no such weights, or they do not fit.
-        NamingError: the names of its tensors belong to no framework that is known.
+        WeightMapError: the names of its tensors belong to no framework that is known.
         WeightsFileError: the file cannot be read.
         TorchFileError: a PyTorch file is broken, or holds more than tensors.
     """
     if config.pretrained == "none":
         return
     path = resolve(config)
-    translation = translate(read_weights(path).tensors, NAMINGS)
+    translation = convert_state_dict(read_weights(path).tensors, WEIGHT_MAPS)
     tensors = {
         name.removeprefix(BACKBONE): tensor
         for name, tensor in translation.tensors.items()
@@ -42,7 +42,7 @@ def load_pretrained(embedder: Embedder, config: ModelConfig) -> None:
     logger.info("%s", describe(translation, path.name))
 
 
-def describe(translation: Translation, name: str) -> str:
+def describe(translation: ConvertedStateDict, name: str) -> str:
     """One line: whose names, how many tensors go where, and what is left out."""
     used = [target for target in translation.tensors if target.startswith(BACKBONE)]
     others = sorted(
@@ -53,7 +53,7 @@ def describe(translation: Translation, name: str) -> str:
     )
     left = len(translation.ignored)
     return (
-        f"{name}: names of {translation.naming}; {len(used)} tensors of the backbone, "
+        f"{name}: names of {translation.framework}; {len(used)} tensors of the backbone, "
         f"{left} ignored by rule" + (f", left out: {', '.join(others)}" if others else "")
     )
 

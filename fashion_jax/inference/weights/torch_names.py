@@ -14,7 +14,7 @@ def to_torch_names(arrays: Mapping[str, np.ndarray], backbone: str) -> dict[str,
     """Returns tensors by PyTorch's names, with its axes.
 
     What follows `backbone.` is the name that the family's reference implementation has. Read back
-    by `translate`, they are what they were.
+    by `convert_state_dict`, they are what they were.
 
     Args:
         arrays: of an embedder, by their paths joined by dots.

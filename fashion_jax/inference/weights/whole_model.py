@@ -9,10 +9,10 @@ import numpy as np
 from fashion_jax.config import ModelConfig
 from fashion_jax.inference.weights.fill import PretrainedWeightsError
 from fashion_jax.inference.weights.matching import fitting_backbones, nearest_backbone
-from fashion_jax.inference.weights.naming import Translation
+from fashion_jax.inference.weights.weight_map import ConvertedStateDict
 
 
-def model_config_of(translation: Translation, given: Mapping[str, Any]) -> ModelConfig:
+def model_config_of(translation: ConvertedStateDict, given: Mapping[str, Any]) -> ModelConfig:
     """Returns the config of the model that a file holds.
 
     Fields come, each time the later over the earlier, from the framework's known facts, from the

@@ -1,4 +1,4 @@
-"""The report's tables: metrics beside the untrained network's, data counts, settings."""
+"""Tables of a report: metrics, compared with the untrained network, and settings."""
 
 import dataclasses
 import math
@@ -10,19 +10,19 @@ PROTOCOLS = {name: protocol.meaning for name, protocol in protocols.PROTOCOLS.it
 KEY_METRICS = ("mAP", "Acc@1", "Acc@20")
 
 _MEANINGS = {
-    "mAP": "precision at each right photo of the full ranking, averaged",
-    "MRR": "one over the rank of the first right answer",
-    "mINP": "number of right answers over the rank of the last of them",
-    "R-precision": "share of right answers among as many first answers as there are right ones",
-    "MAP@R": "mAP cut off at as many answers as there are right ones, all of them in the sum",
+    "mAP": "precision at the rank of each correct match, averaged",
+    "MRR": "reciprocal rank of the first correct match, averaged",
+    "mINP": "number of correct matches divided by the rank of the last one, averaged",
+    "R-precision": "precision among the first R answers (R: number of correct matches)",
+    "MAP@R": "mAP over the first R answers (R: number of correct matches), divided by R",
 }
 _MEANINGS_AT = {
     "Acc": "share of queries with a photo of the same product {place}",
-    "Recall": "share of a query’s right answers {place}",
-    "nDCG": "right answers {place}, discounted by the logarithm of their rank",
+    "Recall": "share of a query’s correct matches found {place}",
+    "nDCG": "correct matches {place}, discounted by the logarithm of their rank",
 }
 
-# Ways in which a raw photo can be unusable, as the build report names them.
+# Defects of unusable raw photos, by the names of the build report.
 _DEFECTS = ("missing", "empty", "truncated", "not_an_image")
 
 
@@ -31,13 +31,13 @@ class MetricRow:
     """One metric.
 
     Attributes:
-        name: without the protocol.
-        trained: its value.
-        untrained: the untrained network's, or None.
-        gain: `trained` above it, or None.
-        refined: of refined embeddings, or None.
+        name: name without the protocol.
+        trained: value of the trained network.
+        untrained: value of the untrained network, or None.
+        gain: `trained` minus `untrained`, or None.
+        refined: value with refined embeddings, or None.
         interval: 95 % interval of `trained`, or None.
-        meaning: in one line.
+        meaning: explanation of one line.
     """
 
     name: str
@@ -58,14 +58,14 @@ class MetricTable:
     rows: tuple[MetricRow, ...]
 
     def key_rows(self) -> list[MetricRow]:
-        """The few rows to be shown large."""
+        """Returns the few rows that are shown large."""
         rows = {row.name: row for row in self.rows}
         return [rows[name] for name in KEY_METRICS if name in rows]
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A part of the config: rows of name and value."""
+    """A section of the config as rows of name and value."""
 
     name: str
     rows: tuple[tuple[str, str], ...]
@@ -77,7 +77,7 @@ def metric_tables(
     refined: Mapping[str, float] | None = None,
     intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> list[MetricTable]:
-    """Metrics named `protocol/metric`, a table per protocol: `instance` first, mAP on top."""
+    """Groups metrics named `protocol/metric` into tables: `instance` first, mAP on top."""
     protocols = sorted({_protocol(name) for name in trained}, key=_protocol_order)
     tables = []
     for protocol in protocols:
@@ -96,7 +96,7 @@ def metric_tables(
 
 
 def meaning(metric: str) -> str:
-    """What a metric says, in one line; empty for one that is not known here.
+    """Explains a metric in one line; empty for an unknown one.
 
     Example:
         >>> meaning("Acc@20")
@@ -112,14 +112,14 @@ def meaning(metric: str) -> str:
 
 
 def usable_photos(photos: Mapping[str, int]) -> int | None:
-    """Photos of the raw copy that could be used; None where nothing is known of it."""
+    """Counts the usable photos of the raw copy; None if it was not examined."""
     if "expected" not in photos:
         return None
     return photos["expected"] - sum(photos.get(defect, 0) for defect in _DEFECTS)
 
 
 def settings(config: Mapping[str, object]) -> list[Setting]:
-    """The config's parts, with deeper fields by their dotted names; loose fields come first."""
+    """Flattens a config into sections; nested fields get dotted names, loose ones come first."""
     loose = {name: value for name, value in config.items() if not isinstance(value, Mapping)}
     parts = [Setting("run", tuple(_flat(loose)))] if loose else []
     for name, value in config.items():
@@ -164,7 +164,7 @@ def _flat(config: Mapping[str, object], prefix: str = "") -> list[tuple[str, str
 
 
 def plain(value: object) -> str:
-    """A setting's value as a reader would write it.
+    """Formats a setting for readers.
 
     Example:
         >>> [plain(value) for value in (None, True, 3.5e-4, (40.0, 70.0))]

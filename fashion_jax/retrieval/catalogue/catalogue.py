@@ -16,9 +16,10 @@ from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.contents import Contents
 from fashion_jax.retrieval.catalogue.items import Hit, Item
 from fashion_jax.retrieval.catalogue.live_index import LiveIndex
-from fashion_jax.retrieval.catalogue.manifest import CatalogueError, Manifest, check_kind
+from fashion_jax.retrieval.catalogue.manifest import CatalogueError, Manifest
 from fashion_jax.retrieval.catalogue.segment import Segment, write_segment
 from fashion_jax.retrieval.index import Index
+from fashion_jax.retrieval.make_index import check_kind
 
 # Each holds a copy of the embeddings of its photos.
 _FILTERS_KEPT = 4
@@ -62,12 +63,12 @@ class Catalogue:
             EmbeddingError: if the embeddings are not what `check_embeddings` asks for.
             StorageError: if the folder holds something that is not a catalogue.
         """
-        check_kind(kind)
+        checked = check_kind(kind)
         target = pathlib.Path(directory).absolute()
         with storage.staged(target) as staging:
             width = card.embedding_width
             entry = write_segment(staging, embeddings, items, thumbnails, kind, width)
-            Manifest(kind, card, (entry,)).write(staging)
+            Manifest(checked, card, (entry,)).write(staging)
             storage.install(staging, target)
         return cls.open(target)
 

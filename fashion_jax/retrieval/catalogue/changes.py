@@ -21,15 +21,14 @@ from fashion_jax.retrieval.catalogue.manifest import (
     Manifest,
     SearchSettings,
     SegmentEntry,
-    check_kind,
 )
 from fashion_jax.retrieval.catalogue.segment import (
     EMBEDDINGS,
     finish_segment,
-    index_for,
     new_part_name,
     write_segment,
 )
+from fashion_jax.retrieval.make_index import check_kind, index_kind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +44,26 @@ class Change:
     added: int
     removed: int
     photos: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Compaction:
+    """A compacted catalogue.
+
+    Attributes:
+        directory: absolute path of the catalogue.
+        photos: photos in it.
+        changed: False where it was compact already.
+    """
+
+    directory: str
+    photos: int
+    changed: bool
+
+    def to_table(self) -> str:
+        """One line for people."""
+        done = "in one piece" if self.changed else "nothing to do"
+        return f"{done}; {self.photos:,} photos: {self.directory}"
 
 
 def add_photos(
@@ -154,31 +173,27 @@ def remove_photos(
     return Change(0, len(there), photos)
 
 
-def compact(directory: str | os.PathLike[str], kind: str | None = None) -> bool:
+def compact(directory: str | os.PathLike[str], kind: str | None = None) -> Compaction:
     """Brings all photos together in one segment, and builds its index anew.
 
     Args:
         directory: of the catalogue.
         kind: of the index from now on; by default as before.
 
-    Returns:
-        Whether there was something to do.
-
     Raises:
-        CatalogueError: if the kind does not exist.
+        IndexKindError: an unknown kind.
         StorageError: if there is no catalogue, or it is damaged.
     """
     with changing(directory) as change:
         old = change.contents.manifest
-        check_kind(kind or old.kind)
-        manifest = dataclasses.replace(old, kind=kind or old.kind)
+        manifest = dataclasses.replace(old, kind=check_kind(kind or old.kind))
         if _is_compact(change.contents, manifest.kind):
             if manifest != old:
                 change.install(manifest)
-            return False
+            return Compaction(str(change.target), len(change.contents), changed=False)
         segments = () if len(change.contents) == 0 else (_merged(change, manifest.kind),)
         change.install(dataclasses.replace(manifest, segments=segments, removed=None))
-    return True
+        return Compaction(str(change.target), len(change.contents), changed=True)
 
 
 def set_search_settings(
@@ -215,7 +230,7 @@ def _is_compact(contents: Contents, kind: str) -> bool:
     if len(contents.segments) > 1 or contents.removed:
         return False
     entry = contents.segments[0].entry
-    return entry.index == index_for(kind, entry.rows)
+    return entry.index == index_kind(kind, entry.rows)
 
 
 def _merged(change: Changing, kind: str) -> SegmentEntry:

@@ -5,7 +5,6 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tabulate import tabulate
 
@@ -15,7 +14,7 @@ from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT
 from fashion_jax.retrieval.catalogue.manifest import Manifest, SearchSettings
 from fashion_jax.retrieval.catalogue.segment import SCANN, Segment
 from fashion_jax.retrieval.scann_index import check_files
-from fashion_jax.retrieval.scann_settings import FASTER_FROM
+from fashion_jax.retrieval.scann_settings import FASTER_FROM, ScannSettings
 
 _MANY_REMOVED = 0.2
 
@@ -38,7 +37,7 @@ class SegmentInfo:
     photos: int
     removed: int
     index: str
-    settings: Mapping[str, Any] | None
+    settings: ScannSettings | None
     search: SearchSettings | None
     bytes: int
 
@@ -70,10 +69,6 @@ class CatalogueInfo:
     segments: Sequence[SegmentInfo]
     bytes: int
     advice: Sequence[str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for `--json`."""
-        return dataclasses.asdict(self) | {"card": self.card.to_dict()}
 
     def to_table(self) -> str:
         """Tables for people."""
@@ -130,7 +125,7 @@ def describe(directory: str | os.PathLike[str]) -> CatalogueInfo:
 def _segment(segment: Segment, photos: int) -> SegmentInfo:
     segment.check()
     entry = segment.entry
-    settings = check_files(segment.folder / SCANN)["settings"] if entry.index == "scann" else None
+    settings = check_files(segment.folder / SCANN).settings if entry.index == "scann" else None
     return SegmentInfo(
         data=entry.data,
         photos=photos,
@@ -147,14 +142,12 @@ def _bytes(folder: pathlib.Path) -> int:
 
 
 def _settings(segment: SegmentInfo) -> str:
-    if segment.settings is None or not segment.settings["hashed"]:
+    if segment.settings is None or not segment.settings.hashed:
         return "every photo compared"
-    used: Mapping[str, Any] = segment.settings
-    if segment.search is not None:
-        used = dataclasses.asdict(segment.search)
-    text = f"reorder {used['reorder']}"
-    if segment.settings["leaves"]:
-        text += f", {used['leaves_to_search']} of {segment.settings['leaves']} leaves"
+    used = segment.search or segment.settings
+    text = f"reorder {used.reorder}"
+    if segment.settings.leaves:
+        text += f", {used.leaves_to_search} of {segment.settings.leaves} leaves"
     if segment.search is not None:
         text += f" (tuned: recall@{segment.search.k} {segment.search.recall:.4f})"
     return text
@@ -174,6 +167,6 @@ def _advice(kind: str, segments: Sequence[SegmentInfo]) -> list[str]:
             f"{sum(exact):,} photos of {len(exact)} segments are compared one by one: "
             f"`fashion-jax index compact` makes one ScaNN index of all"
         )
-    if any(s.settings and s.settings["hashed"] and s.search is None for s in segments):
+    if any(s.settings and s.settings.hashed and s.search is None for s in segments):
         advice.append("its ScaNN index was never tuned: `fashion-jax index tune --recall 0.99`")
     return advice

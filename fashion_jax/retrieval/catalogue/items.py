@@ -1,9 +1,10 @@
 """What a catalogue knows about its photos."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Sequence
+
+import msgspec
 
 UNKNOWN_PRODUCT = -1
 """The identity of a photo whose product nobody has named."""
@@ -48,13 +49,13 @@ def write_items(path: pathlib.Path, items: Sequence[Item]) -> None:
     """Writes one JSON object a line."""
     with path.open("w", encoding="utf-8") as file:
         for item in items:
-            file.write(json.dumps(dataclasses.asdict(item), ensure_ascii=False) + "\n")
+            file.write(msgspec.json.encode(item).decode() + "\n")
 
 
 def read_items(path: pathlib.Path) -> list[Item]:
     """The inverse of `write_items`."""
     with path.open(encoding="utf-8", newline="\n") as file:
-        return [Item(**json.loads(line)) for line in file]
+        return [msgspec.json.decode(line, type=Item) for line in file]
 
 
 def named(names: Sequence[object], most: int = 10) -> str:

@@ -1,29 +1,29 @@
 """A catalogue's manifest: which parts count, and what is in them."""
 
 import dataclasses
-import json
 import pathlib
-import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated
 
+import msgspec
 import numpy as np
 from jaxtyping import Int64
 
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.inference.card import ModelCard, read_card
+from fashion_jax.files import read_json, to_json
+from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
+from fashion_jax.retrieval.make_index import BuiltKind, Kind
 
-SCHEMA = 2
-# Of a catalogue that was one segment and could not be changed; read as such.
-_FIRST_SCHEMA = 1
-KINDS = ("auto", "exact", "scann")
-INDEXES = ("exact", "scann")
+SCHEMA = 3
 REMOVED = "removed.json"
-_REMOVED_SCHEMA = 1
-_PART_NAME = re.compile(rf"{storage.PART_PREFIX}[\w-]+")
+_REMOVED_SCHEMA = 2
 
 Rows = Int64[np.ndarray, " rows"]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+# A name such as ../other would lead out of the folder.
+PartName = Annotated[str, msgspec.Meta(pattern=rf"^{storage.PART_PREFIX}[\w-]+$")]
 
 
 class CatalogueError(FashionJaxError):
@@ -43,12 +43,12 @@ class SearchSettings:
         queries_per_second: on the machine that measured.
     """
 
-    reorder: int
-    leaves_to_search: int
-    recall: float
-    k: int
-    queries: int
-    queries_per_second: float
+    reorder: Count
+    leaves_to_search: Count
+    recall: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    k: Positive
+    queries: Positive
+    queries_per_second: Annotated[float, msgspec.Meta(gt=0)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +63,9 @@ class SegmentEntry:
         search: where it was tuned.
     """
 
-    data: str
-    rows: int
-    index: str
+    data: PartName
+    rows: Positive
+    index: BuiltKind
     files: Mapping[str, str]
     search: SearchSettings | None = None
 
@@ -80,9 +80,16 @@ class RemovedEntry:
         files: SHA-256 by name.
     """
 
-    data: str
-    photos: int
+    data: PartName
+    photos: Positive
     files: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class RemovedRows:
+    """The content of that list: rows by segment, ascending."""
+
+    rows: Mapping[PartName, list[Count]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +103,7 @@ class Manifest:
         removed: rows of them that are not there any more.
     """
 
-    kind: str
+    kind: Kind
     card: ModelCard
     segments: tuple[SegmentEntry, ...]
     removed: RemovedEntry | None = None
@@ -115,44 +122,17 @@ class Manifest:
 
     def write(self, folder: pathlib.Path) -> None:
         """Writes the manifest into a folder that is being staged."""
-        values = {
-            "schema": SCHEMA,
-            "photos": self.photos,
-            "dimensions": self.card.embedding_width,
-            "kind": self.kind,
-            "card": self.card.to_dict(),
-            "segments": [dataclasses.asdict(segment) for segment in self.segments],
-            "removed": dataclasses.asdict(self.removed) if self.removed else None,
-        }
-        storage.write_json(folder / storage.MANIFEST, values)
+        (folder / storage.MANIFEST).write_bytes(to_json(self, SCHEMA))
 
     @classmethod
     def read(cls, folder: pathlib.Path) -> "Manifest":
-        """Reads the manifest of a catalogue, of this version or an older one.
+        """Reads the manifest of a catalogue.
 
         Raises:
-            StorageError: if there is no catalogue, or its manifest is damaged.
-            ModelCardError: if its model card cannot be read.
+            StorageError: not a catalogue, or a manifest that is damaged or of another version.
+            ModelCardError: a model card of another version.
         """
-        path = folder / storage.MANIFEST
-        values = storage.read_json(path, (_FIRST_SCHEMA, SCHEMA), "a catalogue")
-        try:
-            return _parse(_as_second(values) if values["schema"] == _FIRST_SCHEMA else values)
-        except (KeyError, TypeError, ValueError) as error:
-            raise storage.StorageError(
-                f"{path} is damaged ({error!r}). Copy the catalogue again from where it came from, "
-                f"or build it again"
-            ) from error
-
-
-def check_kind(kind: str) -> None:
-    """Refuses a kind that does not exist.
-
-    Raises:
-        CatalogueError: naming those that do.
-    """
-    if kind not in KINDS:
-        raise CatalogueError(f"there is no index of kind {kind!r}, only {', '.join(KINDS)}")
+        return read_json(folder / storage.MANIFEST, cls, SCHEMA, "a catalogue")
 
 
 def write_removed(staging: pathlib.Path, name: str, removed: Mapping[str, Rows]) -> RemovedEntry:
@@ -160,8 +140,7 @@ def write_removed(staging: pathlib.Path, name: str, removed: Mapping[str, Rows])
     part = staging / name
     part.mkdir()
     rows = {segment: rows.tolist() for segment, rows in removed.items()}
-    text = json.dumps({"schema": _REMOVED_SCHEMA, "rows": rows}, separators=(",", ":"))
-    (part / REMOVED).write_text(text + "\n", encoding="utf-8")
+    (part / REMOVED).write_bytes(to_json(RemovedRows(rows), _REMOVED_SCHEMA))
     return RemovedEntry(name, sum(map(len, rows.values())), storage.checksums(part))
 
 
@@ -175,43 +154,5 @@ def read_removed(folder: pathlib.Path, entry: RemovedEntry | None) -> dict[str, 
         return {}
     storage.verify(folder / entry.data, entry.files)
     path = folder / entry.data / REMOVED
-    values = storage.read_json(path, _REMOVED_SCHEMA, "a list of removed rows")
-    return {name: np.array(rows, np.int64) for name, rows in values["rows"].items()}
-
-
-def _parse(values: Mapping[str, Any]) -> Manifest:
-    removed = values["removed"]
-    manifest = Manifest(
-        kind=values["kind"],
-        card=read_card(values["card"]),
-        segments=tuple(_segment(segment) for segment in values["segments"]),
-        removed=RemovedEntry(**removed) if removed else None,
-    )
-    for name in manifest.parts:
-        # A name such as ../other would lead out of the folder.
-        if not _PART_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no part's name")
-    if manifest.kind not in KINDS or any(s.index not in INDEXES for s in manifest.segments):
-        raise ValueError("an unknown kind of index")
-    return manifest
-
-
-def _segment(values: Mapping[str, Any]) -> SegmentEntry:
-    search = values["search"]
-    return SegmentEntry(**{**values, "search": SearchSettings(**search) if search else None})
-
-
-def _as_second(values: Mapping[str, Any]) -> dict[str, Any]:
-    segment = {
-        "data": values["data"],
-        "rows": values["photos"],
-        "index": values["index"],
-        "files": values["files"],
-        "search": None,
-    }
-    return {
-        "kind": values["index"],
-        "card": values["card"],
-        "segments": [segment],
-        "removed": None,
-    }
+    stored = read_json(path, RemovedRows, _REMOVED_SCHEMA, "a list of removed rows")
+    return {name: np.array(rows, np.int64) for name, rows in stored.rows.items()}

@@ -11,18 +11,18 @@ import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 from jaxtyping import Float32
 
+from fashion_jax.files import StorageError
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.items import Item, read_items, write_items
 from fashion_jax.retrieval.catalogue.manifest import CatalogueError, SegmentEntry
 from fashion_jax.retrieval.index import check_embeddings
+from fashion_jax.retrieval.make_index import index_kind
 from fashion_jax.retrieval.scann_index import (
     DESCRIPTION,
     ScannIndex,
     ScannMissingError,
     check_files,
-    scann_is_installed,
 )
-from fashion_jax.retrieval.scann_settings import FASTER_FROM
 
 EMBEDDINGS, ITEMS, THUMBNAILS, SCANN = (
     "embeddings.npy",
@@ -89,10 +89,10 @@ class Segment:
         try:
             reader = ArrayRecordReader(str(path))
         except RuntimeError as error:
-            raise storage.StorageError(f"{path} cannot be opened: {error}") from error
+            raise StorageError(f"{path} cannot be opened: {error}") from error
         # A writer may have removed it since it was checked, of which the reader says nothing.
         if not reader.ok():
-            raise storage.StorageError(f"{path} cannot be opened")
+            raise StorageError(f"{path} cannot be opened")
         return reader
 
     @functools.cached_property
@@ -119,20 +119,6 @@ class Segment:
 def new_part_name() -> str:
     """A name that no part ever had."""
     return f"{storage.PART_PREFIX}{secrets.token_hex(8)}"
-
-
-def index_for(kind: str, rows: int) -> str:
-    """Which index a segment gets: `exact` or `scann`; a warning where ScaNN is missing."""
-    if kind == "exact" or (kind == "auto" and rows < FASTER_FROM):
-        return "exact"
-    if scann_is_installed():
-        return "scann"
-    logger.warning(
-        "ScaNN cannot be imported (it has wheels for Linux only): %d photos get an exact index, "
-        "which finds the same and more slowly",
-        rows,
-    )
-    return "exact"
 
 
 def write_segment(
@@ -177,7 +163,7 @@ def finish_segment(
     """Writes the rest of a segment whose embeddings are in their file already."""
     _write_thumbnails(part / THUMBNAILS, thumbnails, len(items))
     write_items(part / ITEMS, items)
-    index = index_for(kind, len(items))
+    index = index_kind(kind, len(items))
     if index == "scann":
         ScannIndex.build(np.load(part / EMBEDDINGS, mmap_mode="r")).save(part / SCANN)
     files = {

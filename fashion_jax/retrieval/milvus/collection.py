@@ -6,18 +6,18 @@ was. `left_over` finds what killed builds leave.
 """
 
 import dataclasses
-import json
 import re
 import secrets
 from collections.abc import Iterable
 from typing import Any
 
-from fashion_jax.inference.card import ModelCard, read_card
+from fashion_jax.files import StorageError, parse_json, to_json
+from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval.milvus.rows import CATEGORY_KEY, EMBEDDING, PHOTO_KEY, ROW, TEXT_BYTES
 from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusError, MilvusPlace
 from fashion_jax.retrieval.milvus.settings import MilvusSettings
 
-SCHEMA = 1
+SCHEMA = 2
 # The property of a collection that says what it is.
 DESCRIPTION = "fashion_jax"
 _MARK = "__build_"
@@ -34,30 +34,6 @@ class Description:
 
     card: ModelCard
     settings: MilvusSettings
-
-    def to_json(self) -> str:
-        """As text; `from_json` reads it."""
-        values = {"card": self.card.to_dict(), "settings": dataclasses.asdict(self.settings)}
-        return json.dumps({"schema": SCHEMA, **values})
-
-    @classmethod
-    def from_json(cls, text: str, where: str) -> "Description":
-        """The inverse of `to_json`.
-
-        Raises:
-            MilvusError: if the text is something else, or of another version.
-            ModelCardError: if the card in it cannot be read.
-        """
-        try:
-            values = json.loads(text)
-        except ValueError as error:
-            raise MilvusError(f"{where}: its description is damaged; build it again") from error
-        if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-            raise MilvusError(
-                f"{where}: its description is not of version {SCHEMA}, which this version of "
-                f"fashion-jax reads. Build it again, or use the version that wrote it"
-            )
-        return cls(read_card(values["card"]), MilvusSettings(**values["settings"]))
 
 
 def create(connection: MilvusConnection, dimensions: int) -> str:
@@ -83,7 +59,9 @@ def finish(connection: MilvusConnection, name: str, description: Description) ->
     client, place = connection.client, connection.place
     with connection.errors("build the index"):
         client.flush(name)
-        client.alter_collection_properties(name, {DESCRIPTION: description.to_json()})
+        client.alter_collection_properties(
+            name, {DESCRIPTION: to_json(description, SCHEMA).decode()}
+        )
         settings = description.settings
         params = client.prepare_index_params()
         params.add_index(
@@ -128,7 +106,7 @@ def describe(connection: MilvusConnection, name: str) -> Description:
     """Reads what `finish` has stored with a collection."""
     with connection.errors("read the collection's description"):
         properties = connection.client.describe_collection(name)["properties"]
-    return Description.from_json(properties.get(DESCRIPTION, ""), str(connection.place))
+    return _read_description(properties.get(DESCRIPTION, ""), str(connection.place))
 
 
 def left_over(connection: MilvusConnection) -> list[str]:
@@ -156,3 +134,10 @@ def _pymilvus() -> Any:
     import pymilvus
 
     return pymilvus
+
+
+def _read_description(text: str, where: str) -> Description:
+    try:
+        return parse_json(text, Description, SCHEMA, f"{where}: its description")
+    except StorageError as error:
+        raise MilvusError(str(error)) from error

@@ -6,11 +6,12 @@ import pytest
 from PIL import Image
 
 from fashion_jax.datasets.building.build import check
-from fashion_jax.datasets.building.contact_cell import CELL, GOOD_COLOUR, TILE, WRONG_COLOUR
+from fashion_jax.datasets.building.contact_cell import CELL, TILE
 from fashion_jax.datasets.building.contact_sheet import draw_contact_sheet, write_contact_sheet
 from fashion_jax.datasets.building.crop_samples import CropSamples, SampleGroup
 from fashion_jax.datasets.building.crops import StoredItem
 from fashion_jax.datasets.building.plan import Item
+from fashion_jax.datasets.photo_sheet import GOOD_COLOUR, WRONG_COLOUR
 from fashion_jax.datasets.photos import Box, UndecodablePhotoError
 from fashion_jax.datasets.records import Domain
 from fashion_jax.errors import FashionJaxError

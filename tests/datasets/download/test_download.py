@@ -68,7 +68,7 @@ def test_full_disk_ends_the_run_and_blames_no_photo(server, tmp_path, monkeypatc
     def full(path, content):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store, "write_whole", full)
+    monkeypatch.setattr(store, "atomic_write", full)
     links = [server.on(f"/{i}", reply(photo())) for i in range(4)]
     with pytest.raises(StorageError, match=r"cannot write .*No space left on device.*make room"):
         fetch(tmp_path, links)

@@ -1,0 +1,91 @@
+"""Indexes by kind: made of vectors, saved, opened."""
+
+import logging
+import os
+import pathlib
+from typing import Any, Literal, cast, get_args
+
+from fashion_jax.files import StorageError
+from fashion_jax.retrieval.exact import DESCRIPTION, ExactIndex
+from fashion_jax.retrieval.index import IndexKindError, check_embeddings
+from fashion_jax.retrieval.scann_index import DESCRIPTION as SCANN_DESCRIPTION
+from fashion_jax.retrieval.scann_index import ScannIndex, scann_is_installed
+from fashion_jax.retrieval.scann_settings import FASTER_FROM
+
+Kind = Literal["auto", "exact", "scann"]
+BuiltKind = Literal["exact", "scann"]
+KINDS = get_args(Kind)
+
+logger = logging.getLogger(__name__)
+
+
+def make_index(embeddings: Any, kind: str = "auto") -> ExactIndex | ScannIndex:
+    """Makes embeddings searchable.
+
+    Example:
+        >>> import numpy as np
+        >>> index = make_index(np.eye(3, dtype=np.float32))
+        >>> index.search(np.array([[0.6, 0.8, 0.0]], np.float32), k=2).rows.tolist()
+        [[1, 0]]
+
+    Args:
+        embeddings: [rows, dimensions], L2-normalised, any float dtype, at least one row.
+        kind: `exact`, `scann`, or `auto`: ScaNN from the size where it is faster. Without ScaNN,
+            exact search takes its place, with a warning.
+
+    Raises:
+        IndexKindError: an unknown kind.
+        EmbeddingError: the embeddings are not what `check_embeddings` asks for, or empty.
+    """
+    gallery_gd = check_embeddings(embeddings, "embeddings")
+    if index_kind(kind, len(gallery_gd)) == "exact":
+        return ExactIndex(gallery_gd)
+    return ScannIndex.build(gallery_gd)
+
+
+def open_index(folder: str | os.PathLike[str]) -> ExactIndex | ScannIndex:
+    """Opens an index that `save` wrote, after checking its files.
+
+    Raises:
+        StorageError: the folder holds no index, or files (which are named) are damaged.
+        ScannMissingError: it is ScaNN's, which is not installed.
+    """
+    path = pathlib.Path(folder)
+    if (path / SCANN_DESCRIPTION).is_file():
+        return ScannIndex.load(path)
+    if (path / DESCRIPTION).is_file():
+        return ExactIndex.load(path)
+    raise StorageError(
+        f"{path.resolve()} is not an index: it has neither {DESCRIPTION} nor {SCANN_DESCRIPTION}"
+    )
+
+
+def check_kind(kind: str) -> Kind:
+    """Returns a kind of index, or refuses it.
+
+    Raises:
+        IndexKindError: naming those that exist.
+    """
+    if kind not in KINDS:
+        raise IndexKindError(f"unknown kind of index {kind!r}; choose from {', '.join(KINDS)}")
+    return cast(Kind, kind)
+
+
+def index_kind(kind: str, rows: int) -> BuiltKind:
+    """Decides between `exact` and `scann`; warns where ScaNN is missing.
+
+    Args:
+        kind: one of `KINDS`.
+        rows: vectors to index.
+    """
+    check_kind(kind)
+    if kind == "exact" or (kind == "auto" and rows < FASTER_FROM):
+        return "exact"
+    if scann_is_installed():
+        return "scann"
+    logger.warning(
+        "ScaNN cannot be imported (it has wheels for Linux only): %d photos get an exact index, "
+        "which finds the same and more slowly",
+        rows,
+    )
+    return "exact"

@@ -1,0 +1,159 @@
+"""Bulk embedding: a split's photos over all hosts, resumable, each photo exactly once.
+
+Host h of H makes the shards h, h + H, ... on its own devices. Hosts exchange nothing while they
+embed, so a slow or restarted host delays no other; docs/bulk_embedding.md has the guarantees.
+"""
+
+import dataclasses
+import os
+import pathlib
+import time
+from collections.abc import Sequence
+
+import jax
+
+from fashion_jax.config import MeshConfig
+from fashion_jax.datasets.dataset import Split, open_dataset
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.model import EmbeddingModel, load_model, read_run_config
+from fashion_jax.parallel.hosts import Host, this_host
+from fashion_jax.parallel.mesh import make_mesh
+from fashion_jax.retrieval import embedding_shards
+from fashion_jax.retrieval.embedding_plan import EmbeddingFilesError, Plan, agree_on_plan
+
+PHOTOS_PER_SHARD = 4096
+_SECONDS_BETWEEN_LOOKS = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class BulkEmbedding:
+    """The state of a bulk embedding after this host's part.
+
+    Attributes:
+        directory: absolute path of the shards.
+        photos: photos of the split.
+        shards: shards of the whole embedding.
+        made: shards that this call made.
+        missing: numbers of the shards that other hosts still have to make.
+        repaired: names of damaged shards that were made again.
+    """
+
+    directory: str
+    photos: int
+    shards: int
+    made: int
+    missing: Sequence[int]
+    repaired: Sequence[str]
+
+    def to_table(self) -> str:
+        """A few lines for people."""
+        lines = [f"damaged, made again: {', '.join(self.repaired)}"] if self.repaired else []
+        done = f"{self.shards - len(self.missing)} of {self.shards} shards of {self.photos} photos"
+        lines.append(f"{done} ({self.made} made now): {self.directory}")
+        if self.missing:
+            lines.append(
+                f"{len(self.missing)} are missing, the first is {self.missing[0]}: other hosts' "
+                f"parts. The host that makes the last one writes {embedding_shards.MANIFEST}"
+            )
+        return "\n".join(lines)
+
+
+def embed_catalogue(
+    workdir: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    dataset: str | None = None,
+    data_dir: str | None = None,
+    split: str = "gallery",
+    photos_per_shard: int = PHOTOS_PER_SHARD,
+    batch_size: int | None = None,
+    host: Host | None = None,
+    repair: bool = False,
+    progress: bool = True,
+) -> BulkEmbedding:
+    """Embeds this host's shards of a split with a run's best model.
+
+    Args:
+        workdir: workdir of the run.
+        output: folder on a disk that all hosts see; local or mounted.
+        dataset: name of a built dataset; by default the run's own.
+        data_dir: folder of built datasets; by default the run's.
+        split: split to embed.
+        photos_per_shard: photos in a shard, the same on every host.
+        batch_size: photos embedded at once on this host; by default `evaluation.batch_size`.
+        host: this host's place; by default its place in the JAX job.
+        repair: read this host's finished shards, and make damaged ones again.
+        progress: whether to show a bar.
+
+    Raises:
+        EmbeddingFilesError: the folder holds something else, or is an address.
+        ModelCardError: the folder holds another model's embeddings.
+        FashionJaxError: no run, checkpoint, dataset or split.
+    """
+    folder = _folder(output)
+    in_job = host is None and jax.process_count() > 1
+    host = _checked(host or this_host())
+    config = read_run_config(workdir)
+    built = open_dataset(dataset or config.data.dataset, data_dir or config.data.data_dir)
+    photos = built.split(split)
+    model = load_model(workdir, make_mesh(MeshConfig(), jax.local_devices()))
+    plan = agree_on_plan(folder, Plan.of(built, photos, photos_per_shard, model.card))
+    mine = list(range(host.index, len(plan.shards), host.count))
+    repaired = embedding_shards.discard_damaged(folder, plan, mine) if repair else []
+    there = embedding_shards.entries(folder, plan)
+    to_make = [number for number in mine if there[number] is None]
+    embed_shards(model, photos, plan, folder, to_make, batch_size, progress)
+    finished = embedding_shards.finish(folder, plan)
+    if in_job and not finished:
+        _wait_for_others(folder, plan)
+    after = embedding_shards.entries(folder, plan)
+    missing = [number for number, entry in enumerate(after) if entry is None]
+    return BulkEmbedding(str(folder), plan.photos, len(after), len(to_make), missing, repaired)
+
+
+def embed_shards(
+    model: EmbeddingModel,
+    split: Split,
+    plan: Plan,
+    folder: pathlib.Path,
+    numbers: Sequence[int],
+    batch_size: int | None = None,
+    progress: bool = True,
+) -> None:
+    """Embeds and writes shards, one after the other, on the devices of the model's mesh.
+
+    Args:
+        model: a model on devices of this host only.
+        split: the split of the plan.
+        plan: plan of the whole folder.
+        folder: folder for the shards.
+        numbers: numbers of the shards to make.
+        batch_size: photos at once; by default `evaluation.batch_size`.
+        progress: whether to show a bar.
+    """
+    shards = [plan.shards[number] for number in numbers]
+    embedded = model.embed_ranges(split, shards, batch_size, progress)
+    for number, embeddings in zip(numbers, embedded, strict=True):
+        embedding_shards.write_shard(folder, plan, number, split, embeddings)
+
+
+def _folder(output: str | os.PathLike[str]) -> pathlib.Path:
+    if "://" in str(output):
+        raise EmbeddingFilesError(
+            f"{output} is an address; --output has to be a folder on a local or mounted disk that "
+            f"all hosts see. Mount the bucket, or copy the finished folder there"
+        )
+    return pathlib.Path(output).absolute()
+
+
+def _checked(host: Host) -> Host:
+    if not 0 <= host.index < host.count:
+        raise FashionJaxError(
+            f"host {host.index} of {host.count} hosts does not exist; hosts are counted from 0"
+        )
+    return host
+
+
+def _wait_for_others(folder: pathlib.Path, plan: Plan) -> None:
+    """Stays in the job until all are done: JAX ends a job some minutes after a host has left it."""
+    while not embedding_shards.finish(folder, plan):
+        time.sleep(_SECONDS_BETWEEN_LOOKS)

@@ -1,0 +1,173 @@
+"""Collections in Milvus: built from a bulk embedding, described, changed, searched with photos."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.card import ModelCard
+from fashion_jax.inference.model import load_model
+from fashion_jax.retrieval.embedding_shards import open_embeddings
+from fashion_jax.retrieval.milvus.collection import drop, left_over
+from fashion_jax.retrieval.milvus.index import MilvusIndex, Part
+from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusPlace
+from fashion_jax.retrieval.milvus.settings import MilvusSettings
+from fashion_jax.serving.search import Answers, read_query
+
+
+@dataclasses.dataclass(frozen=True)
+class CollectionInfo:
+    """A collection.
+
+    Attributes:
+        collection: its name and where it is.
+        photos: photos in it now.
+        settings: settings of its index.
+        card: model card of the embeddings.
+        left_over: names of builds that were killed, or still run.
+    """
+
+    collection: str
+    photos: int
+    settings: MilvusSettings
+    card: ModelCard
+    left_over: Sequence[str]
+
+    def to_table(self) -> str:
+        """A table for people."""
+        model = f"{self.card.backbone} trained on {self.card.dataset}, step {self.card.step}"
+        rows = [
+            ("collection", self.collection),
+            ("photos", f"{self.photos:,}"),
+            ("dimensions", self.card.embedding_width),
+            ("index", self.settings.index_type),
+            ("partitions", f"{self.settings.nlist}, {self.settings.nprobe} of them searched"),
+            ("model", f"{model}, weights {self.card.weights_hash[:12]}"),
+            ("unfinished builds", ", ".join(self.left_over) or "none"),
+        ]
+        return tabulate(rows, tablefmt="plain", disable_numparse=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class ChangedCollection:
+    """A collection after a change.
+
+    Attributes:
+        collection: its name and where it is.
+        photos: photos in it now.
+        removed: photos that were removed.
+        absent: names that were asked for and are not there.
+    """
+
+    collection: str
+    photos: int
+    removed: int = 0
+    absent: Sequence[str] = ()
+
+    def to_table(self) -> str:
+        """A line or two for people."""
+        removed = f"{self.removed:,} photos removed; " if self.removed or self.absent else ""
+        line = f"{removed}{self.photos:,} now: {self.collection}"
+        return f"{line}\nnot there: {', '.join(self.absent)}" if self.absent else line
+
+
+@dataclasses.dataclass(frozen=True)
+class DroppedBuilds:
+    """Unfinished builds that were dropped; their own names."""
+
+    place: str
+    names: Sequence[str]
+
+    def to_table(self) -> str:
+        """One line for people."""
+        return f"{len(self.names)} unfinished builds dropped: {self.place}"
+
+
+def build_collection_of(place: MilvusPlace, embeddings: str | pathlib.Path) -> ChangedCollection:
+    """Builds a collection of a finished bulk embedding, shard by shard.
+
+    Raises:
+        EmbeddingFilesError: the embedding is not finished, or a shard is damaged.
+        MilvusError: see `MilvusIndex.build_from`.
+    """
+    stored = open_embeddings(embeddings)
+    parts = (Part(shard.embeddings, shard.items) for shard in stored.shards())
+    with MilvusIndex.build_from(place, parts, stored.card) as index:
+        return ChangedCollection(str(place), len(index))
+
+
+def collection_info(place: MilvusPlace) -> CollectionInfo:
+    """Describes a collection.
+
+    Raises:
+        MilvusError: no such collection, or no server.
+    """
+    with MilvusIndex.open(place) as index:
+        connection = MilvusConnection(place)
+        try:
+            unfinished = left_over(connection)
+        finally:
+            connection.close()
+        return CollectionInfo(str(place), len(index), index.settings, index.card, unfinished)
+
+
+def remove_photos(place: MilvusPlace, photo_ids: Sequence[str]) -> ChangedCollection:
+    """Removes photos by the dataset's own names.
+
+    Raises:
+        MilvusError: no such collection, or no server.
+    """
+    with MilvusIndex.open(place) as index:
+        found = index.rows_of(photo_ids)
+        removed = index.remove(sorted({row for rows in found.values() for row in rows}))
+        absent = [name for name in photo_ids if name not in found]
+        return ChangedCollection(str(place), len(index), removed, absent)
+
+
+def remove_left_over(place: MilvusPlace) -> DroppedBuilds:
+    """Drops what killed builds have left; no build may be running.
+
+    Raises:
+        MilvusError: no server.
+    """
+    connection = MilvusConnection(place)
+    try:
+        names = left_over(connection)
+        drop(connection, names)
+    finally:
+        connection.close()
+    return DroppedBuilds(str(place), names)
+
+
+def search_collection(
+    photo: pathlib.Path,
+    workdir: str | pathlib.Path,
+    place: MilvusPlace,
+    box: str | None = None,
+    k: int = 10,
+    categories: Sequence[str] | None = None,
+) -> Answers:
+    """Searches a collection with a photo.
+
+    Args:
+        photo: a file of any common format.
+        workdir: workdir of the run whose model embeds it.
+        place: the collection.
+        box: `x,y,width,height` of the garment in pixels; by default the whole photo.
+        k: number of answers.
+        categories: restrict the search to photos of these.
+
+    Raises:
+        FashionJaxError: an unreadable photo, a box that does not fit it, a collection of another
+            model, or no photo of the categories.
+    """
+    query = read_query(photo, box)
+    model = load_model(workdir)
+    with MilvusIndex.open(place, model.card) as index:
+        (hits,) = index.search_items(model.embed([query]), k, model.card, categories)
+    if not hits:
+        what = f"no photo of the categories {', '.join(map(repr, categories or []))}"
+        raise FashionJaxError(f"{place} has {what if categories else 'no photos'}")
+    return Answers(str(photo), hits)
