@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def evaluate(queries: int, gallery: int, dimensions: int, protocol: str) -> dict:
-    from fashion_jax.metrics.protocol import Labels
+    from fashion_jax.metrics.labels import Labels
     from fashion_jax.metrics.ranking import rank_embeddings
 
     everything = clustered(gallery + queries, dimensions, PER_PRODUCT + 1, seed=3)
@@ -51,10 +51,7 @@ def evaluate(queries: int, gallery: int, dimensions: int, protocol: str) -> dict
 
     def labels(rows: np.ndarray) -> Labels:
         identity = product[rows]
-        none = np.full(len(identity), -1)
-        return Labels(
-            identity, identity % 11, none, np.flatnonzero(rows), np.zeros(len(identity), int)
-        )
+        return Labels(identity, identity % 11, photo_id=np.flatnonzero(rows))
 
     arguments = everything[asked], everything[~asked], labels(asked), labels(~asked)
     del everything

@@ -50,7 +50,8 @@ def by_dense(count: int, dimensions: int) -> dict:
 
 
 def by_sparse(count: int, dimensions: int) -> dict:
-    from fashion_jax.retrieval.rerank import Reciprocal, Reranked, memory_need
+    from fashion_jax.retrieval.k_reciprocal import KReciprocalConfig
+    from fashion_jax.retrieval.rerank import Reranked, memory_need
 
     queries, gallery = photos(count, dimensions)
 
@@ -64,7 +65,7 @@ def by_sparse(count: int, dimensions: int) -> dict:
         return first
 
     seconds, first = timed(rerank)
-    need = memory_need(count, dimensions, Reciprocal()) / 2**30
+    need = memory_need(count, dimensions, KReciprocalConfig()) / 2**30
     return {"seconds": seconds, "distances": first, "need": need}
 
 

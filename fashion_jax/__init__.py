@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fashion_jax.inference.card import ModelCard
     from fashion_jax.inference.export.export import export
     from fashion_jax.inference.model import EmbeddingModel, load_model, load_pretrained_model
-    from fashion_jax.metrics.retrieval_metrics import retrieval_metrics
+    from fashion_jax.metrics.measure import retrieval_metrics
     from fashion_jax.models.backbones import register_backbone
     from fashion_jax.parallel.mesh import make_mesh
     from fashion_jax.retrieval.catalogue import Catalogue, Item
@@ -68,7 +68,7 @@ _MODULES = {
     "open_index": "retrieval.make_index",
     "register_backbone": "models.backbones",
     "rerank": "retrieval.rerank",
-    "retrieval_metrics": "metrics.retrieval_metrics",
+    "retrieval_metrics": "metrics.measure",
     "search_photo": "serving.search_photo",
     "train": "training.loop",
 }

@@ -5,7 +5,7 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-from fashion_jax.datasets.download.links import BadLinkError, Link, LinkList, clean_url
+from fashion_jax.datasets.download.links import BadLinkError, Link, LinkList, clean_url, quoted
 from fashion_jax.errors import FashionJaxError
 
 from .layout import LayoutError, photo_name, scan_photos
@@ -70,7 +70,7 @@ def _lines(path: pathlib.Path) -> Iterator[str]:
 def _take_in(number: int, line: str, urls: dict[str, str], problems: list[str]) -> None:
     match = _LINE.fullmatch(line)
     if not match:
-        problems.append(f"line {number}: not a photo's number, a comma and a link: {_short(line)}")
+        problems.append(f"line {number}: not a photo's number, a comma and a link: {quoted(line)}")
         return
     photo_id = photo_name(int(match[1]))
     try:
@@ -92,8 +92,3 @@ def _no_good_link(path: pathlib.Path, problems: list[str]) -> LinkListError:
         + "\n  ".join(problems[:_SHOWN])
         + more
     )
-
-
-def _short(text: str) -> str:
-    shown = ascii(text)
-    return shown if len(shown) <= 80 else shown[:77] + "..."

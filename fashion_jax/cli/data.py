@@ -9,15 +9,15 @@ from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.errors import FashionJaxError
 
 _DOWNLOAD = """\
-Photos that are there already are left alone. What a host sends is kept only if it decodes as a
-photo. A journal beside the list of links says what became of each photo, and why it failed.
+Photos that are present are skipped. An answer is kept only if it decodes as a photo. A journal
+beside the list of links records the outcome of each photo, with the reason of each failure.
 
-It can be stopped at any moment, by Ctrl-C or by force; the same command goes on. It tries again
-what may have passed (no answer, an overloaded host), and leaves alone what is gone for good (no
-such photo, a web page instead); --retry_failed tries that again, too. A host that keeps failing
-is left alone until the next run.
+Safe to interrupt or kill; run the same command again to resume. It retries failures that may
+have passed (no answer, an overloaded host) and skips photos that are gone for good (no such
+photo, a web page instead) unless --retry_failed is given. A host that keeps failing is left
+alone until the next run.
 
-Exit status: 0 when every photo was tried, whether it was there or not; 130 after Ctrl-C."""
+Exit status: 0 when every photo was tried, whether it was found or not; 130 after Ctrl-C."""
 
 _BUILDER_OPTIONS = """\
 Any option of the dataset's builder can be set by --option.NAME=VALUE, for example:
@@ -65,25 +65,25 @@ def _add_download(actions: Any) -> None:
     download = command(actions, "download", _data_download, text, _DOWNLOAD)
     default = DownloadOptions()
     add = download.add_argument
-    add("--dataset", required=True, help="one with a list of links: street2shop")
-    add("--manual_dir", metavar="RAW", help="folder of the raw copy, with the list of links in it")
-    _add_number(download, "concurrency", default.concurrency, "photos under way, over all hosts")
-    _add_number(download, "per_host", default.per_host, "photos under way at one host")
-    _add_number(download, "retries", default.retries, "more attempts where a failure may pass")
+    add("--dataset", required=True, help="dataset that publishes links: street2shop")
+    add("--manual_dir", metavar="RAW", help="directory of the raw copy, with the list of links")
+    _add_number(download, "concurrency", default.concurrency, "photos at once, over all hosts")
+    _add_number(download, "per_host", default.per_host, "photos at once on one host")
+    _add_number(download, "retries", default.retries, "further attempts if a failure may pass")
     add(
         "--timeout",
         type=float,
         metavar="S",
         default=default.timeout,
-        help="seconds without an answer after which an attempt is given up; one that trickles in "
-        f"is given up after {default.total_timeouts:g} times as long (default: %(default)g)",
+        help="seconds without data after which an attempt fails; an answer that trickles in fails "
+        f"after {default.total_timeouts:g} times as long (default: %(default)g)",
     )
-    add("--limit", type=int, metavar="N", help="ask for at most so many photos in this run")
-    add("--retry_failed", action="store_true", help="ask again for photos that were gone for good")
+    add("--limit", type=int, metavar="N", help="fetch at most N photos in this run")
+    add("--retry_failed", action="store_true", help="retry photos that were gone for good")
     add(
         "--allow_private_hosts",
         action="store_true",
-        help="follow links into the local network, too: only for a list that you trust",
+        help="follow links into the local network; only for a list that you trust",
     )
 
 

@@ -29,51 +29,66 @@ def _add_evaluate(commands: Any) -> None:
 
 def _add_refinements(evaluate: Any) -> None:
     group = evaluate.add_argument_group(
-        "refinements", "measured beside the embeddings as they are, in this order"
+        "refinements", "applied in this order, and measured beside the plain embeddings"
     )
-    group.add_argument("--flip", action="store_true", help="average with the mirrored photo's")
+    group.add_argument("--flip", action="store_true", help="average with the mirrored photo")
     group.add_argument(
         "--whiten", type=int, default=0, metavar="D", help="PCA whitening to D dimensions"
     )
     group.add_argument(
-        "--augment", type=int, default=0, metavar="N", help="add N neighbours to gallery photos"
+        "--database_augmentation",
+        type=int,
+        default=0,
+        metavar="N",
+        help="add N nearest neighbours to each gallery embedding",
     )
     group.add_argument(
-        "--expand", type=int, default=0, metavar="N", help="add the first N answers to queries"
+        "--query_expansion",
+        type=int,
+        default=0,
+        metavar="N",
+        help="add N nearest gallery embeddings to each query",
     )
     group.add_argument(
         "--alpha",
         type=float,
         default=0.0,
         metavar="A",
-        help="weigh them by their similarity to the power A (default: 0, all alike)",
+        help="weight added embeddings by similarity to the power A (default: 0, equal weights)",
     )
     group.add_argument("--rerank", action="store_true", help="k-reciprocal re-ranking")
     group.add_argument(
-        "--rerank_top", type=int, metavar="N", help="only the first N answers (default: all)"
+        "--rerank_top", type=int, metavar="N", help="re-rank the first N answers (default: all)"
     )
-    group.add_argument("--k1", type=int, default=20, help="of re-ranking (default: %(default)s)")
-    group.add_argument("--k2", type=int, default=6, help="of re-ranking (default: %(default)s)")
+    group.add_argument(
+        "--k1", type=int, default=20, help="neighbours in re-ranking (default: %(default)s)"
+    )
+    group.add_argument(
+        "--k2", type=int, default=6, help="encodings averaged in re-ranking (default: %(default)s)"
+    )
     group.add_argument(
         "--original_weight",
         type=float,
         default=0.3,
         metavar="W",
-        help="of the original distance in re-ranking (default: %(default)s)",
+        help="weight of the original distance in re-ranking (default: %(default)s)",
     )
 
 
 def _refinements(flags: argparse.Namespace) -> Any:
     from fashion_jax.evaluation.refinements import Refinements
-    from fashion_jax.retrieval.k_reciprocal import Reciprocal
+    from fashion_jax.retrieval.k_reciprocal import KReciprocalConfig
 
+    rerank = None
+    if flags.rerank:
+        rerank = KReciprocalConfig(flags.k1, flags.k2, flags.original_weight)
     return Refinements(
         flip=flags.flip,
         whiten=flags.whiten,
-        augment=flags.augment,
-        expand=flags.expand,
+        database_augmentation=flags.database_augmentation,
+        query_expansion=flags.query_expansion,
         alpha=flags.alpha,
-        rerank=Reciprocal(flags.k1, flags.k2, flags.original_weight) if flags.rerank else None,
+        rerank=rerank,
         rerank_top=flags.rerank_top,
     )
 

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from fashion_jax.datasets.building.build_report import REPORT_NAME
-from fashion_jax.datasets.records import SPLITS
+from fashion_jax.datasets.records import DOMAIN_NAMES, SPLITS
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import atomic_write
 
@@ -50,6 +50,11 @@ class Split:
     def __len__(self) -> int:
         """Number of photos."""
         return len(self.identity)
+
+    @property
+    def domain_name(self) -> np.ndarray:
+        """Text [N]: `street` or `shop`."""
+        return np.array(DOMAIN_NAMES)[self.domain]
 
     def image_bytes(self, row: int) -> bytes:
         """The encoded photo in `row`."""

@@ -4,6 +4,7 @@ Bytes that come from links may be anything: a web page, half a file, a GIF named
 a billion pixels. `decode_photo` gives pixels or one error whose kind can be counted.
 """
 
+import contextlib
 import dataclasses
 import io
 import math
@@ -14,7 +15,7 @@ import re
 import cv2
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 
 from fashion_jax.datasets.pillow_warnings import pillow_warnings_ignored
 from fashion_jax.datasets.pixels import to_rgb
@@ -37,17 +38,6 @@ _FORMATS = tuple(name for name in _WANTED_FORMATS if name in Image.OPEN)
 _SIGNATURE = re.compile(
     rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM|II\*\x00|MM\x00\*|....ftypavif", re.DOTALL
 )
-
-_ORIENTATION_TAG = 0x0112
-_TRANSPOSITIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class UndecodablePhotoError(FashionJaxError):
@@ -163,12 +153,11 @@ def _open(data: bytes) -> Image.Image:
 
 def _upright(image: Image.Image) -> Image.Image:
     image.load()
-    try:
-        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # damaged EXIF is no reason to lose the photo
-        return image
-    transposition = _TRANSPOSITIONS.get(orientation)
-    return image if transposition is None else image.transpose(transposition)
+    # Damaged EXIF is no reason to lose the photo. Pillow turns the pixels before it rewrites the
+    # EXIF, so that a photo whose orientation can be read is turned even if the rest cannot.
+    with contextlib.suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def encode_jpeg(image: UInt8[np.ndarray, "height width 3"], quality: int = 95) -> bytes:

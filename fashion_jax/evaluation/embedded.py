@@ -9,7 +9,8 @@ from jaxtyping import Float32
 from fashion_jax.datasets.dataset import BuiltDataset, Split, open_dataset
 from fashion_jax.inference.model import EmbeddingModel
 from fashion_jax.inference.normalise import l2_normalise_or
-from fashion_jax.metrics.protocol import PROTOCOLS, Labels
+from fashion_jax.metrics.labels import Labels
+from fashion_jax.metrics.protocol import PROTOCOLS
 from fashion_jax.metrics.ranking import Ranking, rank, rank_embeddings
 from fashion_jax.metrics.scores import RerankedScores, Scores
 

@@ -1,7 +1,7 @@
-"""What can be done with embeddings after the network, each switched on by itself.
+"""Refinements of embeddings after the model, each switched on by itself.
 
-In the order in which they work: flip averaging, PCA whitening, database augmentation, query
-expansion, re-ranking. None of them looks at a label.
+They are applied in this order: flip averaging, PCA whitening, database augmentation, query
+expansion, re-ranking. None of them uses labels.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from jaxtyping import Float32
 
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.metrics.scores import EmbeddingScores, RerankedScores, Scores
-from fashion_jax.retrieval.k_reciprocal import Reciprocal
+from fashion_jax.retrieval.k_reciprocal import KReciprocalConfig
 from fashion_jax.retrieval.query_expansion import augment_database, expand_queries
 from fashion_jax.retrieval.rerank import Reranked
 from fashion_jax.retrieval.whitening import Whitening
@@ -19,66 +19,65 @@ from fashion_jax.retrieval.whitening import Whitening
 
 @dataclasses.dataclass(frozen=True)
 class Refinements:
-    """Which of them are on.
+    """Refinements that are switched on.
 
     Attributes:
-        flip: embed each photo and its mirror image, and average.
-        whiten: dimensions that PCA whitening, fitted to the gallery, keeps; 0 for none.
-        augment: nearest others that are added to each gallery photo.
-        expand: nearest gallery photos that are added to each query.
-        alpha: power of the similarity that added photos are weighted by; 0 for alike.
-        rerank: settings of k-reciprocal re-ranking; None for none.
-        rerank_top: nearest photos of each query that are re-ranked; None for all.
+        flip: whether to average each photo's embedding with that of its mirror image.
+        whiten: dimensions kept by PCA whitening, which is fitted to the gallery; 0 for none.
+        database_augmentation: number of nearest others added to each gallery embedding.
+        query_expansion: number of nearest gallery embeddings added to each query.
+        alpha: exponent of the similarity that weights added embeddings; 0 weights all equally.
+        rerank: parameters of k-reciprocal re-ranking; None for none.
+        rerank_top: number of nearest photos re-ranked for each query; None for the whole gallery.
     """
 
     flip: bool = False
     whiten: int = 0
-    augment: int = 0
-    expand: int = 0
+    database_augmentation: int = 0
+    query_expansion: int = 0
     alpha: float = 0.0
-    rerank: Reciprocal | None = None
+    rerank: KReciprocalConfig | None = None
     rerank_top: int | None = None
 
     def __post_init__(self) -> None:
-        if min(self.whiten, self.augment, self.expand, self.alpha) < 0:
+        for name in ("whiten", "database_augmentation", "query_expansion", "alpha"):
+            if getattr(self, name) < 0:
+                raise FashionJaxError(f"{name} is at least 0, got {getattr(self, name)}")
+        if self.alpha and not (self.database_augmentation or self.query_expansion):
             raise FashionJaxError(
-                "whitening, augmentation and expansion take numbers of 0 or more, got "
-                f"{self.whiten}, {self.augment}, {self.expand} and alpha {self.alpha}"
-            )
-        if self.alpha and not (self.augment or self.expand):
-            raise FashionJaxError(
-                "alpha weighs the neighbours that augmentation and expansion add, got alpha "
-                f"{self.alpha} and neither of them"
+                f"alpha needs database_augmentation or query_expansion, whose neighbours it "
+                f"weights; got alpha {self.alpha} without either"
             )
         if self.rerank_top is not None and (self.rerank is None or self.rerank_top < 1):
             raise FashionJaxError(
-                "how many photos are re-ranked has to be at least 1, and goes with re-ranking "
-                f"only, got {self.rerank_top}"
+                f"rerank_top is at least 1 and needs rerank, got rerank_top {self.rerank_top}"
+                + (" without rerank" if self.rerank is None else "")
             )
 
     def __bool__(self) -> bool:
-        """Whether any of them is on."""
+        """Whether any refinement is on."""
         return bool(self.words())
 
     def words(self) -> str:
-        """All that are on, for people."""
+        """Describes the refinements that are on, for people."""
         power = f", α = {self.alpha:g}" if self.alpha else ""
+        augmentation, expansion = self.database_augmentation, self.query_expansion
         parts = [
             "flip averaging" if self.flip else "",
             f"whitening to {self.whiten} dimensions" if self.whiten else "",
-            f"augmented gallery ({self.augment} neighbours{power})" if self.augment else "",
-            f"expanded queries ({self.expand} neighbours{power})" if self.expand else "",
+            f"database augmentation ({_neighbours(augmentation)}{power})" if augmentation else "",
+            f"query expansion ({_neighbours(expansion)}{power})" if expansion else "",
             self._reranking(),
         ]
         return ", ".join(part for part in parts if part)
 
     def flags(self) -> list[str]:
-        """All that are on, as flags of `fashion-jax evaluate`."""
+        """Returns the flags of `fashion-jax evaluate` that switch the same refinements on."""
         values: dict[str, bool | float | None] = {
             "flip": self.flip,
             "whiten": self.whiten,
-            "augment": self.augment,
-            "expand": self.expand,
+            "database_augmentation": self.database_augmentation,
+            "query_expansion": self.query_expansion,
             "alpha": self.alpha,
             "rerank": self.rerank is not None,
             "rerank_top": self.rerank_top,
@@ -87,7 +86,7 @@ class Refinements:
             f"--{name}" + ("" if on is True else f"={on}") for name, on in values.items() if on
         ]
         settings = dataclasses.asdict(self.rerank) if self.rerank else {}
-        usual = dataclasses.asdict(Reciprocal())
+        usual = dataclasses.asdict(KReciprocalConfig())
         return given + [f"--{name}={on}" for name, on in settings.items() if on != usual[name]]
 
     def _reranking(self) -> str:
@@ -106,24 +105,29 @@ def refined_scores(
     refinements: Refinements,
     progress: bool = False,
 ) -> Scores:
-    """Scores of refined embeddings.
+    """Refines embeddings and returns the scores between them.
 
     Args:
-        queries_qd: L2-normalised, averaged with those of mirrored photos already if that is on.
-        gallery_gd: the same.
-        refinements: what to do with them.
-        progress: whether to show bars.
+        queries_qd: L2-normalised embeddings, already averaged with those of mirrored photos if
+            flip averaging is on.
+        gallery_gd: the same for the gallery.
+        refinements: refinements to apply.
+        progress: whether to show progress bars.
 
     Raises:
-        FashionJaxError: if a refinement does not fit the embeddings, or too little memory.
+        FashionJaxError: if a refinement does not fit the embeddings or the available memory.
     """
     if refinements.whiten:
         whitening = Whitening.fit(gallery_gd, refinements.whiten)
         queries_qd, gallery_gd = whitening.apply(queries_qd), whitening.apply(gallery_gd)
     alpha = refinements.alpha
-    gallery_gd = augment_database(gallery_gd, refinements.augment, alpha)
-    queries_qd = expand_queries(queries_qd, gallery_gd, refinements.expand, alpha)
+    gallery_gd = augment_database(gallery_gd, refinements.database_augmentation, alpha)
+    queries_qd = expand_queries(queries_qd, gallery_gd, refinements.query_expansion, alpha)
     if refinements.rerank is None:
         return EmbeddingScores(queries_qd, gallery_gd)
     reranked = Reranked(queries_qd, gallery_gd, refinements.rerank, progress=progress)
     return RerankedScores(reranked, refinements.rerank_top)
+
+
+def _neighbours(count: int) -> str:
+    return f"{count} neighbour{'' if count == 1 else 's'}"

@@ -23,7 +23,7 @@ class Evaluation:
         dataset: name of the dataset.
         step: of the checkpoint.
         photos: per split.
-        rankings: what became of each query, by protocol.
+        rankings: per-query ranking results, by protocol.
         untrained: the same of the network before training, if it was asked for.
         refined: the same of the trained network's refined embeddings, if there are any.
         refinements: what was done with them.

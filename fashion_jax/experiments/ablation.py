@@ -19,7 +19,7 @@ from fashion_jax.evaluation.result import all_metrics
 from fashion_jax.files import atomic_write
 from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.index import EmbeddingError
-from fashion_jax.retrieval.k_reciprocal import Reciprocal
+from fashion_jax.retrieval.k_reciprocal import KReciprocalConfig
 from fashion_jax.training.loop import NonFiniteLossError, train
 from fashion_jax.training.metrics_log import read_metrics
 
@@ -182,7 +182,7 @@ def _train_and_measure(
         test = embed_test(model, built, progress)
         scores = None
         if config.evaluation.rerank:
-            chosen = Refinements(rerank=Reciprocal())
+            chosen = Refinements(rerank=KReciprocalConfig())
             scores = refined_scores(test.queries_qd, test.gallery_gd, chosen, progress)
         metrics = all_metrics(test.rank_all(scores))
         return metrics | {MINUTES: training_minutes(workdir)}

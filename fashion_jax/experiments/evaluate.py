@@ -19,7 +19,7 @@ from fashion_jax.inference.model import (
 )
 from fashion_jax.metrics.scores import Scores
 from fashion_jax.reports.report import RankedList, write_report
-from fashion_jax.retrieval.k_reciprocal import Reciprocal
+from fashion_jax.retrieval.k_reciprocal import KReciprocalConfig
 
 
 def evaluate_run(
@@ -94,7 +94,7 @@ def evaluate_datasets(
 
 def _of_config(config: ExperimentConfig) -> Refinements:
     """What a run's config asks for."""
-    return Refinements(rerank=Reciprocal() if config.evaluation.rerank else None)
+    return Refinements(rerank=KReciprocalConfig() if config.evaluation.rerank else None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ from fashion_jax.inference.model import EmbeddingModel
 from fashion_jax.metrics.protocol import ignored
 from fashion_jax.metrics.ranking import Ranking
 from fashion_jax.metrics.scores import EmbeddingScores, Scores
-from fashion_jax.metrics.suspected_label_errors import suspected_duplicates
+from fashion_jax.metrics.suspected_label_errors import find_suspected_label_errors
 from fashion_jax.reports.embedding_map import embedding_map
 from fashion_jax.reports.report import (
     CategoryResult,
@@ -210,14 +210,15 @@ def _answers(
 def _suspects(test: EmbeddedTest) -> list[SuspectPair]:
     """Of the whole gallery."""
     gallery = test.gallery
-    photo = np.unique(gallery.photo_id, return_inverse=True)[1]
-    found = suspected_duplicates(test.gallery_gd, gallery.identity, photo, _SUSPECTS)
+    found = find_suspected_label_errors(
+        test.gallery_gd, gallery.identity, gallery.photo_id, _SUSPECTS
+    )
     return [
         SuspectPair(
-            thumbnail(gallery.image_bytes(each.one)),
-            _caption(gallery, each.one),
-            thumbnail(gallery.image_bytes(each.other)),
-            _caption(gallery, each.other),
+            thumbnail(gallery.image_bytes(each.first)),
+            _caption(gallery, each.first),
+            thumbnail(gallery.image_bytes(each.second)),
+            _caption(gallery, each.second),
             each.score,
         )
         for each in found

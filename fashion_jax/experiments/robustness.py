@@ -150,7 +150,7 @@ def _rankings(
     nuisances: Sequence[Nuisance],
     seed: int,
 ) -> dict[str, list[Ranking]]:
-    """What became of the queries at each strength, by the nuisance's name."""
+    """Per-query ranking results at each strength, by the nuisance's name."""
     gallery_gd = embedder.embed(gallery)
 
     def rank(queries: Split) -> Ranking:

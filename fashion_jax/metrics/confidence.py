@@ -1,41 +1,41 @@
 """Bootstrap confidence intervals (Efron 1979) of means over queries.
 
-Queries of one product fail and succeed together. What is drawn anew is therefore products with all
-of their queries, not queries: intervals over single queries would be too narrow.
+Queries of one product succeed and fail together. The bootstrap therefore resamples products with
+all of their queries; resampling single queries would give intervals that are too narrow.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Shaped
 
 SAMPLES = 1000
 LEVEL = 0.95
 
 Interval = tuple[float, float]
 
-# Weights of so many samples are drawn at a time: 1000 of 40,000 products would be 320 MB.
+# Samples whose weights are drawn together: all 1000 of 40,000 products would take 320 MB.
 _SAMPLES_AT_ONCE = 50
 
 
 def confidence_intervals(
     values: Mapping[str, Float[np.ndarray, " queries"]],
-    identity: Int[np.ndarray, " queries"],
+    identity: Shaped[np.ndarray, " queries"],
     samples: int = SAMPLES,
     level: float = LEVEL,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Percentile intervals of each metric's mean.
+    """Computes percentile intervals of the mean of each metric.
 
     Args:
-        values: of each query, by metric.
-        identity: product of each query; those of one product are drawn together.
-        samples: drawn with replacement, as many products each as there are.
-        level: share of the samples' means that lie inside.
-        seed: of the draws.
+        values: value of each query, by metric.
+        identity: product of each query; queries of one product are resampled together.
+        samples: number of bootstrap samples, each of as many products as there are.
+        level: share of the sample means inside the interval.
+        seed: seed of the resampling.
 
     Returns:
-        Lower and upper end by metric; both NaN where there are fewer than two products.
+        Lower and upper end by metric; NaN for fewer than two products.
     """
     _, product = np.unique(identity, return_inverse=True)
     products = int(product.max(initial=-1)) + 1

@@ -1,23 +1,29 @@
-"""Exact retrieval over full rankings, without ever holding a full ranking.
+"""Per-query ranking results over the full gallery, without ever holding a full ranking.
 
-The ranks of each query's right answers are counted from the scores of one block of queries at a
+The ranks of each query's correct matches are counted from the scores of one block of queries at a
 time, and all metrics follow from those ranks; see `fashion_jax.metrics.query_metrics`.
 """
 
 import dataclasses
 import functools
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from fashion_jax.datasets.records import DOMAIN_NAMES
-from fashion_jax.errors import FashionJaxError
 from fashion_jax.metrics.confidence import Interval, confidence_intervals
-from fashion_jax.metrics.protocol import Labels, find_protocol, with_photo_numbers
+from fashion_jax.metrics.labels import (
+    Labels,
+    MetricsError,
+    check_pair,
+    loses_other_products,
+    numbered,
+)
+from fashion_jax.metrics.protocol import find_protocol
 from fashion_jax.metrics.query_metrics import ACCURACY_RANKS, query_metrics
-from fashion_jax.metrics.ranking_units import COMPETITIONS, Competition
+from fashion_jax.metrics.ranking_units import RANKING_UNITS, RankingUnit
 from fashion_jax.metrics.scores import DistanceScores, EmbeddingScores, Scores
 from fashion_jax.retrieval.index import EmbeddingError, check_embeddings
 
@@ -26,25 +32,27 @@ ONLY_SAME_CAMERA = "only_same_camera_matches"
 ONLY_ITSELF = "only_itself_matches"
 SKIP_REASONS = (NO_MATCH, ONLY_SAME_CAMERA, ONLY_ITSELF)
 
-# 256 MiB of float32 scores at a time.
+# Scores computed at once: 256 MiB in float32.
 _SCORES_AT_ONCE = 2**26
-# From so many right answers on, sorting all scores is faster than comparing with each of them.
+# From this many correct matches on, sorting all scores is faster than counting for each of them.
 _SORTED_FROM = 64
+# Share of queries that lose photos of other products to equal photo ids without a warning.
+_LOSING_QUERIES = 0.05
 
 
-class NothingToMeasureError(FashionJaxError):
-    """No query has a right answer in the gallery."""
+class NothingToMeasureError(MetricsError):
+    """None of the queries has a correct match in the gallery."""
 
 
 @dataclasses.dataclass(frozen=True)
 class GroupMetrics:
-    """Metrics of some of the queries, those of one category or domain.
+    """Metrics of the queries of one category or domain.
 
     Attributes:
-        queries: how many were measured.
-        skipped: how many had no right answer to find.
-        mean_average_precision: NaN where no query was measured.
-        accuracy_at_1: NaN where no query was measured.
+        queries: number of measured queries.
+        skipped: number of queries without a correct match.
+        mean_average_precision: mAP; NaN if no query was measured.
+        accuracy_at_1: Acc@1; NaN if no query was measured.
     """
 
     queries: int
@@ -53,7 +61,7 @@ class GroupMetrics:
     accuracy_at_1: float
 
     def to_json(self) -> dict[str, int | float | None]:
-        """Plain values; None where no query was measured."""
+        """Returns plain values; metrics are None if no query was measured."""
         return {
             "queries": self.queries,
             "skipped": self.skipped,
@@ -64,30 +72,30 @@ class GroupMetrics:
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """What became of each query; metrics are computed from this.
+    """Per-query ranking results, from which all metrics are computed.
 
     Attributes:
         protocol: name from `fashion_jax.metrics.protocol.PROTOCOLS`.
-        ranks: of all right answers, from 1, query after query, rising within each.
-        relevant: number of right answers of each query; 0 where it was skipped.
-        skip_reason: one of `SKIP_REASONS`, or "" where the query was measured.
-        queries: what is known about the queries.
+        ranks: ranks of all correct matches, from 1, query after query, ascending within each.
+        relevant: number of correct matches of each query; 0 if it was skipped.
+        skip_reason: one of `SKIP_REASONS`, or "" if the query was measured.
+        queries: labels of the queries.
     """
 
     protocol: str
-    ranks: Int[np.ndarray, " answers"]
+    ranks: Int[np.ndarray, " matches"]
     relevant: Int[np.ndarray, " queries"]
     skip_reason: Shaped[np.ndarray, " queries"]
     queries: Labels
 
     @property
     def measured(self) -> Bool[np.ndarray, " queries"]:
-        """Queries with a right answer to find."""
+        """True for queries with a correct match."""
         return self.relevant > 0
 
     @functools.cached_property
     def first_match(self) -> Int[np.ndarray, " queries"]:
-        """Rank of the first right answer; 0 where the query was skipped."""
+        """Rank of each query's first correct match; 0 if the query was skipped."""
         first = np.zeros(len(self.relevant), dtype=np.int64)
         starts = np.cumsum(self.relevant) - self.relevant
         first[self.measured] = self.ranks[starts[self.measured]]
@@ -95,7 +103,7 @@ class Ranking:
 
     @functools.cached_property
     def average_precision(self) -> Float[np.ndarray, " queries"]:
-        """Over the full ranking; NaN where the query was skipped."""
+        """Average precision over the full ranking; NaN if the query was skipped."""
         values = np.full(len(self.relevant), np.nan)
         if self.measured.any():
             values[self.measured] = self.per_query(depths=())["mAP"]
@@ -104,18 +112,18 @@ class Ranking:
     def per_query(
         self, depths: Sequence[int] = ACCURACY_RANKS
     ) -> dict[str, Float[np.ndarray, " measured"]]:
-        """Every metric of each measured query, by its name without the protocol."""
+        """Computes every metric of each measured query, by name without the protocol."""
         return query_metrics(self.ranks, self.relevant[self.measured], depths)
 
     def skipped(self) -> dict[str, int]:
-        """Number of queries skipped for each reason, zeros included."""
+        """Counts the skipped queries by reason, zeros included."""
         return {reason: int(np.sum(self.skip_reason == reason)) for reason in SKIP_REASONS}
 
     def metrics(self, depths: Sequence[int] = ACCURACY_RANKS) -> dict[str, float]:
-        """Means over the measured queries, named such as `instance/mAP` and `instance/Acc@20`.
+        """Computes means over the measured queries, by names such as `instance/Acc@20`.
 
         Args:
-            depths: the k of each `Acc@k`, `Recall@k` and `nDCG@k`.
+            depths: values of k for `Acc@k`, `Recall@k` and `nDCG@k`.
 
         Raises:
             NothingToMeasureError: if every query was skipped.
@@ -125,7 +133,7 @@ class Ranking:
         return {f"{self.protocol}/{name}": float(np.mean(each)) for name, each in values.items()}
 
     def intervals(self, depths: Sequence[int] = ACCURACY_RANKS) -> dict[str, Interval]:
-        """95 % bootstrap intervals of `metrics`, products drawn with all of their queries.
+        """Computes 95 % bootstrap intervals of `metrics`, resampling products.
 
         Raises:
             NothingToMeasureError: if every query was skipped.
@@ -135,7 +143,7 @@ class Ranking:
         return {f"{self.protocol}/{name}": interval for name, interval in found.items()}
 
     def cmc(self, length: int) -> Float[np.ndarray, " length"]:
-        """Cumulative matching characteristic: Acc@1, Acc@2, ..., Acc@length.
+        """Computes the cumulative matching characteristic: Acc@1, Acc@2, ..., Acc@length.
 
         Raises:
             NothingToMeasureError: if every query was skipped.
@@ -145,17 +153,17 @@ class Ranking:
         return np.cumsum(found_at[1 : length + 1]) / len(first)
 
     def per_category(self) -> dict[str, GroupMetrics]:
-        """Metrics of each category of queries, by name."""
-        categories = self.queries.category
-        return {str(name): self._group(categories == name) for name in np.unique(categories)}
+        """Computes metrics of the queries of each category; empty without categories."""
+        return self._groups(self.queries.category)
 
     def per_domain(self) -> dict[str, GroupMetrics]:
-        """Metrics of the queries of each domain, by its name; domains without queries left out."""
-        domains = self.queries.domain
-        return {
-            DOMAIN_NAMES[domain]: self._group(domains == domain)
-            for domain in np.unique(domains).tolist()
-        }
+        """Computes metrics of the queries of each domain; empty without domains."""
+        return self._groups(self.queries.domain)
+
+    def _groups(self, column: Shaped[np.ndarray, " queries"] | None) -> dict[str, GroupMetrics]:
+        if column is None:
+            return {}
+        return {str(value): self._group(column == value) for value in np.unique(column)}
 
     def _group(self, chosen: Bool[np.ndarray, " queries"]) -> GroupMetrics:
         measured = chosen & self.measured
@@ -172,8 +180,8 @@ class Ranking:
         if not measured.any():
             reasons = ", ".join(f"{reason}: {count}" for reason, count in self.skipped().items())
             raise NothingToMeasureError(
-                f"none of the {len(measured)} queries has a right answer to find by the protocol "
-                f"{self.protocol} ({reasons}); are query and gallery of the same dataset?"
+                f"none of the {len(measured)} queries has a correct match by protocol "
+                f"{self.protocol} ({reasons}); check that query and gallery belong together"
             )
         return measured
 
@@ -185,26 +193,26 @@ def rank_embeddings(
     gallery_labels: Labels,
     protocol: str = "instance",
 ) -> Ranking:
-    """Ranks the gallery for each query by cosine similarity; equals by row.
+    """Ranks the gallery for each query by cosine similarity; ties by row.
 
-    Memory beside the embeddings is one block of queries against the gallery, 256 MiB of scores, or
-    one query's where the gallery is larger than that. Protocols on items and categories copy the
-    part of the gallery that they search in.
+    Memory beside the embeddings is one block of queries against the gallery: 256 MiB of scores, or
+    those of one query if the gallery is larger than that. Protocols on items and categories copy
+    the part of the gallery that they search.
 
     Args:
-        queries: [queries, dimensions], L2-normalised.
-        gallery: [gallery, dimensions], L2-normalised.
-        query_labels: one value a query.
-        gallery_labels: one value a gallery photo.
-        protocol: a name from `fashion_jax.metrics.protocol.PROTOCOLS`.
+        queries: [queries, dimensions] embeddings, L2-normalised, NumPy or JAX.
+        gallery: [gallery, dimensions] embeddings, L2-normalised, NumPy or JAX.
+        query_labels: labels of the queries.
+        gallery_labels: labels of the gallery.
+        protocol: name from `fashion_jax.metrics.protocol.PROTOCOLS`.
 
     Returns:
-        What became of each query.
+        Per-query ranking results.
 
     Raises:
-        EmbeddingError: if rows (which are named) are not finite or not normalised, or the number
-            of rows, or dimensions, does not fit.
-        ProtocolError: if there is no such protocol.
+        EmbeddingError: if rows (which are named) are not finite or not L2-normalised, or shapes do
+            not fit.
+        MetricsError: if the protocol is unknown, or labels do not fit it or each other.
     """
     queries_qd = check_embeddings(queries, "query embeddings")
     gallery_gd = check_embeddings(gallery, "gallery embeddings", queries_qd.shape[1])
@@ -214,27 +222,37 @@ def rank_embeddings(
 
 
 def rank_distances(
-    distances: Float[np.ndarray, "queries gallery"],
-    query_labels: Labels,
-    gallery_labels: Labels,
-    protocol: str = "instance",
+    distances: Any, query_labels: Labels, gallery_labels: Labels, protocol: str = "instance"
 ) -> Ranking:
-    """Ranks the gallery for each query by distances that are known already.
+    """Ranks the gallery for each query by precomputed distances.
 
     Args:
-        distances: smaller is better; equals are ranked by row.
-        query_labels: one value a query.
-        gallery_labels: one value a gallery photo.
-        protocol: a name from `fashion_jax.metrics.protocol.PROTOCOLS` without centroids.
+        distances: [queries, gallery], NumPy or JAX; smaller is better, ties are ranked by
+            row. Negate similarities.
+        query_labels: labels of the queries.
+        gallery_labels: labels of the gallery.
+        protocol: name from `fashion_jax.metrics.protocol.PROTOCOLS`, without centroids.
 
     Returns:
-        What became of each query.
+        Per-query ranking results.
 
     Raises:
         EmbeddingError: if distances are not finite, or their shape does not fit.
-        NoCentroidsError: if the protocol is one of centroids.
-        ProtocolError: if there is no such protocol.
+        MetricsError: if the protocol is unknown or uses centroids, or labels do not fit it or each
+            other.
+
+    Example:
+        >>> import numpy as np
+        >>> from fashion_jax.metrics.labels import Labels
+        >>> query, gallery = Labels(np.array(["coat"])), Labels(np.array(["hat", "coat"]))
+        >>> rank_distances(np.array([[0.1, 0.2]]), query, gallery).metrics()["instance/mAP"]
+        0.5
     """
+    distances = np.asarray(distances)
+    if distances.dtype.kind != "f":  # integers, or bfloat16, which NumPy does not take for a float
+        distances = distances.astype(np.float64)
+    if distances.ndim != 2:
+        raise EmbeddingError(f"distances have shape {distances.shape}; expected [queries, gallery]")
     bad = np.flatnonzero(~np.isfinite(distances).all(axis=1))
     if len(bad):
         raise EmbeddingError(f"distances of queries {bad[:5].tolist()} are not finite")
@@ -248,31 +266,33 @@ def rank(
 ) -> Ranking:
     """Ranks the gallery for each query by any scores; see `rank_embeddings`."""
     chosen = find_protocol(protocol)
-    queries, gallery = with_photo_numbers(query_labels, gallery_labels)
-    answers: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * len(queries)
+    check_pair(query_labels, gallery_labels)
+    queries, gallery = numbered(query_labels, gallery_labels)
+    _warn_of_lost_products(queries, gallery)
+    matches: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * len(queries)
     reasons = np.full(len(queries), "", dtype=f"<U{max(map(len, SKIP_REASONS))}")
     for pool in chosen.pools(queries, gallery):
-        competition = COMPETITIONS[chosen.unit](pool, queries, gallery, scores)
+        unit = RANKING_UNITS[chosen.unit](pool, queries, gallery, scores)
         block = max(1, _SCORES_AT_ONCE // max(len(pool.gallery), 1))
         for start in range(0, len(pool.queries), block):
             rows = pool.queries[start : start + block]
-            for query, line in zip(rows.tolist(), competition.block(rows), strict=True):
-                right = competition.right(query)
-                if len(right):
-                    answers[query] = match_ranks(line, right)
+            for query, line in zip(rows.tolist(), unit.block(rows), strict=True):
+                relevant = unit.relevant(query)
+                if len(relevant):
+                    matches[query] = match_ranks(line, relevant)
                 else:
-                    reasons[query] = _skip_reason(competition, query)
-    ranks = np.concatenate([np.empty(0, dtype=np.int64), *answers])
-    relevant = np.array([len(each) for each in answers], dtype=np.int64)
-    return Ranking(protocol, ranks, relevant, reasons, query_labels)
+                    reasons[query] = _skip_reason(unit, query)
+    ranks = np.concatenate([np.empty(0, dtype=np.int64), *matches])
+    counts = np.array([len(each) for each in matches], dtype=np.int64)
+    return Ranking(protocol, ranks, counts, reasons, query_labels)
 
 
 def match_ranks(
     scores: Float[np.ndarray, " gallery"], matches: Int[np.ndarray, " matches"]
 ) -> Int[np.ndarray, " matches"]:
-    """Ranks, from 1 and rising, of some gallery rows; equal scores are ranked by row.
+    """Computes the ranks of some gallery rows, from 1 and ascending; ties are ranked by row.
 
-    A rank is counted and not sorted for where the matches are few: the gallery is large.
+    Ranks are counted rather than sorted for, as long as the matches are few: the gallery is large.
     """
     of_matches = scores[matches]
     if len(matches) < _SORTED_FROM:
@@ -283,17 +303,29 @@ def match_ranks(
     return np.sort(above + equal) + 1
 
 
-def _skip_reason(competition: Competition, query: int) -> str:
-    """Why a query has nothing to find."""
-    product = competition.product(query)
+def _skip_reason(unit: RankingUnit, query: int) -> str:
+    """Reason why a query without a correct match has none."""
+    product = unit.same_product(query)
     if len(product) == 0:
         return NO_MATCH
-    return ONLY_ITSELF if np.isin(product, competition.itself(query)).all() else ONLY_SAME_CAMERA
+    return ONLY_ITSELF if np.isin(product, unit.same_photo(query)).all() else ONLY_SAME_CAMERA
+
+
+def _warn_of_lost_products(queries: Labels, gallery: Labels) -> None:
+    """Warns where photo ids look like row numbers rather than ids of photos."""
+    losing = loses_other_products(queries, gallery)
+    if losing.sum() > _LOSING_QUERIES * len(losing):
+        warnings.warn(
+            f"{losing.sum()} of {len(losing)} queries lose gallery photos of another product, "
+            f"because the photo ids are equal; that is right only if these photos show several "
+            f"products. If the ids are row numbers, leave them out",
+            stacklevel=4,  # the caller of rank_embeddings or rank_distances
+        )
 
 
 def _check_rows(rows: int, labels: Labels, name: str) -> None:
     if rows != len(labels):
-        raise EmbeddingError(f"there are {rows} {name} but labels of {len(labels)} photos")
+        raise EmbeddingError(f"found {rows} {name} but labels of {len(labels)} photos")
 
 
 def _mean(values: Shaped[np.ndarray, " values"]) -> float:

@@ -1,4 +1,4 @@
-"""Where a ranking's scores come from: some queries against a part of the gallery at a time."""
+"""Scores of queries against a part of the gallery, for a block of queries at a time."""
 
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
@@ -6,20 +6,16 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
-from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.normalise import l2_normalise
+from fashion_jax.metrics.labels import MetricsError
 from fashion_jax.retrieval.rerank import Reranked
 
 QueryRows = Int[np.ndarray, " queries"]
 GalleryRows = Int[np.ndarray, " gallery"]
-# 256 MiB of float32 distances to the whole gallery at a time.
+# Distances to the whole gallery computed at once: 256 MiB in float32.
 _DISTANCES_AT_ONCE = 2**26
-# Scores of some queries, higher is better; a fresh array, which may be written to.
+# Returns scores of some queries, higher is better, in a new array that the caller may change.
 ScoreBlock = Callable[[QueryRows], Float[np.ndarray, "queries gallery"]]
-
-
-class NoCentroidsError(FashionJaxError):
-    """Centroids of scores that no embeddings are known of."""
 
 
 @runtime_checkable
@@ -47,23 +43,23 @@ class EmbeddingScores:
         queries_qd: Float32[np.ndarray, "queries dimensions"],
         gallery_gd: Float32[np.ndarray, "gallery dimensions"],
     ) -> None:
-        """Keeps both; nothing is copied."""
+        """Keeps both arrays without copying them."""
         self._queries_qd = queries_qd
         self._gallery_gd = gallery_gd
 
     def against(self, rows: GalleryRows) -> ScoreBlock:
-        """Copies the rows, unless they are the whole gallery as it lies."""
+        """See `Scores.against`; copies the rows unless they are the whole gallery in order."""
         whole = np.array_equal(rows, np.arange(len(self._gallery_gd)))
         return self._block(self._gallery_gd if whole else self._gallery_gd[rows])
 
     def centroids(self, rows: GalleryRows, starts: Int[np.ndarray, " items"]) -> ScoreBlock:
-        """The means are of embeddings as they are searched with: L2-normalised."""
+        """See `Scores.centroids`; means are taken of the L2-normalised embeddings."""
         if len(starts) == 0:
             return self._block(self._gallery_gd[:0])
         return self._block(l2_normalise(np.add.reduceat(self._gallery_gd[rows], starts, axis=0)))
 
     def centroid(self, query: int, rows: GalleryRows) -> float:
-        """See `centroids`."""
+        """See `Scores.centroid`."""
         mean = l2_normalise(self._gallery_gd[rows].sum(axis=0, keepdims=True))
         return float(self._queries_qd[query] @ mean[0])
 
@@ -72,25 +68,25 @@ class EmbeddingScores:
 
 
 class _WithoutCentroids:
-    """Scores between photos, from which none of means follow."""
+    """Scores between photos, from which those of their means do not follow."""
 
     def centroids(self, rows: GalleryRows, starts: Int[np.ndarray, " items"]) -> ScoreBlock:
-        """Raises NoCentroidsError."""
-        raise NoCentroidsError(
-            "centroids are means of embeddings; of distances between photos there are none. "
-            "Rank embeddings, or choose another protocol"
+        """Raises MetricsError."""
+        raise MetricsError(
+            "centroids are means of embeddings and cannot be computed from distances between "
+            "photos; rank embeddings, or use a protocol without centroids"
         )
 
     def centroid(self, query: int, rows: GalleryRows) -> float:
-        """Never asked for, as there are no `centroids`."""
-        raise NoCentroidsError("distances between photos have no centroids")
+        """Raises MetricsError."""
+        raise MetricsError("distances between photos have no centroids")
 
 
 class DistanceScores(_WithoutCentroids):
-    """Distances that are known already, negated."""
+    """Precomputed distances, negated."""
 
     def __init__(self, distances: Float[np.ndarray, "queries gallery"]) -> None:
-        """Keeps them; smaller is better."""
+        """Keeps the distances; smaller is better."""
         self._distances = distances
 
     def against(self, rows: GalleryRows) -> ScoreBlock:
@@ -99,18 +95,19 @@ class DistanceScores(_WithoutCentroids):
 
 
 class RerankedScores(_WithoutCentroids):
-    """Negated distances of k-reciprocal re-ranking, made for some queries at a time."""
+    """Negated distances of k-reciprocal re-ranking, computed for a block of queries at a time."""
 
     def __init__(self, reranked: Reranked, top: int | None = None) -> None:
-        """Re-ranks all of the gallery, or each query's nearest `top` photos of all of it."""
+        """Re-ranks the nearest `top` photos of each query, by default the whole gallery."""
         self._reranked = reranked
         self._top = top
 
     def against(self, rows: GalleryRows) -> ScoreBlock:
-        """Neighbourhoods are those in the whole gallery, whichever rows are asked for."""
+        """See `Scores.against`; neighbourhoods always are those in the whole gallery."""
         gallery = self._reranked.gallery
         whole = np.array_equal(rows, np.arange(gallery))
-        # A block of queries is as large as the asked rows allow, which may be few of the gallery.
+        # The caller chooses blocks of queries by the number of rows, which may be much smaller
+        # than the gallery.
         step = max(1, _DISTANCES_AT_ONCE // max(gallery, 1))
 
         def block(queries: QueryRows) -> Float[np.ndarray, "queries gallery"]:

@@ -1,65 +1,70 @@
-"""Photos of different products that the network takes for one: often the labels are wrong.
+"""Pairs of products the model cannot tell apart; often their labels are wrong.
 
-The nearest wrong neighbours of all test photos, best first. A shop that lists a product twice, or
-an import that split one, shows at the top; so do colours that a network cannot tell apart.
+The search takes the nearest photos of different products, most similar first. Products that a shop
+lists twice, or that an import split in two, come out on top, together with products that differ in
+a way the model does not see, such as color.
 """
 
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Shaped
 
 from fashion_jax.retrieval.exact import ExactIndex
 
-# A product with more photos that are nearer than any other product's has no suspects.
+# A photo with more photos of its own product nearer than any other product takes part in no pair.
 _NEIGHBOURS = 50
 
 
 @dataclasses.dataclass(frozen=True)
-class Suspect:
-    """Two photos of different products that look like one product.
+class SuspectedPair:
+    """Two photos of different products that look like the same product.
 
     Attributes:
-        one: row of the first photo.
-        other: row of the second, which comes later.
-        score: their cosine similarity.
+        first: row of one photo.
+        second: row of the other photo, larger than `first`.
+        score: cosine similarity of the two.
     """
 
-    one: int
-    other: int
+    first: int
+    second: int
     score: float
 
 
-def suspected_duplicates(
+def find_suspected_label_errors(
     embeddings_nd: Float32[np.ndarray, "photos dimensions"],
-    identity: Int[np.ndarray, " photos"],
-    photo: Int[np.ndarray, " photos"],
-    count: int,
-) -> list[Suspect]:
-    """The most similar photos under different identities.
+    identity: Shaped[np.ndarray, " photos"],
+    photo_id: Shaped[np.ndarray, " photos"] | None = None,
+    count: int = 12,
+) -> list[SuspectedPair]:
+    """Finds the most similar photos with different identities.
 
     Args:
-        embeddings_nd: L2-normalised.
-        identity: of each photo.
-        photo: number of each photo; several garments cut out of one are no suspects.
-        count: how many pairs at most; of two products only the most similar photos are one.
+        embeddings_nd: L2-normalised embeddings.
+        identity: product of each photo.
+        photo_id: id of each photo; rows cut out of one photo are never paired.
+        count: maximum number of pairs; of two products only the most similar photos are returned.
 
     Returns:
-        Pairs, most similar first, equals by row.
+        Pairs, most similar first, ties by row.
     """
     if len(embeddings_nd) < 2 or count < 1:
         return []
-    found = ExactIndex(embeddings_nd).search(embeddings_nd, _NEIGHBOURS + 1)
-    ones = np.repeat(np.arange(len(embeddings_nd)), found.rows.shape[1])
-    others, scores = found.rows.ravel(), found.scores.ravel()
-    wrong = (identity[ones] != identity[others]) & (photo[ones] != photo[others])
-    pairs: dict[tuple[int, int], Suspect] = {}
-    ones, others, scores = ones[wrong], others[wrong], scores[wrong]
-    # Row by row: lists of all of them would be many times as large, and few are looked at.
-    for place in np.lexsort((others, ones, -scores)):
-        one, other = int(ones[place]), int(others[place])
-        products = sorted((int(identity[one]), int(identity[other])))
-        pair = Suspect(min(one, other), max(one, other), float(scores[place]))
+    nearest = ExactIndex(embeddings_nd).search(embeddings_nd, _NEIGHBOURS + 1)
+    product = np.unique(identity, return_inverse=True)[1]
+    rows = np.repeat(np.arange(len(embeddings_nd)), nearest.rows.shape[1])
+    others, scores = nearest.rows.ravel(), nearest.scores.ravel()
+    wrong = product[rows] != product[others]
+    if photo_id is not None:
+        photo = np.unique(photo_id, return_inverse=True)[1]
+        wrong &= photo[rows] != photo[others]
+    rows, others, scores = rows[wrong], others[wrong], scores[wrong]
+    pairs: dict[tuple[int, int], SuspectedPair] = {}
+    # Row by row: Python lists of all of them would be many times as large, and few are needed.
+    for place in np.lexsort((others, rows, -scores)):
+        row, other = int(rows[place]), int(others[place])
+        products = sorted((int(product[row]), int(product[other])))
+        pair = SuspectedPair(min(row, other), max(row, other), float(scores[place]))
         pairs.setdefault((products[0], products[1]), pair)
         if len(pairs) == count:
             break

@@ -65,6 +65,9 @@ def chosen_rows(clean: Ranking) -> Int[np.ndarray, " rows"]:
     """Chooses the queries with the earliest clean matches, of different categories if possible."""
     rows = np.flatnonzero(clean.measured)
     rows = rows[np.argsort(clean.first_match[rows], kind="stable")]
-    first_of_category = np.sort(np.unique(clean.queries.category[rows], return_index=True)[1])
+    category = clean.queries.category
+    if category is None:
+        return rows[:_PHOTOS]
+    first_of_category = np.sort(np.unique(category[rows], return_index=True)[1])
     others = np.setdiff1d(np.arange(len(rows)), first_of_category)
     return rows[np.concatenate([first_of_category, others])[:_PHOTOS]]

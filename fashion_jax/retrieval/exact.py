@@ -1,4 +1,4 @@
-"""Exact search: the reference that every other index is measured against."""
+"""Exact search, the reference that every other index is measured against."""
 
 import dataclasses
 import functools
@@ -26,11 +26,11 @@ _EMBEDDINGS = "embeddings.npy"
 GALLERY_BLOCK = 16384
 QUERY_BLOCK = 1024
 
-# Blocks of queries that are searched at the same time on one device.
+# Blocks of queries searched concurrently on a single device.
 _BLOCKS_AT_ONCE = 2
-# Neighbouring rows of a block whose best score says whether they are looked into.
+# Consecutive rows of a block; the best score of a chunk decides whether its rows are examined.
 _CHUNK = 32
-# So many chunks of a block are looked into if that is enough for all queries, else k of them.
+# Numbers of chunks to examine in a block, the smallest that is enough for all queries; else k.
 _FEW_CHUNKS = (8, 16, 32)
 
 
@@ -41,13 +41,13 @@ class StoredExact:
     files: Mapping[str, str]
 
 
-class Found(NamedTuple):
-    """What is known of some queries after a part of the gallery.
+class TopK(NamedTuple):
+    """Best rows of each query in the part of the gallery searched so far.
 
     Attributes:
-        scores: the k highest so far, falling.
-        rows: of the gallery, where they were found.
-        lowest: the lowest score so far; None if nobody asked for it.
+        scores: k highest scores, descending.
+        rows: gallery rows of these scores.
+        lowest: lowest score of all rows; None unless asked for.
     """
 
     scores: Float32[Array, "queries k"]
@@ -58,10 +58,16 @@ class Found(NamedTuple):
 class ExactIndex:
     """Cosine similarity to every row, in blocks, on one device or on all devices of a mesh.
 
-    A mesh divides the gallery; each device searches its own rows and the best of all devices are
-    merged. Scores are accumulated in float32. Memory beside the gallery is a few times
-    `query_block · (block_size + k)` floats a device, twice that where there is but one, which
-    searches two blocks of queries at once; never queries × gallery.
+    A mesh shards the gallery: each device searches its own rows, and the best rows of all devices
+    are merged. Scores are accumulated in float32. Memory beside the gallery is a few times
+    `query_block · (block_size + k)` floats per device, and twice that on a single device, which
+    searches two blocks of queries concurrently; never queries × gallery.
+
+    Example:
+        >>> import numpy as np
+        >>> gallery = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+        >>> ExactIndex(gallery).search(np.array([[0.0, 1.0]]), k=2).rows.tolist()
+        [[2, 1]]
     """
 
     def __init__(
@@ -71,21 +77,22 @@ class ExactIndex:
         query_block: int = QUERY_BLOCK,
         mesh: Mesh | None = None,
     ) -> None:
-        """Puts the gallery where it is searched.
+        """Moves the gallery to the devices.
 
         Args:
-            gallery: [rows, dimensions], L2-normalised, any float dtype, at least one row. On
-                several hosts each of them has to have it; each keeps the rows of its own devices.
+            gallery: [rows, dimensions] embeddings, L2-normalised, any float dtype, at least one
+                row. With several hosts, every host passes the whole gallery and keeps the rows of
+                its own devices.
             block_size: gallery rows compared at once on a device.
-            query_block: queries compared at once, at most.
-            mesh: whose devices share the gallery; by default one device has all of it.
+            query_block: maximum number of queries compared at once.
+            mesh: devices that share the gallery; by default a single device holds all of it.
 
         Raises:
-            EmbeddingError: if the gallery is not what `check_embeddings` asks for, or is empty.
+            EmbeddingError: if the gallery fails `check_embeddings`, or is empty.
         """
         checked = check_embeddings(gallery, "gallery embeddings")
         if len(checked) == 0:
-            raise EmbeddingError("the gallery is empty: there is nothing to search in")
+            raise EmbeddingError("the gallery is empty; an index needs at least one row")
         self._mesh = _one_device() if mesh is None else mesh
         self._rows, self._dimensions = checked.shape
         self._gallery_gd = _divided(checked, self._mesh)
@@ -93,7 +100,7 @@ class ExactIndex:
         self._query_block = query_block
 
     def __len__(self) -> int:
-        """Rows in the gallery."""
+        """Number of rows in the gallery."""
         return self._rows
 
     @property
@@ -133,14 +140,14 @@ class ExactIndex:
     def search_with_lowest(
         self, queries: Any, k: int
     ) -> tuple[Neighbours, Float32[np.ndarray, " queries"]]:
-        """Finds the k most similar rows, and each query's lowest score over the whole gallery.
+        """Finds the k most similar rows, and each query's lowest score in the whole gallery.
 
         Args:
-            queries: see `search`.
-            k: see `search`.
+            queries: [queries, dimensions] embeddings; see `search`.
+            k: number of neighbours; see `search`.
 
         Returns:
-            The neighbours, and the cosine similarity of the least similar row of each query.
+            Neighbours, and the cosine similarity of each query's least similar row.
 
         Raises:
             EmbeddingError: see `search`.
@@ -165,8 +172,8 @@ class ExactIndex:
                 if part is not None:
                     whole[start:stop] = part[: len(part_qd)]
 
-        # XLA picks the best of a block on one core of a CPU: another block's products fill the
-        # others meanwhile. Devices that wait for each other must all take blocks in one order.
+        # XLA selects the best of a block on a single CPU core; the products of another block keep
+        # the other cores busy. With several devices, all must take the blocks in the same order.
         with ThreadPoolExecutor(_BLOCKS_AT_ONCE if self._mesh.size == 1 else 1) as workers:
             list(workers.map(search_from, range(0, len(queries_qd), block)))
         return Neighbours(rows=rows, scores=scores), lowest
@@ -177,11 +184,11 @@ class ExactIndex:
         block: int,
         k: int,
         with_lowest: bool,
-    ) -> Found:
-        # Padded, so that any number of queries runs through few compiled programs.
+    ) -> TopK:
+        # Padding lets any number of queries share a few compiled programs.
         padded_qd = np.pad(queries_qd, ((0, block - len(queries_qd)), (0, 0)))
         everywhere = NamedSharding(self._mesh, PartitionSpec())
-        # Every host has the queries: nothing has to be sent between them.
+        # Every host has the queries, so that nothing is sent between hosts.
         shared = jax.make_array_from_callback(padded_qd.shape, everywhere, lambda _: padded_qd)
         padding = len(self._gallery_gd) - self._rows
         found = _search(
@@ -195,9 +202,9 @@ def _one_device() -> Mesh:
 
 
 def _divided(gallery_gd: Float32[np.ndarray, "rows dimensions"], mesh: Mesh) -> Array:
-    """The gallery over all devices; each host reads its own rows.
+    """Shards the gallery over all devices; each host reads its own rows.
 
-    Zeros before the first row let all devices have the same number of rows.
+    Zeros before the first row give all devices the same number of rows.
     """
     rows, dimensions = gallery_gd.shape
     each = -(-rows // mesh.size)
@@ -213,7 +220,7 @@ def _divided(gallery_gd: Float32[np.ndarray, "rows dimensions"], mesh: Mesh) -> 
 
 
 def _query_block_for(count: int, most: int) -> int:
-    """One of a few sizes, so that few programs are compiled, that needs little padding."""
+    """Size of a block of queries: one of a few, for few compilations and little padding."""
     if count <= most:
         return min(most, 1 << max(count - 1, 0).bit_length())
     each = -(-count // -(-count // most))
@@ -229,22 +236,22 @@ def _search(
     block_size: int,
     mesh: Mesh,
     with_lowest: bool,
-) -> Found:
-    """Searches each device's rows and merges what the devices found."""
+) -> TopK:
+    """Searches the rows of each device and merges the results."""
     axes = mesh.axis_names
 
-    def on_each(queries_qd: Array, own_gd: Array) -> Found:
+    def on_each(queries_qd: Array, own_gd: Array) -> TopK:
         first = lax.axis_index(axes) * own_gd.shape[0] - padding
         found = _search_own(queries_qd, own_gd, first, padding, k, block_size, with_lowest)
         if mesh.size == 1:
             return found
-        # Devices stand in the order of their rows, so that ties still go by row.
+        # Devices are gathered in the order of their rows, so that ties are still ranked by row.
         scores, rows = (
             lax.all_gather(each, axes, axis=1, tiled=True) for each in (found.scores, found.rows)
         )
         scores, chosen = lax.top_k(scores, k)
         rows = jnp.take_along_axis(rows, chosen, axis=1)
-        return Found(scores, rows, lax.pmin(found.lowest, axes) if with_lowest else None)
+        return TopK(scores, rows, lax.pmin(found.lowest, axes) if with_lowest else None)
 
     nowhere = PartitionSpec()
     return jax.shard_map(
@@ -252,7 +259,7 @@ def _search(
         mesh=mesh,
         in_specs=(nowhere, PartitionSpec(axes)),
         out_specs=nowhere,
-        check_vma=False,  # it does not see that gathered parts are the same everywhere
+        check_vma=False,  # cannot infer that gathered parts are the same on all devices
     )(queries_qd, gallery_gd)
 
 
@@ -264,20 +271,20 @@ def _search_own(
     k: int,
     block_size: int,
     with_lowest: bool,
-) -> Found:
-    """Takes a device's rows block by block.
+) -> TopK:
+    """Searches one device's rows block by block.
 
-    The first block has what is left over by whole ones and all padding, so that nothing of the
-    others has to be masked: on a CPU that took a twentieth of a search.
+    The first block holds the rows left over by whole blocks and all padding, so that the other
+    blocks need no mask; masking them cost a twentieth of a search on a CPU.
 
     Args:
-        queries_qd: [queries, dimensions].
-        own_gd: [rows, dimensions] of this device.
-        first: row of the gallery that its first row is; negative ones are padding.
+        queries_qd: [queries, dimensions] queries.
+        own_gd: [rows, dimensions] rows of this device.
+        first: gallery row of the device's first row; negative rows are padding.
         padding: rows of padding before the gallery, over all devices.
-        k: how many to find.
+        k: number of rows to find.
         block_size: rows compared at once.
-        with_lowest: whether each query's lowest score is asked for.
+        with_lowest: whether to return each query's lowest score.
     """
     blocks = max(len(own_gd) - padding, 0) // block_size
     left_over = len(own_gd) - blocks * block_size
@@ -286,12 +293,12 @@ def _search_own(
         part_gd = lax.dynamic_slice_in_dim(own_gd, start, rows)
         return jnp.matmul(queries_qd, part_gd.T, precision=lax.Precision.HIGHEST)
 
-    def merge_block(so_far: Found, block: Array) -> tuple[Found, None]:
+    def merge_block(so_far: TopK, block: Array) -> tuple[TopK, None]:
         start = left_over + block * block_size
         return _merge(so_far, scores_of(start, block_size), first + start), None
 
     queries = queries_qd.shape[0]
-    found = Found(
+    found = TopK(
         jnp.full((queries, k), -jnp.inf, jnp.float32),
         jnp.zeros((queries, k), jnp.int32),
         jnp.full(queries, jnp.inf, jnp.float32) if with_lowest else None,
@@ -301,20 +308,20 @@ def _search_own(
     return lax.scan(merge_block, found, jnp.arange(blocks, dtype=jnp.int32))[0]
 
 
-def _merge(so_far: Found, scores: Array, first_row: Array, padded: bool = False) -> Found:
-    """The k best, and the lowest, of those so far and of a block's scores.
+def _merge(so_far: TopK, scores: Array, first_row: Array, padded: bool = False) -> TopK:
+    """Merges a block's scores into the k best, and the lowest, so far.
 
-    To choose the best of all of a block's scores takes as long as to compute them. Few of them
-    are better than the k so far, once some blocks are done, so that only the chunks with the
-    highest scores are looked into: as many as have a better one for any query. k chunks are
-    always enough: each of the k best chunks has a score at least as high as any score of the
-    others, or the same score in an earlier row.
+    Selecting the best of all scores in a block takes as long as computing them. After a few blocks,
+    only few scores beat the k best so far, so that only the chunks with the highest scores are
+    examined: as many as contain a better score for any query. k chunks are always enough: each of
+    the k best chunks has a score at least as high as any score of the others, or the same score in
+    an earlier row.
 
     Args:
-        so_far: of the rows before.
-        scores: [queries, block].
-        first_row: of the gallery, which the block's first column is.
-        padded: whether columns before row 0 have to be left out.
+        so_far: best of the rows before.
+        scores: [queries, block] scores.
+        first_row: gallery row of the block's first column.
+        padded: whether the block has columns before row 0, which are left out.
     """
     queries, k = so_far.scores.shape
     if so_far.lowest is not None:
@@ -328,8 +335,8 @@ def _merge(so_far: Found, scores: Array, first_row: Array, padded: bool = False)
     best_qc = chunked_qcs.max(axis=2)
     better = (best_qc > so_far.scores[:, -1:]).sum(axis=1).max()
 
-    def look_into(chunks: int) -> Found:
-        # In the order of rows: `top_k` prefers the first of equals, so that ties go by row.
+    def look_into(chunks: int) -> TopK:
+        # Sorted by row: `top_k` prefers the first of equal scores, so that ties go by row.
         chosen_qn = jnp.sort(lax.top_k(best_qc, chunks)[1], axis=1)
         looked_qns = jnp.take_along_axis(chunked_qcs, chosen_qn[:, :, None], axis=1)
         all_scores = jnp.concatenate([so_far.scores, looked_qns.reshape(queries, -1)], axis=1)

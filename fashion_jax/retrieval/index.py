@@ -1,4 +1,4 @@
-"""What every index answers to, and what every index refuses."""
+"""The index protocol, and checks of embeddings that all indexes share."""
 
 import dataclasses
 from typing import Any, Protocol, runtime_checkable
@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.normalise import l2_normalise
 
-# bfloat16 rounding leaves the length of a normalised row within 0.004 of 1.
+# bfloat16 rounding keeps the length of a normalised row within 0.004 of 1.
 UNIT_LENGTH_TOLERANCE = 0.01
 _ROWS_NAMED = 5
 
@@ -24,11 +25,11 @@ class IndexKindError(FashionJaxError):
 
 @dataclasses.dataclass(frozen=True)
 class Neighbours:
-    """The nearest gallery rows of each query, best first.
+    """Nearest gallery rows of each query, best first.
 
     Attributes:
         rows: rows of the gallery.
-        scores: cosine similarities; higher is better.
+        scores: cosine similarities, or other scores of which higher is better.
     """
 
     rows: Int32[np.ndarray, "queries k"]
@@ -37,10 +38,10 @@ class Neighbours:
 
 @runtime_checkable
 class Index(Protocol):
-    """Search over the L2-normalised embeddings of a gallery."""
+    """Search in the L2-normalised embeddings of a gallery."""
 
     def __len__(self) -> int:
-        """Rows in the gallery."""
+        """Number of rows in the gallery."""
         ...
 
     @property
@@ -52,43 +53,49 @@ class Index(Protocol):
         """Finds the k gallery rows most similar to each query.
 
         Args:
-            queries: [queries, dimensions], L2-normalised, any float dtype.
-            k: how many; all of the gallery where it has fewer rows.
+            queries: [queries, dimensions] embeddings, L2-normalised, any float dtype.
+            k: number of neighbours; values above the number of rows return all rows.
 
         Returns:
-            min(k, len(self)) distinct rows for each query, best first, equals by row.
+            min(k, len(self)) distinct rows for each query, best first, ties by row.
 
         Raises:
-            EmbeddingError: if the queries are not what `check_embeddings` asks for, or k < 1.
+            EmbeddingError: if the queries fail `check_embeddings`, or k is below 1.
         """
         ...
 
 
 def check_embeddings(
-    embeddings: Any, name: str, dimensions: int | None = None
+    embeddings: Any, name: str, dimensions: int | None = None, normalise: bool | None = None
 ) -> Float32[np.ndarray, "rows dimensions"]:
-    """Returns embeddings as contiguous float32, or says what is wrong with them.
+    """Converts embeddings to contiguous float32 and checks their shape, values and lengths.
 
     Args:
         embeddings: [rows, dimensions], NumPy or JAX, any float dtype, each row of length 1.
-        name: what they are, for the message, such as `queries`.
-        dimensions: length that each embedding must have, if known.
+        name: name of the array in error messages, such as `queries`.
+        dimensions: required length of an embedding, if known.
+        normalise: True scales rows to length 1 before the check, which rows of zeros still fail;
+            False, for callers that offer the choice, names it in the error.
 
     Returns:
-        The embeddings, not copied where they already are contiguous float32.
+        The embeddings; not copied if they are contiguous float32 and not to be normalised.
 
     Raises:
-        EmbeddingError: if they have another shape or dtype, or rows (which are named) that are
-            not finite or not L2-normalised.
+        EmbeddingError: if shape or dtype are wrong, or rows (which are named) are not finite or
+            not L2-normalised.
     """
     array = np.asarray(embeddings)
     _check_form(array, name, dimensions)
     array = np.ascontiguousarray(array, dtype=np.float32)
+    if normalise:
+        with np.errstate(invalid="ignore", over="ignore"):  # infinite rows are refused below
+            array = l2_normalise(array)
     # One pass without a temporary copy: a sum of squares is finite only if all of its terms are.
     lengths = np.sqrt(np.einsum("rd,rd->r", array, array))
     _refuse_rows(~np.isfinite(lengths), name, "contain NaN or infinite values")
     off = np.abs(lengths - 1.0) > UNIT_LENGTH_TOLERANCE
-    _refuse_rows(off, name, f"are not L2-normalised (lengths {_first(lengths[off])})")
+    hint = "; pass normalise=True to scale them" if normalise is False else ""
+    _refuse_rows(off, name, f"are not L2-normalised (lengths {_first(lengths[off])})", hint)
     return array
 
 
@@ -99,12 +106,12 @@ def check_k(k: int, rows: int) -> int:
         EmbeddingError: if k is below 1.
     """
     if k < 1:
-        raise EmbeddingError(f"a search returns at least 1 neighbour; it was asked for k = {k}")
+        raise EmbeddingError(f"found k = {k}; a search returns at least 1 neighbour")
     return min(int(k), rows)
 
 
 def by_score_then_row(neighbours: Neighbours) -> Neighbours:
-    """Orders each query's neighbours: higher scores first, equals by row."""
+    """Sorts the neighbours of each query by score, highest first, and ties by row."""
     order = np.lexsort((neighbours.rows, -neighbours.scores), axis=1)
     return Neighbours(
         rows=np.take_along_axis(neighbours.rows, order, axis=1),
@@ -115,23 +122,23 @@ def by_score_then_row(neighbours: Neighbours) -> Neighbours:
 def _check_form(array: np.ndarray, name: str, dimensions: int | None) -> None:
     if array.ndim != 2:
         raise EmbeddingError(
-            f"{name} have shape {array.shape}; wanted is [rows, dimensions], "
-            f"one photo being [1, dimensions]"
+            f"{name} have shape {array.shape}; expected [rows, dimensions], with [1, dimensions] "
+            f"for a single embedding"
         )
-    # jax.dtypes: NumPy does not know bfloat16 for a float.
+    # jax.dtypes, because NumPy does not count bfloat16 among the floats.
     if not jax.dtypes.issubdtype(array.dtype, np.floating):
-        raise EmbeddingError(f"{name} have dtype {array.dtype}; embeddings are floats")
+        raise EmbeddingError(f"{name} have dtype {array.dtype}; expected floats")
     if array.shape[1] == 0 or dimensions not in (None, array.shape[1]):
         raise EmbeddingError(
-            f"{name} have {array.shape[1]} dimensions; wanted are {dimensions or 'at least 1'}. "
-            f"They probably come from another model"
+            f"{name} have {array.shape[1]} dimensions; expected {dimensions or 'at least 1'}. "
+            f"Check that they come from the same model"
         )
 
 
-def _refuse_rows(bad: np.ndarray, name: str, what: str) -> None:
+def _refuse_rows(bad: np.ndarray, name: str, what: str, hint: str = "") -> None:
     rows = np.flatnonzero(bad)
     if len(rows):
-        raise EmbeddingError(f"{len(rows)} of {len(bad)} {name} {what}: rows {_first(rows)}")
+        raise EmbeddingError(f"{len(rows)} of {len(bad)} {name} {what}: rows {_first(rows)}{hint}")
 
 
 def _first(values: np.ndarray) -> str:

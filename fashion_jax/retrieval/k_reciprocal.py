@@ -1,9 +1,9 @@
-"""Who is whose neighbour in turn: the sparse encodings of k-reciprocal re-ranking.
+"""k-reciprocal neighbour encodings.
 
-Zhong et al. 2017 (arXiv:1701.08398), section 3. A photo is encoded by its neighbours that have it
-for a neighbour, too, weighted by nearness. The reference implementation fills matrices of photos ×
-photos; nearly all of their numbers are 0, so that here they are sparse, and what was a loop over
-photos is a product of sparse matrices.
+Zhong et al. 2017 (arXiv:1701.08398), section 3. A photo is encoded by its reciprocal neighbours,
+those that also have it among their neighbours, weighted by nearness. The reference implementation
+fills dense matrices of photos × photos. Nearly all of their entries are 0; the matrices are sparse
+here, and products of them replace the loop over photos.
 """
 
 import dataclasses
@@ -14,18 +14,21 @@ from jaxtyping import Float32, Int
 
 from fashion_jax.errors import FashionJaxError
 
-# Pairs of photos whose distances are computed at a time: 2 × 64 MiB at 512 dimensions.
+# Pairs of photos whose distances are computed at once: 2 × 64 MiB at 512 dimensions.
 _PAIRS_AT_ONCE = 2**15
 
 
 @dataclasses.dataclass(frozen=True)
-class Reciprocal:
-    """Settings of k-reciprocal re-ranking, with the paper's values.
+class KReciprocalConfig:
+    """Parameters of k-reciprocal re-ranking; the defaults are the paper's.
 
     Attributes:
-        k1: neighbours, beside the photo itself, that may be reciprocal.
-        k2: nearest photos, the photo itself among them, over which encodings are averaged.
-        original_weight: λ, of the original distance in the final one.
+        k1: number of neighbours, besides the photo itself, that may be reciprocal.
+        k2: number of nearest photos, including the photo itself, whose encodings are averaged.
+        original_weight: weight λ of the original distance in the final distance.
+
+    Raises:
+        FashionJaxError: if a value is out of range.
     """
 
     k1: int = 20
@@ -35,18 +38,17 @@ class Reciprocal:
     def __post_init__(self) -> None:
         if self.k1 < 1 or not 1 <= self.k2 <= self.k1 + 1:
             raise FashionJaxError(
-                f"re-ranking needs k1 of at least 1 and k2 from 1 to k1 + 1, got k1 = {self.k1} "
-                f"and k2 = {self.k2}"
+                f"re-ranking needs a k1 of at least 1 and a k2 from 1 to k1 + 1, got "
+                f"k1 = {self.k1} and k2 = {self.k2}"
             )
         if not 0 <= self.original_weight <= 1:
             raise FashionJaxError(
-                "the original distance's weight in re-ranking lies between 0 and 1, got "
-                f"{self.original_weight}"
+                f"re-ranking needs an original_weight between 0 and 1, got {self.original_weight}"
             )
 
     @property
     def half(self) -> int:
-        """Neighbours in the smaller neighbourhood of a candidate, beside itself."""
+        """Number of neighbours in a candidate's smaller neighbourhood, besides itself."""
         return round(self.k1 / 2)
 
 
@@ -54,31 +56,31 @@ def encodings(
     embeddings_nd: Float32[np.ndarray, "photos dimensions"],
     neighbours: Int[np.ndarray, "photos found"],
     farthest: Float32[np.ndarray, " photos"],
-    settings: Reciprocal,
+    config: KReciprocalConfig,
 ) -> sp.csr_array:
-    """Encodes every photo (equations 5 to 7 and 11).
+    """Encodes every photo by its reciprocal neighbours (equations 5 to 7 and 11).
 
     Args:
-        embeddings_nd: L2-normalised.
-        neighbours: the k1 + 1 nearest photos of each, nearest first, itself among them; fewer
-            where there are fewer photos.
-        farthest: squared distance of each photo's farthest one, by which its own are divided.
-        settings: of the re-ranking.
+        embeddings_nd: L2-normalised embeddings.
+        neighbours: k1 + 1 nearest photos of each photo, nearest first, including itself; fewer if
+            there are fewer photos.
+        farthest: squared distance to each photo's farthest photo, for normalisation.
+        config: parameters of the re-ranking.
 
     Returns:
-        float32 [photos, photos], rows that sum up to 1.
+        Sparse float32 [photos, photos]; each row sums to 1.
     """
     near = _reciprocal(_adjacency(neighbours))
-    expanded = _expand(near, _reciprocal(_adjacency(neighbours[:, : settings.half + 1])))
+    expanded = _expand(near, _reciprocal(_adjacency(neighbours[:, : config.half + 1])))
     encoded = _weighted(expanded, embeddings_nd, farthest)
-    if settings.k2 == 1:
+    if config.k2 == 1:
         return encoded
-    nearest = _adjacency(neighbours[:, : settings.k2])
+    nearest = _adjacency(neighbours[:, : config.k2])
     return _rows_averaged(nearest, encoded)
 
 
 def _adjacency(neighbours: Int[np.ndarray, "photos found"]) -> sp.csr_array:
-    """1 from each photo to each of its neighbours."""
+    """Sparse matrix with 1 from each photo to each of its neighbours."""
     photos, found = neighbours.shape
     starts = np.arange(0, photos * found + 1, found)
     ones = np.ones(photos * found, dtype=np.float32)
@@ -86,15 +88,15 @@ def _adjacency(neighbours: Int[np.ndarray, "photos found"]) -> sp.csr_array:
 
 
 def _reciprocal(adjacency: sp.csr_array) -> sp.csr_array:
-    """1 where both photos are neighbours of each other (equation 2)."""
+    """Sparse matrix with 1 where two photos are neighbours of each other (equation 2)."""
     return adjacency.multiply(adjacency.T.tocsr()).tocsr()
 
 
 def _expand(near: sp.csr_array, half: sp.csr_array) -> sp.csr_array:
-    """Takes in the neighbourhoods of those neighbours that share most of theirs (equation 3)."""
+    """Adds the neighbourhoods of neighbours that share most of theirs (equation 3)."""
     shared = (near @ half).multiply(near).tocoo()
     sizes = half.sum(axis=1)
-    # In whole numbers: 3 · shared > 2 · size. Rounding must not decide where they are equal.
+    # shared > 2/3 · size in integers, so that rounding does not decide ties.
     chosen = 3 * shared.data > 2 * sizes[shared.col]
     candidates = sp.csr_array(
         (np.ones(chosen.sum(), np.float32), (shared.row[chosen], shared.col[chosen])),
@@ -121,7 +123,7 @@ def _weighted(
 
 
 def _rows_averaged(nearest: sp.csr_array, encoded: sp.csr_array) -> sp.csr_array:
-    """Each photo's encoding as the mean of its nearest photos' (equation 11)."""
+    """Averages each photo's encoding over its nearest photos (equation 11)."""
     counts = np.diff(nearest.indptr).astype(np.float32)
     mean = nearest @ encoded
     mean.data /= np.repeat(counts, np.diff(mean.indptr))

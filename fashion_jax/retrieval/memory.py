@@ -1,4 +1,4 @@
-"""How much memory there is, so that what cannot fit is refused before it begins."""
+"""Available memory, to refuse work that cannot fit before it starts."""
 
 import os
 import pathlib
@@ -9,15 +9,15 @@ _CGROUP = pathlib.Path("/sys/fs/cgroup")
 
 
 class MemoryNeedError(FashionJaxError):
-    """Something needs more memory than there is."""
+    """Raised when an operation needs more memory than is available."""
 
 
 def require_memory(need: int, what: str) -> None:
-    """Refuses what does not fit.
+    """Refuses an operation that does not fit into memory.
 
     Args:
-        need: bytes.
-        what: needs them, for the message.
+        need: bytes needed.
+        what: name of the operation in the error message.
 
     Raises:
         MemoryNeedError: if fewer bytes are available.
@@ -25,14 +25,14 @@ def require_memory(need: int, what: str) -> None:
     available = available_memory()
     if need > available:
         raise MemoryNeedError(
-            f"{what} needs about {need / 2**30:.1f} GiB of memory, and "
-            f"{available / 2**30:.1f} GiB are available here; take a machine with more memory, or "
-            "a smaller gallery"
+            f"{what} needs about {need / 2**30:.1f} GiB of memory, but only "
+            f"{available / 2**30:.1f} GiB are available; use a machine with more memory or a "
+            f"smaller gallery"
         )
 
 
 def available_memory() -> int | float:
-    """Bytes that a program may still take: the machine's, or its container's if that is less."""
+    """Returns the bytes a program may still take, limited by the machine or its container."""
     return min(_machine(), _container())
 
 
@@ -46,7 +46,7 @@ def _machine() -> int:
 
 
 def _container() -> int | float:
-    """What the control group (version 2) allows beyond what it has; infinity where nothing does."""
+    """Bytes left in the control group (version 2); infinity without a limit."""
     try:
         limit = (_CGROUP / "memory.max").read_text().strip()
         used = int((_CGROUP / "memory.current").read_text())
@@ -55,6 +55,6 @@ def _container() -> int | float:
         return float("inf")
     if limit == "max":
         return float("inf")
-    # Pages of files that were read count as used, and are given back on demand.
+    # The page cache counts as used, but the kernel frees it on demand.
     cache = dict(line.split() for line in statistics).get("inactive_file", 0)
     return int(limit) - used + int(cache)

@@ -1,9 +1,9 @@
-"""Queries and galleries that borrow from their neighbours.
+"""Query expansion and database augmentation.
 
-Average query expansion (Chum et al. 2007) adds a query's first answers to it; α-query expansion
-(Radenović et al. 2018, arXiv:1711.02512) weights them by their similarity to the power α; database
-augmentation (Turcot and Lowe 2009; Arandjelović and Zisserman 2012) does the same with every
-photo of the gallery. All of them give embeddings that are searched with as any other.
+Average query expansion (Chum et al. 2007) adds the nearest gallery embeddings to a query; α-query
+expansion (Radenović et al. 2018, arXiv:1711.02512) weights them by their similarity to the power α.
+Database augmentation (Turcot and Lowe 2009; Arandjelović and Zisserman 2012) does the same to each
+gallery embedding. The results are embeddings, to be searched as before.
 """
 
 from typing import Any
@@ -16,8 +16,7 @@ from fashion_jax.inference.normalise import l2_normalise_or
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import Index, Neighbours, check_embeddings
 
-# Rows are searched for so many at a time, and fewer where they gather more neighbours than
-# 64 MiB of float32.
+# Rows searched at once; fewer if their neighbours would take more than 64 MiB in float32.
 _ROWS_AT_ONCE = 4096
 _GATHERED_AT_ONCE = 2**24
 
@@ -25,21 +24,28 @@ _GATHERED_AT_ONCE = 2**24
 def expand_queries(
     queries: Any, gallery: Any, neighbours: int, alpha: float = 0.0, index: Index | None = None
 ) -> Float32[np.ndarray, "queries dimensions"]:
-    """Adds to each query its nearest gallery photos: q + Σ max(0, sᵢ)^α · xᵢ, normalised.
+    """Adds to each query its nearest gallery embeddings: q + Σ max(0, sᵢ)^α · xᵢ, normalised.
 
     Args:
-        queries: [queries, dimensions], L2-normalised.
-        gallery: [gallery, dimensions], L2-normalised.
-        neighbours: how many are added; 0 leaves the queries as they are.
-        alpha: 0 for average query expansion, in which all count alike; 3 is usual otherwise.
-        index: of the gallery; by default exact search.
+        queries: [queries, dimensions] embeddings, L2-normalised, NumPy or JAX.
+        gallery: [gallery, dimensions] embeddings, L2-normalised, NumPy or JAX.
+        neighbours: number of neighbours to add; 0 returns the queries unchanged.
+        alpha: exponent of the similarity s; 0 (average query expansion) weights all neighbours
+            equally, 3 is usual otherwise.
+        index: index of the gallery; by default exact search.
 
     Returns:
-        L2-normalised.
+        [queries, dimensions] L2-normalised embeddings. Where the sum cancels out, the query itself.
 
     Raises:
-        EmbeddingError: if embeddings are not what `check_embeddings` asks for.
-        FashionJaxError: if neighbours or α are negative.
+        EmbeddingError: if embeddings fail `check_embeddings`.
+        FashionJaxError: if `neighbours` or `alpha` is negative.
+
+    Example:
+        >>> import numpy as np
+        >>> gallery = np.array([[0.0, 1.0], [-1.0, 0.0]])
+        >>> expand_queries(np.array([[1.0, 0.0]]), gallery, neighbours=1).round(4)
+        array([[0.7071, 0.7071]], dtype=float32)
     """
     queries_qd = check_embeddings(queries, "query embeddings")
     gallery_gd = check_embeddings(gallery, "gallery embeddings", queries_qd.shape[1])
@@ -59,20 +65,20 @@ def expand_queries(
 def augment_database(
     gallery: Any, neighbours: int, alpha: float = 0.0, index: Index | None = None
 ) -> Float32[np.ndarray, "gallery dimensions"]:
-    """Adds to each gallery photo its nearest others, as `expand_queries` does to queries.
+    """Adds to each gallery embedding its nearest others, as `expand_queries` does to queries.
 
     Args:
-        gallery: [gallery, dimensions], L2-normalised.
-        neighbours: how many others are added; 0 leaves the gallery as it is.
-        alpha: see `expand_queries`.
-        index: of the gallery; by default exact search.
+        gallery: [gallery, dimensions] embeddings, L2-normalised, NumPy or JAX.
+        neighbours: number of others to add; 0 returns the gallery unchanged.
+        alpha: exponent of the similarity; see `expand_queries`.
+        index: index of the gallery; by default exact search.
 
     Returns:
-        L2-normalised.
+        [gallery, dimensions] L2-normalised embeddings.
 
     Raises:
-        EmbeddingError: if the gallery is not what `check_embeddings` asks for.
-        FashionJaxError: if neighbours or α are negative.
+        EmbeddingError: if the gallery fails `check_embeddings`.
+        FashionJaxError: if `neighbours` or `alpha` is negative.
     """
     gallery_gd = check_embeddings(gallery, "gallery embeddings")
     _check(neighbours, alpha)
@@ -94,8 +100,8 @@ def augment_database(
 def _check(neighbours: int, alpha: float) -> None:
     if neighbours < 0 or alpha < 0:
         raise FashionJaxError(
-            "an expansion takes 0 or more neighbours and an α of at least 0, got "
-            f"{neighbours} and {alpha}"
+            f"expansion needs 0 or more neighbours and an alpha of at least 0, got {neighbours} "
+            f"and {alpha}"
         )
 
 
@@ -111,12 +117,12 @@ def _with_neighbours(
 ) -> np.ndarray:
     weights = np.maximum(found.scores, 0) ** np.float32(alpha)
     sums = rows_qd + np.einsum("qk,qkd->qd", weights, gallery_gd[found.rows])
-    # Neighbours that cancel a row out leave nothing to search with: it stays as it was.
+    # A sum that cancels out has no direction to search in: the row stays as it was.
     return l2_normalise_or(sums, rows_qd)
 
 
 def _without_itself(found: Neighbours, rows: np.ndarray) -> Neighbours:
-    """Drops the row itself, or the last neighbour where copies of it have pushed it out."""
+    """Drops the row itself, or the last neighbour if copies of the row displaced it."""
     itself = found.rows == rows[:, None]
     itself[~itself.any(axis=1), -1] = True
     count, k = found.rows.shape

@@ -1,7 +1,7 @@
 """Approximate search with ScaNN (Guo et al. 2020, arXiv:1908.10396).
 
-ScaNN aborts the process, or answers with fewer rows and NaN scores, where it is asked for what it
-cannot do. Everything of that kind is caught here, before it gets there.
+Given input it cannot handle, ScaNN aborts the process, or returns fewer rows and NaN scores. All
+such input is caught here before it reaches ScaNN.
 """
 
 import dataclasses
@@ -58,7 +58,7 @@ class StoredScann:
 
 
 class ScannIndex:
-    """ScaNN behind the protocol of `fashion_jax.retrieval.index.Index`."""
+    """ScaNN with the interface of `fashion_jax.retrieval.index.Index`."""
 
     def __init__(self, searcher: Any, settings: ScannSettings, rows: int, dimensions: int) -> None:
         """Wraps a ScaNN searcher; see `build` and `load`."""
@@ -69,26 +69,27 @@ class ScannIndex:
 
     @classmethod
     def build(cls, gallery: Any, settings: ScannSettings | None = None) -> "ScannIndex":
-        """Trains and fills an index.
+        """Builds an index of a gallery.
 
         Args:
-            gallery: [rows, dimensions], L2-normalised, any float dtype, at least one row.
-            settings: chosen by the number of rows if `None`.
+            gallery: [rows, dimensions] embeddings, L2-normalised, any float dtype, at least one
+                row.
+            settings: settings of ScaNN; by default chosen by the number of rows.
 
         Raises:
-            EmbeddingError: if the gallery is not what `check_embeddings` asks for, or is empty.
+            EmbeddingError: if the gallery fails `check_embeddings`, or is empty.
             ScannError: if the settings do not fit the gallery, or ScaNN is not installed.
         """
         gallery_gd = check_embeddings(gallery, "gallery embeddings")
         rows, dimensions = gallery_gd.shape
         if rows == 0:
-            raise EmbeddingError("the gallery is empty: there is nothing to search in")
+            raise EmbeddingError("the gallery is empty; an index needs at least one row")
         settings = settings or ScannSettings.for_rows(rows)
         settings.check(rows)
         return cls(_build_searcher(gallery_gd, settings), settings, rows, dimensions)
 
     def __len__(self) -> int:
-        """Rows in the gallery."""
+        """Number of rows in the gallery."""
         return self._rows
 
     @property
@@ -99,8 +100,9 @@ class ScannIndex:
     def search(self, queries: Any, k: int) -> Neighbours:
         """Finds the k most similar rows; see `fashion_jax.retrieval.index.Index.search`.
 
-        Candidates grow with k; a query whose partitions hold fewer than k rows is answered from
-        all of them. So there are always min(k, len(self)) distinct rows.
+        The number of candidates grows with k, and a query whose partitions hold fewer than k rows
+        is searched in all partitions, so that the result always has min(k, len(self)) distinct
+        rows.
         """
         queries_qd = check_embeddings(queries, "queries", self.dimensions)
         k = check_k(k, len(self))
@@ -112,7 +114,7 @@ class ScannIndex:
         return by_score_then_row(found)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes the index to a new folder, which can be moved and copied.
+        """Saves the index to a new folder, which can be moved and copied.
 
         Raises:
             StorageError: if the folder exists and is not empty.
@@ -127,10 +129,10 @@ class ScannIndex:
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "ScannIndex":
-        """Opens a saved index, after checking every file that ScaNN will read.
+        """Loads a saved index, after checking every file that ScaNN will read.
 
         Raises:
-            StorageError: if the folder holds no index, or files (which are named) are damaged.
+            StorageError: if the folder contains no index, or files (which are named) are damaged.
             ScannMissingError: if ScaNN is not installed.
         """
         path = pathlib.Path(folder).absolute()
@@ -138,16 +140,16 @@ class ScannIndex:
         scann = _scann()
         try:
             searcher = scann.load_searcher(str(path), assets_backcompat_shim=False)
-        except (RuntimeError, ValueError, OSError) as error:  # removed since it was checked
+        except (RuntimeError, ValueError, OSError) as error:  # removed since the check
             raise StorageError(f"{path} cannot be opened: {error}") from error
         return cls(searcher, description.settings, description.rows, description.dimensions)
 
     def searched_with(self, reorder: int, leaves_to_search: int) -> "ScannIndex":
-        """The same index, searched more thoroughly or faster.
+        """Returns the same index with other search settings, for more recall or speed.
 
         Args:
-            reorder: candidates whose exact scores are computed; no more than there are rows.
-            leaves_to_search: nearest partitions that a query is compared with.
+            reorder: number of candidates whose exact scores are computed.
+            leaves_to_search: number of nearest partitions that are searched.
 
         Raises:
             ScannError: if the settings do not fit the index.
@@ -159,9 +161,10 @@ class ScannIndex:
         return ScannIndex(self._searcher, settings, self._rows, self._dimensions)
 
     def effort(self, k: int) -> tuple[int, int]:
-        """Candidates and partitions that a search for k looks at; no fewer than the settings'.
+        """Numbers of candidates and partitions used in a search for k neighbours.
 
-        Partitions are enough if they hold a few times the candidates, were all equally full.
+        They are at least those of the settings. There are enough partitions to hold a few times
+        the candidates, if all were of the same size.
         """
         candidates = min(len(self), max(self.settings.reorder, CANDIDATES_PER_NEIGHBOUR * k))
         leaves = self.settings.leaves
@@ -175,7 +178,7 @@ class ScannIndex:
         candidates: int,
         leaves: int,
     ) -> Neighbours:
-        """Asks ScaNN, which fills up what it does not find with row 0 and NaN."""
+        """Searches with ScaNN, which pads missing results with row 0 and NaN."""
         if len(queries_qd) == 0:
             return Neighbours(np.empty((0, k), np.int32), np.empty((0, k), np.float32))
         many = len(queries_qd) >= _PARALLEL_FROM
@@ -203,7 +206,7 @@ def _build_searcher(
             num_leaves_to_search=settings.leaves_to_search,
             training_sample_size=max(PARTITIONED_FROM, 50 * settings.leaves),
         )
-    # Two dimensions a block and the threshold are what ScaNN's authors recommend for unit rows.
+    # ScaNN's documentation recommends 2 dimensions per block, and this threshold for unit rows.
     builder = builder.score_ah(2, anisotropic_quantization_threshold=0.2)
     return builder.reorder(min(settings.reorder, rows)).build()
 
@@ -212,10 +215,10 @@ def check_files(folder: pathlib.Path) -> StoredScann:
     """Checks every file of a saved index that ScaNN would read.
 
     Returns:
-        The index's description.
+        Description of the index.
 
     Raises:
-        StorageError: if the folder holds no index, or files (which are named) are damaged.
+        StorageError: if the folder contains no index, or files (which are named) are damaged.
     """
     description = read_json(folder / DESCRIPTION, StoredScann, SCHEMA, "a ScaNN index")
     storage.verify(folder, description.files)
@@ -224,7 +227,7 @@ def check_files(folder: pathlib.Path) -> StoredScann:
 
 
 def scann_is_installed() -> bool:
-    """Whether ScaNN can be used here."""
+    """Returns whether ScaNN can be imported."""
     try:
         _scann()
     except ScannMissingError:
@@ -237,14 +240,14 @@ def _scann() -> Any:
         from scann.scann_ops.py import scann_ops_pybind
     except ImportError as error:
         raise ScannMissingError(
-            "ScaNN cannot be imported; it has wheels for Linux only. Use the exact index instead, "
-            "or install it with: pip install scann"
+            "ScaNN cannot be imported; its wheels are for Linux only. Use the exact index instead, "
+            "or install ScaNN: pip install scann"
         ) from error
     return scann_ops_pybind
 
 
 def _refuse_pickles(folder: pathlib.Path) -> None:
-    # ScaNN would unpickle this file if it lay there, and a pickle can run code.
+    # ScaNN would unpickle this file if it existed, and a pickle can run code.
     stray = folder / "scann_docids.pkl"
     if stray.exists():
         raise StorageError(f"{stray} does not belong to this index; remove it")

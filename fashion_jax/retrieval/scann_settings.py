@@ -1,38 +1,39 @@
-"""How a gallery is compressed and divided for ScaNN, and which settings it would not survive."""
+"""Settings of ScaNN: how it compresses and partitions a gallery, and what it can handle."""
 
 import dataclasses
 import math
 
 from fashion_jax.errors import FashionJaxError
 
-# Below, comparing with every row is fast, and codebooks have too little to learn from.
+# With fewer rows, comparing all of them is fast, and too few to train the codebooks.
 HASHED_FROM = 2_000
-# Below, exact search on a CPU is as fast (measured at 512 dimensions on two cores).
+# With fewer rows, exact search is as fast (measured at 512 dimensions on two CPU cores).
 FASTER_FROM = 10_000
-# Below, comparing with every row's code is fast, and finds more than any partition does.
+# With fewer rows, comparing all codes is fast, and has a higher recall than partitions.
 PARTITIONED_FROM = 100_000
 SHARE_OF_LEAVES_SEARCHED = 0.2
-# The codebooks have 16 centers, and ScaNN refuses to place them among fewer rows.
+# ScaNN's codebooks have 16 centers, which it cannot train from fewer rows.
 FEWEST_ROWS_TO_HASH = 16
 
 
 class ScannError(FashionJaxError):
-    """Settings that ScaNN cannot work with, or no ScaNN at all."""
+    """Raised for settings that ScaNN cannot handle, and when ScaNN is missing."""
 
 
 class ScannMissingError(ScannError):
-    """ScaNN is not installed here."""
+    """Raised when ScaNN is not installed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ScannSettings:
-    """How a gallery is compressed and divided.
+    """Compression and partitioning of a gallery.
 
     Attributes:
-        hashed: compare with compressed rows first; without, every row is compared exactly.
-        reorder: candidates whose exact scores are computed, where rows are hashed.
-        leaves: partitions of the gallery; 0 for none. Only where rows are hashed.
-        leaves_to_search: nearest partitions that a query is compared with.
+        hashed: whether queries are compared with compressed rows first; otherwise every row is
+            compared exactly, and the other settings do not apply.
+        reorder: number of candidates whose exact scores are computed.
+        leaves: number of partitions of the gallery; 0 for none.
+        leaves_to_search: number of nearest partitions that are searched.
     """
 
     hashed: bool = True
@@ -42,7 +43,7 @@ class ScannSettings:
 
     @classmethod
     def for_rows(cls, rows: int) -> "ScannSettings":
-        """Settings for a gallery's size: exact, then hashed, then partitioned, too."""
+        """Returns settings for a gallery of this size: exact, hashed, or hashed and partitioned."""
         if rows < HASHED_FROM:
             return cls(hashed=False)
         if rows < PARTITIONED_FROM:
@@ -52,25 +53,25 @@ class ScannSettings:
         return cls(leaves=leaves, leaves_to_search=searched)
 
     def check(self, rows: int) -> None:
-        """Refuses what ScaNN cannot build for so many rows.
+        """Checks that ScaNN can build an index of this many rows.
 
         Raises:
-            ScannError: naming the setting.
+            ScannError: if it cannot; names the setting.
         """
         if not self.hashed:
             return
         if rows < FEWEST_ROWS_TO_HASH:
             raise ScannError(
-                f"{rows} rows are too few to hash, ScaNN needs {FEWEST_ROWS_TO_HASH}; "
-                f"use ScannSettings(hashed=False)"
+                f"{rows} rows are too few to hash; ScaNN needs at least {FEWEST_ROWS_TO_HASH}. "
+                f"Use ScannSettings(hashed=False)"
             )
         if self.reorder < 1:
             raise ScannError(f"reorder is {self.reorder}; it must be at least 1")
         if not 0 <= self.leaves <= rows:
-            raise ScannError(f"leaves is {self.leaves}; it must lie between 0 and the {rows} rows")
+            raise ScannError(f"leaves is {self.leaves}; it must be between 0 and {rows} rows")
         fewest = min(1, self.leaves)
         if not fewest <= self.leaves_to_search <= self.leaves:
             raise ScannError(
-                f"leaves_to_search is {self.leaves_to_search}; it must lie between {fewest} "
-                f"and leaves, which is {self.leaves}"
+                f"leaves_to_search is {self.leaves_to_search}; it must be between {fewest} and "
+                f"the number of leaves, {self.leaves}"
             )

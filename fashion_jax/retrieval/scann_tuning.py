@@ -1,6 +1,6 @@
-"""How thoroughly ScaNN has to search: recall and speed over a grid of search settings.
+"""Tuning of ScaNN: recall and speed over a grid of search settings.
 
-An index is not rebuilt for it: candidates and partitions to look at are chosen at every search.
+The index is built once; the numbers of candidates and partitions are chosen at every search.
 """
 
 import dataclasses
@@ -17,10 +17,10 @@ from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import Index, Neighbours
 from fashion_jax.retrieval.scann_index import ScannIndex
 
-# Candidates, as multiples of k, and partitions, as shares of all.
+# Candidates as multiples of k, and partitions as shares of all partitions.
 _CANDIDATES = (5, 10, 15, 30, 60, 120)
 _SHARES_OF_LEAVES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
-# Photos that are there twice are equally good answers; indexes round differently.
+# Copies of a photo are equally good answers, and indexes round scores differently.
 _EQUALLY_NEAR = 1e-5
 _AS_GOOD_AS_EXACT = 0.9995
 _TIMINGS = 3
@@ -34,11 +34,12 @@ Speed = Annotated[float, msgspec.Meta(gt=0, le=2**53)]
 
 @dataclasses.dataclass(frozen=True)
 class TuningQueries:
-    """What an index is measured with.
+    """Queries to measure an index with.
 
     Attributes:
-        embeddings: of the queries.
-        own_rows: where queries are rows of the gallery, which: never counted among the answers.
+        embeddings: embeddings of the queries.
+        own_rows: gallery rows of the queries if they come from the gallery; never counted as
+            answers.
     """
 
     embeddings: Float32[np.ndarray, "queries dimensions"]
@@ -47,13 +48,13 @@ class TuningQueries:
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """Search settings, and what they achieve.
+    """Search settings with their recall and speed.
 
     Attributes:
-        reorder: candidates whose exact scores are computed.
-        leaves_to_search: partitions that a query is compared with; 0 where there are none.
-        recall: share of the k nearest that are found.
-        queries_per_second: all queries at once.
+        reorder: number of candidates whose exact scores are computed.
+        leaves_to_search: number of partitions searched; 0 without partitions.
+        recall: share of the k nearest rows that are found.
+        queries_per_second: speed when all queries are searched at once.
     """
 
     reorder: Count
@@ -64,17 +65,17 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Tuning:
-    """A measured curve.
+    """Measured curve of recall against speed.
 
     Attributes:
-        rows: of the index.
-        leaves: partitions that it has.
-        wanted: recall.
-        k: of the recall.
-        queries: how many it was measured with.
-        points: in the order in which they were measured.
-        chosen: the fastest of those that reach the recall, if any does.
-        exact_queries_per_second: of exact search on the same machine.
+        rows: number of rows in the index.
+        leaves: number of partitions in the index.
+        wanted: recall to reach, 0 to 1.
+        k: number of neighbours the recall is measured at.
+        queries: number of queries it was measured with.
+        points: measured points, in the order of measurement.
+        chosen: fastest point that reaches the wanted recall; None if none does.
+        exact_queries_per_second: speed of exact search on the same machine.
     """
 
     rows: Count
@@ -91,7 +92,7 @@ class Tuning:
             raise ValueError("settings that were chosen, but not measured")
 
     def to_table(self) -> str:
-        """The curve as a table."""
+        """Formats the curve as a table."""
         ordered = sorted(self.points, key=lambda point: -point.queries_per_second)
         rows = [
             (
@@ -106,7 +107,7 @@ class Tuning:
         rows.append(("", "exact", "1.0000", f"{self.exact_queries_per_second:,.0f}", ""))
         columns = (f"leaves of {self.leaves}", "reorder", f"recall@{self.k}", "queries/s", "")
         align = ("right", "right", "right", "right", "left")
-        first = 0 if self.leaves else 1  # without partitions there is nothing to say of them
+        first = 0 if self.leaves else 1  # an index without partitions needs no column for them
         table = tabulate(
             [row[first:] for row in rows],
             columns[first:],
@@ -120,7 +121,7 @@ class Tuning:
 def gallery_queries(
     embeddings: Float32[np.ndarray, "rows dimensions"], count: int, seed: int = 0
 ) -> TuningQueries:
-    """Draws rows of a gallery as queries, each of which has to find others than itself."""
+    """Samples rows of a gallery as queries; a query does not count as its own answer."""
     rows = np.random.default_rng(seed).permutation(len(embeddings))[:count]
     rows = np.sort(rows).astype(np.int64)
     return TuningQueries(np.array(embeddings[rows]), rows)
@@ -137,12 +138,12 @@ def measure(
     """Measures recall against exact search, and speed, over a grid of settings.
 
     Args:
-        index: of the gallery, with hashes.
-        gallery: embeddings that were indexed.
-        queries: at least one.
-        wanted: recall, 0..1.
-        k: of the recall; fewer than there are rows.
-        each: is told every point as it is measured.
+        index: hashed index of the gallery.
+        gallery: embeddings the index was built from.
+        queries: at least one query.
+        wanted: recall to reach, 0 to 1.
+        k: number of neighbours to measure recall at; fewer than the index has rows.
+        each: callback that receives every point once it is measured.
     """
     exact = ExactIndex(gallery)
     truth = _answers(exact, queries, k)
@@ -166,13 +167,13 @@ def measure(
 
 
 def choose(points: Sequence[Point], wanted: float) -> Point | None:
-    """The fastest point with the wanted recall, or `None`."""
+    """Returns the fastest point with the wanted recall, or None."""
     good = [point for point in points if point.recall >= wanted]
     return max(good, key=lambda point: point.queries_per_second, default=None)
 
 
 def fastest(points: Sequence[Point]) -> list[Point]:
-    """Points that no other beats in both recall and speed, by rising recall."""
+    """Returns the points that no other point beats in both recall and speed, by recall."""
     front: list[Point] = []
     for point in sorted(points, key=lambda p: (-p.recall, -p.queries_per_second)):
         if not front or point.queries_per_second > front[-1].queries_per_second:
@@ -183,7 +184,7 @@ def fastest(points: Sequence[Point]) -> list[Point]:
 def _grid(
     index: ScannIndex, k: int, measured: Sequence[Point], enough: float
 ) -> Iterator[tuple[int, int]]:
-    """Settings that differ in what ScaNN does; more leaves only until the recall is enough."""
+    """Yields settings with different effects, with more leaves until the recall is enough."""
     all_leaves = index.settings.leaves
     leaves = sorted({max(1, round(share * all_leaves)) for share in _SHARES_OF_LEAVES})
     done = set()
@@ -199,7 +200,7 @@ def _grid(
 
 
 def _answers(index: Index, queries: TuningQueries, k: int) -> Neighbours:
-    """The k nearest of each query, itself left out."""
+    """Nearest k rows of each query, without the query itself."""
     found = index.search(queries.embeddings, k + 1)
     if queries.own_rows is None:
         return Neighbours(rows=found.rows[:, :k], scores=found.scores[:, :k])
@@ -212,7 +213,7 @@ def _answers(index: Index, queries: TuningQueries, k: int) -> Neighbours:
 
 
 def _recall(found: Neighbours, truth: Neighbours) -> float:
-    """Share of answers that are as near as the last one of the exact ones."""
+    """Share of answers at least as near as the last exact answer."""
     farthest = truth.scores[:, -1:]
     return float((found.scores >= farthest - _EQUALLY_NEAR).mean())
 

@@ -6,7 +6,6 @@ exchanged in one step; a writer killed at any moment leaves the old state or the
 """
 
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
@@ -14,6 +13,8 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
+
+import filelock
 
 from fashion_jax.files import StorageError
 
@@ -121,15 +122,14 @@ def exchange(staging: pathlib.Path, target: pathlib.Path, kept: Collection[str])
 def locked(folder: pathlib.Path) -> Iterator[None]:
     """Waits until nobody else changes a folder, and keeps others from changing it.
 
-    The kernel lets go of the lock when the process dies, however it dies. Readers need none.
+    The folder itself is locked, so that a lock leaves no file in it or beside it. The kernel
+    releases the lock when the process dies, however it dies. Readers need no lock.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not filelock.lock_descriptor(descriptor, blocking=False):
             logger.info("waiting for another command that is changing %s", folder)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            filelock.lock_descriptor(descriptor)
         yield
     finally:
         os.close(descriptor)
@@ -168,11 +168,11 @@ def _parts(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _remove_if_unlocked(folder: pathlib.Path) -> None:
-    with contextlib.suppress(FileNotFoundError, BlockingIOError):
+    with contextlib.suppress(FileNotFoundError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+            if filelock.lock_descriptor(descriptor, blocking=False):
+                shutil.rmtree(folder, ignore_errors=True)
         finally:
             os.close(descriptor)
 

@@ -13,11 +13,17 @@ from fashion_jax.retrieval.index import check_embeddings
 
 @dataclasses.dataclass(frozen=True)
 class Whitening:
-    """Moves embeddings to their mean, and scales their principal directions to equal variance.
+    """Centring, and projection onto principal directions scaled to equal variance.
 
     Attributes:
-        mean: of the embeddings that it was fitted to.
-        projection: the principal directions, each divided by its standard deviation.
+        mean: mean of the embeddings the whitening was fitted to.
+        projection: principal directions, each divided by its standard deviation.
+
+    Example:
+        >>> import numpy as np
+        >>> gallery = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+        >>> Whitening.fit(gallery, kept=1).apply(gallery).shape
+        (3, 1)
     """
 
     mean: Float32[np.ndarray, " dimensions"]
@@ -25,28 +31,28 @@ class Whitening:
 
     @classmethod
     def fit(cls, embeddings: Any, kept: int, shrink: float = 1e-3) -> "Whitening":
-        """Finds the principal directions of embeddings, best those of a gallery.
+        """Fits the whitening to embeddings, usually those of the gallery.
 
         Args:
-            embeddings: [rows, dimensions], L2-normalised.
-            kept: directions that are kept, those of the largest variance.
-            shrink: share of the largest variance that is added to all of them, so that directions
-                in which there is nothing but noise are not blown up.
+            embeddings: [rows, dimensions] embeddings, L2-normalised, NumPy or JAX.
+            kept: number of principal directions to keep, those of the largest variance.
+            shrink: share of the largest variance that is added to every variance, so that
+                directions of mere noise are not amplified.
 
         Raises:
-            EmbeddingError: if the embeddings are not what `check_embeddings` asks for.
-            FashionJaxError: if more directions are asked for than rows or dimensions can give.
+            EmbeddingError: if the embeddings fail `check_embeddings`.
+            FashionJaxError: if rows or dimensions are too few for `kept` directions.
         """
         rows_nd = check_embeddings(embeddings, "embeddings to fit the whitening to")
         most = min(rows_nd.shape[1], len(rows_nd) - 1)
         if not 1 <= kept <= most:
-            choice = f"choose from 1 to {most}" if most else "it takes at least 2 embeddings"
+            choice = f"choose from 1 to {most}" if most > 0 else "at least 2 embeddings are needed"
             raise FashionJaxError(
                 f"whitening to {kept} dimensions cannot be fitted to {len(rows_nd)} embeddings of "
                 f"{rows_nd.shape[1]} dimensions; {choice}"
             )
         mean = rows_nd.mean(axis=0, dtype=np.float64)
-        # In blocks and in float64: a centred copy of a whole gallery would be as large as it is.
+        # In blocks: a centred copy of the gallery in float64 would be twice as large as itself.
         products = np.zeros((rows_nd.shape[1], rows_nd.shape[1]))
         for start in range(0, len(rows_nd), 8192):
             centred = rows_nd[start : start + 8192] - mean
@@ -60,14 +66,17 @@ class Whitening:
         """Whitens embeddings and L2-normalises them again.
 
         Args:
-            embeddings: [rows, dimensions], L2-normalised, of the same model.
+            embeddings: [rows, dimensions] embeddings of the same model, L2-normalised.
+
+        Returns:
+            [rows, kept] L2-normalised embeddings.
 
         Raises:
-            EmbeddingError: if they are not what `check_embeddings` asks for.
+            EmbeddingError: if the embeddings fail `check_embeddings`.
         """
         rows_nd = check_embeddings(embeddings, "embeddings", len(self.mean))
         whitened = (rows_nd - self.mean) @ self.projection
         lengths = np.linalg.norm(whitened, axis=1, keepdims=True)
-        # An embedding at the very mean has no direction; any unit row will do.
+        # An embedding equal to the mean has no direction; any unit row will do.
         whitened[lengths[:, 0] < 1e-12] = np.eye(1, whitened.shape[1], dtype=np.float32)
         return l2_normalise(whitened)

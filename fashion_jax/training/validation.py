@@ -10,7 +10,7 @@ from fashion_jax.inference.checkpoints import MEAN_OF_DATASETS
 from fashion_jax.inference.embed import without_classifier
 from fashion_jax.inference.model import EmbeddingModel
 from fashion_jax.inference.weights.origin import WeightsOrigin
-from fashion_jax.metrics.protocol import Labels
+from fashion_jax.metrics.labels import Labels
 from fashion_jax.metrics.ranking import rank_embeddings
 from fashion_jax.training.learner import Learner
 from fashion_jax.training.state import TrainState

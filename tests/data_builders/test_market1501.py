@@ -8,7 +8,7 @@ from fashion_jax.datasets.building.build import build, check
 from fashion_jax.datasets.building.raw_folder import LayoutError
 from fashion_jax.datasets.photos import decode_photo
 from fashion_jax.datasets.records import SPLITS
-from fashion_jax.metrics.protocol import Labels
+from fashion_jax.metrics.labels import Labels
 from fashion_jax.metrics.ranking import rank_embeddings
 from tests.data_builders.built_records import everything, identities, read_all
 from tests.dummy_data import market1501 as dummy_data
@@ -203,8 +203,7 @@ def labels(records, cameras_known=True):
         identity=np.array([record.identity for record in records]),
         category=np.array([record.category for record in records]),
         camera=np.array(camera),
-        photo=np.array([record.photo_id for record in records]),
-        domain=np.zeros(len(records), dtype=np.int8),
+        photo_id=np.array([record.photo_id for record in records]),
     )
 
 

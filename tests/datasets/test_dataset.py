@@ -26,6 +26,7 @@ def test_all_splits_with_columns_of_one_length(dataset):
         assert {len(column) for column in columns} == {len(split)}
         assert len(split) > 0
         assert set(split.domain) <= set(Domain)
+        assert [Domain[name.upper()] for name in split.domain_name] == split.domain.tolist()
         assert (split.camera == -1).all()
 
 

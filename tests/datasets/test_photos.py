@@ -4,6 +4,7 @@ import struct
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -134,6 +135,16 @@ def test_orientation_of_exif_is_applied(orientation):
 def test_damaged_exif_does_not_lose_the_photo(exif):
     data = encoded(Image.fromarray(pattern()), "JPEG", exif=exif)
     assert decode_photo(data).shape == (24, 32, 3)
+
+
+def test_exif_that_cannot_be_rewritten_does_not_lose_the_orientation(monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.fromarray(pattern()), "PNG", exif=exif)
+    failing = mock.Mock(side_effect=struct.error)
+    monkeypatch.setattr(Image.Exif, "tobytes", failing)
+    np.testing.assert_array_equal(decode_photo(data), np.rot90(pattern(), -1))
+    failing.assert_called()
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])

@@ -21,10 +21,11 @@ from tests.retrieval.test_tuning_file import TUNING as CURVE
 
 pytestmark = pytest.mark.slow
 
-FLAGS = ["--flip", "--whiten=8", "--augment=1", "--expand=1", "--alpha=3.0", "--rerank"]
+FLAGS = ["--flip", "--whiten=8", "--database_augmentation=1", "--query_expansion=1"]
+FLAGS += ["--alpha=3.0", "--rerank"]
 WORDS = (
-    "flip averaging, whitening to 8 dimensions, augmented gallery (1 neighbours, α = 3), "
-    "expanded queries (1 neighbours, α = 3), re-ranking (k1 = 20, k2 = 6, λ = 0.3)"
+    "flip averaging, whitening to 8 dimensions, database augmentation (1 neighbour, α = 3), "
+    "query expansion (1 neighbour, α = 3), re-ranking (k1 = 20, k2 = 6, λ = 0.3)"
 )
 
 
@@ -97,7 +98,7 @@ def test_a_protocol_with_nothing_to_measure_leaves_the_others(
     run, tiny_data_dir, monkeypatch, capsys
 ):
     """The gallery has every product under another category."""
-    plain = embedded.labels
+    plain = embedded.Labels.of
 
     def elsewhere(split):
         found = plain(split)
@@ -105,7 +106,7 @@ def test_a_protocol_with_nothing_to_measure_leaves_the_others(
             return found
         return dataclasses.replace(found, category=np.full(len(found.category), "elsewhere"))
 
-    monkeypatch.setattr(embedded, "labels", elsewhere)
+    monkeypatch.setattr(embedded.Labels, "of", elsewhere)
     flags = ["--json", "--rerank", f"--data_dir={tiny_data_dir}"]
     assert main(["evaluate", "--workdir", str(run), *flags]) == 0
     values = json.loads(capsys.readouterr().out)

@@ -8,7 +8,7 @@ import pytest
 
 from fashion_jax.evaluation.refinements import Refinements
 from fashion_jax.evaluation.result import Evaluation
-from fashion_jax.metrics.protocol import Labels
+from fashion_jax.metrics.labels import Labels
 from fashion_jax.metrics.ranking import NothingToMeasureError, rank_embeddings
 
 
@@ -20,9 +20,7 @@ def of_products(*identities, protocols=("instance",), gallery_category="hats", g
         Labels(
             np.array(of),
             np.full(count, category),
-            np.full(count, -1),
-            np.arange(first, first + count),
-            np.zeros(count, int),
+            photo_id=np.arange(first, first + count),
         )
         for of, category, first in (
             (identities, "hats", 0),

@@ -21,7 +21,7 @@ from fashion_jax.experiments import evaluate, robustness
 from fashion_jax.experiments.robustness import measure_robustness, sample_rows
 from fashion_jax.inference.embed import l2_normalise
 from fashion_jax.inference.model import EmbeddingModel
-from fashion_jax.metrics.protocol import Labels
+from fashion_jax.metrics.labels import Labels
 from fashion_jax.metrics.ranking import Ranking
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.reports.robustness_strips import chosen_rows
@@ -174,9 +174,11 @@ def test_photos_shown_are_found_ones_of_different_categories():
         ranks=np.array([9, 2, 1, 1, 1]),
         relevant=np.array([1, 1, 1, 1, 0, 1]),
         skip_reason=np.array(["", "", "", "", "no_match_in_gallery", ""]),
-        queries=Labels(numbers, categories, np.full(6, -1), numbers, np.zeros(6, np.int8)),
+        queries=Labels(numbers, categories),
     )
     assert sorted(chosen_rows(ranking).tolist()) == [0, 1, 2]
     alike = dataclasses.replace(ranking.queries, category=np.full(6, "bags"))
     one_category = dataclasses.replace(ranking, queries=alike)
     assert sorted(chosen_rows(one_category).tolist()) == [2, 3, 5]
+    without = dataclasses.replace(ranking, queries=Labels(numbers))
+    assert sorted(chosen_rows(without).tolist()) == [2, 3, 5]

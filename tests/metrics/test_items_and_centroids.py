@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion_jax.metrics import ranking as ranking_module
-from fashion_jax.metrics.protocol import PROTOCOLS, Labels, ignored
+from fashion_jax.metrics.labels import Labels, MetricsError
+from fashion_jax.metrics.protocol import PROTOCOLS, ignored
 from fashion_jax.metrics.ranking import rank_distances, rank_embeddings
-from fashion_jax.metrics.scores import NoCentroidsError
 
 
 def labels(identity, category=None, camera=None, photo=None):
@@ -18,7 +18,6 @@ def labels(identity, category=None, camera=None, photo=None):
         np.array(category or ["hats"] * count),
         np.array(camera or [-1] * count),
         np.array(photo or range(count)),
-        np.zeros(count, np.int8),
     )
 
 
@@ -50,6 +49,7 @@ def test_a_centroid_is_the_mean_of_what_is_not_left_out():
     assert rank_embeddings(by_angle(0), ANGLES, unknown, GALLERY, "centroid").ranks.tolist() == [1]
 
 
+@pytest.mark.filterwarnings("ignore:1 of 1 queries lose gallery photos")
 def test_the_query_photo_is_in_nobodys_centroid():
     # Photo 0 shows product 8, and, cut out otherwise, is the query: 8 is at 80 without it.
     query = labels([7], photo=[0])
@@ -57,7 +57,7 @@ def test_the_query_photo_is_in_nobodys_centroid():
 
 
 def test_distances_have_no_centroids():
-    with pytest.raises(NoCentroidsError, match="means of embeddings"):
+    with pytest.raises(MetricsError, match="means of embeddings"):
         rank_distances(np.zeros((1, 5)), QUERY, GALLERY, "centroid")
 
 
@@ -83,7 +83,7 @@ def written_out(queries_qd, gallery_gd, queries, gallery, protocol):
             kept &= gallery.category == queries.category[query]
         rows = np.flatnonzero(kept)
         identities = gallery.identity[rows]
-        if unit == "photo":
+        if unit == "instance":
             scores, products = [gallery_gd[row] @ queries_qd[query] for row in rows], identities
         else:
             pool = np.flatnonzero(
@@ -106,6 +106,7 @@ def written_out(queries_qd, gallery_gd, queries, gallery, protocol):
     return ranks
 
 
+@pytest.mark.filterwarnings("ignore:.* lose gallery photos of another product")
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(sorted(PROTOCOLS)), st.integers(1, 200))
 def test_every_protocol_in_any_blocks(seed, protocol, scores_at_once):
@@ -122,7 +123,6 @@ def test_every_protocol_in_any_blocks(seed, protocol, scores_at_once):
             *columns,
             rng.integers(-1, 2, count),
             rng.integers(0, 8, count),
-            np.zeros(count, np.int8),
         )
 
     queries_qd, queries = drawn(rng.integers(1, 9))

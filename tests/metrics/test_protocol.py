@@ -1,20 +1,16 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from fashion_jax.metrics.protocol import (
-    Labels,
-    ProtocolError,
-    find_protocol,
-    ignored,
-    with_photo_numbers,
-)
+from fashion_jax.metrics.labels import Labels, MetricsError
+from fashion_jax.metrics.protocol import find_protocol, ignored
 
 
 def labels(identity, category, camera=None, photo=None):
     camera = [-1] * len(identity) if camera is None else camera
     photo = range(len(identity)) if photo is None else photo
-    columns = (identity, category, camera, photo, [0] * len(identity))
-    return Labels(*map(np.array, columns))
+    return Labels(*map(np.array, (identity, category, camera, photo)))
 
 
 QUERIES = labels([0, 1, 2, 3], ["hats", "bags", "hats", "belts"])
@@ -37,19 +33,21 @@ def test_in_category_is_the_querys_own_category():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"), [("in_categorie", "did you mean 'in_category'"), ("x", "only instance")]
+    ("wrong", "message"),
+    [("in_categorie", "did you mean 'in_category'"), ("x", "choose from instance")],
 )
 def test_an_unknown_protocol_names_the_right_ones(wrong, message):
-    with pytest.raises(ProtocolError, match=message):
+    with pytest.raises(MetricsError, match=message):
         find_protocol(wrong)
 
 
-def test_columns_must_be_equally_long():
-    message = "2 identities, 1 categories, 2 cameras, 2 photos"
-    with pytest.raises(ProtocolError, match=message):
-        labels([0, 1], ["hats"])
-    with pytest.raises(ProtocolError, match="2 cameras, 3 photos"):
-        labels([0, 1], ["hats", "hats"], photo=["a", "b", "c"])
+@pytest.mark.parametrize("protocol", ["in_category", "in_category_item", "in_category_centroid"])
+@pytest.mark.parametrize("side", ["queries", "gallery"])
+def test_a_protocol_on_categories_refuses_photos_without(protocol, side):
+    without = dataclasses.replace(QUERIES if side == "queries" else GALLERY, category=None)
+    sides = {"queries": QUERIES, "gallery": GALLERY} | {side: without}
+    with pytest.raises(MetricsError, match=f"protocol {protocol} needs .* the {side} come without"):
+        list(find_protocol(protocol).pools(**sides))
 
 
 @pytest.mark.parametrize(
@@ -83,17 +81,6 @@ def test_left_out_is_the_photo_itself_whatever_product_is_on_it(photo, camera, l
     assert ignored(query, 0, gallery).tolist() == left_out
 
 
-def test_numbers_of_photos_are_those_of_their_ids():
-    queries = labels([1, 2, 3], ["hats"] * 3, photo=["a.jpg", "street/long name.jpg", "b.jpg"])
-    gallery = labels([1, 2], ["hats"] * 2, photo=["b.jpg", "a.jpg"])
-    numbered = with_photo_numbers(queries, gallery)
-    assert [each.photo_id.tolist() for each in numbered] == [[0, 1, 2], [2, 0]]
-    assert numbered[0].identity.tolist() == [1, 2, 3]
-
-
-def test_rows_are_taken_from_every_column():
-    taken = labels([5, 6, 7], ["hats", "bags", "tops"], [1, 2, 3], list("abc")).take(
-        np.array([2, 0])
-    )
-    columns = (taken.identity, taken.category, taken.camera, taken.photo_id)
-    assert [column.tolist() for column in columns] == [[7, 5], ["tops", "hats"], [3, 1], ["c", "a"]]
+def test_without_photo_ids_and_cameras_nothing_is_left_out():
+    gallery, query = Labels(np.array([5, 5])), Labels(np.array([5]))
+    assert ignored(query, 0, gallery).tolist() == [False, False]

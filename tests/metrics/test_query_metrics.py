@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fashion_jax.metrics.labels import MetricsError
 from fashion_jax.metrics.query_metrics import query_metrics
 
 RANKS = np.array([1, 3, 6, 4])
@@ -41,6 +42,22 @@ RELEVANT = np.array([3, 1])
 )
 def test_by_hand(name, expected):
     assert query_metrics(RANKS, RELEVANT, (1, 3, 4))[name] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "relevant", "depths", "message"),
+    [
+        ([1, 3], [3], (1,), "found 2 ranks for 1 queries with 3 correct matches"),
+        ([1, 3], [2, 0], (1,), "at least one match per query"),
+        ([3, 1], [2], (1,), "ascend within each query"),
+        ([2, 2], [2], (1,), "ascend within each query"),
+        ([0, 1], [2], (1,), "ranks start at 1"),
+        ([1, 3], [2], (5, 0), "depths are at least 1, found 5, 0"),
+    ],
+)
+def test_ranks_that_cannot_be_are_refused(ranks, relevant, depths, message):
+    with pytest.raises(MetricsError, match=message):
+        query_metrics(np.array(ranks), np.array(relevant), depths)
 
 
 def test_no_query_has_no_values():

@@ -1,6 +1,9 @@
 import numpy as np
 
-from fashion_jax.metrics.suspected_label_errors import Suspect, suspected_duplicates
+from fashion_jax.metrics.suspected_label_errors import (
+    SuspectedPair,
+    find_suspected_label_errors,
+)
 
 
 def by_angle(*degrees):
@@ -9,9 +12,9 @@ def by_angle(*degrees):
 
 
 def suspects(degrees, identity, count=10, photo=None):
-    photo = range(len(identity)) if photo is None else photo
-    found = suspected_duplicates(by_angle(*degrees), np.array(identity), np.array(photo), count)
-    return [(each.one, each.other) for each in found]
+    photo = None if photo is None else np.array(photo)
+    found = find_suspected_label_errors(by_angle(*degrees), np.array(identity), photo, count)
+    return [(each.first, each.second) for each in found]
 
 
 def test_most_similar_first_and_each_pair_of_products_once():
@@ -24,12 +27,17 @@ def test_a_product_is_never_its_own_suspect():
 
 
 def test_garments_of_one_photo_are_no_suspects():
-    assert suspects([0, 1, 40], [1, 2, 3], photo=[7, 7, 8]) == [(1, 2), (0, 2)]
+    for photo in ([7, 7, 8], ["a", "a", "b"]):
+        assert suspects([0, 1, 40], [1, 2, 3], photo=photo) == [(1, 2), (0, 2)]
+
+
+def test_identities_may_be_texts():
+    assert suspects([0, 1, 40], ["hat", "hat", "coat"]) == [(1, 2)]
 
 
 def test_no_more_than_asked_for_and_their_similarity():
-    found = suspected_duplicates(by_angle(0, 60, 61), np.arange(3), np.arange(3), 1)
-    assert found == [Suspect(1, 2, found[0].score)]
+    found = find_suspected_label_errors(by_angle(0, 60, 61), np.arange(3), np.arange(3), 1)
+    assert found == [SuspectedPair(1, 2, found[0].score)]
     np.testing.assert_allclose(found[0].score, np.cos(np.deg2rad(1)), atol=1e-6)
 
 

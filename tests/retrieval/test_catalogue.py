@@ -216,7 +216,7 @@ def test_parts_that_do_not_fit_are_refused(tmp_path, embeddings, items, thumbnai
 
 def test_embeddings_of_another_width_than_the_cards_are_refused(tmp_path):
     wider = dataclasses.replace(CARD, embedding_width=DIMENSIONS + 1)
-    with pytest.raises(EmbeddingError, match="8 dimensions; wanted are 9"):
+    with pytest.raises(EmbeddingError, match="8 dimensions; expected 9"):
         write(tmp_path / "index", card=wider)
 
 

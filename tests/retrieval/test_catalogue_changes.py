@@ -159,7 +159,7 @@ def test_photos_of_another_model_are_refused_by_field(index):
         (lambda e, i, t: (e, i, t[:-1]), CatalogueError, "4 embeddings but 3 thumbnails"),
         (lambda e, i, t: (e[:0], [], []), CatalogueError, "not one photo"),
         (lambda e, i, t: (e * np.nan, i, t), EmbeddingError, "4 of 4 embeddings contain NaN"),
-        (lambda e, i, t: (e[:, :-1], i, t), EmbeddingError, f"wanted are {DIMENSIONS}"),
+        (lambda e, i, t: (e[:, :-1], i, t), EmbeddingError, f"expected {DIMENSIONS}"),
     ],
 )
 def test_parts_that_do_not_fit_change_nothing(index, change, error, message):

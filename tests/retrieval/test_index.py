@@ -121,7 +121,7 @@ class TestEveryIndex:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda q: q[:, :-1], "have 23 dimensions; wanted are 24"),
+            (lambda q: q[:, :-1], "have 23 dimensions; expected 24"),
             (lambda q: q[0], r"have shape \(24,\)"),
             (lambda q: (100 * q).astype(np.int32), "have dtype int32"),
             (lambda q: q * 2.0, r"50 of 50 queries are not L2-normalised \(lengths 2, "),

@@ -203,7 +203,7 @@ class TestRows:
             ([1], GALLERY[:1], ITEMS[:2], MilvusError, "1 row numbers, 1 embeddings and 2 items"),
             ([1], GALLERY[:1] * np.nan, None, EmbeddingError, "NaN"),
             ([1], GALLERY[:1] * 0, None, EmbeddingError, "not L2-normalised"),
-            ([1], GALLERY[:1, :3], None, EmbeddingError, "3 dimensions; wanted are 16"),
+            ([1], GALLERY[:1, :3], None, EmbeddingError, "3 dimensions; expected 16"),
             ([1], GALLERY[:1], [Item("a", 1, "x" * 1025, "")], MilvusError, "has 1025 bytes"),
             ([1], GALLERY[:1], [Item("\ud800", 1, "x", "")], MilvusError, "not valid Unicode"),
         ],
@@ -296,7 +296,7 @@ class TestStoredCollections:
         ("part", "error", "message"),
         [
             (Part(GALLERY * 2), EmbeddingError, "gallery embeddings from row 50 on are not L2"),
-            (Part(GALLERY[:, :4]), EmbeddingError, "4 dimensions; wanted are 16"),
+            (Part(GALLERY[:, :4]), EmbeddingError, "4 dimensions; expected 16"),
             (Part(GALLERY, ITEMS[:3]), MilvusError, "300 embeddings but 3 items"),
         ],
     )

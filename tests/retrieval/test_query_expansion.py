@@ -73,7 +73,7 @@ def test_none_leaves_everything():
 def test_wrong_input():
     with pytest.raises(FashionJaxError, match="0 or more neighbours"):
         expand_queries(by_angle(0), by_angle(0), -1)
-    with pytest.raises(FashionJaxError, match="α of at least 0"):
+    with pytest.raises(FashionJaxError, match="alpha of at least 0"):
         augment_database(by_angle(0), 1, -0.5)
     with pytest.raises(EmbeddingError, match="not L2-normalised"):
         augment_database(2 * by_angle(0, 1), 1)

@@ -2,6 +2,7 @@
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,15 +11,15 @@ from hypothesis import strategies as st
 from benchmarks.dense_reranking import dense_reranking
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.metrics import scores as scores_module
-from fashion_jax.metrics.protocol import Labels
+from fashion_jax.metrics.labels import Labels, MetricsError
 from fashion_jax.metrics.ranking import rank
-from fashion_jax.metrics.scores import NoCentroidsError, RerankedScores
+from fashion_jax.metrics.scores import RerankedScores
 from fashion_jax.retrieval import rerank as rerank_module
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import EmbeddingError, Neighbours
-from fashion_jax.retrieval.k_reciprocal import Reciprocal
+from fashion_jax.retrieval.k_reciprocal import KReciprocalConfig
 from fashion_jax.retrieval.memory import MemoryNeedError, available_memory
-from fashion_jax.retrieval.rerank import Reranked, memory_need
+from fashion_jax.retrieval.rerank import Reranked, memory_need, rerank
 from fashion_jax.retrieval.scann_index import ScannIndex
 from tests.retrieval.unit_vectors import clustered
 
@@ -31,15 +32,8 @@ def golden(shared):
 
 def of_golden(golden):
     k1, k2, weight = (golden[name] for name in ("k1", "k2", "lambda_value"))
-    chosen = Reciprocal(int(k1), int(k2), float(weight))
+    chosen = KReciprocalConfig(int(k1), int(k2), float(weight))
     return Reranked(golden["query_features"], golden["gallery_features"], chosen)
-
-
-def labels(identity):
-    count = len(identity)
-    return Labels(
-        identity, np.full(count, "hats"), np.full(count, -1), np.arange(count), np.zeros(count, int)
-    )
 
 
 def test_golden_distances(golden):
@@ -59,8 +53,7 @@ def test_golden_distances(golden):
 
 
 def test_golden_map(golden):
-    queries, gallery = labels(golden["query_ids"]), labels(golden["gallery_ids"])
-    queries.photo_id[:] += 1000  # other photos than the gallery's
+    queries, gallery = Labels(golden["query_ids"]), Labels(golden["gallery_ids"])
     found = rank(RerankedScores(of_golden(golden)), queries, gallery)
     assert found.metrics()["instance/mAP"] == pytest.approx(float(golden["map_after"]), abs=1e-3)
 
@@ -111,7 +104,14 @@ def with_sets(all_nd, queries, chosen):
     st.integers(0, 10**6),
     st.integers(1, 6),
     st.integers(1, 20),
-    st.sampled_from([Reciprocal(), Reciprocal(1, 1), Reciprocal(3, 2, 0.5), Reciprocal(7, 8, 0.0)]),
+    st.sampled_from(
+        [
+            KReciprocalConfig(),
+            KReciprocalConfig(1, 1),
+            KReciprocalConfig(3, 2, 0.5),
+            KReciprocalConfig(7, 8, 0.0),
+        ]
+    ),
     st.integers(1, 60),
 )
 def test_against_the_formulas(seed, queries, gallery, chosen, at_once):
@@ -169,14 +169,14 @@ class Forgetful:
 
 def test_every_photo_is_its_own_neighbour_whatever_the_index_finds():
     all_nd = clustered(60, 8, 6)
-    reranked = Reranked(all_nd[:50], all_nd[50:], Reciprocal(2, 2), index=Forgetful(all_nd))
+    reranked = Reranked(all_nd[:50], all_nd[50:], KReciprocalConfig(2, 2), index=Forgetful(all_nd))
     sums = reranked._encoded_queries.sum(axis=1)
     np.testing.assert_allclose(sums, 1, atol=1e-5)
 
 
 def test_an_index_of_the_gallery_alone_is_refused():
     all_nd = clustered(60, 8, 6)
-    with pytest.raises(EmbeddingError, match="together, of 60 photos; the one given has 55"):
+    with pytest.raises(EmbeddingError, match="together, of 60 rows; found 55"):
         Reranked(all_nd[:5], all_nd[5:], index=ExactIndex(all_nd[5:]))
 
 
@@ -212,6 +212,21 @@ def test_search_is_the_order_of_the_distances():
     np.testing.assert_allclose(found.scores, -np.take_along_axis(distances, order, 1), atol=1e-6)
 
 
+def test_rerank_is_the_search_of_re_ranked_photos():
+    all_nd = clustered(60, 8, 6)
+    config = KReciprocalConfig(5, 2)
+    found = rerank(jnp.asarray(all_nd[:5]), jnp.asarray(all_nd[5:]), 7, config, top=10)
+    expected = Reranked(all_nd[:5], all_nd[5:], config).search(7, top=10)
+    np.testing.assert_array_equal(found.rows, expected.rows)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+def test_distances_are_those_of_all_queries_unless_some_are_named():
+    all_nd = clustered(60, 8, 6)
+    reranked = Reranked(all_nd[:5], all_nd[5:])
+    np.testing.assert_array_equal(reranked.distances(), reranked.distances(np.arange(5)))
+
+
 def test_an_index_finds_the_neighbours():
     all_nd = clustered(300, 16, 12)
     expected = Reranked(all_nd[:20], all_nd[20:]).distances(np.arange(20))
@@ -228,7 +243,7 @@ def test_scores_of_some_gallery_rows_in_their_order():
     some = np.array([40, 3, 11])
     found = RerankedScores(reranked).against(some)(np.array([4, 1]))
     np.testing.assert_array_equal(found, -reranked.distances(np.array([4, 1]))[:, some])
-    with pytest.raises(NoCentroidsError, match="means of embeddings"):
+    with pytest.raises(MetricsError, match="means of embeddings"):
         RerankedScores(reranked).centroids(some, np.array([0]))
 
 
@@ -254,7 +269,7 @@ def test_what_cannot_fit_is_refused_before_it_begins(monkeypatch):
 
 
 def test_the_need_grows_with_the_photos_and_not_with_their_square():
-    chosen = Reciprocal()
+    chosen = KReciprocalConfig()
     fixed = memory_need(0, 512, chosen)
     one, four = (memory_need(count, 512, chosen) - fixed for count in (100_000, 400_000))
     assert four == 4 * one
@@ -268,9 +283,9 @@ def test_the_need_grows_with_the_photos_and_not_with_their_square():
         ((0, 1), "k1 of at least 1"),
         ((5, 7), "k2 from 1 to k1"),
         ((5, 0), "k2 from 1 to k1"),
-        ((5, 2, 1.5), "lies between 0 and 1"),
+        ((5, 2, 1.5), "original_weight between 0 and 1, got 1.5"),
     ],
 )
 def test_settings_that_make_no_sense(wrong, message):
     with pytest.raises(FashionJaxError, match=message):
-        Reciprocal(*wrong)
+        KReciprocalConfig(*wrong)

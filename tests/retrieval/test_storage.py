@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -39,6 +40,17 @@ WRITER = textwrap.dedent(
         (part / "value").write_text("new")
         (staging / "manifest.json").write_bytes(to_json({"data": "data-new"}, 1))
         storage.install(staging, target)
+    """
+)
+
+HOLDER = textwrap.dedent(
+    """
+    import pathlib, sys, time
+    from fashion_jax.retrieval import storage
+
+    with storage.locked(pathlib.Path(sys.argv[1])):
+        print("locked", flush=True)
+        time.sleep(600)
     """
 )
 
@@ -95,6 +107,29 @@ def test_a_living_writers_folder_is_left_alone(tmp_path):
             assert second != first
         assert (first / "half").read_text() == "written"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_writers_lock_ends_with_it_and_leaves_no_file(tmp_path):
+    target = tmp_path / "state"
+    write_state(target, "old")
+    before = sorted(tmp_path.rglob("*"))
+    command = [sys.executable, "-c", HOLDER, str(target)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert holder.stdout.readline() == "locked\n"
+        waiting = pool.submit(lock_and_release, target)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.3)
+        holder.kill()
+        waiting.result(timeout=60)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def lock_and_release(folder):
+    with storage.locked(folder):
+        pass
 
 
 def test_files_of_other_names_stay(tmp_path):

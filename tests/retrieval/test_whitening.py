@@ -53,5 +53,7 @@ def test_more_directions_than_there_are(kept):
 
 
 def test_a_single_photo_has_no_directions():
-    with pytest.raises(FashionJaxError, match="1 embeddings of 6 dimensions; it takes at least 2"):
+    with pytest.raises(
+        FashionJaxError, match="1 embeddings of 6 dimensions; at least 2 embeddings"
+    ):
         Whitening.fit(clustered(1, 6, 1), 3)

@@ -2,7 +2,6 @@
 
 import contextlib
 import difflib
-import fcntl
 import io
 import os
 import pathlib
@@ -10,6 +9,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Any
+
+import filelock
 
 from fashion_jax.datasets.building.build_report import BuildReport, read_report
 from fashion_jax.errors import FashionJaxError
@@ -124,18 +125,16 @@ def build(
 
 @contextlib.contextmanager
 def _sole_build(root: pathlib.Path, dataset: str) -> Iterator[pathlib.Path]:
-    """An empty folder to build in, for one process at a time."""
+    """Yields the path of a directory to build in, to one process at a time."""
     staging = root / f".{dataset}.building"
     try:
         root.mkdir(parents=True, exist_ok=True)
-        lock = (root / f".{dataset}.lock").open("w")
+        held = filelock.FileLock(root / f".{dataset}.lock", blocking=False).acquire()
+    except filelock.Timeout as error:
+        raise BuildError(f"another process is building {dataset} in {root}") from error
     except OSError as error:
         raise BuildError(f"cannot write to data_dir {root}: {error}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BuildError(f"another process is building {dataset} in {root}") from error
+    with held:
         _remove(staging)
         try:
             yield staging

@@ -1,6 +1,5 @@
-"""Photos that a dataset has only links to: fetched politely, checked, and resumable.
+"""Downloads photos of datasets that publish links only: politely, checked, resumable.
 
-`download.py` leads from a dataset's name to its report, and `run.py` joins the leaves: `links`,
-`host_queues` (whose turn it is), `host_health` (hosts that are given up), `fetcher` (one question
-to one host), `addresses` (where links may lead), `failure`, `store`, `journal` and `report`.
+`download.download` is the entry point; `run` schedules attempts over `hosts`, `fetch` makes one
+request, `addresses` keeps it on the public internet, `store`, `journal` and `report` record it.
 """

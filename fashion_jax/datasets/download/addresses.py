@@ -1,8 +1,8 @@
-"""Which addresses links from strangers may lead to: those of the public internet only.
+"""Keeps links from strangers on the public internet.
 
-A link, or a redirect, to `169.254.169.254` or `localhost` would have this machine ask its own
+A link, or a redirect, to `169.254.169.254` or `localhost` would make this machine query its own
 cloud provider or its own services (server-side request forgery, CWE-918). A name may resolve to
-any address, and to another one a second later: so addresses are checked where sockets are made.
+any address, and to another one a second later, so addresses are checked where sockets are made.
 """
 
 import ipaddress
@@ -10,15 +10,16 @@ import socket
 from typing import Any
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# 6to4 (RFC 7526 retires it; it tunnels to any IPv4 address) and site-local (RFC 3879 retires it):
+# `ipaddress` takes both for global. Teredo is not global to it.
+_REFUSED = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("fec0::/10"))
 
 
 class PrivateAddressError(OSError):
-    """A host whose address is not one of the public internet.
+    """Raised for a host whose address is not on the public internet.
 
     Attributes:
-        address: as the name resolved to it.
+        address: the refused address.
     """
 
     def __init__(self, address: str):
@@ -43,7 +44,7 @@ def public_socket(address_info: tuple[Any, ...]) -> socket.socket:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IPv4 or IPv6 address, and any IPv4 address inside, is globally routable.
+    """Whether an IPv4 or IPv6 address is globally routable; tunnels to other addresses are not.
 
     >>> is_public("8.8.8.8"), is_public("10.0.0.1"), is_public("::ffff:127.0.0.1")
     (True, False, False)
@@ -52,19 +53,7 @@ def is_public(address: str) -> bool:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return all(_is_public(each) for each in (parsed, *_inside(parsed)))
-
-
-def _is_public(address: Address) -> bool:
-    local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
-    return address.is_global and not (address.is_multicast or local)
-
-
-def _inside(address: Address) -> list[Address]:
-    """IPv4 addresses that an IPv6 address stands for; `::ffff:…` alone is not global by itself."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return []
-    found: list[Address | None] = [address.sixtofour, *(address.teredo or ())]
-    if address in _NAT64:
-        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return [each for each in found if each is not None]
+    if parsed in _NAT64:
+        parsed = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+    refused = parsed.is_multicast or any(parsed in network for network in _REFUSED)
+    return parsed.is_global and not refused

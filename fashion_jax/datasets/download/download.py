@@ -2,34 +2,21 @@
 
 import asyncio
 import contextlib
-import fcntl
 import inspect
 import os
 import pathlib
-import signal
-import sys
-import threading
 from collections.abc import Iterator
 
+import filelock
 from tqdm.auto import tqdm
 
 from fashion_jax.datasets.building.build import builder_class
-from fashion_jax.datasets.download.host_queues import HostQueues
 from fashion_jax.datasets.download.journal import Journal, read_permanent_failures
-from fashion_jax.datasets.download.links import LinkList
+from fashion_jax.datasets.download.links import DownloadError, Link, LinkList
 from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.datasets.download.report import DownloadReport
 from fashion_jax.datasets.download.run import Run
 from fashion_jax.datasets.download.store import remove_unfinished
-from fashion_jax.errors import FashionJaxError
-
-
-class NoLinksError(FashionJaxError):
-    """A dataset whose photos cannot be fetched one by one."""
-
-
-class BusyError(FashionJaxError):
-    """Another download is in the way."""
 
 
 def download(
@@ -40,42 +27,29 @@ def download(
 ) -> DownloadReport:
     """Fetches the photos that a raw copy lacks, as far as their links still work.
 
-    It can be killed and called again at any moment: photos are whole or not there, and what
-    became of each is appended to a journal beside the list of links. The next run fetches what is
-    not there, except what an earlier one found to be gone for good. Called from the main thread,
-    it takes Ctrl-C for a wish to stop, and returns its report.
+    Safe to interrupt or kill: photos are whole or absent, and the outcome of each is appended to
+    a journal beside the list of links. The next run fetches what is absent, except what an
+    earlier run found gone for good. In the main thread, Ctrl-C ends the run with its report.
 
     Args:
-        dataset: name of a builder whose folder has a module `links`.
-        manual_dir: folder of the raw copy, with the list of links in it.
-        options: limits; the default ones if not given.
+        dataset: name of a builder whose package has a module `links`.
+        manual_dir: directory of the raw copy, with the list of links.
+        options: limits; `None` for the default ones.
         progress: whether to show a progress bar.
 
     Raises:
-        FashionJaxError: no links for such a dataset, no good link in the list, another process
-            at work in the same folder, a full disk, or an event loop that runs already.
+        FashionJaxError: the dataset has no usable links, another process downloads into the same
+            directory, the disk is full, or an event loop is running.
     """
     _refuse_event_loop()
     options = options or DownloadOptions()
-    found = link_list(dataset, manual_dir)
-    report = DownloadReport(
-        dataset, found.source, found.folder, found.journal, problems=found.problems
-    )
-    with _sole_download(found):
-        queues = _queues(found, options, report)
-        with (
-            Journal(found.journal) as journal,
-            tqdm(
-                total=len(queues),
-                desc=f"{dataset}: fetching",
-                unit=" photos",
-                disable=not progress,
-                mininterval=0.5,
-            ) as bar,
-        ):
-            asyncio.run(_run(Run(queues, options, found.folder, journal, report, bar), report))
-    report.left = report.listed - report.there - report.failed_before.total()
-    report.left -= report.fetched + report.failed.total()
+    source = _read_links(dataset, manual_dir)
+    report = DownloadReport(dataset, source)
+    with _sole_download(source):
+        links = _absent(report, options)
+        bar = tqdm(links, f"{dataset}: fetching", unit=" photos", disable=not progress)
+        with bar, Journal(source.journal) as journal:
+            asyncio.run(Run(links, options, report, journal, bar).run())
     return report
 
 
@@ -84,20 +58,13 @@ def _refuse_event_loop() -> None:
         asyncio.get_running_loop()
     except RuntimeError:
         return
-    raise BusyError(
-        "an event loop runs in this thread, as in a notebook: call the command there, "
+    raise DownloadError(
+        "an event loop is running in this thread, as in a notebook; run the command there: "
         "!fashion-jax data download"
     )
 
 
-def link_list(dataset: str, manual_dir: str | os.PathLike[str] | None) -> LinkList:
-    """A dataset's links, by `read_links` of its builder.
-
-    Raises:
-        BuildError: there is no such dataset.
-        NoLinksError: it has no list of links; where to ask for it is said.
-        FashionJaxError: there is no good link in the list.
-    """
+def _read_links(dataset: str, manual_dir: str | os.PathLike[str] | None) -> LinkList:
     builder = builder_class(dataset)
     if builder.read_links is None:
         raise _no_links(dataset)
@@ -106,66 +73,47 @@ def link_list(dataset: str, manual_dir: str | os.PathLike[str] | None) -> LinkLi
     return links
 
 
-def _no_links(dataset: str) -> NoLinksError:
+def _no_links(dataset: str) -> DownloadError:
     builder = builder_class(dataset)
     instructions = inspect.cleandoc(builder.MANUAL_DOWNLOAD_INSTRUCTIONS or "")
     if not instructions:
         command = f"fashion-jax data build --dataset {dataset}"
-        return NoLinksError(f"{dataset} needs no download: {command} makes it")
-    lines = [f"{dataset} has no list of links to fetch its photos from."]
+        return DownloadError(f"{dataset} needs no download: {command} makes it")
+    lines = [f"{dataset} does not publish links to its photos."]
     if builder.HOMEPAGE:
-        lines.append(f"Where to ask for them: {builder.HOMEPAGE}")
+        lines.append(f"Ask for them at {builder.HOMEPAGE}")
     lines += [instructions, f"See data_builders/{dataset}/README.md."]
-    return NoLinksError("\n".join(lines))
+    return DownloadError("\n".join(lines))
 
 
 @contextlib.contextmanager
-def _sole_download(found: LinkList) -> Iterator[None]:
-    """For one process at a time; what killed ones left behind is removed."""
-    path = found.journal.with_name(f".{found.journal.name}.lock")
+def _sole_download(source: LinkList) -> Iterator[None]:
+    """Keeps other processes out of a directory; removes what killed ones left half written."""
+    path = source.journal.with_name(f".{source.journal.name}.lock")
     try:
-        found.folder.mkdir(parents=True, exist_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.open("w")
+        source.folder.mkdir(parents=True, exist_ok=True)
+        source.journal.parent.mkdir(parents=True, exist_ok=True)
+        held = filelock.FileLock(path, blocking=False).acquire()
+    except filelock.Timeout as error:
+        raise DownloadError(f"another process is downloading into {source.folder}") from error
     except OSError as error:
-        raise FashionJaxError(f"cannot write to {error.filename}: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BusyError(f"another process is downloading into {found.folder}") from error
-        remove_unfinished(found.folder)
+        raise DownloadError(f"cannot write to {error.filename}: {error.strerror}") from error
+    with held:
+        remove_unfinished(source.folder)
         yield
 
 
-def _queues(found: LinkList, options: DownloadOptions, report: DownloadReport) -> HostQueues:
-    """Counts what needs no fetching; the rest is queued."""
-    gone = {} if options.retry_failed else read_permanent_failures(found.journal)
-    queues = HostQueues(options.per_host)
-    report.listed = len(found.links)
-    for link in found.links:
+def _absent(report: DownloadReport, options: DownloadOptions) -> list[Link]:
+    """Returns the links to fetch; counts the photos that need no fetching."""
+    source = report.source
+    gone = {} if options.retry_failed else read_permanent_failures(source.journal)
+    absent = []
+    for link in source.links:
         failed_link, reason = gone.get(link.photo_id, ("", ""))
-        if link.photo_id in found.there:
+        if link.photo_id in source.there:
             report.there += 1
         elif failed_link == link.url:
             report.failed_before[reason] += 1
-        elif options.limit is None or len(queues) < options.limit:
-            queues.add(link)
-    return queues
-
-
-async def _run(run: Run, report: DownloadReport) -> None:
-    def interrupt() -> None:
-        report.interrupted = True
-        tqdm.write("stopping: photos under way have a few seconds left", file=sys.stderr)
-        run.stop()
-
-    loop = asyncio.get_running_loop()
-    main = threading.current_thread() is threading.main_thread()
-    if main:
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-    try:
-        await run.run()
-    finally:
-        if main:
-            loop.remove_signal_handler(signal.SIGINT)
+        else:
+            absent.append(link)
+    return absent[: options.limit]

@@ -1,36 +1,33 @@
-"""How a download behaves: towards hosts, and towards what they send."""
+"""Limits of a download."""
 
 import dataclasses
 import math
 
-from fashion_jax.errors import FashionJaxError
-
-
-class DownloadOptionError(FashionJaxError):
-    """A limit that makes no sense."""
+from fashion_jax.datasets.download.links import DownloadError
 
 
 @dataclasses.dataclass(frozen=True)
 class DownloadOptions:
-    """Limits of a download.
+    """Limits of a download; `DownloadError` is raised for one that is out of range.
 
     Attributes:
-        concurrency: photos under way at once, over all hosts.
-        per_host: photos under way at once at one host.
-        timeout: seconds without an answer after which an attempt is given up: to find and reach
-            the host, and between any two pieces of what it sends.
-        total_timeouts: an attempt takes at most this many times `timeout` in all.
+        concurrency: photos in progress at once, over all hosts.
+        per_host: photos in progress at once on one host.
+        timeout: seconds without data after which an attempt fails: to look up and reach the host,
+            and between two pieces of its answer.
+        total_timeouts: longest duration of an attempt, in units of `timeout`.
         retries: further attempts after a failure that may pass.
-        limit: at most this many photos in this run; `None` for all.
-        retry_failed: try again what failed for good in an earlier run.
-        allow_private_hosts: let links lead into the local network and to this machine.
-        max_bytes: a longer file is taken for an attack.
-        max_redirects: from the link to the photo.
-        backoff: seconds before the second attempt, doubled for each further one, give or take a
-            half.
-        longest_wait: seconds; a host that asks for a longer pause is left alone for this run.
-        give_up_after: a host that failed so many times in a row is left alone for this run.
-        grace: seconds that photos under way have left after Ctrl-C.
+        limit: most photos to fetch in this run; `None` for all.
+        retry_failed: whether to retry photos that an earlier run found gone for good.
+        allow_private_hosts: whether links may lead into the local network and to this machine.
+        max_bytes: largest accepted file.
+        max_redirects: most redirects between a link and its photo.
+        backoff: seconds before the second attempt, doubled for each further one, plus up to
+            `backoff` seconds at random.
+        longest_wait: upper bound in seconds of the pause between two attempts; a host that asks
+            for a longer one is left alone until the next run.
+        give_up_after: failures in a row after which a host is left alone until the next run.
+        grace: seconds that photos in progress have left after Ctrl-C.
     """
 
     concurrency: int = 32
@@ -54,10 +51,9 @@ class DownloadOptions:
         for name in ("retries", "max_redirects", "backoff", "longest_wait", "grace"):
             self._require(name, getattr(self, name) >= 0, "0 or more")
         for name in ("timeout", "total_timeouts"):
-            value = getattr(self, name)
-            self._require(name, 0 < value < math.inf, "more than 0 and finite")
+            self._require(name, 0 < getattr(self, name) < math.inf, "more than 0 and finite")
         self._require("limit", self.limit is None or self.limit >= 1, "at least 1")
 
     def _require(self, name: str, fits: bool, wanted: str) -> None:
         if not fits:
-            raise DownloadOptionError(f"{name} must be {wanted}, not {getattr(self, name)}")
+            raise DownloadError(f"{name} must be {wanted}, not {getattr(self, name)}")

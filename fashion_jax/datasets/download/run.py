@@ -1,196 +1,212 @@
-"""The run of a download: a bounded number of photos under way, each settled in the journal."""
+"""Schedules a download: photos wait for their turn, are attempted, and settled in the journal."""
 
 import asyncio
+import contextlib
+import dataclasses
 import os
-import pathlib
-import random
+import sys
+from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
+import tenacity
 from tqdm.auto import tqdm
 
-from fashion_jax.datasets.download.failure import FetchError
-from fashion_jax.datasets.download.fetcher import Answer, Fetcher
-from fashion_jax.datasets.download.host_health import HostHealth
-from fashion_jax.datasets.download.host_queues import HostQueues, Job
-from fashion_jax.datasets.download.journal import FAILED, FETCHED, Entry, Journal
-from fashion_jax.datasets.download.links import host_of
+from fashion_jax.datasets.download.fetch import Answer, FetchError, follow_redirect, get, open_session
+from fashion_jax.datasets.download.hosts import Host
+from fashion_jax.datasets.download.journal import Entry, Journal
+from fashion_jax.datasets.download.links import Link, host_of
 from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.datasets.download.report import DownloadReport
 from fashion_jax.datasets.download.store import store_photo
 from fashion_jax.datasets.photos import UndecodablePhotoError
 
-_Tasks = set[asyncio.Task[Any]]
+
+class _Stopped(Exception):  # noqa: N818
+    """Raised in photos that wait for their turn after Ctrl-C."""
 
 
+@dataclasses.dataclass
 class Run:
-    """Fetches all links of some queues.
+    """Fetches photos, each in a task of its own.
 
-    Args:
-        queues: with the links in them; what is not reached stays there.
+    A task waits for a connection of its host, then for one of all connections, both first come,
+    first served, so that hosts take turns. (aiohttp could limit connections as well, but counts
+    the waiting as part of an attempt, which would then time out.) A host's next task starts when
+    a connection is free that no task waits for: retried photos come first, and tasks stay few.
+
+    Attributes:
+        links: links to fetch.
         options: limits.
-        folder: for the photos.
-        journal: for what becomes of them.
-        report: counts the same.
-        bar: shows the same.
+        report: counts outcomes; its `source` says where photos go.
+        journal: records outcomes.
+        bar: shows outcomes.
     """
 
-    def __init__(
-        self,
-        queues: HostQueues,
-        options: DownloadOptions,
-        folder: pathlib.Path,
-        journal: Journal,
-        report: DownloadReport,
-        bar: tqdm,
-    ):
-        self._queues = queues
-        self._options = options
-        self._folder = folder
-        self._journal = journal
-        self._report = report
-        self._bar = bar
-        self._health = HostHealth(options.give_up_after, options.longest_wait)
-        self._fetcher = Fetcher(options)
-        self._stop = asyncio.Event()
+    links: Iterable[Link]
+    options: DownloadOptions
+    report: DownloadReport
+    journal: Journal
+    bar: tqdm
 
-    def stop(self) -> None:
-        """Starts no more photos; those under way have a few seconds left. Call from the loop."""
-        self._stop.set()
+    def __post_init__(self) -> None:
+        options = self.options
+        self._hosts: dict[str, Host] = {}
+        self._connections = asyncio.Semaphore(options.concurrency)
+        self._stopping = asyncio.Event()
+        self._backoff = tenacity.wait_exponential_jitter(
+            multiplier=options.backoff, max=options.longest_wait, jitter=options.backoff
+        )
+        self._retrying = tenacity.AsyncRetrying(
+            sleep=self._sleep,
+            stop=tenacity.stop_after_attempt(options.retries + 1),
+            wait=self._wait,
+            retry=tenacity.retry_if_exception(self._may_pass),
+            reraise=True,
+        )
+        for link in self.links:
+            self._host(link.url).links.append(link)
 
     async def run(self) -> None:
-        """Returns when every photo is settled, or after a `stop`.
+        """Returns when every photo is settled, or soon after Ctrl-C.
 
         Raises:
-            FashionJaxError: the disk is full, or the like.
+            DownloadError: a photo or the journal cannot be written.
         """
-        self._clock = asyncio.get_running_loop().time
-        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode") as self._threads:
-            async with self._fetcher:
-                await self._fetch_all()
+        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode") as self._decoders:
+            async with open_session(self.options) as self._session:
+                photos = asyncio.create_task(self._fetch_all())
+                try:
+                    await asyncio.shield(photos)
+                except asyncio.CancelledError:  # Ctrl-C, as asyncio.run passes it on
+                    tqdm.write("stopping: photos in progress get a few seconds", file=sys.stderr)
+                    self.report.interrupted = True
+                    self._stopping.set()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(photos, self.options.grace)
 
     async def _fetch_all(self) -> None:
-        stopping = asyncio.create_task(self._stop.wait())
-        running: _Tasks = set()
         try:
-            while not self._stop.is_set() and (self._queues or running):
-                free = self._start(running)
-                done, _ = await asyncio.wait(
-                    {stopping, *running},
-                    timeout=self._seconds_asleep() if free else None,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                self._take_out(done - {stopping}, running)
-            if running:
-                done, _ = await asyncio.wait(running, timeout=self._options.grace)
-                self._take_out(done, running)
-        finally:
-            for task in (stopping, *running):
-                task.cancel()
-            await asyncio.gather(stopping, *running, return_exceptions=True)
+            async with asyncio.TaskGroup() as self._tasks:
+                for _ in range(self.options.per_host):
+                    for host in tuple(self._hosts.values()):
+                        self._start_next(host)
+        except ExceptionGroup as errors:  # the first one cancelled the other tasks
+            raise errors.exceptions[0] from None
 
-    def _start(self, running: _Tasks) -> bool:
-        """Starts as many photos as allowed; whether more were allowed than could be started."""
-        while len(running) < self._options.concurrency:
-            job = self._queues.take(self._clock())
-            if job is None:
-                return True
-            running.add(asyncio.create_task(self._attempt(job)))
-        return False
+    def _start_next(self, host: Host) -> None:
+        if host.links and not host.connections.locked() and not self._stopping.is_set():
+            self._tasks.create_task(self._fetch(host.links.popleft()))
 
-    def _take_out(self, done: _Tasks, running: _Tasks) -> None:
-        running -= done
-        for task in done:
-            task.result()  # raises what is not a photo's fault
-
-    def _seconds_asleep(self) -> float | None:
-        wake = self._queues.next_wake()
-        return None if wake is None else max(0.0, wake - self._clock())
-
-    async def _attempt(self, job: Job) -> None:
-        """Asks once; then the photo is settled, or back in its queue."""
-        host = job.host  # a redirect changes the job's
+    async def _fetch(self, link: Link) -> None:
+        """Fetches a photo, in several attempts if failures may pass, and settles it."""
+        retrying = self._retrying.copy()
         try:
-            self._health.check(host)
-            answer = await self._fetcher.get(job.url)
-            self._health.answered(host)
-            if answer.location is not None:
-                job.redirect(answer.location, self._options.max_redirects)
-                self._queues.put_back(job)
-            else:
-                self._fetched(job, answer, await self._store(job, answer))
-        except FetchError as error:
-            self._failed(job, host, error)
-        finally:
-            self._queues.release(host)
-
-    async def _store(self, job: Job, answer: Answer) -> pathlib.Path:
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(
-                self._threads, store_photo, self._folder, job.link.photo_id, answer.body
-            )
-        except UndecodablePhotoError as error:
-            cut_off = error.kind in ("empty", "truncated") and not answer.whole
-            raise FetchError(
-                error.kind, error.detail, permanent=not cut_off, status=answer.status
-            ) from error
-
-    def _fetched(self, job: Job, answer: Answer, path: pathlib.Path) -> None:
-        size = len(answer.body)
-        self._journal.write(
-            Entry(
-                photo=job.link.photo_id,
-                link=job.link.url,
-                outcome=FETCHED,
-                attempts=job.failures + 1,
-                status=answer.status,
-                redirected_to=_redirected_to(job),
-                file=path.name,
-                bytes=size,
-            )
-        )
-        self._report.add_fetched(host_of(job.link.url), size)
-        self._show()
-
-    def _failed(self, job: Job, host: str, error: FetchError) -> None:
-        if not self._health.is_given_up(host):
-            job.failures += 1
-            self._health.failed(host, error)
-        again = not error.permanent and job.failures <= self._options.retries
-        if again and not self._health.is_given_up(host):
-            self._later(job, host, error)
+            async with self._host(link.url).unsettled:
+                entry: Entry = await retrying(self._attempt, link)
+        except _Stopped:
             return
-        self._journal.write(
-            Entry(
-                photo=job.link.photo_id,
-                link=job.link.url,
-                outcome=FAILED,
-                attempts=job.failures,
+        except FetchError as error:
+            entry = Entry(
+                photo=link.photo_id,
+                link=link.url,
+                redirected_to=error.url,
+                status=error.status,
                 reason=error.reason,
                 permanent=error.permanent,
                 detail=error.detail,
-                status=error.status,
-                redirected_to=_redirected_to(job),
             )
+        given_up = entry.reason == "host_given_up"  # the last attempt made no request then
+        entry.attempts = retrying.statistics["attempt_number"] - given_up
+        self.journal.write(entry)
+        self.report.add(entry)
+        failed = self.report.failed.total()
+        self.bar.set_postfix(fetched=self.report.fetched, failed=failed, refresh=False)
+        self.bar.update()
+
+    async def _attempt(self, link: Link) -> Entry:
+        """Requests a photo and stores it; redirects wait for the turn of their own host."""
+        visited = [link.url]
+        while True:
+            url = visited[-1]
+            async with self._turn(url) as host:
+                answer = await get(self._session, url, self.options.max_bytes)
+                host.answered()
+                if answer.location is None:
+                    return await self._store(link, url, answer)
+                limit = self.options.max_redirects
+                visited.append(follow_redirect(visited, answer.location, limit))
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, url: str) -> AsyncIterator[Host]:
+        """Waits for the turn of a link's host, and holds one of its connections."""
+        host = self._host(url)
+        try:
+            async with host.connections:
+                self._check(host)
+                while (pause := host.paused_until - _now()) > 0:
+                    await self._sleep(pause)
+                    self._check(host)
+                async with self._connections:
+                    self._check(host)
+                    yield host
+        except FetchError as error:
+            error.url = url
+            host.failed(error)
+            self._start_next(host)
+            raise
+        self._start_next(host)
+
+    def _check(self, host: Host) -> None:
+        if self._stopping.is_set():
+            raise _Stopped
+        host.check()
+
+    async def _store(self, link: Link, url: str, answer: Answer) -> Entry:
+        folder, body = self.report.source.folder, answer.body
+        try:
+            path = await asyncio.get_running_loop().run_in_executor(
+                self._decoders, store_photo, folder, link.photo_id, body
+            )
+        except UndecodablePhotoError as error:
+            cut_off = error.kind in ("empty", "truncated") and not answer.whole
+            raise FetchError(error.kind, error.detail, not cut_off, answer.status) from error
+        return Entry(
+            photo=link.photo_id,
+            link=link.url,
+            redirected_to=url,
+            status=answer.status,
+            file=path.name,
+            bytes=len(body),
         )
-        self._report.add_failed(host_of(job.link.url), error.reason, error.permanent)
-        self._show()
 
-    def _later(self, job: Job, host: str, error: FetchError) -> None:
-        """Puts a job back for another attempt; the jitter keeps many from coming all at once."""
-        doubled = self._options.backoff * 2 ** (job.failures - 1)
-        wait = min(doubled * random.uniform(0.5, 1.5), self._options.longest_wait)
-        when = self._clock() + max(wait, error.wait or 0.0)
-        if error.host_waits:
-            self._queues.pause(host, when)
-        self._queues.put_back(job, when)
+    def _may_pass(self, error: BaseException) -> bool:
+        if not isinstance(error, FetchError) or error.permanent:
+            return False
+        return not self._host(error.url).given_up
 
-    def _show(self) -> None:
-        failed = self._report.failed.total()
-        self._bar.set_postfix(fetched=self._report.fetched, failed=failed, refresh=False)
-        self._bar.update()
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Returns the seconds until a photo's next attempt."""
+        seconds = float(self._backoff(state))
+        error = state.outcome and state.outcome.exception()
+        if not isinstance(error, FetchError) or error.wait is None:
+            return seconds
+        # The whole host waits; this photo takes its place in line at once, before all others.
+        self._host(error.url).pause(_now() + max(seconds, error.wait))
+        return 0.0
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleeps until Ctrl-C at the most; 0 seconds do not let other tasks run."""
+        if seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._stopping.wait()
+
+    def _host(self, url: str) -> Host:
+        name = host_of(url)
+        if name not in self._hosts:
+            self._hosts[name] = Host(name, self.options)
+        return self._hosts[name]
 
 
-def _redirected_to(job: Job) -> str | None:
-    return job.url if job.url != job.link.url else None
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,10 +1,10 @@
-"""Bytes that are a photo, into a whole file with the right ending."""
+"""Writes a photo to a whole file, named by its content."""
 
 import pathlib
 import re
 
+from fashion_jax.datasets.download.links import DownloadError
 from fashion_jax.datasets.photos import decode_photo
-from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import atomic_write
 
 _ENDINGS = (
@@ -20,39 +20,35 @@ _ENDINGS = (
 )
 
 
-class StorageError(FashionJaxError):
-    """A photo that cannot be written: the disk's fault, not the photo's."""
-
-
 def store_photo(folder: pathlib.Path, photo_id: str, content: bytes) -> pathlib.Path:
-    """Writes a photo, after it was decoded once; the file is whole or not there.
+    """Decodes a photo once to check it, then writes it, whole or not at all.
 
     Args:
-        folder: made where it is missing.
-        photo_id: the file's name before its ending.
+        folder: directory; made if missing.
+        photo_id: file name without its suffix.
         content: bytes from a stranger.
 
     Returns:
-        The file, whose ending is that of its content.
+        The file, with the suffix of its content.
 
     Raises:
-        UndecodablePhotoError: the bytes are no usable photo; nothing is written.
-        StorageError: the file cannot be written.
+        UndecodablePhotoError: the bytes are not a usable photo; nothing is written.
+        DownloadError: the file cannot be written.
     """
     decode_photo(content)
     path = folder / (photo_id + ending_of(content))
     try:
         atomic_write(path, content)
     except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror or error}; what was fetched before is kept: "
-            "make room and give the same command again"
+        raise DownloadError(
+            f"cannot write {path}: {error.strerror or error}; make room and run the same command "
+            "again to resume"
         ) from error
     return path
 
 
 def ending_of(content: bytes) -> str:
-    """The ending of a photo's file name, by its first bytes; none for what is not known.
+    """Returns the suffix for a photo's file, by its first bytes; empty if they are unknown.
 
     >>> ending_of(b"GIF89a")
     '.gif'
@@ -61,6 +57,6 @@ def ending_of(content: bytes) -> str:
 
 
 def remove_unfinished(folder: pathlib.Path) -> None:
-    """Removes what writing left behind when it was killed. No other process may write there."""
+    """Removes what killed processes left half written; no other process may write there."""
     for path in folder.glob(".*.unfinished"):
         path.unlink(missing_ok=True)

@@ -50,7 +50,11 @@ def test_photos_are_written_as_they_were_sent(server, tmp_path):
     assert files(tmp_path) == ["000000001.jpg", "000000002.png", "000000003.gif"]
     for name, content in zip(files(tmp_path), contents, strict=True):
         assert (tmp_path / "images" / name).read_bytes() == content
-    assert (report.listed, report.fetched, report.bytes) == (3, 3, sum(map(len, contents)))
+    assert (report.photos()["listed"], report.fetched, report.bytes) == (
+        3,
+        3,
+        sum(map(len, contents)),
+    )
     assert "user-agent: fashion-jax/" in server.requests[0].lower()
     assert {line["outcome"] for line in journal(tmp_path)} == {"fetched"}
 

@@ -54,12 +54,17 @@ def names():
     return [f"{number:09d}.jpg" for number in range(1, PHOTOS + 1)]
 
 
-def test_ctrl_c_finishes_what_is_under_way(server, tmp_path):
-    started = start(server, tmp_path)
+def press_ctrl_c(started):
+    """Presses it once; returns when the command has heard of it."""
     started.send_signal(signal.SIGINT)
     errors = ""
     while "stopping" not in errors:
         errors += started.stderr.read(1)
+
+
+def test_ctrl_c_finishes_what_is_under_way(server, tmp_path):
+    started = start(server, tmp_path)
+    press_ctrl_c(started)
     server.open_gate()
     output, errors = started.communicate(timeout=DEADLINE)
     assert started.returncode == 130
@@ -73,6 +78,18 @@ def test_ctrl_c_finishes_what_is_under_way(server, tmp_path):
     second = go_on(tmp_path)
     assert (second.there, second.fetched) == (done, PHOTOS - done)
     assert server.asked == {f"/{i}": 1 for i in range(PHOTOS)}
+
+
+def test_a_second_ctrl_c_waits_for_nothing(server, tmp_path):
+    started = start(server, tmp_path)
+    press_ctrl_c(started)
+    started.send_signal(signal.SIGINT)
+    _, errors = started.communicate(timeout=DEADLINE)
+    assert started.returncode == 130
+    assert "Traceback" not in errors
+    server.open_gate()
+    assert files(tmp_path) == names()[:QUICK]
+    assert go_on(tmp_path).fetched == PHOTOS - QUICK
 
 
 def test_kill_leaves_a_state_from_which_it_goes_on(server, tmp_path):
@@ -106,7 +123,7 @@ def test_ctrl_c_cancels_what_takes_too_long(server, tmp_path):
     write_links(tmp_path, links)
     options = dataclasses.replace(OPTIONS, per_host=1, grace=0.05)
     report = download("street2shop", tmp_path, options, progress=False)
-    assert (report.interrupted, report.fetched, report.left) == (True, 1, 2)
+    assert (report.interrupted, report.fetched, report.photos()["left"]) == (True, 1, 2)
     assert report.failed.total() == 0
     assert [line["photo"] for line in journal(tmp_path)] == ["000000001"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -9,7 +9,7 @@ from fashion_jax.errors import FashionJaxError
 
 
 def failed(photo, reason="http_404", permanent=True, link="http://a.com/1"):
-    return Entry(photo, link, "failed", 1, reason=reason, permanent=permanent)
+    return Entry(photo, link, 1, reason=reason, permanent=permanent)
 
 
 def write(path, *entries):
@@ -20,7 +20,7 @@ def write(path, *entries):
 
 def test_lines_are_appended(tmp_path):
     path = tmp_path / "new" / "journal.jsonl"
-    write(path, Entry("1", "http://a.com/é", "fetched", 2, status=200, file="1.jpg", bytes=9))
+    write(path, Entry("1", "http://a.com/é", 2, "http://a.com/é", 200, file="1.jpg", bytes=9))
     write(path, failed("2"))
     first, second = map(json.loads, path.read_text(encoding="ascii").splitlines())
     assert first.pop("time").endswith("+00:00")
@@ -47,7 +47,7 @@ def test_the_last_line_of_a_photo_counts(tmp_path):
     path = tmp_path / "journal.jsonl"
     write(path, failed("1"), failed("2", permanent=False), failed("3"), failed("4"))
     write(path, failed("1", permanent=False), failed("2", "not_an_image"))
-    write(path, Entry("3", "http://a.com/1", "fetched", 1))
+    write(path, Entry("3", "http://a.com/1", 1))
     assert read_permanent_failures(path) == {
         "2": ("http://a.com/1", "not_an_image"),
         "4": ("http://a.com/1", "http_404"),
