@@ -15,7 +15,7 @@ UNIT = 0.6 * CANVAS  # pixels a garment unit
 ORIGIN = (0.5 * CANVAS, 0.21 * CANVAS)
 
 # RGBA; colours are premultiplied by alpha, so that edges blend without dark fringes.
-Layer = UInt8[np.ndarray, "height width 4"]
+Layer = UInt8[np.ndarray, "_ _ 4"]
 Mask = UInt8[np.ndarray, "height width"]
 
 _SHIFT = 4  # OpenCV draws at 1/16 pixel

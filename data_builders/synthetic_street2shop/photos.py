@@ -10,7 +10,7 @@ from .scenery import OBSTACLES, SCENES, scatter, wearer
 
 VIEWS = ("front", "flat_lay", "model", "close_up")
 
-Photo = UInt8[np.ndarray, "height width 3"]
+Photo = UInt8[np.ndarray, "_ _ 3"]
 Pixels = Float[np.ndarray, "height width 3"]
 Relief = Float[np.ndarray, "size size"]
 Matrix = Float[np.ndarray, "3 3"]
@@ -105,7 +105,7 @@ def _frame(
     seen = (_CORNERS - 0.5) * size @ turn + (left + width / 2, top + height / 2)
     target = (_CORNERS + insets * (1 - 2 * _CORNERS)) * size
     matrix = cv2.getPerspectiveTransform(seen.astype(np.float32), target.astype(np.float32))
-    return empty(size[1], size[0]), matrix
+    return empty(int(size[1]), int(size[0])), matrix
 
 
 def _over(photo: Layer, layer: Layer, matrix: Matrix) -> Layer:
