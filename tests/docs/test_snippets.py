@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.docs.pages import PAGES, blocks, name_of
+from tests.docs.pages import DOCS, PAGES, blocks, name_of
+
+pytestmark = pytest.mark.slow
 
 SNIPPETS = {
     name_of(page): [block for block in blocks(page) if block.language.startswith("py")]
@@ -29,12 +31,9 @@ def test_metrics_of_the_worked_example_are_those_of_its_table(workspace, capsys)
     printed = dict(line.split() for line in capsys.readouterr().out.splitlines())
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in (PAGES_BY_NAME["docs/metrics.md"]).read_text().splitlines()
+        for line in (DOCS / "metrics.md").read_text().splitlines()
         if line.startswith("| `")
     ]
     table = {cells[0].strip("`"): float(cells[1]) for cells in rows if len(cells) == 4}
     assert table.keys() <= printed.keys()
     assert {name: float(printed[name]) for name in table} == table
-
-
-PAGES_BY_NAME = {name_of(page): page for page in PAGES}
