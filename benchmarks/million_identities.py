@@ -90,7 +90,7 @@ def measure(identities: int, share: float, steps: int) -> dict[str, object]:
     seconds = time.perf_counter() - start
     memory = compiled.memory_analysis()
     whole = 4 * WIDTH * identities * 4 / MIB  # weights, gradient, two moments; float32
-    state, losses = learner.first_state(), []
+    state, losses = learner.create_train_state(), []
     times = []
     for step in range(steps):
         start = time.perf_counter()
@@ -114,7 +114,7 @@ def compare(share: float) -> dict[str, object]:
     found = []
     for mesh, devices in ((MeshConfig(1, 1), 1), (MeshConfig(1, 8), 8), (MeshConfig(2, 4), 8)):
         learner = learner_of(FEW, share, mesh, devices)
-        state, losses = learner.first_state(), []
+        state, losses = learner.create_train_state(), []
         for step in range(3):
             photos = global_batch(batch(step, FEW), learner.mesh)
             state, metrics = learner.train_step(state, photos)

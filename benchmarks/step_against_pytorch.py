@@ -141,7 +141,7 @@ def jax_step(
     )
     mesh = make_mesh(MeshConfig(), jax.devices()[:1])
     learner = make_learner(config, IDENTITIES, 100, mesh)
-    state = learner.first_state()
+    state = learner.create_train_state()
     photos = global_batch(batch(network), mesh)
     if kind == "infer":
         variables = without_classifier(state.params, state.model_state)

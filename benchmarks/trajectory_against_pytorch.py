@@ -197,7 +197,7 @@ def our_learner(network: str, dtype: str) -> Learner:
 
 def make_start(network: str) -> Start:
     """Draws weights and centers."""
-    state = jax.device_get(our_learner(network, "float32").first_state())
+    state = jax.device_get(our_learner(network, "float32").create_train_state())
     tensors = under_torch_names(network, state.params, state.model_state)
     return Start(state, tensors, state.loss_state["centers"])
 

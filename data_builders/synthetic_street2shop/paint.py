@@ -1,4 +1,4 @@
-"""Paints parts on layers."""
+"""Layers, and the painter that puts parts on them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ ORIGIN = (0.5 * CANVAS, 0.21 * CANVAS)
 
 # RGBA; colours are premultiplied by alpha, so that edges blend without dark fringes.
 Layer = UInt8[np.ndarray, "_ _ 4"]
-Mask = UInt8[np.ndarray, "height width"]
+Mask = UInt8[np.ndarray, "_ _"]
 
 _SHIFT = 4  # OpenCV draws at 1/16 pixel
 _SEAM = np.array([0.78, 0.78, 0.78, 1], np.float32)  # what a seam leaves of the colours below
@@ -35,7 +35,7 @@ def paint(
     origin: tuple[float, float] = ORIGIN,
     seams: bool = False,
 ) -> Layer:
-    """Paints parts on a layer, the first one undermost, and returns it.
+    """Paint parts on a layer, the first one undermost, and return it.
 
     Args:
         layer: layer to paint on.
@@ -60,7 +60,7 @@ def paint(
 
 
 def blend(layer: Layer, mask: Mask, fill: Colour | Layer | None = None, light: float = 1.0) -> None:
-    """Lays a fill over the layer where the mask says so; `None` draws a seam there."""
+    """Lay a fill over the layer where the mask says so; `None` draws a seam there."""
     left, top, width, height = cv2.boundingRect(mask)
     window = (slice(top, top + height), slice(left, left + width))
     under = layer[window]
@@ -78,7 +78,7 @@ def _mask(layer: Layer) -> Mask:
 
 
 def _draw(image: np.ndarray, paths: np.ndarray, pixels: float | None, value: Any) -> np.ndarray:
-    """Fills the inside of paths, or draws lines along them."""
+    """Fill the inside of paths, or draw lines along them."""
     if pixels is not None:
         width = max(1, round(pixels))
         return cv2.polylines(image, list(paths), False, value, width, cv2.LINE_AA, _SHIFT)

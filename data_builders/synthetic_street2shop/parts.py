@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-Path = Float[np.ndarray, "points 2"]
+Path = Float[np.ndarray, "_ 2"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

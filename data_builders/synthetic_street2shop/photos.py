@@ -11,7 +11,7 @@ from .scenery import OBSTACLES, SCENES, scatter, wearer
 VIEWS = ("front", "flat_lay", "model", "close_up")
 
 Photo = UInt8[np.ndarray, "_ _ 3"]
-Pixels = Float[np.ndarray, "height width 3"]
+Pixels = Float[np.ndarray, "_ _ 3"]
 Relief = Float[np.ndarray, "size size"]
 Matrix = Float[np.ndarray, "3 3"]
 
@@ -78,7 +78,7 @@ def _relief(rng: np.random.Generator, cells: int) -> Relief:
 
 
 def _folded(layer: Layer, surface: Relief, strength: float) -> Layer:
-    """Lights a layer from the upper left, as if the surface were its folds; edges turn darker."""
+    """Light a layer from the upper left, as if the surface were its folds; edges turn darker."""
     slope = cv2.filter2D(surface, -1, np.array([[-1, 0], [0, 1]], np.float32))
     inside = cv2.blur(layer[:, :, 3], (23, 23)) / 510
     light = np.clip(1 + strength * (14 * slope + inside - 0.5), 0.5, 1.4)
@@ -87,7 +87,7 @@ def _folded(layer: Layer, surface: Relief, strength: float) -> Layer:
 
 
 def _displaced(layer: Layer, across: Relief, along: Relief, pixels: float) -> Layer:
-    """Moves every part of a layer by up to about so many pixels: a body inside."""
+    """Move every part of a layer by up to about so many pixels: a body inside."""
     return cv2.remap(layer, _X + pixels * across, _Y + pixels * along, cv2.INTER_LINEAR)
 
 

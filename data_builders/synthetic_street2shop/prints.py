@@ -10,7 +10,7 @@ from .paint import CANVAS, ORIGIN, UNIT, Layer, Mask, blend, empty, paint
 from .palette import Colour
 from .parts import DRAWINGS, Part
 
-Share = Float[np.ndarray, "height width"]
+Share = Float[np.ndarray, "_ _"]
 Weave = Callable[[Share, Share, float, float, np.random.Generator], tuple[Share, ...]]
 
 _GRAPHICS: dict[str, list[Part]] = DRAWINGS["graphics"]

@@ -35,7 +35,7 @@ OBSTACLES: list[Group] = [
 
 
 def scatter(photo: Layer, groups: list[Group], rng: np.random.Generator) -> Layer:
-    """Paints one of several groups of things on a photo, each thing in its own colours."""
+    """Paint one of several groups of things on a photo, each thing in its own colours."""
     for thing, least, most, low, high in groups[rng.integers(len(groups))]:
         for _ in range(rng.integers(least, most + 1)):
             x, y, width, height = rng.uniform(low, high)

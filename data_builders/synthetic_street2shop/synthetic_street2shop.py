@@ -50,12 +50,12 @@ class SyntheticStreet2Shop(RetrievalBuilder):
     )
 
     def plan(self, manual_dir: pathlib.Path | None) -> Plan:
-        """Lists what is to be drawn; draws nothing."""
+        """List what to draw; draw nothing."""
         return Plan(plan_splits(self.options), Atelier(self.options), list(PATTERNS))
 
 
 class Atelier:
-    """Draws photos by name, such as `test-00012-street-1`. Used from several threads.
+    """A source of photos that are drawn by name, such as `test-00012-street-1`; thread-safe.
 
     Args:
         options: options of the builder.
@@ -68,8 +68,8 @@ class Atelier:
     def __contains__(self, photo_id: object) -> bool:
         return True
 
-    def load(self, photo_id: str) -> UInt8[np.ndarray, "height width 3"]:
-        """Draws a photo: a pure function of the seed and the photo's name."""
+    def load(self, photo_id: str) -> UInt8[np.ndarray, "_ _ 3"]:
+        """Draw a photo: a pure function of the seed and the photo's name."""
         group, number, domain, index = parse_photo_id(photo_id)
         seed = (self._options.seed, _GROUPS[group], number)
         product, garment = self._garment(*seed)

@@ -224,7 +224,9 @@ def initial_model(config: ExperimentConfig, mesh: Mesh) -> EmbeddingModel:
     Raises:
         PretrainedWeightsError: the config's weights cannot be read or do not fit.
     """
-    network = Embedder(config.model, None, nnx.Rngs(params=config.training.seed))
+    network = Embedder(
+        config.model, None, nnx.Rngs(config.training.seed, params=config.training.seed)
+    )
     load_pretrained(network, config.model)
     _, params, model_state = split_model(network)
     variables = {"params": params, "model_state": model_state}

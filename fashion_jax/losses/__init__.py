@@ -1,44 +1,53 @@
-"""Losses: pure functions, masked by `valid`, one a file; `Objective` adds them up."""
+"""Losses as pure functions with one order of arguments, and the objective that adds them up.
 
-from fashion_jax.losses.batch_all_triplet import batch_all_triplet
-from fashion_jax.losses.batch_hard_triplet import batch_hard_triplet
-from fashion_jax.losses.center import center, center_gradient
-from fashion_jax.losses.centroid_triplet import centroid_triplet
-from fashion_jax.losses.circle import circle
-from fashion_jax.losses.classes import cosine_scores, linear_scores
-from fashion_jax.losses.label_smoothed_cross_entropy import label_smoothed_cross_entropy
-from fashion_jax.losses.margin_softmax import arcface, cosface
-from fashion_jax.losses.memory import empty_memory, remember
-from fashion_jax.losses.multi_similarity import multi_similarity
-from fashion_jax.losses.objective import Labels, Objective, Outputs
-from fashion_jax.losses.pairs import Context, Memory
-from fashion_jax.losses.proxy_anchor import proxy_anchor
-from fashion_jax.losses.proxy_nca import proxy_nca
-from fashion_jax.losses.quadruplet import quadruplet
-from fashion_jax.losses.supervised_contrastive import supervised_contrastive
+Every loss is called `loss(features, identities, *, <settings>, where=None, reduction="mean")`;
+classification and proxy losses take scores in place of features, the center loss takes the
+centers as its third argument.
+"""
+
+from fashion_jax.losses.batch_all_triplet import batch_all_triplet_loss
+from fashion_jax.losses.batch_hard_triplet import batch_hard_triplet_loss
+from fashion_jax.losses.center import center_gradient, center_loss
+from fashion_jax.losses.centroid_triplet import centroid_triplet_loss
+from fashion_jax.losses.circle import circle_loss
+from fashion_jax.losses.classification_losses import (
+    arcface_loss,
+    cosface_loss,
+    label_smoothed_cross_entropy_loss,
+)
+from fashion_jax.losses.distances import l2_normalise, paired_distances, pairwise_distances
+from fashion_jax.losses.memory import Memory, empty_memory, enqueue
+from fashion_jax.losses.multi_similarity import multi_similarity_loss
+from fashion_jax.losses.objective import Objective, ObjectiveLike
+from fashion_jax.losses.proxy_anchor import proxy_anchor_loss
+from fashion_jax.losses.proxy_nca import proxy_nca_loss
+from fashion_jax.losses.quadruplet import quadruplet_loss
+from fashion_jax.losses.scores import cosine_scores, linear_scores
+from fashion_jax.losses.supervised_contrastive import supervised_contrastive_loss
 
 __all__ = [
-    "Context",
-    "Labels",
     "Memory",
     "Objective",
-    "Outputs",
-    "arcface",
-    "batch_all_triplet",
-    "batch_hard_triplet",
-    "center",
+    "ObjectiveLike",
+    "arcface_loss",
+    "batch_all_triplet_loss",
+    "batch_hard_triplet_loss",
     "center_gradient",
-    "centroid_triplet",
-    "circle",
-    "cosface",
+    "center_loss",
+    "centroid_triplet_loss",
+    "circle_loss",
+    "cosface_loss",
     "cosine_scores",
     "empty_memory",
-    "label_smoothed_cross_entropy",
+    "enqueue",
+    "l2_normalise",
+    "label_smoothed_cross_entropy_loss",
     "linear_scores",
-    "multi_similarity",
-    "proxy_anchor",
-    "proxy_nca",
-    "quadruplet",
-    "remember",
-    "supervised_contrastive",
+    "multi_similarity_loss",
+    "paired_distances",
+    "pairwise_distances",
+    "proxy_anchor_loss",
+    "proxy_nca_loss",
+    "quadruplet_loss",
+    "supervised_contrastive_loss",
 ]

@@ -6,9 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from fashion_jax.config import MiningConfig
 from fashion_jax.losses.batch_hard_triplet import hinge
 from fashion_jax.losses.distances import pairwise_distances
-from fashion_jax.losses.pairs import Context, make_pairs
+from fashion_jax.losses.masking import check_reduction
+from fashion_jax.losses.memory import Memory
+from fashion_jax.losses.pairs import ALL_PAIRS, make_pairs
 
 # Anchors whose triplets are in memory at once.
 ANCHORS_AT_ONCE = 16
@@ -21,40 +24,56 @@ class _Anchor(NamedTuple):
     weights: Float[Array, "*anchors candidates"]
 
 
-def batch_all_triplet(
+def batch_all_triplet_loss(
     features: Float[Array, "batch features"],
     identities: Int[Array, " batch"],
+    *,
     margin: float | None = 0.3,
-    valid: Bool[Array, " batch"] | None = None,
     distance: str = "euclidean",
-    context: Context | None = None,
+    where: Bool[Array, " batch"] | None = None,
+    reduction: str = "mean",
+    domains: Int[Array, " batch"] | None = None,
+    memory: Memory | None = None,
+    mining: MiningConfig = ALL_PAIRS,
 ) -> Float[Array, ""]:
     """Mean of max(0, d(a, p) − d(a, n) + margin) over the triplets in which it is above 0.
 
     p runs over the anchor's positives, n over its negatives. Without a margin it is the mean of
-    softplus(d(a, p) − d(a, n)) over all triplets. 0 where there are none.
+    softplus(d(a, p) − d(a, n)) over all triplets. 0 for a batch without triplets.
+
+    Reference: Hermans, Beyer, Leibe 2017, "In Defense of the Triplet Loss", arXiv:1703.07737,
+    equation 6 and section 2 (mean over the non-zero terms).
 
     Example:
         >>> import jax.numpy as jnp
-        >>> features = jnp.array([[0.0], [3.0], [5.0]])
-        >>> float(batch_all_triplet(features, jnp.array([0, 0, 1]), margin=1.0))
+        >>> features, identities = jnp.array([[0.0], [3.0], [5.0]]), jnp.array([0, 0, 1])
+        >>> float(batch_all_triplet_loss(features, identities, margin=1.0))
         2.0
 
     Args:
         features: before the neck, not normalised.
-        identities: of each row.
+        identities: identity of each row.
         margin: `None` for the soft margin.
-        valid: rows that are not padding; all of them if `None`.
         distance: `euclidean` or `cosine`.
-        context: domains and which pairs count; a triplet counts as much as its positive pair.
+        where: rows that count; `None` for all.
+        reduction: "mean", each triplet by the weight of its positive pair.
+        domains: street (0) or shop (1), of each row; needed if `mining` tells them apart.
+        memory: features of earlier batches, as further candidates.
+        mining: pairs that count.
 
     Returns:
-        The loss, at least in float32.
+        The loss in at least float32.
+
+    Raises:
+        ValueError: for `reduction="none"`: the mean is over triplets, not over rows.
     """
-    pairs = make_pairs(features, identities, valid, context)
+    check_reduction(reduction, no_rows="batch_all_triplet_loss is a mean over triplets")
+    pairs = make_pairs(
+        features, identities, where=where, domains=domains, memory=memory, mining=mining
+    )
     anchors = _Anchor(
         pairwise_distances(pairs.anchors, pairs.candidates, distance),
-        pairs.positives & pairs.valid[:, None],
+        pairs.positives & pairs.where[:, None],
         pairs.negatives,
         pairs.weights,
     )

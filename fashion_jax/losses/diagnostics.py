@@ -1,38 +1,43 @@
-"""What to watch beside the losses: distances, active triplets, norms. Nothing has a gradient."""
+"""Distances, active triplets and norms to watch beside the losses; without a gradient."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from fashion_jax.config import LossConfig
 from fashion_jax.losses.batch_hard_triplet import HardPairs, hardest_pairs
 from fashion_jax.losses.distances import pairwise_distances
 from fashion_jax.losses.masking import masked_mean, zero_padding
-from fashion_jax.losses.pair_terms import Photos
-from fashion_jax.losses.pairs import Pairs, make_pairs
-
-Scalars = dict[str, Float[Array, ""]]
+from fashion_jax.losses.objective_like import Scalars
+from fashion_jax.losses.pairs import make_pairs
 
 
-def diagnostics(photos: Photos, loss: LossConfig) -> Scalars:
-    """Scalars of a batch; see `Objective.__call__` for their names."""
-    features = jax.lax.stop_gradient(photos.features)
-    pairs = make_pairs(features, photos.identities, photos.valid, photos.context)
-    found = {"features/norm": _mean_norm(features, photos.valid)} | _all_pairs(pairs, loss.distance)
+def diagnostics(
+    features: Float[Array, "batch features"],
+    identities: Int[Array, " batch"],
+    loss: LossConfig,
+    *,
+    where: Bool[Array, " batch"],
+    **options: Any,
+) -> Scalars:
+    """Scalars of a batch; see `Objective.__call__` for their names, `make_pairs` for options."""
+    features = jax.lax.stop_gradient(features)
+    pairs = make_pairs(features, identities, where=where, **options)
+    distances = pairwise_distances(pairs.anchors, pairs.candidates, loss.distance)
+    anchors = pairs.where[:, None]
+    norms = jnp.linalg.norm(zero_padding(features, where), axis=1)
+    found = {
+        "features/norm": masked_mean(norms, where),
+        "pairs/positive_distance": masked_mean(distances, pairs.positives & anchors),
+        "pairs/negative_distance": masked_mean(distances, pairs.negatives & anchors),
+    }
     if loss.triplet_weight:
         found |= _hardest(hardest_pairs(pairs, loss.distance), loss.triplet_margin)
     elif loss.quadruplet_weight:
         found |= _hardest(hardest_pairs(pairs, loss.distance), loss.quadruplet_margin)
     return found
-
-
-def _all_pairs(pairs: Pairs, distance: str) -> Scalars:
-    distances = pairwise_distances(pairs.anchors, pairs.candidates, distance)
-    anchors = pairs.valid[:, None]
-    return {
-        "pairs/positive_distance": masked_mean(distances, pairs.positives & anchors),
-        "pairs/negative_distance": masked_mean(distances, pairs.negatives & anchors),
-    }
 
 
 def _hardest(pairs: HardPairs, margin: float | None) -> Scalars:
@@ -42,9 +47,3 @@ def _hardest(pairs: HardPairs, margin: float | None) -> Scalars:
         "triplet/negative_distance": masked_mean(pairs.negative_distance, pairs.anchor),
         "triplet/active_fraction": masked_mean((gap > 0.0).astype(gap.dtype), pairs.anchor),
     }
-
-
-def _mean_norm(
-    features: Float[Array, "batch features"], valid: Bool[Array, " batch"]
-) -> Float[Array, ""]:
-    return masked_mean(jnp.linalg.norm(zero_padding(features, valid), axis=1), valid)

@@ -14,11 +14,28 @@ SMALLEST_SQUARED_NORM = 1e-12
 EUCLIDEAN, COSINE = "euclidean", "cosine"
 
 
-def normalise(rows: Float[Array, "rows features"]) -> Float[Array, "rows features"]:
-    """Rows x of length 1: x / sqrt(max(‖x‖², 1e-12)), at least in float32."""
+def l2_normalise(rows: Float[Array, "rows features"]) -> Float[Array, "rows features"]:
+    """Rows x of length 1: x / sqrt(max(‖x‖², 1e-12)), at least in float32.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> [round(x, 3) for x in l2_normalise(jnp.array([[3.0, 4.0]]))[0].tolist()]
+        [0.6, 0.8]
+    """
     rows = at_least_float32(rows)
     squares = jnp.sum(rows * rows, axis=1, keepdims=True)
     return rows * jax.lax.rsqrt(jnp.maximum(squares, SMALLEST_SQUARED_NORM))
+
+
+def is_cosine(distance: str) -> bool:
+    """Whether `distance` is `cosine`.
+
+    Raises:
+        ValueError: if it is neither `cosine` nor `euclidean`.
+    """
+    if distance not in (EUCLIDEAN, COSINE):
+        raise ValueError(f"distance is {distance!r}; it has to be {EUCLIDEAN!r} or {COSINE!r}")
+    return distance == COSINE
 
 
 def squared_distances(
@@ -27,14 +44,7 @@ def squared_distances(
     """All pairs' squared Euclidean distances, ‖a‖² − 2a·b + ‖b‖², never below 0.
 
     Fast (one matrix product) but inexact for pairs that are much nearer to each other than to
-    the origin: good for choosing pairs. Measure the chosen ones with `paired_distances`.
-
-    Args:
-        a: rows.
-        b: rows.
-
-    Returns:
-        Squared distance of each row of `a` to each row of `b`.
+    the origin: good for choosing pairs. `paired_distances` measures the chosen ones.
     """
     a, b = at_least_float32(a), at_least_float32(b)
     products = dot_products(a, b)
@@ -50,7 +60,7 @@ def dot_products(a: Float[Array, "a features"], b: Float[Array, "b features"]) -
 
 def cosines(a: Float[Array, "a features"], b: Float[Array, "b features"]) -> Float[Array, "a b"]:
     """All pairs' cosines."""
-    return dot_products(normalise(a), normalise(b))
+    return dot_products(l2_normalise(a), l2_normalise(b))
 
 
 def paired_distances(
@@ -58,18 +68,17 @@ def paired_distances(
     b: Float[Array, "pairs features"],
     distance: str = EUCLIDEAN,
 ) -> Float[Array, " pairs"]:
-    """Distance of each row of `a` to the same row of `b`, exactly, also of rows close together.
+    """Distance of each row of `a` to the same row of `b`, exact for rows close together as well.
+
+    Gradients are finite everywhere.
 
     Args:
-        a: rows.
-        b: rows.
+        a: first row of each pair.
+        b: second row of each pair.
         distance: `euclidean`, sqrt(max(d², 1e-12)), or `cosine`, 1 − cos = ‖a/‖a‖ − b/‖b‖‖² / 2.
-
-    Returns:
-        Distances; their gradients are finite everywhere.
     """
-    if distance == COSINE:
-        difference = normalise(a) - normalise(b)
+    if is_cosine(distance):
+        difference = l2_normalise(a) - l2_normalise(b)
         return 0.5 * jnp.sum(difference * difference, axis=1)
     difference = at_least_float32(a) - at_least_float32(b)
     squares = jnp.sum(difference * difference, axis=1)
@@ -81,10 +90,10 @@ def pairwise_distances(
 ) -> Float[Array, "a b"]:
     """All pairs' distances as `paired_distances` defines them, up to rounding.
 
-    Euclidean ones are taken about the mean of `b`: what rounding loses grows with the distance
+    Euclidean distances are taken about the mean of `b`: the rounding error grows with the distance
     from there, no longer with that from the origin.
     """
-    if distance == COSINE:
+    if is_cosine(distance):
         return 1.0 - cosines(a, b)
     middle = jax.lax.stop_gradient(jnp.mean(at_least_float32(b), axis=0))[None, :]
     squares = squared_distances(at_least_float32(a) - middle, at_least_float32(b) - middle)

@@ -1,8 +1,10 @@
-"""Padding rows, and what every loss does about them."""
+"""Rows that count, reductions over them, and sums of powers that cannot overflow."""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+
+MEAN, NONE = "mean", "none"
 
 
 def at_least_float32(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -10,41 +12,73 @@ def at_least_float32(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)
 
 
-def all_valid(identities: Int[Array, " batch"]) -> Bool[Array, " batch"]:
-    """The mask of a batch without padding."""
+def all_rows(identities: Int[Array, " batch"]) -> Bool[Array, " batch"]:
+    """Mask of a batch in which every row counts."""
     return jnp.ones(identities.shape, dtype=bool)
 
 
 def zero_padding(
-    x: Float[Array, "batch width"], valid: Bool[Array, " batch"]
+    x: Float[Array, "batch width"], where: Bool[Array, " batch"] | None
 ) -> Float[Array, "batch width"]:
-    """Rows of `x` in at least float32, padding rows replaced by zeros.
+    """Rows of `x` in at least float32, those that do not count replaced by zeros.
 
     Replaced and not multiplied: 0 times a padding row's NaN would still be NaN, in the gradient
-    too.
+    as well. All rows count if `where` is `None`.
     """
-    return jnp.where(valid[:, None], at_least_float32(x), 0.0)
+    x = at_least_float32(x)
+    return x if where is None else jnp.where(where[:, None], x, 0.0)
+
+
+def check_reduction(reduction: str, *, no_rows: str = "") -> None:
+    """Refuses an unknown reduction, or "none" for a loss without a value of each row.
+
+    Args:
+        reduction: argument of a loss.
+        no_rows: reason for the missing values of rows; empty for a loss that has them.
+
+    Raises:
+        ValueError: if the loss does not know the reduction.
+    """
+    if reduction not in (MEAN, NONE):
+        raise ValueError(f'reduction is {reduction!r}; it has to be "mean" or "none"')
+    if reduction == NONE and no_rows:
+        raise ValueError(f'reduction="none" asks for a value of each row, but {no_rows}')
+
+
+def reduce_rows(
+    values: Float[Array, " batch"],
+    where: Bool[Array, " batch"],
+    reduction: str,
+    weights: Float[Array, " batch"] | None = None,
+) -> Float[Array, ""] | Float[Array, " batch"]:
+    """Mean of the rows that count, or under "none" the rows themselves, 0 for the others.
+
+    Args:
+        values: value of each row.
+        where: rows that count.
+        reduction: "mean" or "none".
+        weights: weight of each row in the mean; `None` for equal ones.
+    """
+    check_reduction(reduction)
+    if reduction == NONE:
+        return jnp.where(where, values, 0.0)
+    if weights is None:
+        return masked_mean(values, where)
+    counted = jnp.where(where, weights, 0.0)
+    total = jnp.sum(counted)
+    return jnp.sum(jnp.where(where, values, 0.0) * counted) / jnp.where(total > 0, total, 1.0)
 
 
 def masked_mean(values: Float[Array, "*shape"], mask: Bool[Array, "*shape"]) -> Float[Array, ""]:
-    """Mean of the values under the mask; 0 where there are none."""
+    """Mean of the values under the mask; 0 if the mask is empty."""
     count = jnp.sum(mask).astype(values.dtype)
     return jnp.sum(jnp.where(mask, values, 0.0)) / jnp.maximum(count, 1.0)
-
-
-def weighted_mean(
-    values: Float[Array, " batch"], mask: Bool[Array, " batch"], weights: Float[Array, " batch"]
-) -> Float[Array, ""]:
-    """Mean of the values under the mask, each counting by its weight; 0 where there are none."""
-    counted = jnp.where(mask, weights, 0.0)
-    total = jnp.sum(counted)
-    return jnp.sum(jnp.where(mask, values, 0.0) * counted) / jnp.where(total > 0, total, 1.0)
 
 
 def log_one_plus_sum_exp(
     exponents: Float[Array, "rows columns"], mask: Bool[Array, "rows columns"]
 ) -> Float[Array, " rows"]:
-    """log(1 + Σ exp(x)) over the columns under the mask; 0 where there are none."""
+    """log(1 + Σ exp(x)) over the columns under the mask; 0 if the row's mask is empty."""
     masked = jnp.where(mask, exponents, -jnp.inf)
     largest = jax.lax.stop_gradient(jnp.maximum(jnp.max(masked, axis=1), 0.0))
     powers = jnp.where(mask, jnp.exp(jnp.where(mask, exponents, 0.0) - largest[:, None]), 0.0)
@@ -54,7 +88,7 @@ def log_one_plus_sum_exp(
 def log_sum_exp(
     exponents: Float[Array, "rows columns"], mask: Bool[Array, "rows columns"]
 ) -> Float[Array, " rows"]:
-    """Log Σ exp(x) over the columns under the mask; 0, without a gradient, where there are none."""
+    """Log Σ exp(x) over the columns under the mask; 0 without a gradient if it is empty."""
     some = jnp.any(mask, axis=1)
     masked = jnp.where(mask, exponents, -jnp.inf)
     largest = jax.lax.stop_gradient(jnp.where(some, jnp.max(masked, axis=1), 0.0))

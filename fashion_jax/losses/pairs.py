@@ -1,6 +1,5 @@
-"""Which rows a loss over pairs compares with each other, and how much each pair counts."""
+"""Pairs that a loss compares, and their weights."""
 
-import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -8,42 +7,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from fashion_jax.config import MiningConfig
-from fashion_jax.losses.masking import all_valid, zero_padding
+from fashion_jax.losses.masking import all_rows, zero_padding
+from fashion_jax.losses.memory import NOBODY, Memory
 
-STREET = 0  # the code of a street photo in a batch's `domain`
-NOBODY = -1  # the identity of a memory's slot that is still empty
-
-
-class Memory(NamedTuple):
-    """Features of earlier batches (cross-batch memory, Wang et al. 2020, arXiv:1912.06798).
-
-    Attributes:
-        features: the oldest first; no gradient reaches them.
-        identities: −1 where the slot is still empty.
-        domains: street or shop.
-    """
-
-    features: Float[Array, "slots features"]
-    identities: Int[Array, " slots"]
-    domains: Int[Array, " slots"]
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Context:
-    """What a loss over pairs may know beyond features and identities.
-
-    Attributes:
-        domains: street (0) or shop (1), of each row; needed by whatever tells domains apart.
-        memory: further rows to compare with.
-        mining: which pairs count.
-    """
-
-    domains: Int[Array, " batch"] | None = None
-    memory: Memory | None = None
-    mining: MiningConfig = dataclasses.field(
-        default_factory=MiningConfig, metadata={"static": True}
-    )
+STREET = 0  # code of a street photo in a batch's `domain`
+ALL_PAIRS = MiningConfig()
 
 
 class Pairs(NamedTuple):
@@ -52,22 +20,22 @@ class Pairs(NamedTuple):
     Attributes:
         anchors: rows, padding replaced by zeros.
         candidates: rows, padding replaced by zeros.
-        anchor_identities: of the anchors.
-        identities: of the candidates.
-        valid: anchors that may be used.
-        candidate_valid: candidates that may be used.
-        positives: of the same identity and allowed, without the anchor itself.
-        negatives: of another identity and allowed.
-        itself: where the candidate is the anchor and may serve as its own positive.
-        weights: how much a pair counts.
+        anchor_identities: identities of the anchors.
+        identities: identities of the candidates.
+        where: anchors that count.
+        candidate_where: candidates that count.
+        positives: allowed pairs of one identity, without the anchor itself.
+        negatives: allowed pairs of two identities.
+        itself: pairs of an anchor with itself, where it may serve as its own positive.
+        weights: weight of each pair.
     """
 
     anchors: Float[Array, "batch features"]
     candidates: Float[Array, "candidates features"]
     anchor_identities: Int[Array, " batch"]
     identities: Int[Array, " candidates"]
-    valid: Bool[Array, " batch"]
-    candidate_valid: Bool[Array, " candidates"]
+    where: Bool[Array, " batch"]
+    candidate_where: Bool[Array, " candidates"]
     positives: Bool[Array, "batch candidates"]
     negatives: Bool[Array, "batch candidates"]
     itself: Bool[Array, "batch candidates"]
@@ -77,47 +45,55 @@ class Pairs(NamedTuple):
 def make_pairs(
     features: Float[Array, "batch features"],
     identities: Int[Array, " batch"],
-    valid: Bool[Array, " batch"] | None = None,
-    context: Context | None = None,
+    *,
+    where: Bool[Array, " batch"] | None = None,
+    domains: Int[Array, " batch"] | None = None,
+    memory: Memory | None = None,
+    mining: MiningConfig = ALL_PAIRS,
 ) -> Pairs:
-    """Lists all pairs of a batch, and which of them count.
+    """Lists the pairs of a batch, and of a batch with the memory.
 
     Args:
         features: rows to compare.
-        identities: of each row.
-        valid: rows that are not padding; all of them if `None`.
-        context: domains, memory, and which pairs count; `None` for all pairs of the batch.
+        identities: identity of each row.
+        where: rows that count; `None` for all.
+        domains: street (0) or shop (1), of each row; needed if `mining` tells them apart.
+        memory: further candidates.
+        mining: pairs that count.
 
     Raises:
-        ValueError: if domains are told apart and there are none.
+        ValueError: if `mining` tells domains apart and `domains` is missing.
     """
-    context = Context() if context is None else context
-    valid = all_valid(identities) if valid is None else valid
-    rows = zero_padding(features, valid)
-    others, other_identities, other_domains = _candidates(rows, identities, context)
+    where = all_rows(identities) if where is None else where
+    rows = zero_padding(features, where)
+    others, other_identities = _candidates(rows, identities, memory)
     there = other_identities != NOBODY
-    there = there.at[: len(valid)].set(valid)
+    there = there.at[: len(where)].set(where)
     same = identities[:, None] == other_identities[None, :]
-    itself = jnp.eye(len(valid), len(there), dtype=bool)
-    usable = valid[:, None] & there[None, :]
+    itself = jnp.eye(len(where), len(there), dtype=bool)
+    usable = where[:, None] & there[None, :]
     positives, negatives = same & usable & ~itself, ~same & usable
     weights = jnp.ones(same.shape, rows.dtype)
-    if tells_domains_apart(context.mining):
-        across = _domains(context)[:, None] != other_domains[None, :]
-        positives = _restricted(positives, across, context.mining.positives)
-        negatives = _restricted(negatives, across, context.mining.negatives)
-        weights = jnp.where(across, context.mining.cross_domain_weight * weights, weights)
+    anchors = where
+    if tells_domains_apart(mining):
+        if domains is None:
+            raise ValueError(f"{mining} tells domains apart, so the loss needs `domains`")
+        across = domains[:, None] != _candidate_domains(domains, memory)[None, :]
+        positives = _restricted(positives, across, mining.positives)
+        negatives = _restricted(negatives, across, mining.negatives)
+        weights = jnp.where(across, mining.cross_domain_weight * weights, weights)
         positives, negatives = positives & (weights > 0), negatives & (weights > 0)
+        anchors = where & (domains == STREET) if mining.anchors == "street" else where
     return Pairs(
         anchors=rows,
         candidates=others,
         anchor_identities=identities,
         identities=other_identities,
-        valid=_anchors(valid, context),
-        candidate_valid=there,
+        where=anchors,
+        candidate_where=there,
         positives=positives,
         negatives=negatives,
-        itself=itself & usable & (context.mining.positives == "any"),
+        itself=itself & usable & (mining.positives == "any"),
         weights=weights,
     )
 
@@ -128,29 +104,20 @@ def tells_domains_apart(mining: MiningConfig) -> bool:
     return sides != ("any", "any", "any") or mining.cross_domain_weight != 1.0
 
 
-def _candidates(rows: Array, identities: Array, context: Context) -> tuple[Array, Array, Array]:
-    domains = jnp.zeros_like(identities) if context.domains is None else context.domains
-    if context.memory is None:
-        return rows, identities, domains
-    memory = context.memory
+def _candidates(rows: Array, identities: Array, memory: Memory | None) -> tuple[Array, Array]:
+    if memory is None:
+        return rows, identities
     kept = jax.lax.stop_gradient(zero_padding(memory.features, memory.identities != NOBODY))
     return (
         jnp.concatenate([rows, kept.astype(rows.dtype)]),
         jnp.concatenate([identities, memory.identities.astype(identities.dtype)]),
-        jnp.concatenate([domains, memory.domains.astype(domains.dtype)]),
     )
 
 
-def _domains(context: Context) -> Int[Array, " batch"]:
-    if context.domains is None:
-        raise ValueError(f"{context.mining} tells domains apart, so the loss needs `domains`")
-    return context.domains
-
-
-def _anchors(valid: Bool[Array, " batch"], context: Context) -> Bool[Array, " batch"]:
-    if context.mining.anchors == "street":
-        return valid & (_domains(context) == STREET)
-    return valid
+def _candidate_domains(domains: Array, memory: Memory | None) -> Array:
+    if memory is None:
+        return domains
+    return jnp.concatenate([domains, memory.domains.astype(domains.dtype)])
 
 
 def _restricted(

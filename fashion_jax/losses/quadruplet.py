@@ -5,16 +5,17 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from fashion_jax.config import MiningConfig
 from fashion_jax.losses.batch_hard_triplet import (
-    HardPairs,
     hardest_pairs,
     hinge,
     mining_distances,
     triplet_of_pairs,
 )
 from fashion_jax.losses.distances import paired_distances
-from fashion_jax.losses.masking import weighted_mean
-from fashion_jax.losses.pairs import Context, Pairs, make_pairs
+from fashion_jax.losses.masking import reduce_rows
+from fashion_jax.losses.memory import Memory
+from fashion_jax.losses.pairs import ALL_PAIRS, Pairs, make_pairs
 
 
 class _Strangers(NamedTuple):
@@ -26,63 +27,67 @@ class _Strangers(NamedTuple):
     second_distance: Float[Array, " batch"]
 
 
-def quadruplet(
+def quadruplet_loss(
     features: Float[Array, "batch features"],
     identities: Int[Array, " batch"],
+    *,
     margin: float = 0.3,
     second_margin: float = 0.15,
-    valid: Bool[Array, " batch"] | None = None,
     distance: str = "euclidean",
-    context: Context | None = None,
-) -> Float[Array, ""]:
+    where: Bool[Array, " batch"] | None = None,
+    reduction: str = "mean",
+    domains: Int[Array, " batch"] | None = None,
+    memory: Memory | None = None,
+    mining: MiningConfig = ALL_PAIRS,
+) -> Float[Array, ""] | Float[Array, " batch"]:
     """Triplet loss, plus the mean of max(0, d(a, p) − d(n₁, n₂) + second margin).
 
-    p and the triplet's negative as in `batch_hard_triplet`; n₁ and n₂ are the nearest pair of two
-    further identities, neither of them the anchor's. The second term is 0 where there are fewer
-    than three identities.
+    p and the triplet's negative as in `batch_hard_triplet_loss`; n₁ and n₂ are the nearest pair of
+    two further identities, neither of them the anchor's. The second term is 0 for a batch of
+    fewer than three identities.
+
+    Reference: Chen et al. 2017, "Beyond Triplet Loss: a Deep Quadruplet Network", arXiv:1704.01719,
+    equation 4.
 
     Example:
         >>> import jax.numpy as jnp
         >>> features = jnp.array([[0.0], [2.0], [9.0], [10.0]])
-        >>> float(quadruplet(features, jnp.array([0, 0, 1, 2]), 0.3, 0.25))
+        >>> identities = jnp.array([0, 0, 1, 2])
+        >>> float(quadruplet_loss(features, identities, margin=0.3, second_margin=0.25))
         0.625
 
     Args:
         features: before the neck, not normalised.
-        identities: of each row.
-        margin: α of the paper, of the triplet term.
+        identities: identity of each row.
+        margin: α of the paper, margin of the triplet term.
         second_margin: β of the paper, smaller than α.
-        valid: rows that are not padding; all of them if `None`.
         distance: `euclidean` or `cosine`.
-        context: domains, memory and which pairs count; n₁ is a negative of the anchor, n₂ any.
+        where: rows that count; `None` for all.
+        reduction: "mean" or "none", for the sum of each anchor's two terms, 0 for rows without
+            them. The mean is that of the first terms plus that of the second ones: the two go
+            over the same anchors unless `mining` leaves some without n₁ and n₂.
+        domains: street (0) or shop (1), of each row; needed if `mining` tells them apart.
+        memory: features of earlier batches, as further candidates.
+        mining: pairs that count; n₁ is a negative of the anchor, n₂ any.
 
     Returns:
-        The loss, at least in float32.
+        The loss in at least float32.
     """
-    pairs = make_pairs(features, identities, valid, context)
+    pairs = make_pairs(
+        features, identities, where=where, domains=domains, memory=memory, mining=mining
+    )
     hardest = hardest_pairs(pairs, distance)
-    return quadruplet_of_pairs(pairs, hardest, margin, second_margin, distance)
-
-
-def quadruplet_of_pairs(
-    pairs: Pairs,
-    hardest: HardPairs,
-    margin: float,
-    second_margin: float,
-    distance: str = "euclidean",
-) -> Float[Array, ""]:
-    """The loss of mined pairs; see `quadruplet`."""
     first, other, found = _nearest_strangers(pairs, distance)
     between = paired_distances(pairs.anchors[first], pairs.candidates[other], distance)
     terms = hinge(hardest.positive_distance - between, second_margin)
-    second = weighted_mean(terms, hardest.anchor & found, hardest.weight)
-    return triplet_of_pairs(hardest, margin) + second
+    second = reduce_rows(terms, hardest.anchor & found, reduction, hardest.weight)
+    return triplet_of_pairs(hardest, margin, reduction) + second
 
 
 def _nearest_strangers(
     pairs: Pairs, distance: str
 ) -> tuple[Int[Array, " batch"], Int[Array, " batch"], Bool[Array, " batch"]]:
-    """Of each anchor: n₁ among the batch's rows, n₂ among the candidates, whether there are any."""
+    """Each anchor's n₁ among the batch's rows, n₂ among the candidates, and whether both exist."""
     batch = len(pairs.anchors)
     strangers = _strangers(pairs, distance)
     # Of n₁'s two nearest strangers, the first whose identity is not the anchor's.
@@ -98,7 +103,7 @@ def _nearest_strangers(
 
 def _strangers(pairs: Pairs, distance: str) -> _Strangers:
     distances = mining_distances(pairs.anchors, pairs.candidates, distance)
-    usable = pairs.candidate_valid[None, :]
+    usable = pairs.candidate_where[None, :]
     different = pairs.anchor_identities[:, None] != pairs.identities[None, :]
     first = jnp.where(different & usable, distances, jnp.inf)
     nearest = jnp.argmin(first, axis=1)

@@ -15,6 +15,7 @@ from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.layers import Linear
 from fashion_jax.models.necks import make_neck
 from fashion_jax.models.pooling import make_pooling
+from fashion_jax.models.rng_streams import seeded_streams, without_streams
 
 CLASSIFIER_STD = 0.001  # arXiv:1906.08332's reference implementation
 
@@ -36,7 +37,7 @@ class Embedding(NamedTuple):
 class Embedder(nnx.Module):
     """A photo in, a vector out.
 
-    Parameters are `nnx.Param`, running statistics `nnx.BatchStat`; there is no other state.
+    Parameters are `nnx.Param`, running statistics `nnx.BatchStat`, without any other state.
 
     Attributes:
         backbone: photos to feature maps.
@@ -71,7 +72,8 @@ class Embedder(nnx.Module):
         layers = LayerFactory(rngs, param_dtype, config.ghost_batch_size)
         self.compute_dtype = jnp.dtype(config.compute_dtype)
         self.dropout = config.dropout
-        self.backbone = backbone_spec(config.backbone).build(layers, _options(config))
+        backbone = backbone_spec(config.backbone).build(layers, _options(config))
+        self.backbone = without_streams(backbone)
         self.pool = make_pooling(config, layers)
         self.bottleneck = make_neck(config, self.backbone.width, layers)
         self.classifier = _classifier(self.bottleneck.width, num_columns, config, layers)
@@ -97,9 +99,10 @@ class Embedder(nnx.Module):
         Args:
             images: as `Preprocessing.normalise` returns them.
             train: use the batch's statistics, update the running ones, and drop out.
-            key: for dropout; needed in training where there is some.
+            key: random key for dropout; needed in training if there is some.
         """
-        maps = self.backbone(images.astype(self.compute_dtype), train)
+        with seeded_streams(self.backbone, train, key):
+            maps = self.backbone(images.astype(self.compute_dtype), train)
         features = self.pool(maps)
         neck = self.bottleneck(features, train)
         return Embedding(features, neck, drop(neck, self.dropout, key) if train else neck)

@@ -38,6 +38,32 @@ and ViT; the latter two have none on EfficientNet-Lite. Pixels are scaled as the
 expect, unless `image.pixel_mean` and `image.pixel_std` are set.
 """
 
+_OWN = """\
+## Your own backbone
+
+A class that derives from `Backbone`, registered under a name for `model.backbone`:
+
+```python
+from flax import nnx
+from fashion_jax.models.backbones import Backbone, FeatureMap, register_backbone
+
+class Patches(Backbone):
+    def __init__(self, layers, options):
+        self.width = 64
+        self.conv = layers.conv(3, 64, kernel_size=16, stride=16)
+        self.dropout = nnx.Dropout(0.1, rngs=layers.rngs)
+
+    def __call__(self, images, train):
+        return FeatureMap(self.dropout(nnx.relu(self.conv(images))))
+
+register_backbone("patches", Patches)
+```
+
+`layers` makes this package's layers; Flax's own take `rngs=layers.rngs`. Dropout draws from a key
+of the step, so that runs resume bit by bit, and does nothing at test. Every process that reads the
+run (evaluation, indexing, search) has to import the module that registers the backbone first.
+"""
+
 
 def main() -> None:
     """Prints docs/models.md."""
@@ -58,8 +84,9 @@ def page() -> str:
         _described(_poolings()),
         "\n\n## Necks (`model.neck`)\n\n",
         _described(_necks()),
+        "\n\n" + _OWN,
     ]
-    return parts[0] + "\n" + "".join(parts[1:]) + "\n"
+    return parts[0] + "\n" + "".join(parts[1:])
 
 
 def row(name: str, spec: BackboneSpec) -> list[str]:

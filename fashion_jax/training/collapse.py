@@ -1,4 +1,4 @@
-"""Notices a network that maps every photo to the same point."""
+"""Warns about a network that maps every photo to the same point."""
 
 import logging
 import math
@@ -9,13 +9,13 @@ from fashion_jax.config import LossConfig
 logger = logging.getLogger(__name__)
 
 PATIENCE = 200  # steps
-NEAR = 0.01  # of the value at rest
+NEAR = 0.01  # share of the value at rest
 
 
 def resting_losses(loss: LossConfig) -> dict[str, float]:
-    """What each triplet-like term of the objective is when all distances are alike.
+    """Value of each triplet-like term of the objective for identical embeddings.
 
-    Its margin (of a quadruplet the sum of both), or ln 2 where the margin is soft.
+    The margin (of a quadruplet the sum of both), or ln 2 for the soft margin.
     """
     at_rest = {
         "triplet": loss.triplet_margin,
@@ -30,19 +30,19 @@ def resting_losses(loss: LossConfig) -> dict[str, float]:
     }
 
 
-class CollapseWatch:
-    """Warns, once a term, when a triplet loss rests for long where it learns nothing."""
+class CollapseMonitor:
+    """Warns, once for each term, when a triplet loss is stuck at its value at rest."""
 
     def __init__(self, loss: LossConfig) -> None:
-        """Watches the terms of this objective."""
+        """Monitors the terms of the config's objective."""
         self._at_rest = resting_losses(loss)
         self._since: dict[str, int] = {}
         self._warned: set[str] = set()
 
-    def see(self, step: int, values: Mapping[str, float]) -> None:
+    def update(self, step: int, values: Mapping[str, float]) -> None:
         """Takes the scalars of a step; steps come in order."""
         for name, rest in self._at_rest.items():
-            value = values[f"loss/{name}"]
+            value = values.get(f"loss/{name}", math.inf)  # an own objective may lack the term
             if abs(value - rest) > NEAR * rest:
                 self._since.pop(name, None)
                 continue
@@ -50,14 +50,14 @@ class CollapseWatch:
             if step - first >= PATIENCE and name not in self._warned:
                 self._warned.add(name)
                 logger.warning(
-                    "step %d: loss/%s has rested at %.4f (its value when all photos are alike) "
-                    "for %d steps: distances %.3g to positives, %.3g to negatives. Lower "
+                    "step %d: loss/%s is stuck at %.4f, the value for identical embeddings, for "
+                    "%d steps: distances %.3g to positives, %.3g to negatives. Lower "
                     "optimizer.learning_rate, warm up longer, or begin with the soft margin "
                     "(None)",
                     step,
                     name,
                     rest,
                     step - first,
-                    values["pairs/positive_distance"],
-                    values["pairs/negative_distance"],
+                    values.get("pairs/positive_distance", math.nan),
+                    values.get("pairs/negative_distance", math.nan),
                 )

@@ -1,4 +1,4 @@
-"""The gradient of a batch, at once or slice by slice."""
+"""The gradient of a batch, at once or in microbatches."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -9,23 +9,25 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 
 from fashion_jax.inference.preprocessing import Preprocessing
-from fashion_jax.losses.objective import Labels, Objective, Outputs
 from fashion_jax.training.erase import erase
 from fashion_jax.training.state import TrainState
 
 Batch = Mapping[str, Array]
 PureTree = Any  # nested dicts of arrays
+Outputs = tuple[Array, Array]  # features [batch, features] and embedding [batch, embedding]
 Forward = Callable[[PureTree, PureTree, Batch, Key[Array, ""]], tuple[Outputs, PureTree]]
+# (features, embedding, batch, classifier, loss state, key) -> (total, scalars)
+Loss = Callable[..., tuple[Array, dict[str, Array]]]
 
 
-class Found(NamedTuple):
-    """What a batch says.
+class GradientResult(NamedTuple):
+    """Gradient of a batch, and what was computed with it.
 
     Attributes:
-        gradients: of the total, by the parameters.
+        gradients: gradient of the total by the parameters.
         scalars: losses and diagnostics.
         model_state: running statistics after the batch.
-        features: before the neck.
+        features: features before the neck.
     """
 
     gradients: PureTree
@@ -44,65 +46,63 @@ def make_forward(graphdef: Any, preprocessing: Preprocessing, compute_dtype: jnp
         images = preprocessing.normalise(batch["image"], compute_dtype)
         embedding = model(erase(images, batch["erased"]), train=True, key=key)
         fresh = nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
-        return Outputs(embedding.features, embedding.dropped), fresh
+        return (embedding.features, embedding.dropped), fresh
 
     return forward
 
 
-def labels_of(batch: Batch) -> Labels:
-    """A batch's labels, as the losses take them."""
-    domains = batch["domain"].astype(jnp.int32)
-    return Labels(batch["identity"], domains, batch["valid"])
-
-
 def gradients_of_batch(
-    forward: Forward, objective: Objective, state: TrainState, batch: Batch, slices: int
-) -> Found:
-    """The gradient of the objective over the whole batch.
+    forward: Forward, loss: Loss, state: TrainState, batch: Batch, microbatches: int
+) -> GradientResult:
+    """The gradient of the loss over the whole batch.
 
-    With several slices the network sees one of them at a time and the objective all of them
-    together: outputs are computed slice by slice, then the objective's gradient by the outputs,
-    then each slice again, with that gradient (Gao et al. 2021, arXiv:2101.06983). BatchNorm's
-    statistics are those of a slice; the running ones take the mean over slices.
+    With several microbatches the network sees one of them at a time and the loss all of them
+    together: outputs are computed microbatch by microbatch, then the loss's gradient by the
+    outputs, then each microbatch again, with that gradient (GradCache, Gao et al. 2021,
+    arXiv:2101.06983). BatchNorm's statistics are those of a microbatch; the running ones take
+    the mean over microbatches.
     """
     key = jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
-    if slices == 1:
-        return _at_once(forward, objective, state, batch, key)
-    return _sliced(forward, objective, state, batch, slices, key)
+    if microbatches == 1:
+        return _at_once(forward, loss, state, batch, key)
+    return _in_microbatches(forward, loss, state, batch, microbatches, key)
 
 
-def _objective_key(key: Key[Array, ""]) -> Key[Array, ""]:
-    return jax.random.fold_in(key, 1)
+def _loss_of(
+    loss: Loss, outputs: Outputs, batch: Batch, classifier: PureTree, state: TrainState, key: Array
+) -> tuple[Array, dict[str, Array]]:
+    total, scalars = loss(
+        *outputs,
+        batch,
+        classifier=classifier,
+        state=state.loss_state,
+        key=jax.random.fold_in(key, 1),
+    )
+    return total, {**scalars, "loss/total": total}
 
 
 def _at_once(
-    forward: Forward, objective: Objective, state: TrainState, batch: Batch, key: Key[Array, ""]
-) -> Found:
-    def loss(params: PureTree) -> tuple[Array, tuple[Any, ...]]:
+    forward: Forward, loss: Loss, state: TrainState, batch: Batch, key: Key[Array, ""]
+) -> GradientResult:
+    def total(params: PureTree) -> tuple[Array, tuple[Any, ...]]:
         outputs, model_state = forward(params, state.model_state, batch, key)
-        total, scalars = objective(
-            outputs,
-            labels_of(batch),
-            params.get("classifier"),
-            state.loss_state,
-            _objective_key(key),
-        )
-        return total, (scalars, model_state, outputs.features)
+        value, scalars = _loss_of(loss, outputs, batch, params.get("classifier"), state, key)
+        return value, (scalars, model_state, outputs[0])
 
-    gradients, found = jax.grad(loss, has_aux=True)(state.params)
-    return Found(gradients, *found)
+    gradients, found = jax.grad(total, has_aux=True)(state.params)
+    return GradientResult(gradients, *found)
 
 
-def _sliced(
+def _in_microbatches(
     forward: Forward,
-    objective: Objective,
+    loss: Loss,
     state: TrainState,
     batch: Batch,
-    slices: int,
+    microbatches: int,
     key: Key[Array, ""],
-) -> Found:
-    parts = {name: _slices_of(values, slices) for name, values in batch.items()}
-    keys = jax.random.split(key, slices)
+) -> GradientResult:
+    parts = {name: _divided(values, microbatches) for name, values in batch.items()}
+    keys = jax.random.split(key, microbatches)
 
     def embed(params: PureTree, part: Batch, key: Key[Array, ""]) -> tuple[Outputs, PureTree]:
         return forward(params, state.model_state, part, key)
@@ -110,17 +110,15 @@ def _sliced(
     outputs = jax.lax.map(lambda slot: embed(state.params, *slot)[0], (parts, keys))
     whole = jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:]), outputs)
 
-    def loss(outputs: Outputs, classifier: PureTree) -> tuple[Array, dict[str, Array]]:
-        return objective(
-            outputs, labels_of(batch), classifier, state.loss_state, _objective_key(key)
-        )
+    def total(outputs: Outputs, classifier: PureTree) -> tuple[Array, dict[str, Array]]:
+        return _loss_of(loss, outputs, batch, classifier, state, key)
 
-    (by_outputs, by_classifier), scalars = jax.grad(loss, (0, 1), has_aux=True)(
+    (by_outputs, by_classifier), scalars = jax.grad(total, (0, 1), has_aux=True)(
         whole, state.params.get("classifier")
     )
-    cotangents = jax.tree.map(lambda rows: _slices_of(rows, slices), by_outputs)
+    cotangents = jax.tree.map(lambda rows: _divided(rows, microbatches), by_outputs)
 
-    def add_slice(total: PureTree, slot: tuple[Any, ...]) -> tuple[PureTree, PureTree]:
+    def add(total: PureTree, slot: tuple[Any, ...]) -> tuple[PureTree, PureTree]:
         part, key, cotangent = slot
         _, pullback, model_state = jax.vjp(
             lambda params: embed(params, part, key), state.params, has_aux=True
@@ -129,12 +127,12 @@ def _sliced(
         return jax.tree.map(jnp.add, total, gradients), model_state
 
     nothing = jax.tree.map(jnp.zeros_like, state.params)
-    gradients, model_states = jax.lax.scan(add_slice, nothing, (parts, keys, cotangents))
+    gradients, model_states = jax.lax.scan(add, nothing, (parts, keys, cotangents))
     if by_classifier is not None:
         gradients = {**gradients, "classifier": by_classifier}
     model_state = jax.tree.map(lambda rows: jnp.mean(rows, 0), model_states)
-    return Found(gradients, scalars, model_state, whole.features)
+    return GradientResult(gradients, scalars, model_state, whole[0])
 
 
-def _slices_of(values: Array, slices: int) -> Array:
-    return values.reshape(slices, -1, *values.shape[1:])
+def _divided(values: Array, parts: int) -> Array:
+    return values.reshape(parts, -1, *values.shape[1:])

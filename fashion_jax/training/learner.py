@@ -1,8 +1,9 @@
-"""What stays the same through a run: network, objective, optimizer, and their compiled step."""
+"""The parts that stay the same through a run: network, objective, optimizer, compiled step."""
 
 import dataclasses
 
 import jax.numpy as jnp
+import optax
 from flax import nnx
 from jax.sharding import Mesh
 from jax.typing import DTypeLike
@@ -10,14 +11,16 @@ from jax.typing import DTypeLike
 from fashion_jax.config import ConfigError, ExperimentConfig
 from fashion_jax.inference.embed import Encode, make_encode
 from fashion_jax.inference.preprocessing import Preprocessing, preprocessing_for
-from fashion_jax.losses.class_columns import num_columns, sampled_per_group
+from fashion_jax.losses import Objective, ObjectiveLike
+from fashion_jax.losses.partial_fc import num_columns, sampled_per_group
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.pure import split_model
+from fashion_jax.optim.optimizer import make_optimizer
 from fashion_jax.optim.schedules import make_schedule
-from fashion_jax.training.first_state import FirstState
-from fashion_jax.training.gradients import Forward, make_forward
+from fashion_jax.training.create_train_state import abstract_train_state, create_train_state
+from fashion_jax.training.gradients import make_forward
 from fashion_jax.training.state import TrainState
-from fashion_jax.training.step import StepParts, TrainStep, jit_train_step, make_train_step
+from fashion_jax.training.step import TrainStep, jit_train_step, make_train_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,33 +28,41 @@ class Learner:
     """A network that learns.
 
     Attributes:
-        train_step: compiled; `(state, batch) -> (state, metrics)`, the state is donated.
-        encode: compiled; embeddings for retrieval.
+        config: config of the run.
+        num_identities: training identities, the classifier's width.
+        mesh: devices.
+        param_dtype: dtype of parameters, statistics and optimizer.
+        objective: the total that a step minimises.
+        optimizer: optimizer of the network.
+        train_step: compiled `(state, batch) -> (state, metrics)`; the state is donated.
+        encode: compiled `(variables, images) -> embeddings` for retrieval.
         abstract_state: shapes, dtypes and places of the state's arrays.
-        preprocessing: of photos.
+        preprocessing: size and pixel scale of images.
         embedding_width: dimensions of an embedding.
-        first: makes the first state.
     """
 
     config: ExperimentConfig
     num_identities: int
-    steps_per_epoch: int
     mesh: Mesh
     param_dtype: DTypeLike
+    objective: ObjectiveLike
+    optimizer: optax.GradientTransformation
     train_step: TrainStep
     encode: Encode
     abstract_state: TrainState
     preprocessing: Preprocessing
     embedding_width: int
-    first: FirstState
 
-    def first_state(self) -> TrainState:
-        """The state before the first step, with the pretrained weights that the config names.
-
-        Raises:
-            PretrainedWeightsError: if they cannot be read or do not fit.
-        """
-        return self.first.make(self.mesh)
+    def create_train_state(self) -> TrainState:
+        """The state before the first step; see the function of this name."""
+        return create_train_state(
+            self.config,
+            self.num_identities,
+            self.objective,
+            self.optimizer,
+            self.mesh,
+            self.param_dtype,
+        )
 
 
 def make_learner(
@@ -60,40 +71,54 @@ def make_learner(
     steps_per_epoch: int,
     mesh: Mesh,
     param_dtype: DTypeLike = jnp.float32,
+    objective: ObjectiveLike | None = None,
 ) -> Learner:
-    """Compiles nothing yet: that happens at the first call of each function.
+    """Makes the step and its parts; each function compiles at its first call.
 
     Args:
-        config: of the run.
+        config: config of the run.
         num_identities: training identities, the classifier's width.
-        steps_per_epoch: for the learning rate's schedule.
+        steps_per_epoch: optimizer steps in an epoch, for the learning rate's schedule.
         mesh: devices.
-        param_dtype: of parameters, statistics and optimizer; float64 only for tests.
+        param_dtype: dtype of parameters, statistics and optimizer; float64 only for tests.
+        objective: the total to minimise, in place of the one that the config describes; for
+            further terms beside the config's, `Objective.from_config(config, extra_terms)`.
 
     Raises:
         ConfigError: if the classifier's columns do not fit the mesh or the batch.
+        ValueError: if the objective lacks a method of `ObjectiveLike`.
     """
     check_columns(config, num_identities, mesh)
-    first = FirstState(config, num_identities, steps_per_epoch, param_dtype)
-    abstract = first.abstract(mesh)
-    graphdef, _, _ = split_model(_abstract_model(config, num_identities, param_dtype))
+    objective = Objective.from_config(config) if objective is None else objective
+    check_objective(objective)
+    optimizer = make_optimizer(config.optimizer, steps_per_epoch, config.training.epochs)
+    abstract = abstract_train_state(config, num_identities, objective, optimizer, mesh, param_dtype)
     preprocessing = preprocessing_for(config)
     compute_dtype = jnp.dtype(config.model.compute_dtype)
-    forward = make_forward(graphdef, preprocessing, compute_dtype)
-    step = make_train_step(_step_parts(first, forward))
+    columns = num_columns(config.classifier, num_identities)
+    graphdef, _, _ = split_model(_abstract_model(config, columns, param_dtype))
+    step = make_train_step(
+        make_forward(graphdef, preprocessing, compute_dtype),
+        objective,
+        optimizer,
+        num_identities=num_identities,
+        schedule=make_schedule(config.optimizer, steps_per_epoch, config.training.epochs),
+        microbatches=config.training.microbatches,
+        ema_decay=config.training.ema_decay,
+    )
     embedder = _abstract_model(config, None, param_dtype)
     return Learner(
         config=config,
         num_identities=num_identities,
-        steps_per_epoch=steps_per_epoch,
         mesh=mesh,
         param_dtype=param_dtype,
+        objective=objective,
+        optimizer=optimizer,
         train_step=jit_train_step(step, abstract, mesh),
         encode=make_encode(config.model, preprocessing, mesh),
         abstract_state=abstract,
         preprocessing=preprocessing,
         embedding_width=embedder.embedding_width,
-        first=first,
     )
 
 
@@ -115,29 +140,27 @@ def check_columns(config: ExperimentConfig, num_identities: int, mesh: Mesh) -> 
     needed = min(config.data.identities_per_batch, num_identities // groups)
     if sampled < needed:
         raise ConfigError(
-            f"classifier.sample_rate = {classifier.sample_rate} looks at {sampled} identities "
-            f"of each of {groups} groups (classifier.pad_classes_to_multiple), but a batch "
-            f"may have {needed} in one of them; raise classifier.sample_rate"
+            f"classifier.sample_rate = {classifier.sample_rate} samples {sampled} identities of "
+            f"each of {groups} groups (classifier.pad_classes_to_multiple), but a batch may have "
+            f"{needed} in one of them; raise classifier.sample_rate"
         )
 
 
-def _step_parts(first: FirstState, forward: Forward) -> StepParts:
-    config = first.config
-    return StepParts(
-        forward=forward,
-        objective=first.objective(),
-        optimizer=first.optimizer(),
-        schedule=make_schedule(config.optimizer, first.steps_per_epoch, config.training.epochs),
-        center_learning_rate=config.optimizer.center_learning_rate,
-        slices=config.training.microbatches,
-        average_decay=config.training.ema_decay,
-    )
+def check_objective(objective: object) -> None:
+    """Refuses an object that is not an objective, such as a loss function.
+
+    Raises:
+        ValueError: naming what is missing.
+    """
+    if isinstance(objective, type) or not isinstance(objective, ObjectiveLike):
+        raise ValueError(
+            f"objective is {objective!r}, which lacks the methods of "
+            "fashion_jax.losses.ObjectiveLike: derive a class from it and pass an instance, or "
+            'add a term with Objective.from_config(config, {"name": (weight, function)})'
+        )
 
 
 def _abstract_model(
-    config: ExperimentConfig, num_identities: int | None, param_dtype: DTypeLike
+    config: ExperimentConfig, num_columns: int | None, param_dtype: DTypeLike
 ) -> Embedder:
-    columns = None
-    if num_identities is not None:
-        columns = num_columns(config.classifier, num_identities)
-    return nnx.eval_shape(lambda: Embedder(config.model, columns, nnx.Rngs(0), param_dtype))
+    return nnx.eval_shape(lambda: Embedder(config.model, num_columns, nnx.Rngs(0), param_dtype))

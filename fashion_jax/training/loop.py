@@ -1,6 +1,7 @@
 """The training loop: batches in, checkpoints and numbers out."""
 
 import dataclasses
+import json
 import logging
 import math
 import pathlib
@@ -23,21 +24,25 @@ from fashion_jax.config import (
     store_config,
 )
 from fashion_jax.datasets.dataset import BuiltDataset, open_dataset
-from fashion_jax.datasets.loader import Batch, TrainingBatches, iterate
+from fashion_jax.datasets.loader import Batch, OwnAugmentation, TrainingBatches, iterate
 from fashion_jax.datasets.mixture import JoinedPlan, JoinedSplit
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import atomic_write
 from fashion_jax.inference.checkpoints import selection_metric
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_origin
+from fashion_jax.losses import Objective, ObjectiveLike
 from fashion_jax.parallel.hosts import check_batch_size, global_batch, this_host
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import Checkpoints
-from fashion_jax.training.collapse import CollapseWatch
-from fashion_jax.training.learner import Learner, make_learner
+from fashion_jax.training.collapse import CollapseMonitor
+from fashion_jax.training.learner import Learner, check_objective, make_learner
 from fashion_jax.training.metrics_log import MetricsLog
 from fashion_jax.training.state import TrainState
-from fashion_jax.training.validation import model_of, validate
+from fashion_jax.training.validation import validate
 
 logger = logging.getLogger(__name__)
+
+OBJECTIVE_FILE = "objective.json"
 
 # Fields that may change when a run is resumed: they change no number.
 _FREE_FIELDS = ("data.data_dir", "data.workers", "data.threads", "mesh.", "training.log_every")
@@ -48,8 +53,8 @@ class NonFiniteLossError(FashionJaxError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Reader:
-    """Where the data iterator stands: saved with each checkpoint, checked when it is restored.
+class DataIteratorState:
+    """Position of the data iterator: saved with each checkpoint, checked when it is restored.
 
     A batch is a pure function of (seed, step), so that a position fits any number of hosts and
     workers; `dataset` (or datasets) and `plan` say what it is a position in.
@@ -73,7 +78,8 @@ class Run:
     log: MetricsLog
     progress: bool
     origin: WeightsOrigin
-    watch: CollapseWatch
+    monitor: CollapseMonitor
+    augment: OwnAugmentation | None = None
     pending: list[tuple[int, dict[str, jax.Array]]] = dataclasses.field(default_factory=list)
 
     @property
@@ -87,24 +93,35 @@ def train(
     workdir: str | pathlib.Path,
     mesh: Mesh | None = None,
     progress: bool = True,
+    objective: ObjectiveLike | None = None,
+    augment: OwnAugmentation | None = None,
 ) -> TrainState:
-    """Trains, or goes on with a run that was interrupted, to bit-identical weights.
+    """Trains, or resumes an interrupted run to bit-identical weights.
 
     Args:
         config: stored as `config.json` in the workdir.
-        workdir: holds `checkpoints/`, `metrics.jsonl` and TensorBoard events.
+        workdir: folder for `checkpoints/`, `metrics.jsonl` and TensorBoard events.
         mesh: devices; by default those that `config.mesh` asks for.
         progress: whether to show a bar.
+        objective: the total to minimise, in place of the one that the config describes; for
+            further terms beside the config's, `Objective.from_config(config, extra_terms)`. Its
+            class and weights are stored as `objective.json`; a run resumes with the same ones.
+
+        augment: `(image, random generator) -> image` of one's own, applied to each resized image
+            before the config's augmentations; see `TrainingBatches`.
 
     Returns:
         The last state.
 
     Raises:
-        ConfigError: if the workdir holds a run of another config.
+        ConfigError: if the workdir holds a run of another config or objective.
         NonFiniteLossError: if a loss becomes NaN or infinite.
+        ValueError: if the objective lacks a method of `ObjectiveLike`.
     """
     workdir = pathlib.Path(workdir)
-    _claim(workdir, config)
+    objective = Objective.from_config(config) if objective is None else objective
+    check_objective(objective)
+    _claim(workdir, config, objective)
     mesh = make_mesh(config.mesh) if mesh is None else mesh
     datasets = [open_dataset(name, config.data.data_dir) for name in config.data.datasets]
     _require_validation(datasets)
@@ -115,15 +132,29 @@ def train(
         "data.identities_per_batch × data.photos_per_identity",
     )
     check_batch_size(config.evaluation.batch_size, mesh, "evaluation.batch_size")
-    learner = make_learner(config, plan.num_identities, plan.steps_per_epoch, mesh)
-    logger.info(statistics_of(config))
+    learner = make_learner(
+        config, plan.num_identities, plan.steps_per_epoch, mesh, objective=objective
+    )
+    logger.info(describe_batch_norm_scope(config))
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
-        state, start = _first_or_latest(checkpoints, learner, _reader(config, datasets, plan, 0))
+        state, start = _first_or_latest(
+            checkpoints, learner, _iterator_state(config, datasets, plan, 0)
+        )
         origin = _origin(checkpoints, config)
         log = MetricsLog(workdir, start, enabled=jax.process_index() == 0)
-        watch = CollapseWatch(config.loss)
+        monitor = CollapseMonitor(config.loss)
         run = Run(
-            config, workdir, datasets, plan, learner, checkpoints, log, progress, origin, watch
+            config,
+            workdir,
+            datasets,
+            plan,
+            learner,
+            checkpoints,
+            log,
+            progress,
+            origin,
+            monitor,
+            augment,
         )
         with closing(log):
             return _steps(run, state, start)
@@ -142,7 +173,10 @@ def make_plan(config: ExperimentConfig, datasets: Sequence[BuiltDataset]) -> Joi
 
 
 def training_batches(
-    config: ExperimentConfig, datasets: Sequence[BuiltDataset], plan: JoinedPlan
+    config: ExperimentConfig,
+    datasets: Sequence[BuiltDataset],
+    plan: JoinedPlan,
+    augment: OwnAugmentation | None = None,
 ) -> TrainingBatches:
     """This host's part of every batch of a run."""
     return TrainingBatches(
@@ -153,16 +187,20 @@ def training_batches(
         config.training.seed,
         config.training.epochs * plan.steps_per_epoch,
         this_host(),
+        augment,
     )
 
 
-def _claim(workdir: pathlib.Path, config: ExperimentConfig) -> None:
-    """Stores the config, or checks that an earlier run in this workdir had the same."""
-    path = workdir / CONFIG_FILE
+def _claim(workdir: pathlib.Path, config: ExperimentConfig, objective: ObjectiveLike) -> None:
+    """Stores config and objective, or checks that an earlier run in this workdir had the same."""
+    path, own_path = workdir / CONFIG_FILE, workdir / OBJECTIVE_FILE
+    own = _own_objective(objective, config)
     if not path.exists():
         workdir.mkdir(parents=True, exist_ok=True)
         if jax.process_index() == 0:
-            store_config(config, path)
+            if own:
+                atomic_write(own_path, json.dumps(own, indent=2).encode())
+            store_config(config, path)  # last: it makes the folder a run's
         return
     changed = [
         line
@@ -175,9 +213,28 @@ def _claim(workdir: pathlib.Path, config: ExperimentConfig) -> None:
             + "\n  ".join(changed)
             + "\nGo on with the same config, or choose another --workdir."
         )
+    stored = json.loads(own_path.read_bytes()) if own_path.exists() else None
+    if stored != own:
+        raise ConfigError(
+            f"{workdir.resolve()} holds a run of another objective (null: the config's own):\n"
+            f"  stored    {json.dumps(stored)}\n  asked for {json.dumps(own)}\n"
+            "Give `train` the same objective, or choose another workdir."
+        )
 
 
-def statistics_of(config: ExperimentConfig) -> str:
+def _own_objective(objective: ObjectiveLike, config: ExperimentConfig) -> dict[str, Any] | None:
+    """Class, settings and weights of an objective that the config does not describe."""
+    if objective == Objective.from_config(config):
+        return None
+    description: dict[str, Any] = {"class": type(objective).__qualname__}
+    if isinstance(objective, Objective):
+        weights = {name: weight for name, (weight, _) in objective.extra_terms.items()}
+        plain = dataclasses.replace(objective, extra_terms={})
+        description |= dataclasses.asdict(plain) | {"extra_terms": weights}
+    return description
+
+
+def describe_batch_norm_scope(config: ExperimentConfig) -> str:
     """Says which photos BatchNorm's statistics go over."""
     batch = config.data.identities_per_batch * config.data.photos_per_identity
     group = config.model.ghost_batch_size
@@ -197,9 +254,9 @@ def _require_validation(datasets: Sequence[BuiltDataset]) -> None:
             )
 
 
-def _reader(
+def _iterator_state(
     config: ExperimentConfig, datasets: Sequence[BuiltDataset], plan: JoinedPlan, next_step: int
-) -> Reader:
+) -> DataIteratorState:
     prints = [dataset.fingerprint() for dataset in datasets]
     numbers = {
         "seed": config.training.seed,
@@ -209,30 +266,32 @@ def _reader(
     if config.data.balance_domains:  # only then, so that older checkpoints still match
         numbers["balance_domains"] = True
     if len(prints) == 1:
-        return Reader(next_step, prints[0], numbers)
-    return Reader(next_step, {"datasets": prints}, numbers | {"quotas": list(plan.quotas)})
+        return DataIteratorState(next_step, prints[0], numbers)
+    return DataIteratorState(
+        next_step, {"datasets": prints}, numbers | {"quotas": list(plan.quotas)}
+    )
 
 
 def _first_or_latest(
-    checkpoints: Checkpoints, learner: Learner, here: Reader
+    checkpoints: Checkpoints, learner: Learner, here: DataIteratorState
 ) -> tuple[TrainState, int]:
     latest = checkpoints.latest_step()
     if latest is None:
-        return learner.first_state(), 0
+        return learner.create_train_state(), 0
     if latest == 0:  # a run's own checkpoints begin after its first step
         raise FashionJaxError(
             "this workdir holds converted weights and no run. To train from them, choose another "
             "--workdir and set model.pretrained to the file that they came from"
         )
     state, stored = checkpoints.restore(latest, learner.abstract_state)
-    there = Reader(**stored)
+    there = DataIteratorState(**stored)
     if (there.dataset, there.plan) != (here.dataset, here.plan):
         raise FashionJaxError(
             "the dataset or its plan changed since this run was interrupted:\n"
             f"  then {there.dataset} {there.plan}\n  now  {here.dataset} {here.plan}\n"
             "Bring the dataset back, or choose another --workdir."
         )
-    logger.info("going on after step %d", latest)
+    logger.info("resuming from step %d", latest)
     return state, there.next_step
 
 
@@ -247,7 +306,9 @@ def _origin(checkpoints: Checkpoints, config: ExperimentConfig) -> WeightsOrigin
 
 def _steps(run: Run, state: TrainState, start: int) -> TrainState:
     config, mesh = run.config, run.learner.mesh
-    source = iterate(training_batches(config, run.datasets, run.plan), config.data, start)
+    source = iterate(
+        training_batches(config, run.datasets, run.plan, run.augment), config.data, start
+    )
     bar = tqdm(
         total=run.total_steps, initial=start, desc="train", unit="step", disable=not run.progress
     )
@@ -278,7 +339,7 @@ def _log_pending(run: Run) -> dict[str, str]:
     for step, metrics in run.pending:
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         _require_finite(step, values)
-        run.watch.see(step, values)
+        run.monitor.update(step, values)
     if not run.pending:
         return {}
     step = run.pending[-1][0]
@@ -312,5 +373,5 @@ def _checkpoint_if_due(run: Run, state: TrainState, step: int) -> None:
         run.log.write(step, {"epoch": step / per_epoch, **metrics})
         name = selection_metric(metrics)
         logger.info("step %d: %s %.4f", step, name, metrics[name])
-    reader = _reader(run.config, run.datasets, run.plan, step)
+    reader = _iterator_state(run.config, run.datasets, run.plan, step)
     run.checkpoints.save(state, dataclasses.asdict(reader), model.card, metrics)

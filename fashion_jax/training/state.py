@@ -1,4 +1,4 @@
-"""Everything that a training step changes."""
+"""The state that a training step changes."""
 
 import dataclasses
 from typing import Any
@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 from fashion_jax.parallel.mesh import tree_shardings
 
 PureTree = Any  # nested dicts of arrays
-Leaf = Any  # an array; in an abstract state its shape, dtype and place
+Leaf = Any  # array; in an abstract state its shape, dtype and place
 
 
 @jax.tree_util.register_dataclass
@@ -21,9 +21,9 @@ class TrainState:
         step: steps done, int32.
         params: trained parameters.
         model_state: running statistics of the BatchNorms.
-        optimizer_state: of Optax.
-        loss_state: what the losses keep: `centers` [identities, features] and `memory`.
-        average: moving average of `params` and `model_state`, or nothing if there is none.
+        optimizer_state: state of the Optax optimizer.
+        loss_state: state of the objective, such as `centers` [identities, features] and `memory`.
+        average: moving average of `params` and `model_state`; empty without one.
         rng: raw key of the run, uint32 [2]; whatever draws on the device folds the step into it.
     """
 
@@ -46,6 +46,6 @@ class TrainState:
         return self.average["model_state"] if self.average else self.model_state
 
 
-def place(tree: Any, mesh: Mesh) -> Any:
-    """Lays a tree's arrays onto the mesh by rule."""
+def shard_tree(tree: Any, mesh: Mesh) -> Any:
+    """Puts a tree's arrays onto the mesh by rule."""
     return jax.device_put(tree, tree_shardings(tree, mesh))

@@ -1,6 +1,6 @@
 """The training step: pure, jitted once, the same from one CPU to a pod."""
 
-import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,86 +9,75 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array
 
-from fashion_jax.losses.objective import Objective
+from fashion_jax.losses import ObjectiveLike
 from fashion_jax.parallel.compiler_options import compiler_options
 from fashion_jax.parallel.mesh import batch_sharding, replicated, tree_shardings
-from fashion_jax.training.average import next_average
-from fashion_jax.training.gradients import Batch, Forward, gradients_of_batch, labels_of
+from fashion_jax.training import ema
+from fashion_jax.training.gradients import Batch, Forward, gradients_of_batch
 from fashion_jax.training.state import TrainState
 
 Metrics = dict[str, Array]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
 
-@dataclasses.dataclass(frozen=True)
-class StepParts:
-    """What a training step joins.
-
-    Attributes:
-        forward: the network with its preprocessing.
-        objective: what is minimised.
-        optimizer: of the network.
-        schedule: of the learning rate, to be logged.
-        center_learning_rate: of the center loss's centers.
-        slices: parts that a batch is computed in.
-        average_decay: of the weights' moving average; 0 for none.
-    """
-
-    forward: Forward
-    objective: Objective
-    optimizer: optax.GradientTransformation
-    schedule: optax.Schedule
-    center_learning_rate: float
-    slices: int = 1
-    average_decay: float = 0.0
-
-
-def make_train_step(parts: StepParts) -> TrainStep:
-    """Joins model, objective and optimizer into `(state, batch) -> (state, metrics)`.
+def make_train_step(
+    forward: Forward,
+    objective: ObjectiveLike,
+    optimizer: optax.GradientTransformation,
+    *,
+    num_identities: int,
+    schedule: optax.Schedule,
+    microbatches: int = 1,
+    ema_decay: float = 0.0,
+) -> TrainStep:
+    """Joins network, objective and optimizer into `(state, batch) -> (state, metrics)`.
 
     The batch is global, and so are its BatchNorm statistics and the mining of pairs.
+
+    Args:
+        forward: the network with its preprocessing.
+        objective: the total to minimise.
+        optimizer: optimizer of the network.
+        num_identities: training identities.
+        schedule: learning rate by step, to be logged.
+        microbatches: parts that a batch is computed in.
+        ema_decay: decay of the weights' moving average; 0 for none.
     """
+    loss = functools.partial(objective, num_identities=num_identities)
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        found = gradients_of_batch(parts.forward, parts.objective, state, batch, parts.slices)
-        updates, optimizer_state = parts.optimizer.update(
-            found.gradients, state.optimizer_state, state.params
+        result = gradients_of_batch(forward, loss, state, batch, microbatches)
+        updates, optimizer_state = optimizer.update(
+            result.gradients, state.optimizer_state, state.params
         )
         params = optax.apply_updates(state.params, updates)
-        metrics = {
-            **found.scalars,
-            "gradients/norm": optax.tree.norm(found.gradients),
-            "learning_rate": parts.schedule(state.step),
-        }
+        average = state.average
+        if average:
+            average = ema.update(average, params, result.model_state, state.step, ema_decay)
         next_state = TrainState(
             step=state.step + 1,
             params=params,
-            model_state=found.model_state,
+            model_state=result.model_state,
             optimizer_state=optimizer_state,
-            loss_state=parts.objective.next_state(
-                state.loss_state,
-                found.features,
-                labels_of(batch),
-                state.step,
-                parts.center_learning_rate,
+            loss_state=objective.next_state(
+                state.loss_state, result.features, batch, step=state.step
             ),
-            average=_average(state, params, found.model_state, parts.average_decay),
+            average=average,
             rng=state.rng,
         )
+        metrics = {
+            **result.scalars,
+            "gradients/norm": optax.tree.norm(result.gradients),
+            "learning_rate": schedule(state.step),
+        }
         return next_state, metrics
 
     return train_step
 
 
-def _average(state: TrainState, params: Any, model_state: Any, decay: float) -> Any:
-    if not state.average:
-        return state.average
-    return next_average(state.average, params, model_state, state.step, decay)
-
-
 def jit_train_step(train_step: TrainStep, state: TrainState, mesh: Mesh) -> TrainStep:
-    """Compiles the step for the mesh; the state that goes in is donated."""
-    shardings = tree_shardings(state, mesh)
+    """Compiles the step for the mesh; its input state is donated."""
+    shardings: Any = tree_shardings(state, mesh)
     return jax.jit(
         train_step,
         in_shardings=(shardings, batch_sharding(mesh)),

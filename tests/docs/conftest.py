@@ -4,11 +4,13 @@ import contextlib
 import dataclasses
 import pathlib
 import shutil
+from collections.abc import Iterator
 
 import pytest
 
 from fashion_jax.cli import main
 from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.models.backbones import BACKBONES
 from tests.dummy_data import catalogue, street2shop
 from tests.e2e.untrained_run import write_untrained_run
 
@@ -54,8 +56,11 @@ def _write_photos(folder: pathlib.Path) -> None:
 
 
 @pytest.fixture
-def workspace(prepared, tmp_path, monkeypatch) -> pathlib.Path:
-    """A copy of `prepared` of one's own, as the working directory."""
+def workspace(prepared, tmp_path, monkeypatch) -> Iterator[pathlib.Path]:
+    """A copy of `prepared` of one's own, as the working directory; registers nothing for good."""
     shutil.copytree(prepared, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
-    return tmp_path / "work"
+    backbones = dict(BACKBONES)
+    yield tmp_path / "work"
+    BACKBONES.clear()
+    BACKBONES.update(backbones)

@@ -36,15 +36,15 @@ def test_padding_changes_nothing(name):
     features, identities, kernel = draw(GROUPS["ragged"])
     rows = np.insert(features, [2, 7], np.nan, axis=0)
     labels = np.insert(identities, [2, 7], [1, 3])
-    valid = np.isfinite(rows[:, 0])
+    where = np.isfinite(rows[:, 0])
     with jax.enable_x64(True):
-        arguments = jnp.asarray(labels), jnp.asarray(valid), jnp.asarray(kernel)
+        arguments = jnp.asarray(labels), jnp.asarray(where), jnp.asarray(kernel)
         value, gradient = jax.jit(jax.value_and_grad(loss))(jnp.asarray(rows), *arguments)
         whole = jnp.asarray(features), jnp.asarray(identities), None, arguments[2]
         alone = jax.jit(jax.grad(loss))(*whole)
     np.testing.assert_allclose(value, expected(features, identities, kernel), rtol=1e-9)
-    np.testing.assert_allclose(gradient[valid], alone, rtol=1e-9, atol=1e-12)
-    np.testing.assert_array_equal(gradient[~valid], 0)
+    np.testing.assert_allclose(gradient[where], alone, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(gradient[~where], 0)
 
 
 @pytest.mark.parametrize("name", [name for name in LOSSES if name != "circle"])
@@ -53,11 +53,11 @@ def test_gradient(name):
     loss, _ = LOSSES[name]
     features, identities, kernel = draw(GROUPS["ragged"], seed=1)
     with jax.enable_x64(True):
-        labels, valid = jnp.asarray(identities), jnp.ones(len(identities), dtype=bool)
+        labels, where = jnp.asarray(identities), jnp.ones(len(identities), dtype=bool)
 
         @jax.jit
         def of_both(features, kernel):
-            return loss(jnp.asarray(features), labels, valid, jnp.asarray(kernel))
+            return loss(jnp.asarray(features), labels, where, jnp.asarray(kernel))
 
         arguments = jnp.asarray(features), jnp.asarray(kernel)
         check_grads(of_both, arguments, order=1, modes=["rev"], rtol=1e-5, atol=1e-7)
@@ -65,7 +65,7 @@ def test_gradient(name):
 
 def test_gradient_of_circle():
     """With the weights as constants: d/ds_n is γ α_n times a share of σ, d/ds_p is −γ α_p."""
-    from fashion_jax.losses import circle
+    from fashion_jax.losses import circle_loss
 
     features = jnp.asarray([[1.0, 0.0], [np.cos(0.5), np.sin(0.5)], [np.cos(1.0), np.sin(1.0)]])
     margin, scale = 0.25, 4.0
@@ -75,7 +75,7 @@ def test_gradient_of_circle():
     share = scale / (1 + np.exp(-z)) / 2  # of each of the two anchors
     # Turning row 2 by φ changes both negative cosines: ds/dφ = −sin(angle to it).
     by_angle = np.sum(share * a_n * -np.sin([1.0, 0.5]))
-    gradient = jax.grad(circle)(features, jnp.array([0, 0, 1]), margin, scale)
+    gradient = jax.grad(circle_loss)(features, jnp.array([0, 0, 1]), margin=margin, scale=scale)
     tangent = np.array([-np.sin(1.0), np.cos(1.0)])
     np.testing.assert_allclose(gradient[2] @ tangent, by_angle, rtol=1e-5)
 
@@ -87,8 +87,8 @@ def test_compiles_once_whatever_the_identities(name):
     kernel = jnp.ones((WIDTH, CLASSES))
     for identities in ([0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 2, 3]):
         features = jnp.asarray(draw(identities)[0], jnp.float32)
-        for valid in ([True] * 4, [True, True, True, False]):
-            loss(features, jnp.array(identities), jnp.array(valid), kernel)
+        for where in ([True] * 4, [True, True, True, False]):
+            loss(features, jnp.array(identities), jnp.array(where), kernel)
     assert loss._cache_size() == 1
 
 

@@ -1,10 +1,12 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from fashion_jax.losses.batch_hard_triplet import batch_hard_triplet, hardest_pairs
+from fashion_jax.losses.batch_hard_triplet import batch_hard_triplet_loss, hardest_pairs
 from fashion_jax.losses.pairs import make_pairs
 
 # On a line: identity 0 at 0 and 3, identity 1 at 5 and 9.
@@ -28,13 +30,13 @@ def test_mines_the_farthest_positive_and_the_nearest_negative():
     ],
 )
 def test_is_the_mean_over_all_anchors(margin, terms):
-    loss = batch_hard_triplet(jnp.asarray(LINE), IDENTITIES, margin)
+    loss = batch_hard_triplet_loss(jnp.asarray(LINE), IDENTITIES, margin=margin)
     np.testing.assert_allclose(loss, np.mean(terms), rtol=1e-6)
 
 
 def test_gradient_by_hand():
     # Active at margin 0.5: anchor 1 (p = 0, n = 2) and anchor 2 (p = 3, n = 1), each weighs 1/4.
-    gradient = jax.grad(batch_hard_triplet)(jnp.asarray(LINE), IDENTITIES, 0.5)
+    gradient = jax.grad(batch_hard_triplet_loss)(jnp.asarray(LINE), IDENTITIES, margin=0.5)
     anchor_1 = np.array([-1.0, 1.0 + 1.0, -1.0, 0.0])
     anchor_2 = np.array([0.0, 1.0, -1.0 - 1.0, 1.0])
     np.testing.assert_allclose(gradient[:, 0], (anchor_1 + anchor_2) / 4)
@@ -42,7 +44,7 @@ def test_gradient_by_hand():
 
 def test_a_lone_photo_is_its_own_positive():
     features = jnp.array([[0.0], [1.0]])
-    loss = batch_hard_triplet(features, jnp.array([0, 1]), margin=3.0)
+    loss = batch_hard_triplet_loss(features, jnp.array([0, 1]), margin=3.0)
     np.testing.assert_allclose(loss, 1e-6 - 1.0 + 3.0, rtol=1e-6)
 
 
@@ -50,17 +52,19 @@ def test_padding_changes_nothing():
     padding = jnp.full((3, 1), jnp.nan)
     features = jnp.concatenate([jnp.asarray(LINE), padding])
     identities = jnp.array([0, 0, 1, 1, 0, 1, 2])
-    valid = jnp.array([True] * 4 + [False] * 3)
-    value, gradient = jax.value_and_grad(batch_hard_triplet)(features, identities, 0.5, valid)
-    expected = jax.value_and_grad(batch_hard_triplet)(jnp.asarray(LINE), IDENTITIES, 0.5)
+    where = jnp.array([True] * 4 + [False] * 3)
+    function = jax.value_and_grad(functools.partial(batch_hard_triplet_loss, margin=0.5))
+    value, gradient = function(features, identities, where=where)
+    expected = function(jnp.asarray(LINE), IDENTITIES)
     np.testing.assert_array_equal(value, expected[0])
     np.testing.assert_array_equal(gradient, np.concatenate([expected[1], np.zeros((3, 1))]))
 
 
 def test_order_of_the_batch_does_not_matter():
     order = np.array([2, 0, 3, 1])
-    shuffled = batch_hard_triplet(jnp.asarray(LINE)[order], IDENTITIES[order], 0.5)
-    np.testing.assert_allclose(shuffled, batch_hard_triplet(jnp.asarray(LINE), IDENTITIES, 0.5))
+    loss = functools.partial(batch_hard_triplet_loss, margin=0.5)
+    shuffled = loss(jnp.asarray(LINE)[order], IDENTITIES[order])
+    np.testing.assert_allclose(shuffled, loss(jnp.asarray(LINE), IDENTITIES))
 
 
 def test_right_pairs_are_chosen_far_from_the_origin():
@@ -77,7 +81,7 @@ def test_gradient_agrees_with_differences(margin):
         features = jnp.asarray(np.random.default_rng(0).normal(size=(12, 5)))
         identities = jnp.repeat(jnp.arange(4), 3)
         check_grads(
-            lambda x: batch_hard_triplet(jnp.asarray(x), identities, margin),
+            lambda x: batch_hard_triplet_loss(jnp.asarray(x), identities, margin=margin),
             (features,),
             order=1,
             modes=["rev"],
@@ -85,7 +89,7 @@ def test_gradient_agrees_with_differences(margin):
 
 
 def test_compiles_once_whatever_the_number_of_photos():
-    loss = jax.jit(batch_hard_triplet, static_argnames="margin")
+    loss = jax.jit(batch_hard_triplet_loss, static_argnames="margin")
     for identities in ([0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 2, 3]):
-        loss(jnp.asarray(LINE), jnp.array(identities), margin=0.3, valid=jnp.ones(4, dtype=bool))
+        loss(jnp.asarray(LINE), jnp.array(identities), margin=0.3, where=jnp.ones(4, dtype=bool))
     assert loss._cache_size() == 1

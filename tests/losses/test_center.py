@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fashion_jax.losses import center, center_gradient
+from fashion_jax.losses import center_gradient, center_loss
 
 FEATURES = np.array([[1.0, 2.0], [3.0, 0.0], [0.0, 0.0]], dtype=np.float32)
 IDENTITIES = np.array([2, 2, 0])
@@ -16,7 +16,7 @@ def arguments():
 
 def test_by_hand():
     # Squared distances 4, 4 and 2.
-    np.testing.assert_allclose(center(*arguments()), 10 / 3, rtol=1e-6)
+    np.testing.assert_allclose(center_loss(*arguments()), 10 / 3, rtol=1e-6)
 
 
 def test_gradient_of_centers_by_hand():
@@ -27,22 +27,23 @@ def test_gradient_of_centers_by_hand():
 
 def test_gradient_of_features_by_hand():
     expected = 2 / 3 * np.array([[0, 2], [2, 0], [-1, -1]])
-    np.testing.assert_allclose(jax.grad(center)(*arguments()), expected, rtol=1e-6)
+    np.testing.assert_allclose(jax.grad(center_loss)(*arguments()), expected, rtol=1e-6)
 
 
 def test_padding_changes_nothing_whatever_its_identity():
     features = jnp.concatenate([jnp.asarray(FEATURES), jnp.full((2, 2), jnp.nan)])
     identities = jnp.array([2, 2, 0, -1, 99])
-    valid = jnp.array([True, True, True, False, False])
-    padded = (features, identities, jnp.asarray(CENTERS), valid)
-    np.testing.assert_array_equal(center(*padded), center(*arguments()))
-    np.testing.assert_array_equal(center_gradient(*padded), center_gradient(*arguments()))
-    gradient = jax.grad(center)(*padded)
-    np.testing.assert_array_equal(gradient[:3], jax.grad(center)(*arguments()))
+    where = jnp.array([True, True, True, False, False])
+    padded = (features, identities, jnp.asarray(CENTERS))
+    np.testing.assert_array_equal(center_loss(*padded, where=where), center_loss(*arguments()))
+    found = center_gradient(*padded, where=where)
+    np.testing.assert_array_equal(found, center_gradient(*arguments()))
+    gradient = jax.grad(center_loss)(*padded, where=where)
+    np.testing.assert_array_equal(gradient[:3], jax.grad(center_loss)(*arguments()))
     np.testing.assert_array_equal(gradient[3:], 0)
 
 
 @pytest.mark.parametrize("identity", [-1, 3])
 def test_an_identity_without_a_center_is_not_passed_over(identity):
     features, _, centers = arguments()
-    assert jnp.isnan(center(features, jnp.array([0, 1, identity]), centers))
+    assert jnp.isnan(center_loss(features, jnp.array([0, 1, identity]), centers))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fashion_jax.losses import batch_hard_triplet
+from fashion_jax.losses import batch_hard_triplet_loss
 from tests.losses.every_loss import LOSSES
 
 ROWS, WIDTH = 8, 16
@@ -35,26 +35,26 @@ BATCHES = {
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("name", LOSSES)
 def test_finite(name, batch, dtype):
-    features, identities, valid, kernel = BATCHES[batch]
+    features, identities, where, kernel = BATCHES[batch]
     features = jnp.asarray(features, dtype=dtype)
-    mask = jnp.array(valid)
+    mask = jnp.array(where)
     value, gradients = JITTED[name](features, jnp.array(identities), mask, kernel)
     assert value.dtype == jnp.float32
     assert gradients[0].dtype == dtype
     assert jnp.isfinite(value)
     assert all(jnp.isfinite(gradient).all() for gradient in gradients)
-    if not any(valid):
+    if not any(where):
         assert value == 0
         assert all((gradient == 0).all() for gradient in gradients)
 
 
 @pytest.mark.parametrize("margin", [0.3, None])
 def test_no_negatives_means_no_triplet_loss(margin):
-    value = batch_hard_triplet(jnp.asarray(NORMAL), jnp.zeros(ROWS, dtype=int), margin)
+    value = batch_hard_triplet_loss(jnp.asarray(NORMAL), jnp.zeros(ROWS, dtype=int), margin=margin)
     assert value == 0
 
 
 @pytest.mark.parametrize(("margin", "resting"), [(0.3, 0.3), (None, np.log(2))])
 def test_a_collapsed_network_sits_at_the_margin(margin, resting):
-    value = batch_hard_triplet(jnp.ones((ROWS, WIDTH)), jnp.array(PAIRS), margin)
+    value = batch_hard_triplet_loss(jnp.ones((ROWS, WIDTH)), jnp.array(PAIRS), margin=margin)
     np.testing.assert_allclose(value, resting, rtol=1e-6)

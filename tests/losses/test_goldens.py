@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from fashion_jax.losses import (
-    batch_hard_triplet,
-    center,
+    batch_hard_triplet_loss,
     center_gradient,
-    centroid_triplet,
-    label_smoothed_cross_entropy,
+    center_loss,
+    centroid_triplet_loss,
+    label_smoothed_cross_entropy_loss,
 )
 
 RELATIVE = 1e-5
@@ -39,21 +39,23 @@ def assert_near(actual, expected):
 )
 def test_triplet(golden, labels, name, margin):
     features = jnp.asarray(golden["features"])
-    value, gradient = jax.value_and_grad(batch_hard_triplet)(features, labels, margin)
+    value, gradient = jax.value_and_grad(batch_hard_triplet_loss)(features, labels, margin=margin)
     np.testing.assert_allclose(value, golden[name], rtol=RELATIVE)
     assert_near(gradient, golden[f"{name}/grad_features"])
 
 
 def test_label_smoothing(golden, labels):
     logits = jnp.asarray(golden["logits"])
-    value, gradient = jax.value_and_grad(label_smoothed_cross_entropy)(logits, labels, 0.1)
+    value, gradient = jax.value_and_grad(label_smoothed_cross_entropy_loss)(
+        logits, labels, smoothing=0.1
+    )
     np.testing.assert_allclose(value, golden["label_smoothing_0.1"], rtol=RELATIVE)
     assert_near(gradient, golden["label_smoothing_0.1/grad_logits"])
 
 
 def test_center(golden, labels):
     features, centers = jnp.asarray(golden["features"]), jnp.asarray(golden["centers"])
-    value, gradient = jax.value_and_grad(center)(features, labels, centers)
+    value, gradient = jax.value_and_grad(center_loss)(features, labels, centers)
     np.testing.assert_allclose(value, golden["center"], rtol=RELATIVE)
     assert_near(gradient, golden["center/grad_features"])
     assert_near(center_gradient(features, labels, centers), golden["center/grad_centers"])
@@ -61,6 +63,6 @@ def test_center(golden, labels):
 
 def test_centroid_triplet(golden, labels):
     features = jnp.asarray(golden["features"])
-    value, gradient = jax.value_and_grad(centroid_triplet)(features, labels, 0.5)
+    value, gradient = jax.value_and_grad(centroid_triplet_loss)(features, labels, margin=0.5)
     np.testing.assert_allclose(value, golden["centroid_triplet_0.5"], rtol=RELATIVE)
     assert_near(gradient, golden["centroid_triplet_0.5/grad_features"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fashion_jax.config import MiningConfig
-from fashion_jax.losses import Context, Memory, batch_hard_triplet, empty_memory, remember
+from fashion_jax.losses import Memory, batch_hard_triplet_loss, empty_memory, enqueue
 from fashion_jax.losses.pairs import make_pairs
 from tests.losses import reference
 
@@ -51,9 +51,12 @@ CASES = {
 def test_mining_by_domain(case):
     mining, allowed = CASES[case]
     with jax.enable_x64(True):
-        context = Context(jnp.asarray(DOMAINS), mining=mining)
-        found = batch_hard_triplet(
-            jnp.asarray(FEATURES), jnp.asarray(IDENTITIES), 0.5, context=context
+        found = batch_hard_triplet_loss(
+            jnp.asarray(FEATURES),
+            jnp.asarray(IDENTITIES),
+            margin=0.5,
+            domains=jnp.asarray(DOMAINS),
+            mining=mining,
         )
     expected = reference.batch_hard(FEATURES, IDENTITIES, 0.5, **allowed)
     assert expected > 0
@@ -63,8 +66,12 @@ def test_mining_by_domain(case):
 def test_an_identity_of_one_domain_is_no_anchor_across_domains():
     """Identities 2 and 3 have no positive in the other domain."""
     mining = MiningConfig(positives="other_domain")
-    context = Context(jnp.asarray(DOMAINS), mining=mining)
-    pairs = make_pairs(jnp.asarray(FEATURES), jnp.asarray(IDENTITIES), context=context)
+    pairs = make_pairs(
+        jnp.asarray(FEATURES),
+        jnp.asarray(IDENTITIES),
+        domains=jnp.asarray(DOMAINS),
+        mining=mining,
+    )
     has_positive = np.asarray(pairs.positives.any(1) | pairs.itself.any(1))
     np.testing.assert_array_equal(has_positive, IDENTITIES < 2)
 
@@ -74,7 +81,7 @@ def test_domains_are_asked_for():
         make_pairs(
             jnp.asarray(FEATURES),
             jnp.asarray(IDENTITIES),
-            context=Context(mining=MiningConfig(anchors="street")),
+            mining=MiningConfig(anchors="street"),
         )
 
 
@@ -85,8 +92,9 @@ def test_memory_gives_further_candidates_without_a_gradient():
         memory = Memory(jnp.asarray(kept), jnp.asarray(names), jnp.zeros(5, int))
 
         def loss(features, remembered):
-            context = Context(memory=memory._replace(features=remembered))
-            return batch_hard_triplet(features, jnp.asarray(IDENTITIES), 0.5, context=context)
+            filled = memory._replace(features=remembered)
+            identities = jnp.asarray(IDENTITIES)
+            return batch_hard_triplet_loss(features, identities, margin=0.5, memory=filled)
 
         value, gradients = jax.value_and_grad(loss, (0, 1))(jnp.asarray(FEATURES), memory.features)
     rows, labels = np.concatenate([FEATURES, kept]), np.concatenate([IDENTITIES, names])
@@ -98,15 +106,16 @@ def test_memory_gives_further_candidates_without_a_gradient():
 
 def test_an_empty_memory_changes_nothing():
     features, identities = jnp.asarray(FEATURES, jnp.float32), jnp.asarray(IDENTITIES)
-    context = Context(memory=empty_memory(12, 4, jnp.float32))
-    found = batch_hard_triplet(features, identities, 0.5, context=context)
-    np.testing.assert_array_equal(found, batch_hard_triplet(features, identities, 0.5))
+    memory = empty_memory(12, 4, jnp.float32)
+    found = batch_hard_triplet_loss(features, identities, margin=0.5, memory=memory)
+    expected = batch_hard_triplet_loss(features, identities, margin=0.5)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_memory_forgets_the_oldest_and_keeps_padding_out():
     memory = empty_memory(5, 2, jnp.float32)
     for number in range(3):
-        memory = remember(
+        memory = enqueue(
             memory,
             jnp.full((2, 2), number, jnp.float32),
             jnp.array([number, 10 + number]),

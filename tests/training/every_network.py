@@ -58,7 +58,7 @@ def _assert_trains(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     mesh = make_mesh(MeshConfig(), jax.devices()[:8])
     learner = make_learner(config, CLASSES, 10, mesh)
-    state = learner.first_state()
+    state = learner.create_train_state()
     before = jax.tree.map(np.asarray, state.params)
     for step in range(2):
         state, metrics = learner.train_step(state, global_batch(batch(step, side), mesh))

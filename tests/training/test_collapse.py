@@ -4,14 +4,14 @@ import math
 import pytest
 
 from fashion_jax.config import LossConfig
-from fashion_jax.training.collapse import PATIENCE, CollapseWatch, resting_losses
+from fashion_jax.training.collapse import PATIENCE, CollapseMonitor, resting_losses
 
 DISTANCES = {"pairs/positive_distance": 0.01, "pairs/negative_distance": 0.01}
 
 
-def feed(watch: CollapseWatch, losses: list[float], first: int = 1) -> None:
+def feed(monitor: CollapseMonitor, losses: list[float], first: int = 1) -> None:
     for step, loss in enumerate(losses, start=first):
-        watch.see(step, {"loss/triplet": loss, **DISTANCES})
+        monitor.update(step, {"loss/triplet": loss, **DISTANCES})
 
 
 def warnings(caplog) -> list[str]:
@@ -36,15 +36,15 @@ def test_resting_values():
 
 @pytest.mark.parametrize(("margin", "rest"), [(0.3, 0.301), (None, 0.69)])
 def test_warns_once_after_long_rest(caplog, margin, rest):
-    feed(CollapseWatch(LossConfig(triplet_margin=margin)), [rest] * (3 * PATIENCE))
+    feed(CollapseMonitor(LossConfig(triplet_margin=margin)), [rest] * (3 * PATIENCE))
     (text,) = warnings(caplog)
     assert f"step {PATIENCE + 1}: loss/triplet" in text
     assert "optimizer.learning_rate" in text
 
 
 def test_a_loss_that_moves_is_no_collapse(caplog):
-    watch = CollapseWatch(LossConfig())
-    feed(watch, [0.3] * PATIENCE + [0.25] + [0.3] * PATIENCE)
+    monitor = CollapseMonitor(LossConfig())
+    feed(monitor, [0.3] * PATIENCE + [0.25] + [0.3] * PATIENCE)
     assert warnings(caplog) == []
-    feed(watch, [0.3], first=2 * PATIENCE + 2)
+    feed(monitor, [0.3], first=2 * PATIENCE + 2)
     assert len(warnings(caplog)) == 1

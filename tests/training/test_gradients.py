@@ -1,4 +1,4 @@
-"""Slices of a batch, moving averages, and what every option of the step keeps true."""
+"""Microbatches, moving averages, and what every option of the step keeps true."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ from fashion_jax.config import (
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh
-from fashion_jax.training.average import first_average, next_average
+from fashion_jax.training import ema
 from fashion_jax.training.learner import Learner, make_learner
 from tests.models.backbones.tiny import TINY
 
@@ -58,14 +58,14 @@ def learner_of(config: ExperimentConfig, devices: int = 1, dtype: str = "float64
 
 def after(config: ExperimentConfig, steps: int = 1, devices: int = 1):
     learner = learner_of(config, devices)
-    state, history = learner.first_state(), []
+    state, history = learner.create_train_state(), []
     for step in range(steps):
         state, metrics = learner.train_step(state, global_batch(batch(step), learner.mesh))
         history.append({name: float(value) for name, value in metrics.items()})
     return jax.tree.map(np.asarray, state), history
 
 
-def with_slices(slices: int, **changes) -> ExperimentConfig:
+def in_microbatches(slices: int, **changes) -> ExperimentConfig:
     return dataclasses.replace(CONFIG, training=TrainingConfig(microbatches=slices), **changes)
 
 
@@ -78,14 +78,14 @@ def assert_near(found, expected, tolerance=1e-9):
 
 
 @pytest.mark.parametrize("devices", [1, 4])
-def test_slices_give_the_gradient_of_the_whole_batch(devices):
-    """With BatchNorm in groups of a slice, whose statistics are a slice's either way.
+def test_microbatches_give_the_gradient_of_the_whole_batch(devices):
+    """With BatchNorm in groups of a microbatch, whose statistics are its own either way.
 
-    The losses compare photos of different slices: they would differ slice by slice.
+    The losses compare photos of different microbatches: they would differ one by one.
     """
     with jax.enable_x64(True):
         whole, expected = after(CONFIG)
-        sliced, found = after(with_slices(4), devices=devices)
+        sliced, found = after(in_microbatches(4), devices=devices)
     assert_near(found, expected)
     assert_near(sliced.model_state, whole.model_state)
     assert_near(sliced.loss_state, whole.loss_state)
@@ -94,21 +94,21 @@ def test_slices_give_the_gradient_of_the_whole_batch(devices):
     assert_near(sliced.params, whole.params, 1e-7)
 
 
-def test_slices_do_drop_out():
+def test_microbatches_do_drop_out():
     model = dataclasses.replace(CONFIG.model, dropout=0.5)
     with jax.enable_x64(True):
-        _, (metrics,) = after(with_slices(2, model=model))
-        _, (again,) = after(with_slices(2, model=model))
+        _, (metrics,) = after(in_microbatches(2, model=model))
+        _, (again,) = after(in_microbatches(2, model=model))
     assert metrics == again
     assert all(np.isfinite(value) for value in metrics.values())
 
 
 def test_average_by_hand():
-    average = first_average({"w": jnp.zeros(2)}, {"m": jnp.zeros(1)})
+    average = ema.init({"w": jnp.zeros(2)}, {"m": jnp.zeros(1)})
     new = {"w": jnp.ones(2)}, {"m": jnp.full(1, 3.0)}
-    early = next_average(average, *new, jnp.array(0), 0.9)
+    early = ema.update(average, *new, jnp.array(0), 0.9)
     np.testing.assert_allclose(early["params"]["w"], 0.9, rtol=1e-6)  # decay of 1 / 10
-    late = next_average(average, *new, jnp.array(1000), 0.9)
+    late = ema.update(average, *new, jnp.array(1000), 0.9)
     np.testing.assert_allclose(late["params"]["w"], 0.1, rtol=1e-6)
     np.testing.assert_allclose(late["model_state"]["m"], 0.3, rtol=1e-6)
 
@@ -118,7 +118,7 @@ def test_average_follows_the_weights_and_embeds():
     with jax.enable_x64(True):
         plain, _ = after(CONFIG, 3)
         state, _ = after(config, 3)
-        first = jax.tree.map(np.asarray, learner_of(config).first_state())
+        first = jax.tree.map(np.asarray, learner_of(config).create_train_state())
         steps = [after(CONFIG, steps)[0] for steps in (1, 2, 3)]
     assert_near(state.params, plain.params)
     expected = first.params["classifier"]["kernel"]

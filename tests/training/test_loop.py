@@ -18,7 +18,7 @@ import pytest
 from fashion_jax.config import ConfigError, ExperimentConfig, store_config
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import SELECTION_METRIC, Checkpoints
-from fashion_jax.training.loop import NonFiniteLossError, statistics_of, train
+from fashion_jax.training.loop import NonFiniteLossError, describe_batch_norm_scope, train
 from fashion_jax.training.metrics_log import read_metrics
 
 TRAIN = """
@@ -171,7 +171,7 @@ def test_non_finite_loss_stops_the_run_and_names_step_and_term(tiny_config, one_
 )
 def test_a_run_says_what_its_batch_norm_sees(tiny_config, group, line):
     model = dataclasses.replace(tiny_config.model, ghost_batch_size=group)
-    assert line in statistics_of(dataclasses.replace(tiny_config, model=model))
+    assert line in describe_batch_norm_scope(dataclasses.replace(tiny_config, model=model))
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path):

@@ -17,7 +17,7 @@ from fashion_jax.experiments.cross_domain import cross_domain
 from fashion_jax.inference.model import EmbeddingModel, load_model
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import Checkpoints
-from fashion_jax.training.loop import _reader, make_plan, train
+from fashion_jax.training.loop import _iterator_state, make_plan, train
 from fashion_jax.training.metrics_log import read_metrics
 
 pytestmark = pytest.mark.slow
@@ -107,7 +107,7 @@ def test_one_dataset_keeps_the_form_of_its_checkpoints(config):
         config, data=dataclasses.replace(config.data, extra_datasets=(), dataset_weights=())
     )
     dataset = open_dataset(SECOND, config.data.data_dir)
-    reader = _reader(alone, [dataset], make_plan(alone, [dataset]), 5)
+    reader = _iterator_state(alone, [dataset], make_plan(alone, [dataset]), 5)
     photos = {name: len(dataset.split(name)) for name in dataset.splits}
     assert dataclasses.asdict(reader) == {
         "next_step": 5,

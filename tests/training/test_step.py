@@ -52,7 +52,7 @@ def colours(identity: np.ndarray) -> np.ndarray:
 
 
 def run(learner: Learner, steps: int) -> list[dict[str, float]]:
-    state = learner.first_state()
+    state = learner.create_train_state()
     history = []
     for step in range(steps):
         photos = global_batch(batch(step), learner.mesh)
@@ -121,7 +121,9 @@ def bfloat16_learner() -> Learner:
 
 def test_bfloat16_computes_with_float32_state_and_losses(bfloat16_learner):
     learner = bfloat16_learner
-    state, metrics = learner.train_step(learner.first_state(), global_batch(batch(0), learner.mesh))
+    state, metrics = learner.train_step(
+        learner.create_train_state(), global_batch(batch(0), learner.mesh)
+    )
     floats = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     assert {leaf.dtype for leaf in floats} == {jnp.dtype("float32")}
     assert all(value.dtype == jnp.float32 for value in metrics.values())
@@ -133,6 +135,8 @@ def test_a_weight_of_zero_leaves_the_term_out():
     learner = make_learner(
         config, CLASSES, STEPS_PER_EPOCH, make_mesh(MeshConfig(), jax.devices()[:1])
     )
-    state, metrics = learner.train_step(learner.first_state(), global_batch(batch(0), learner.mesh))
+    state, metrics = learner.train_step(
+        learner.create_train_state(), global_batch(batch(0), learner.mesh)
+    )
     assert "loss/center" not in metrics
     assert state.loss_state == {}

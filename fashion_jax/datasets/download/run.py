@@ -11,7 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 import tenacity
 from tqdm.auto import tqdm
 
-from fashion_jax.datasets.download.fetch import Answer, FetchError, follow_redirect, get, open_session
+from fashion_jax.datasets.download.fetch import (
+    Answer,
+    FetchError,
+    follow_redirect,
+    get,
+    open_session,
+)
 from fashion_jax.datasets.download.hosts import Host
 from fashion_jax.datasets.download.journal import Entry, Journal
 from fashion_jax.datasets.download.links import Link, host_of

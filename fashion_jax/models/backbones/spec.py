@@ -1,4 +1,4 @@
-"""What a backbone is: the way it is made, what it returns, and what its weights expect."""
+"""A backbone: the way it is made, its result, and the images that its weights expect."""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,11 +14,11 @@ IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
 
 class FeatureMap(NamedTuple):
-    """What a backbone makes of a batch of photos, in the dtype of the photos.
+    """Features of a batch of images, in their dtype.
 
     Attributes:
-        positions: a feature vector at each position of the photo.
-        token: a transformer's class token; `None` for a convolutional network.
+        positions: a feature vector at each position of the image.
+        token: class token of a transformer; `None` for a convolutional network.
     """
 
     positions: Float[Array, "batch rows columns features"]
@@ -27,13 +27,13 @@ class FeatureMap(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class BackboneOptions:
-    """What can be changed about any backbone; one that lacks such a part ignores it.
+    """Options of any backbone; one that lacks such a part ignores it.
 
     Attributes:
-        last_stride: of the last stage that halves the map.
-        stem_relu: whether there is a ReLU after a ResNet's first convolution.
-        stem_pool: `ceil` where a ResNet's pooling after the stem begins at the border, without
-            padding (fast-reid); `padded` as published.
+        last_stride: stride of the last stage that halves the map.
+        stem_relu: whether a ReLU follows a ResNet's first convolution.
+        stem_pool: `padded` as published, or `ceil` for a ResNet whose pooling after the stem
+            begins at the border, without padding (fast-reid).
         gradient_checkpointing: keep only each block's input for the backward pass and compute
             the rest again (Chen et al. 2016, arXiv:1604.06174): less memory, a third more time.
     """
@@ -45,7 +45,12 @@ class BackboneOptions:
 
 
 class Backbone(nnx.Module):
-    """What every backbone derives from: normalised photos in, a feature map out.
+    """Base class of every backbone: normalised images in, a feature map out.
+
+    Parameters are `nnx.Param`, statistics that the forward pass updates `nnx.BatchStat`. Layers
+    that draw random numbers in training, such as `nnx.Dropout`, take `rngs=layers.rngs`; each
+    step draws from a key of its own, and layers with a mode (`nnx.Dropout`, `nnx.BatchNorm`) are
+    in that of training or test.
 
     Attributes:
         width: features at each position of the map.
@@ -60,21 +65,21 @@ class Backbone(nnx.Module):
 
 @dataclasses.dataclass(frozen=True)
 class BackboneSpec:
-    """A backbone's name in the registry stands for this.
+    """Entry of the registry of backbones.
 
     Attributes:
         network: class of the family, called with variant, layer factory and options.
-        variant: what distinguishes this network within the family.
-        paper: where it is described, as a number of arXiv.org.
+        variant: size of this network within the family.
+        paper: number on arXiv.org, if any.
         input_size: height and width in pixels that its published weights were trained with.
-        mean: of the pixels that it was trained with, per channel (RGB), in units of 0..255.
-        std: what the pixels were divided by.
+        mean: mean of the pixels that it was trained with, per channel (RGB), in units of 0..255.
+        std: divisor of the pixels, per channel.
         package_weights: returns the path of the weights that come as a Python package, if any do.
     """
 
     network: Callable[[Any, LayerFactory, BackboneOptions], Backbone]
-    variant: Any
-    paper: str
+    variant: Any = None
+    paper: str = ""
     input_size: tuple[int, int] = (224, 224)
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD

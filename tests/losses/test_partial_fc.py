@@ -10,14 +10,12 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from fashion_jax.config import ClassifierConfig, LossConfig, MeshConfig
 from fashion_jax.losses import (
-    Labels,
     Objective,
-    Outputs,
-    label_smoothed_cross_entropy,
+    label_smoothed_cross_entropy_loss,
     linear_scores,
-    proxy_anchor,
+    proxy_anchor_loss,
 )
-from fashion_jax.losses.class_columns import (
+from fashion_jax.losses.partial_fc import (
     all_columns,
     num_classes,
     num_columns,
@@ -30,7 +28,7 @@ IDENTITIES, WIDTH, BATCH = 21, 6, 8
 RNG = np.random.default_rng(0)
 EMBEDDING = jnp.asarray(RNG.normal(size=(BATCH, WIDTH)), jnp.float32)
 LABELS = jnp.array([0, 1, 5, 8, 8, 13, 16, 20], jnp.int32)  # at most two in a group of three
-VALID = jnp.ones(BATCH, dtype=bool)
+WHERE = jnp.ones(BATCH, dtype=bool)
 GROUPED = ClassifierConfig(pad_classes_to_multiple=8, sample_rate=1.0)
 CLASSES = num_classes(GROUPED, IDENTITIES)
 KERNEL = jnp.asarray(RNG.normal(size=(WIDTH, CLASSES)), jnp.float32)
@@ -39,19 +37,27 @@ OF_CLASSES = ("identity", "arcface", "cosface", "proxy_nca", "proxy_anchor")
 
 def objective(classifier: ClassifierConfig, **weights: float) -> Objective:
     off = dict.fromkeys(("identity_weight", "triplet_weight", "center_weight"), 0.0)
-    return Objective(
-        LossConfig(**(off | weights)), classifier=classifier, num_identities=IDENTITIES
-    )
+    return Objective(LossConfig(**(off | weights)), classifier=classifier)
 
 
-def value_and_gradients(objective: Objective, kernel: jax.Array, key=None):
-    labels = Labels(LABELS, jnp.zeros_like(LABELS), VALID)
+def value_and_gradients(objective: Objective, kernel: jax.Array, key=None, place=lambda x: x):
+    """`place` lays what belongs to the batch onto devices."""
+    batch = place({"identity": LABELS, "domain": jnp.zeros_like(LABELS), "valid": WHERE})
 
     def total(embedding, kernel):
-        outputs = Outputs(jnp.zeros((BATCH, 2)), embedding)
-        return objective(outputs, labels, {"kernel": kernel}, {}, key)[0]
+        features = jnp.zeros((BATCH, 2))
+        classifier = {"kernel": kernel}
+        return objective(
+            features,
+            embedding,
+            batch,
+            classifier=classifier,
+            num_identities=IDENTITIES,
+            state={},
+            key=key,
+        )[0]
 
-    return jax.jit(jax.value_and_grad(total, (0, 1)))(EMBEDDING, kernel)
+    return jax.jit(jax.value_and_grad(total, (0, 1)))(place(EMBEDDING), kernel)
 
 
 def test_counts():
@@ -87,13 +93,13 @@ def test_a_sample_has_the_batchs_classes_and_others_each_once(share, sub_centers
     per_group = sampled_per_group(config, IDENTITIES)
     drawn = []
     for seed in range(5):
-        found = sampled_columns(every, VALID, config, per_group, jax.random.key(seed))
+        found = sampled_columns(every, WHERE, config, per_group, jax.random.key(seed))
         columns = np.asarray(found.kernel[0]).reshape(-1, sub_centers)
         assert (columns == columns[:, :1]).all()
         chosen = columns[:, 0].astype(int)
         assert len(set(chosen)) == len(chosen) == 4 * per_group
-        np.testing.assert_array_equal(found.counted, chosen < IDENTITIES)
-        np.testing.assert_array_equal(chosen[np.asarray(found.labels)], labels)
+        np.testing.assert_array_equal(found.classes, chosen < IDENTITIES)
+        np.testing.assert_array_equal(chosen[np.asarray(found.identities)], labels)
         drawn.append(tuple(sorted(chosen)))
     assert len(set(drawn)) > 1
 
@@ -101,9 +107,9 @@ def test_a_sample_has_the_batchs_classes_and_others_each_once(share, sub_centers
 def test_padding_takes_no_place_in_a_sample():
     config = ClassifierConfig(pad_classes_to_multiple=1, sample_rate=2 / IDENTITIES)
     labels = jnp.array([4, 9, 1, 2, 3, 5, 6, 7], jnp.int32)
-    valid = jnp.array([True, True] + [False] * 6)
+    where = jnp.array([True, True] + [False] * 6)
     every = all_columns(KERNEL[:, :IDENTITIES], None, labels, IDENTITIES)
-    found = sampled_columns(every, valid, config, 2, jax.random.key(0))
+    found = sampled_columns(every, where, config, 2, jax.random.key(0))
     np.testing.assert_array_equal(np.sort(found.kernel, 1), np.sort(KERNEL[:, [4, 9]], 1))
 
 
@@ -124,9 +130,13 @@ def test_a_sample_is_the_softmax_over_what_was_drawn():
     config = dataclasses.replace(GROUPED, sample_rate=0.34)
     every = all_columns(KERNEL, None, LABELS, IDENTITIES)
     key = jax.random.key(3)
-    sampled = sampled_columns(every, VALID, config, sampled_per_group(config, IDENTITIES), key)
-    expected = label_smoothed_cross_entropy(
-        linear_scores(EMBEDDING, sampled.kernel), sampled.labels, 0.1, VALID, sampled.counted
+    sampled = sampled_columns(every, WHERE, config, sampled_per_group(config, IDENTITIES), key)
+    expected = label_smoothed_cross_entropy_loss(
+        linear_scores(EMBEDDING, sampled.kernel),
+        sampled.identities,
+        smoothing=0.1,
+        where=WHERE,
+        where_classes=sampled.classes,
     )
     value, gradients = value_and_gradients(objective(config, identity_weight=1.0), KERNEL, key)
     np.testing.assert_allclose(value, expected, rtol=1e-6)
@@ -155,14 +165,8 @@ def test_divided_over_devices(term, shape, share):
     mesh = make_mesh(MeshConfig(*shape), jax.devices()[:8])
     divided = jax.device_put(KERNEL, NamedSharding(mesh, PartitionSpec(None, "model")))
     batch = NamedSharding(mesh, PartitionSpec("data"))
-    labels = jax.device_put(Labels(LABELS, jnp.zeros_like(LABELS), VALID), batch)
-
-    def total(embedding, kernel):
-        outputs = Outputs(jnp.zeros((BATCH, 2)), embedding)
-        return chosen(outputs, labels, {"kernel": kernel}, {}, key)[0]
-
-    value, gradients = jax.jit(jax.value_and_grad(total, (0, 1)))(
-        jax.device_put(EMBEDDING, batch), divided
+    value, gradients = value_and_gradients(
+        chosen, divided, key, lambda arrays: jax.device_put(arrays, batch)
     )
     np.testing.assert_allclose(value, one, rtol=1e-6)
     for found, dense in zip(gradients, expected, strict=True):
@@ -172,8 +176,9 @@ def test_divided_over_devices(term, shape, share):
 @pytest.mark.parametrize("label", [-1, IDENTITIES])
 def test_a_label_without_a_column_is_nan(label):
     labels = LABELS.at[2].set(label)
-    counted = jnp.arange(CLASSES) < IDENTITIES
+    classes = jnp.arange(CLASSES) < IDENTITIES
     scores = linear_scores(EMBEDDING, KERNEL)
-    for loss in (label_smoothed_cross_entropy, proxy_anchor):
-        assert jnp.isnan(loss(scores, labels, valid=VALID, counted=counted))
-        assert jnp.isfinite(loss(scores, labels, valid=VALID.at[2].set(False), counted=counted))
+    for loss in (label_smoothed_cross_entropy_loss, proxy_anchor_loss):
+        assert jnp.isnan(loss(scores, labels, where=WHERE, where_classes=classes))
+        without = WHERE.at[2].set(False)
+        assert jnp.isfinite(loss(scores, labels, where=without, where_classes=classes))

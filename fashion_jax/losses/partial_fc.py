@@ -1,4 +1,4 @@
-"""The classifier's columns: how many there are, and the share of them that a step looks at."""
+"""Columns of the classifier, and the share of them that a step compares with (partial FC)."""
 
 from typing import NamedTuple
 
@@ -10,19 +10,19 @@ from fashion_jax.config import ClassifierConfig
 
 
 class Columns(NamedTuple):
-    """What a classifier's loss compares embeddings with.
+    """Columns that a classification loss compares embeddings with.
 
     Attributes:
         kernel: `sub_centers` neighbouring columns for each class.
-        bias: of each class, or `None`.
-        labels: the batch's identities as numbers of these classes.
-        counted: classes that are an identity.
+        bias: bias of each class, or `None`.
+        identities: the batch's identities as numbers of these classes.
+        classes: classes that are an identity.
     """
 
     kernel: Float[Array, "features columns"]
     bias: Float[Array, " classes"] | None
-    labels: Int[Array, " batch"]
-    counted: Bool[Array, " classes"]
+    identities: Int[Array, " batch"]
+    classes: Bool[Array, " classes"]
 
 
 def num_classes(config: ClassifierConfig, num_identities: int) -> int:
@@ -37,7 +37,7 @@ def num_columns(config: ClassifierConfig, num_identities: int) -> int:
 
 
 def sampled_per_group(config: ClassifierConfig, num_identities: int) -> int:
-    """Classes that a step looks at in each of the `pad_classes_to_multiple` groups."""
+    """Classes that a step compares with in each of the `pad_classes_to_multiple` groups."""
     size = num_classes(config, num_identities) // config.pad_classes_to_multiple
     return -(-round(size * config.sample_rate * 1_000_000) // 1_000_000)
 
@@ -45,57 +45,57 @@ def sampled_per_group(config: ClassifierConfig, num_identities: int) -> int:
 def all_columns(
     kernel: Float[Array, "features columns"],
     bias: Float[Array, " classes"] | None,
-    labels: Int[Array, " batch"],
+    identities: Int[Array, " batch"],
     num_identities: int,
     sub_centers: int = 1,
 ) -> Columns:
     """Every column, for the softmax over all identities."""
     classes = jnp.arange(kernel.shape[1] // sub_centers)
-    return Columns(kernel, bias, labels, classes < num_identities)
+    return Columns(kernel, bias, identities, classes < num_identities)
 
 
 def sampled_columns(
     every: Columns,
-    valid: Bool[Array, " batch"],
+    where: Bool[Array, " batch"],
     config: ClassifierConfig,
     sampled: int,
     key: Key[Array, ""],
 ) -> Columns:
     """The batch's own classes and others drawn at random (partial FC, arXiv:2203.15565).
 
-    Drawn in each of `pad_classes_to_multiple` neighbouring groups apart, so that devices that
-    share the columns need no copy of each other's.
+    Drawn in each of `pad_classes_to_multiple` neighbouring groups apart, so that devices that share
+    the columns need no copy of each other's.
 
     Args:
         every: all columns.
-        valid: rows that are not padding.
-        config: of the classifier.
+        where: rows that count.
+        config: layout of the classifier.
         sampled: classes of each group, at least as many as the batch may have identities.
-        key: what to draw from; another one each step.
+        key: random key, another one each step.
     """
     groups = config.pad_classes_to_multiple
-    chosen = _choose(every, valid, groups, sampled, key)
-    size = len(every.counted) // groups
+    chosen = _choose(every, where, groups, sampled, key)
+    size = len(every.classes) // groups
     kernel = every.kernel.reshape(len(every.kernel), groups, size, config.sub_centers)
     picked = jax.vmap(lambda part, rows: part[:, rows], (1, 0), 1)(kernel, chosen)
     numbers = (chosen + size * jnp.arange(groups, dtype=chosen.dtype)[:, None]).reshape(-1)
-    found = every.labels[:, None] == numbers[None, :].astype(every.labels.dtype)
-    # A label that was not chosen does not exist: it becomes a column beyond the last.
-    labels = jnp.where(jnp.any(found, axis=1), jnp.argmax(found, axis=1), len(numbers))
+    found = every.identities[:, None] == numbers[None, :].astype(every.identities.dtype)
+    # An identity that was not chosen does not exist: it becomes a column beyond the last.
+    identities = jnp.where(jnp.any(found, axis=1), jnp.argmax(found, axis=1), len(numbers))
     return Columns(
         kernel=picked.reshape(len(every.kernel), -1),
         bias=None if every.bias is None else every.bias[numbers],
-        labels=labels.astype(every.labels.dtype),
-        counted=every.counted[numbers],
+        identities=identities.astype(every.identities.dtype),
+        classes=every.classes[numbers],
     )
 
 
 def _choose(
-    every: Columns, valid: Bool[Array, " batch"], groups: int, sampled: int, key: Key[Array, ""]
+    every: Columns, where: Bool[Array, " batch"], groups: int, sampled: int, key: Key[Array, ""]
 ) -> Int[Array, "groups sampled"]:
     """Numbers within each group: the batch's classes first, then others, then what is no class."""
-    classes = jnp.arange(len(every.counted), dtype=every.labels.dtype)
-    own = jnp.any((every.labels[:, None] == classes[None, :]) & valid[:, None], axis=0)
+    classes = jnp.arange(len(every.classes), dtype=every.identities.dtype)
+    own = jnp.any((every.identities[:, None] == classes[None, :]) & where[:, None], axis=0)
     draw = jax.random.uniform(key, classes.shape, jnp.float32)
-    draw = jnp.where(own, 2.0, jnp.where(every.counted, draw, -1.0))
+    draw = jnp.where(own, 2.0, jnp.where(every.classes, draw, -1.0))
     return jax.lax.top_k(draw.reshape(groups, -1), sampled)[1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from fashion_jax.losses import label_smoothed_cross_entropy
+from fashion_jax.losses import label_smoothed_cross_entropy_loss
 
 LOGITS = np.array([[2.0, 0.0, -1.0, 0.5], [0.0, 1.0, 0.0, 3.0]], dtype=np.float32)
 LABELS = np.array([0, 2])
@@ -20,7 +20,9 @@ def reference(logits, labels, smoothing):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
 def test_definition(smoothing):
-    loss = label_smoothed_cross_entropy(jnp.asarray(LOGITS), jnp.asarray(LABELS), smoothing)
+    loss = label_smoothed_cross_entropy_loss(
+        jnp.asarray(LOGITS), jnp.asarray(LABELS), smoothing=smoothing
+    )
     np.testing.assert_allclose(loss, reference(LOGITS, LABELS, smoothing), rtol=1e-6)
 
 
@@ -28,24 +30,24 @@ def test_by_hand():
     # p = (3/4, 1/4): −0.95·log(3/4) − 0.05·log(1/4), with ε = 0.1.
     logits = jnp.log(jnp.array([[3.0, 1.0]]))
     expected = -0.95 * np.log(0.75) - 0.05 * np.log(0.25)
-    loss = label_smoothed_cross_entropy(logits, jnp.array([0]), 0.1)
+    loss = label_smoothed_cross_entropy_loss(logits, jnp.array([0]), smoothing=0.1)
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
 
 
 def test_padding_changes_nothing_whatever_its_label():
     logits = jnp.concatenate([jnp.asarray(LOGITS), jnp.full((2, 4), jnp.nan)])
     labels = jnp.array([0, 2, -1, 99])
-    valid = jnp.array([True, True, False, False])
-    function = jax.value_and_grad(label_smoothed_cross_entropy)
-    value, gradient = function(logits, labels, 0.1, valid)
-    expected = function(jnp.asarray(LOGITS), jnp.asarray(LABELS), 0.1)
+    where = jnp.array([True, True, False, False])
+    function = jax.value_and_grad(label_smoothed_cross_entropy_loss)
+    value, gradient = function(logits, labels, smoothing=0.1, where=where)
+    expected = function(jnp.asarray(LOGITS), jnp.asarray(LABELS), smoothing=0.1)
     np.testing.assert_array_equal(value, expected[0])
     np.testing.assert_array_equal(gradient, np.concatenate([expected[1], np.zeros((2, 4))]))
 
 
 @pytest.mark.parametrize("label", [-1, 4])
 def test_a_label_that_does_not_exist_is_not_passed_over(label):
-    loss = label_smoothed_cross_entropy(jnp.asarray(LOGITS), jnp.array([0, label]))
+    loss = label_smoothed_cross_entropy_loss(jnp.asarray(LOGITS), jnp.array([0, label]))
     assert jnp.isnan(loss)
 
 
@@ -53,7 +55,7 @@ def test_gradient_agrees_with_differences():
     with jax.enable_x64(True):
         logits = jnp.asarray(LOGITS.astype(np.float64))
         check_grads(
-            lambda x: label_smoothed_cross_entropy(jnp.asarray(x), jnp.asarray(LABELS)),
+            lambda x: label_smoothed_cross_entropy_loss(jnp.asarray(x), jnp.asarray(LABELS)),
             (logits,),
             order=1,
         )

@@ -1,4 +1,4 @@
-"""Moving average of the weights (Polyak & Juditsky 1992)."""
+"""Exponential moving average of the weights (Polyak & Juditsky 1992)."""
 
 from typing import Any
 
@@ -9,23 +9,23 @@ from jaxtyping import Array, Int
 PureTree = Any  # nested dicts of arrays
 
 
-def first_average(params: PureTree, model_state: PureTree) -> PureTree:
-    """The average before the first step: copies, since a step gives its input away."""
+def init(params: PureTree, model_state: PureTree) -> PureTree:
+    """The average before the first step: copies, since a step donates its input."""
     return jax.tree.map(jnp.copy, {"params": params, "model_state": model_state})
 
 
-def next_average(
+def update(
     average: PureTree, params: PureTree, model_state: PureTree, step: Int[Array, ""], decay: float
 ) -> PureTree:
-    """Decay · average + (1 − decay) · new, of weights and running statistics.
+    """Decay · average + (1 − decay) · new, for weights and running statistics.
 
     In step t the decay is at most (1 + t) / (10 + t), so that the first weights are soon
     forgotten.
 
     Args:
-        average: from `first_average`.
-        params: after the step.
-        model_state: after the step.
+        average: from `init`.
+        params: parameters after the step.
+        model_state: running statistics after the step.
         step: t, steps done before this one.
         decay: below 1; the average goes over about 1 / (1 − decay) steps.
     """

@@ -1,0 +1,149 @@
+"""The state before the first step, made where it will lie."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax.sharding import Mesh
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Key
+
+from fashion_jax.config import ExperimentConfig
+from fashion_jax.inference.weights.pretrained import load_pretrained
+from fashion_jax.losses import ObjectiveLike
+from fashion_jax.losses.partial_fc import num_columns
+from fashion_jax.models.embedder import CLASSIFIER_STD, Embedder
+from fashion_jax.models.initializers import normal
+from fashion_jax.models.pure import split_model
+from fashion_jax.parallel.mesh import tree_shardings
+from fashion_jax.training import ema
+from fashion_jax.training.state import PureTree, TrainState, shard_tree
+
+
+def create_train_state(
+    config: ExperimentConfig,
+    num_identities: int,
+    objective: ObjectiveLike,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    param_dtype: DTypeLike = jnp.float32,
+) -> TrainState:
+    """Makes the state, with the pretrained weights that the config names.
+
+    Classifier, centers and the optimizer's moments are made divided over the devices that share
+    them: none has to hold them whole.
+
+    Args:
+        config: config of the run.
+        num_identities: training identities, the classifier's width.
+        objective: the total to minimise, for its state.
+        optimizer: optimizer of the network, for its state.
+        mesh: devices.
+        param_dtype: dtype of parameters, statistics and optimizer.
+
+    Raises:
+        PretrainedWeightsError: if the weights cannot be read or do not fit.
+    """
+    parts = config, num_identities, objective, optimizer
+    places = jax.tree.map(
+        lambda leaf: leaf.sharding, abstract_train_state(*parts, mesh, param_dtype)
+    )
+    model, rngs = _draw_embedder(config, param_dtype)
+    load_pretrained(model, config.model)
+    complete = functools.partial(_complete, *parts, param_dtype, _widths(model))
+    embedder = shard_tree(_variables(model, rngs), mesh)
+    return jax.jit(complete, out_shardings=places)(embedder)
+
+
+def abstract_train_state(
+    config: ExperimentConfig,
+    num_identities: int,
+    objective: ObjectiveLike,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    param_dtype: DTypeLike = jnp.float32,
+) -> TrainState:
+    """Shapes, dtypes and places of the arrays of `create_train_state`, without making them."""
+
+    def make() -> TrainState:
+        model, rngs = _draw_embedder(config, param_dtype)
+        parts = config, num_identities, objective, optimizer, param_dtype, _widths(model)
+        return _complete(*parts, _variables(model, rngs))
+
+    shapes = jax.eval_shape(make)
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        shapes,
+        tree_shardings(shapes, mesh),
+    )
+
+
+def _draw_embedder(config: ExperimentConfig, param_dtype: DTypeLike) -> tuple[Embedder, nnx.Rngs]:
+    seed = config.training.seed
+    # Streams other than `params` are for a backbone that draws in training, such as dropout.
+    rngs = nnx.Rngs(seed, params=seed)
+    return Embedder(config.model, None, rngs, param_dtype), rngs
+
+
+def _variables(model: Embedder, rngs: nnx.Rngs) -> PureTree:
+    """An embedder's variables, and the key that comes after those that they were drawn from."""
+    _, params, model_state = split_model(model)
+    key = jax.random.key_data(rngs.params())
+    return {"params": params, "model_state": model_state, "key": key}
+
+
+def _widths(model: Embedder) -> tuple[int, int]:
+    return model.feature_width, model.embedding_width
+
+
+def _complete(
+    config: ExperimentConfig,
+    num_identities: int,
+    objective: ObjectiveLike,
+    optimizer: optax.GradientTransformation,
+    param_dtype: DTypeLike,
+    widths: tuple[int, int],
+    embedder: PureTree,
+) -> TrainState:
+    """Adds classifier, optimizer and the objective's state."""
+    key = jax.random.key(config.training.seed)
+    feature_width, embedding_width = widths
+    classifier = _classifier(
+        config,
+        (embedding_width, num_columns(config.classifier, num_identities)),
+        jax.random.wrap_key_data(embedder["key"]),
+        param_dtype,
+    )
+    params = {**embedder["params"], "classifier": classifier}
+    model_state = embedder["model_state"]
+    loss_state = objective.initial_state(
+        jax.random.fold_in(key, 1),
+        batch_size=config.data.identities_per_batch * config.data.photos_per_identity,
+        feature_width=feature_width,
+        num_identities=num_identities,
+        dtype=param_dtype,
+    )
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        model_state=model_state,
+        optimizer_state=optimizer.init(params),
+        loss_state=loss_state,
+        average=ema.init(params, model_state) if config.training.ema_decay > 0 else {},
+        rng=jax.random.key_data(jax.random.fold_in(key, 2)),
+    )
+
+
+def _classifier(
+    config: ExperimentConfig, shape: tuple[int, int], key: Key[Array, ""], param_dtype: DTypeLike
+) -> dict[str, Float[Array, "..."]]:
+    if config.classifier.pad_classes_to_multiple > 1:  # may be divided: drawn where it lies
+        drawn = jax.random.normal(key, shape, jnp.float32).astype(param_dtype)
+        kernel = drawn * jnp.asarray(CLASSIFIER_STD, param_dtype)
+    else:
+        kernel = normal(key, shape, CLASSIFIER_STD, param_dtype)
+    if not config.model.classifier_bias:
+        return {"kernel": kernel}
+    return {"kernel": kernel, "bias": jnp.zeros(shape[1], param_dtype)}
