@@ -47,6 +47,7 @@ A class that derives from `Backbone`, registered under a name for `model.backbon
 from flax import nnx
 from fashion_jax.models.backbones import Backbone, FeatureMap, register_backbone
 
+
 class Patches(Backbone):
     def __init__(self, layers, options):
         self.width = 64
@@ -55,6 +56,7 @@ class Patches(Backbone):
 
     def __call__(self, images, train):
         return FeatureMap(self.dropout(nnx.relu(self.conv(images))))
+
 
 register_backbone("patches", Patches)
 ```
