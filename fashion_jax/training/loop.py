@@ -38,7 +38,7 @@ from fashion_jax.training.collapse import CollapseMonitor
 from fashion_jax.training.learner import Learner, check_objective, make_learner
 from fashion_jax.training.metrics_log import MetricsLog
 from fashion_jax.training.state import TrainState
-from fashion_jax.training.validation import validate
+from fashion_jax.training.validation import model_of, validate
 
 logger = logging.getLogger(__name__)
 
