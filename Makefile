@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: docs demo test check format notebooks clean help
+.PHONY: docs site demo test check format notebooks clean help
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -15,11 +15,12 @@ demo: $(VENV)/installed ## build, train, evaluate, index and search drawn garmen
 test: $(VENV)/installed ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-check: $(VENV)/installed ## lint, format, types and floors
+check: $(VENV)/installed ## lint, format, types, floors and the site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 format: $(VENV)/installed ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
@@ -28,11 +29,14 @@ format: $(VENV)/installed ## mend what ruff can mend
 notebooks: $(VENV)/installed ## make the notebooks from their scripts
 	$(BIN)/jupytext --to ipynb colab/*.py
 
-docs: $(VENV)/installed ## make the pages that come from the code
+docs: $(VENV)/installed ## make docs/models.md from the code
 	$(BIN)/python -m fashion_jax.models.table > docs/models.md
 
+site: $(VENV)/installed ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean: ## remove the environment, data, runs and report
-	rm -rf $(VENV) data runs report build *.egg-info
+	rm -rf $(VENV) data runs report site build *.egg-info
 
 # The stamp is written last: an installation that was interrupted is done again. An environment
 # that does not even have pip any more is made anew.

@@ -12,11 +12,11 @@
 # # Fashion visual search, step by step
 #
 # A person takes a photo of a garment in the street; the shop's own photo of the very same product
-# comes back first. This notebook goes the whole way on drawn garments, which it makes itself:
-# build a dataset, train a model, make the gallery searchable, search it, measure it.
+# comes back first. This notebook goes all the way on garments that it draws itself: build a
+# dataset, train a model, index the gallery, search it, measure it.
 #
-# It takes some minutes on two CPU cores and less on a GPU or TPU. The runtime's own JAX is used as
-# it is and never reinstalled.
+# It takes a few minutes on two CPU cores and less on a GPU or TPU. The runtime's own JAX is used
+# and never reinstalled.
 
 # %%
 import importlib.metadata
@@ -42,7 +42,7 @@ print(f"{'devices':20} {jax.devices()}")
 # %% [markdown]
 # ## Settings
 #
-# The recipe is `configs/demo.py`; any field can be changed here.
+# The recipe is `configs/demo.py`. `OVERRIDES` changes any of its fields.
 
 # %% tags=["parameters"]
 FOLDER = pathlib.Path("fashion_jax_demo")
@@ -63,8 +63,8 @@ config
 # ## 1. Build the dataset
 #
 # The builder draws garments: silhouettes, prints, and near-duplicates that differ only in colour,
-# print or cut. Each product has studio photos (domain `shop`) and street photos. Products are
-# divided into training, validation and test: no test product is ever seen in training.
+# print or cut. Each product has studio photos (domain `shop`) and street photos. Products are split
+# into training, validation and test; training never sees a test product.
 
 # %%
 from fashion_jax.datasets.building.build import build
@@ -103,9 +103,9 @@ figure.tight_layout()
 # %% [markdown]
 # ## 2. Train
 #
-# Batches hold P products with K photos each. Three losses pull together: cross entropy over the
-# training products, a triplet loss on the hardest pairs of the batch, and a center loss. A run
-# that is interrupted goes on where it stopped: run the cell again.
+# Batches hold P products with K photos each. The objective is the sum of three losses: cross
+# entropy over the training products, a triplet loss on the hardest pairs of the batch, and a center
+# loss. If the run is interrupted, run the cell again to resume.
 
 # %%
 from fashion_jax.training.loop import train
@@ -130,10 +130,9 @@ right.set_ylabel("mAP on validation products")
 figure.tight_layout()
 
 # %% [markdown]
-# ## 3. Make the gallery searchable
+# ## 3. Index the gallery
 #
-# The gallery's photos are embedded and put into a ScaNN index, together with their names and
-# thumbnails.
+# The gallery's photos are embedded and stored in a ScaNN index, with their names and thumbnails.
 
 # %%
 from fashion_jax.serving.build_index import build_index
@@ -143,7 +142,7 @@ print(build_index(workdir, kind="scann"))
 # %% [markdown]
 # ## 4. Search
 #
-# Replace `photo` with a photo of your own, and `box` with `"x,y,width,height"` of the garment.
+# Set `photo` to a photo of your own, and `box` to the garment's `"x,y,width,height"` in pixels.
 
 # %%
 from fashion_jax.serving.search import search_photo
@@ -160,8 +159,8 @@ plt.axis("off")
 # %% [markdown]
 # ## 5. Measure
 #
-# On products that were never seen in training, next to the network before training. `mAP` is over
-# the full ranking; `Acc@k` asks for a photo of the same product among the first k.
+# On products never seen in training, beside the network before training. `mAP` goes over the full
+# ranking; `Acc@k` is the share of queries with a photo of the same product among the first k.
 
 # %%
 from fashion_jax.experiments.evaluate import evaluate_run
@@ -170,5 +169,5 @@ evaluation = evaluate_run(workdir, untrained=True)
 print(evaluation.to_table())
 
 # %% [markdown]
-# The report at the path above is one HTML file with pictures of the best, median and worst
-# searches: download it and open it in a browser.
+# The report at the path above is a single HTML file with pictures of the best, median and worst
+# searches. Download it and open it in a browser.

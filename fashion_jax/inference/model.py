@@ -24,7 +24,7 @@ from fashion_jax.config import (
 )
 from fashion_jax.datasets.dataset import Split
 from fashion_jax.datasets.loader import EvaluationBatches, iterate, resize
-from fashion_jax.datasets.photos import list_photos, read_photo
+from fashion_jax.datasets.photos import UndecodablePhotoError, list_photos, read_photo
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.card import ModelCard, make_card, require_config
 from fashion_jax.inference.checkpoints import StoredCheckpoints
@@ -287,7 +287,10 @@ def _each(photos: PhotoSource) -> Iterable[str | os.PathLike[str] | np.ndarray]:
 
 def _pixels(photo: str | os.PathLike[str] | np.ndarray) -> Photo:
     if isinstance(photo, str | os.PathLike):
-        return read_photo(pathlib.Path(photo))
+        try:
+            return read_photo(pathlib.Path(photo))
+        except UndecodablePhotoError as error:
+            raise UndecodablePhotoError(error.kind, f"{photo}: {error.detail}") from error
     pixels = np.asarray(photo)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise FashionJaxError(

@@ -29,13 +29,13 @@ _HEAD = """\
 
 Made by `make docs` from the code; a test compares.
 
-`model.backbone` is one of these names. Parameters are those up to the last map, without neck and
-classifier. FLOPs are two for each multiplication with its addition in convolutions and matrix
-products, for one photo and the same part of the network: at the size of the published weights,
-and at 256 × 128 (252 × 126 where patches have 14 pixels) with last stride 1. The map is the one at
-that size. Options without effect: `last_stride`, `stem_relu` and `stem_pool` for OSNet and ViT, the
-latter two for EfficientNet-Lite. Pixels are scaled as the published weights expect, unless
-`image.pixel_mean` and `image.pixel_std` say otherwise.
+`model.backbone` takes one of these names. Parameters are counted up to the last feature map,
+without neck and classifier. FLOPs are those of convolutions and matrix products for one photo in
+the same part of the network, two for each multiplication with its addition: at the size of the
+published weights, and at 256 × 128 (252 × 126 where patches have 14 pixels) with last stride 1.
+The map is the one at that size. `last_stride`, `stem_relu` and `stem_pool` have no effect on OSNet
+and ViT; the latter two have none on EfficientNet-Lite. Pixels are scaled as the published weights
+expect, unless `image.pixel_mean` and `image.pixel_std` are set.
 """
 
 _OWN = """\
@@ -47,6 +47,7 @@ A class that derives from `Backbone`, registered under a name for `model.backbon
 from flax import nnx
 from fashion_jax.models.backbones import Backbone, FeatureMap, register_backbone
 
+
 class Patches(Backbone):
     def __init__(self, layers, options):
         self.width = 64
@@ -55,6 +56,7 @@ class Patches(Backbone):
 
     def __call__(self, images, train):
         return FeatureMap(self.dropout(nnx.relu(self.conv(images))))
+
 
 register_backbone("patches", Patches)
 ```

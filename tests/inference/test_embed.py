@@ -5,10 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fashion_jax.config import MeshConfig
+from fashion_jax.config import ExperimentConfig, MeshConfig
+from fashion_jax.datasets.photos import UndecodablePhotoError
 from fashion_jax.inference.embed import mirrored
+from fashion_jax.inference.model import EmbeddingModel
 from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import batch_sharding, make_mesh, replicated
+from tests.inference.cards import CARD
 
 
 @pytest.mark.parametrize(("data", "model"), [(1, 1), (8, 1), (4, 2)])
@@ -23,3 +26,11 @@ def test_mirror_images_are_divided_as_the_photos_are(data, model):
     images = global_batch({"image": photos}, mesh)["image"]
     found = mirrored(encode)({}, images)
     np.testing.assert_array_equal(np.asarray(found), np.flip(photos, axis=2))
+
+
+def test_a_file_that_is_not_a_photo_is_named(tmp_path):
+    mesh = make_mesh(MeshConfig(data=1), jax.devices()[:1])
+    model = EmbeddingModel(ExperimentConfig(), CARD, lambda variables, images: images, {}, mesh)
+    (tmp_path / "broken.jpg").write_bytes(b"<html>")
+    with pytest.raises(UndecodablePhotoError, match=r"not an image.*broken\.jpg: 6 bytes"):
+        model.embed([tmp_path / "broken.jpg"])

@@ -1,0 +1,47 @@
+"""The page of the Python API: the public names of the package and of its rooms."""
+
+import importlib
+import inspect
+
+# The root first. Of each, the names that its `__all__` makes public are shown.
+PACKAGES = (
+    "fashion_jax",
+    "fashion_jax.config",
+    "fashion_jax.datasets.corruptions",
+    "fashion_jax.losses",
+    "fashion_jax.optim",
+    "fashion_jax.retrieval.catalogue",
+)
+
+_HEAD = """\
+# Python API
+
+The public names, from their docstrings. [The Python API in six snippets](../python.md) shows them
+at work.
+"""
+
+
+def python_page() -> str:
+    """Returns the page in Markdown: one section a package, each name where it comes first."""
+    parts, shown = [_HEAD], set[str]()
+    for package in PACKAGES:
+        paths = [path for path in public_names(package).values() if path not in shown]
+        shown.update(paths)
+        if paths:
+            summary = (inspect.getdoc(importlib.import_module(package)) or "").split("\n")[0]
+            parts += [f"## {package}\n\n{summary}\n", *(f"::: {path}\n" for path in paths)]
+    return "\n".join(parts)
+
+
+def public_names(package: str) -> dict[str, str]:
+    """Functions and classes of a package's `__all__`, each with the path of its definition.
+
+    Constants have no such path, and modules have sections of their own: both are left out.
+    """
+    module = importlib.import_module(package)
+    values = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+    return {
+        name: f"{value.__module__}.{value.__qualname__}"
+        for name, value in values.items()
+        if inspect.isclass(value) or inspect.isfunction(value)
+    }
