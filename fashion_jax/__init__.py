@@ -69,7 +69,7 @@ _MODULES = {
     "register_backbone": "models.backbones",
     "rerank": "retrieval.rerank",
     "retrieval_metrics": "metrics.measure",
-    "search_photo": "serving.search_photo",
+    "search_photo": "serving.search",
     "train": "training.loop",
 }
 

@@ -88,7 +88,7 @@ def test_help_shows_all_commands():
         (["embed", "--workdir", "nowhere", "--output", "o"], "no run in"),
         (["embed", "--workdir", "w", "--output", "o", "--hosts", "2"], "belong together"),
         (["milvus", "info", "--uri", "a.db", "--collection", "a-b"], "a collection's name"),
-        (["milvus", "info", "--uri", "no.db", "--collection", "a"], "there is no Milvus database"),
+        (["milvus", "info", "--uri", "no.db", "--collection", "a"], "no Milvus database at"),
         (
             ["milvus", "build", "--uri", "no.db", "--collection", "a", "--embeddings", "no"],
             "is not a folder of embeddings",

@@ -16,7 +16,7 @@ from fashion_jax.retrieval.catalogue.changes import (
     remove_photos,
     set_search_settings,
 )
-from fashion_jax.retrieval.catalogue.info import describe
+from fashion_jax.retrieval.catalogue.info import catalogue_info
 from fashion_jax.retrieval.catalogue.manifest import Manifest, SearchSettings
 from fashion_jax.retrieval.catalogue.tuning_file import read_tunings
 from fashion_jax.retrieval.index import Neighbours
@@ -140,7 +140,7 @@ def test_a_catalogue_is_searched_as_tuned(folder):
     assert (entry.data, entry.search) == (name, expected)
     (segment,) = Catalogue.open(folder).segments
     assert segment.scann.settings.reorder == chosen.reorder
-    assert "tuned: recall@5" in describe(folder).to_table()
+    assert "tuned: recall@5" in catalogue_info(folder).to_table()
     with Image.open(folder / "tuning.png") as picture:
         assert picture.size == (960, 600)
     assert result.pictures == [str(folder / "tuning.png")]
