@@ -59,8 +59,7 @@ def test_help_shows_all_commands():
     ("arguments", "message"),
     [
         (["evaluate", "--workdir", "nowhere"], "no run in"),
-        (["cross-domain", "--runs", "nowhere,no", "--datasets", "x"], "problems: 2"),
-        (["cross-domain", "--runs", ",", "--datasets", "x"], "at least one run"),
+        (["cross-domain", "--runs", "nowhere", "no", "--datasets", "x"], "problems: 2"),
         (["evaluate", "--workdir", "nowhere", "--unknown"], "unknown argument '--unknown'"),
         (["evaluate", "--workdir", "w", "--config.a=1"], "unknown argument '--config.a=1'"),
         (["robustness", "--workdir", "nowhere"], "no run in"),
@@ -87,7 +86,10 @@ def test_help_shows_all_commands():
         (["index", "compact", "--index", "nowhere", "--x"], "see fashion-jax index compact --help"),
         (["embed", "--workdir", "nowhere", "--output", "o"], "no run in"),
         (["embed", "--workdir", "w", "--output", "o", "--hosts", "2"], "belong together"),
-        (["milvus", "info", "--uri", "a.db", "--collection", "a-b"], "a collection's name"),
+        (
+            ["milvus", "info", "--uri", "a.db", "--collection", "a-b"],
+            "a collection's name consists of",
+        ),
         (["milvus", "info", "--uri", "no.db", "--collection", "a"], "no Milvus database at"),
         (
             ["milvus", "build", "--uri", "no.db", "--collection", "a", "--embeddings", "no"],
@@ -122,7 +124,7 @@ def test_build_of_some_splits_as_json(tmp_path, capsys):
 
     write_dummy_data(tmp_path / "raw")
     arguments = ["data", "build", "--dataset", "street2shop", "--manual_dir", f"{tmp_path}/raw"]
-    arguments += ["--data_dir", f"{tmp_path}/data", "--splits", "query,gallery", "--json"]
+    arguments += ["--data_dir", f"{tmp_path}/data", "--splits", "query", "gallery", "--json"]
     assert main(arguments) == 0
     report = json.loads(capsys.readouterr().out)
     assert set(report["splits"]) == {"query", "gallery"}

@@ -350,7 +350,7 @@ class TestStoredCollections:
         built._connection.client.alter_collection_properties(
             built._name, {milvus_collection.DESCRIPTION: text or " "}
         )
-        with pytest.raises(MilvusError, match="its description is"):
+        with pytest.raises(MilvusError, match=r"its description (is damaged|has schema)"):
             MilvusIndex.open(place)
 
 
@@ -385,7 +385,7 @@ class TestServers:
         place = MilvusPlace(server, "photos")
         with MilvusIndex.build(place, GALLERY, CARD, settings=IVF) as index:
             MilvusIndex.build(place, GALLERY, CARD, settings=IVF).close()
-            with pytest.raises(MilvusError, match="If it was built anew or dropped meanwhile"):
+            with pytest.raises(MilvusError, match="If it was rebuilt or dropped in the meantime"):
                 index.search(QUERIES, 3)
 
     def test_secrets_are_never_shown(self):
@@ -401,7 +401,7 @@ class TestServers:
     @pytest.mark.parametrize(
         ("uri", "message"),
         [
-            ("nowhere/no.db", "there is no Milvus database .*no.db; build one with"),
+            ("nowhere/no.db", "no Milvus database at .*no.db; build one with"),
             ("photos", "cannot connect: uri: photos is illegal"),
         ],
     )
@@ -410,12 +410,14 @@ class TestServers:
             MilvusIndex.open(MilvusPlace(uri, "photos"))
 
     def test_no_such_collection(self, built, place):
-        with pytest.raises(MilvusError, match=r"there is no collection other at .*milvus build"):
+        with pytest.raises(MilvusError, match=r"^no collection other at .*milvus build"):
             MilvusIndex.open(dataclasses.replace(place, collection="other"))
 
     @pytest.mark.parametrize("name", ["", "a b", "1a", "x'; drop", "a" * 201])
     def test_names_that_milvus_does_not_take(self, name):
-        with pytest.raises(MilvusError, match="a collection's name has letters"):
+        with pytest.raises(
+            MilvusError, match="a collection's name consists of at most 200 letters"
+        ):
             MilvusPlace("x.db", name)
 
     def test_without_pymilvus_the_error_says_what_to_do(self, place, monkeypatch):

@@ -108,7 +108,8 @@ def add_photos(
         existing = _existing(change.contents, {item.photo_id for item in items}, card, replace)
         width = manifest.card.embedding_width
         entry = write_segment(change.staging, embeddings, items, thumbnails, manifest.kind, width)
-        photos = change.commit_without(existing, [*manifest.segments, entry])
+        change.commit_without(existing, [*manifest.segments, entry])
+        photos = len(change.contents) - len(existing) + len(items)
         return ChangedCatalogue(len(items), len(existing), photos, str(change.target.resolve()))
 
 
@@ -161,7 +162,9 @@ def remove_photos(
             for i, item in enumerate(items)
             if item.photo_id in wanted_ids or item.identity in wanted_products
         ]
-        photos = change.commit_without(found) if found else len(items)
+        if found:
+            change.commit_without(found, change.contents.manifest.segments)
+        photos = len(items) - len(found)
         return ChangedCatalogue(0, len(found), photos, str(change.target.resolve()))
 
 
@@ -235,34 +238,26 @@ class CatalogueChange:
         manifest.write(self.staging)
         storage.replace_manifest(self.staging, self.target, manifest.folders)
 
-    def commit_without(
-        self, photos: Sequence[int], segments: Sequence[SegmentEntry] | None = None
-    ) -> int:
-        """Commits a manifest in which some of the present photos are removed.
+    def commit_without(self, photos: Sequence[int], segments: Sequence[SegmentEntry]) -> None:
+        """Commits a manifest of these segments, without some of the present photos.
 
         Args:
             photos: numbers of the photos to remove.
-            segments: new list of segments; by default the present one.
-
-        Returns:
-            Number of photos in the catalogue afterwards.
+            segments: present segments, and new ones.
         """
         old = self.contents.manifest
         removed = {name: list(rows) for name, rows in self.contents.removed.items()}
         for photo in photos:
             segment, row = self.contents.locate(photo)
             removed.setdefault(old.segments[segment].data, []).append(row)
-        entries = old.segments if segments is None else segments
-        kept = [entry for entry in entries if len(removed.get(entry.data, ())) < entry.rows]
+        kept = [entry for entry in segments if len(removed.get(entry.data, ())) < entry.rows]
         rows: dict[str, Rows] = {
             entry.data: np.sort(np.array(removed[entry.data], np.int64))
             for entry in kept
             if entry.data in removed
         }
         entry = write_removed(self.staging, rows) if rows else None
-        manifest = dataclasses.replace(old, segments=tuple(kept), removed=entry)
-        self.commit(manifest)
-        return manifest.photos
+        self.commit(dataclasses.replace(old, segments=tuple(kept), removed=entry))
 
 
 @contextlib.contextmanager

@@ -109,12 +109,6 @@ class Manifest:
     removed: RemovedEntry | None = None
 
     @property
-    def photos(self) -> int:
-        """Number of photos, without removed ones."""
-        removed = self.removed.photos if self.removed else 0
-        return sum(segment.rows for segment in self.segments) - removed
-
-    @property
     def folders(self) -> set[str]:
         """Names of all data folders in use."""
         removed = {self.removed.data} if self.removed else set()
