@@ -17,14 +17,14 @@ _DESCRIPTION = """\
 Fashion visual search: a street photo in, the shop's own photo of the same product out.
 
   fashion-jax demo                                      the whole pipeline on drawn garments
-  fashion-jax data download --dataset D ...             fetch photos from a dataset's list of links
+  fashion-jax data download --dataset D ...             download photos from a list of links
   fashion-jax data check --dataset D --manual_dir RAW   check a raw copy of a dataset
   fashion-jax data build --dataset D --manual_dir RAW   build a dataset's records
   fashion-jax data build --dataset catalogue --manifest F --photos DIR    from your own photos
   fashion-jax train --config=C --workdir=RUN            train a model, or resume a run
   fashion-jax ablation --config=C --workdir=RUNS        variants of an experiment, over seeds
   fashion-jax evaluate --workdir=RUN                    metrics, and RUN/report/index.html
-  fashion-jax cross-domain --runs=A,B --datasets=C,D    every run on every dataset
+  fashion-jax cross-domain --runs A B --datasets C D    every run on every dataset
   fashion-jax robustness --workdir=RUN                  metrics under blur, lighting changes, ...
   fashion-jax index build --workdir=RUN                 embed the gallery into RUN/index
   fashion-jax index add --workdir=RUN --photos DIR      add photos; also remove, compact

@@ -56,8 +56,3 @@ def print_result(result: Any, flags: argparse.Namespace) -> None:
         return
     plain = result.to_json() if hasattr(result, "to_json") else msgspec.to_builtins(result)
     print(json.dumps(plain, indent=2))
-
-
-def names(text: str) -> list[str]:
-    """`A,B` as a list."""
-    return [name.strip() for name in text.split(",") if name.strip()]

@@ -1,10 +1,10 @@
-"""`fashion-jax data`: fetch, check and build datasets."""
+"""`fashion-jax data`: download, check and build datasets."""
 
 import argparse
 import sys
 from typing import Any
 
-from fashion_jax.cli.command import command, print_result
+from fashion_jax.cli.command import YES, command, print_result
 from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.errors import FashionJaxError
 
@@ -20,58 +20,70 @@ alone until the next run.
 Exit status: 0 when every photo was tried, whether it was found or not; 130 after Ctrl-C."""
 
 _BUILDER_OPTIONS = """\
-Set any option of the builder with --option.NAME=VALUE, for example:
+Set any option of the dataset's builder by --option.NAME=VALUE, for example:
   --option.margin=0.1 --option.longest_side=320 --option.jpeg_quality=90
-data_builders/DATASET/README.md describes a dataset's own options; an unknown name lists all."""
+data_builders/DATASET/README.md describes a dataset's own options; a wrong name lists them all."""
 
 
 def add(commands: Any) -> None:
     """Adds `data` and its actions."""
-    data = commands.add_parser("data", help="fetch, check or build a dataset")
+    data = commands.add_parser("data", help="download, check or build a dataset")
     actions = data.add_subparsers(metavar="ACTION", required=True, title="actions", dest="action")
-    check = command(
-        actions, "check", _data_check, "report the content of a raw copy", _BUILDER_OPTIONS
-    )
-    build = command(
-        actions,
-        "build",
-        _data_build,
-        "build the records of a dataset and their report",
-        _BUILDER_OPTIONS,
-    )
-    for parser in (check, build):
-        parser.set_defaults(takes_options=True)
-        parser.add_argument("--dataset", required=True, help="name of a builder: street2shop")
-        parser.add_argument("--manual_dir", metavar="RAW", help="directory of the raw copy")
-        parser.add_argument(
-            "--manifest", metavar="FILE", help="CSV or Parquet list, for --dataset catalogue"
-        )
-        parser.add_argument(
-            "--photos",
-            metavar="DIR",
-            help="directory, gs:// or s3:// of the photos, for --dataset catalogue",
-        )
-        parser.add_argument(
-            "--splits", nargs="+", metavar="SPLIT", help="splits to read (default: all)"
-        )
+    text = "check a raw copy of a dataset and report its contents"
+    check = command(actions, "check", _data_check, text, _BUILDER_OPTIONS)
+    text = "build a dataset's records and report their counts"
+    build = command(actions, "build", _data_build, text, _BUILDER_OPTIONS)
+    _add_raw_copy(check)
+    _add_raw_copy(build)
     check.add_argument(
         "--contact_sheet",
         metavar="FILE",
-        help="PNG of boxes and crops to look at, or none (default: DATASET_crops.png)",
+        help="PNG file for boxes and crops of some photos, or none (default: DATASET_crops.png)",
     )
     build.add_argument(
-        "--data_dir", default="data", help="directory of built datasets (default: %(default)s)"
+        "--data_dir",
+        default="data",
+        metavar="DIR",
+        help="directory of built datasets (default: %(default)s)",
     )
-    build.add_argument("--overwrite", action="store_true", help="replace an existing dataset")
+    build.add_argument("--overwrite", action=YES, help="replace splits that are built already")
     _add_download(actions)
 
 
+def _add_raw_copy(parser: Any) -> None:
+    parser.set_defaults(takes_options=True)
+    add = parser.add_argument
+    add("--dataset", required=True, metavar="NAME", help="name of a builder, such as street2shop")
+    add("--manual_dir", metavar="RAW", help="directory of the raw copy")
+    add(
+        "--manifest",
+        metavar="FILE",
+        help="CSV or Parquet file that lists the photos; for --dataset catalogue",
+    )
+    add(
+        "--photos",
+        metavar="DIR",
+        help="directory of the photos, also gs:// or s3://; for --dataset catalogue",
+    )
+    add(
+        "--splits",
+        nargs="+",
+        metavar="NAME",
+        help="splits to read, such as query gallery (default: all)",
+    )
+
+
 def _add_download(actions: Any) -> None:
-    text = "fetch the photos that a raw copy lacks from its list of links"
+    text = "download the photos that a raw copy lacks from its list of links"
     download = command(actions, "download", _data_download, text, _DOWNLOAD)
     default = DownloadOptions()
     add = download.add_argument
-    add("--dataset", required=True, help="dataset that publishes links: street2shop")
+    add(
+        "--dataset",
+        required=True,
+        metavar="NAME",
+        help="dataset that publishes links: street2shop",
+    )
     add("--manual_dir", metavar="RAW", help="directory of the raw copy, with the list of links")
     _add_number(download, "concurrency", default.concurrency, "photos at once, over all hosts")
     _add_number(download, "per_host", default.per_host, "photos at once on one host")
@@ -85,10 +97,10 @@ def _add_download(actions: Any) -> None:
         f"after {default.total_timeouts:g} times as long (default: %(default)g)",
     )
     add("--limit", type=int, metavar="N", help="fetch at most N photos in this run")
-    add("--retry_failed", action="store_true", help="retry photos that were gone for good")
+    add("--retry_failed", action=YES, help="retry photos that were gone for good")
     add(
         "--allow_private_hosts",
-        action="store_true",
+        action=YES,
         help="follow links into the local network; only for a list that you trust",
     )
 
@@ -107,7 +119,7 @@ def _data_check(flags: argparse.Namespace) -> None:
     report = check(flags.dataset, flags.manual_dir, flags.splits, contact_sheet=sheet, **options)
     print_result(report, flags)
     if sheet is not None:  # not to stdout, which may be JSON
-        print(f"crops to look at: {sheet}", file=sys.stderr)
+        print(f"contact sheet: {sheet}", file=sys.stderr)
 
 
 def _data_build(flags: argparse.Namespace) -> None:
@@ -143,7 +155,7 @@ def _data_download(flags: argparse.Namespace) -> None:
 
 
 def _builder_options(flags: argparse.Namespace) -> dict[str, Any]:
-    """Collect the `--option.NAME=VALUE`s; names unknown to the builder are refused at once."""
+    """Returns the `--option.NAME=VALUE`s; refuses names that the builder does not have."""
     from fashion_jax.datasets.building.build import builder_class
     from fashion_jax.datasets.building.options import given_options
 
@@ -152,7 +164,7 @@ def _builder_options(flags: argparse.Namespace) -> dict[str, Any]:
 
 
 def _catalogue_options(flags: argparse.Namespace) -> dict[str, str]:
-    """Collect `--manifest` and `--photos`, options of one builder only."""
+    """Returns `--manifest` and `--photos`, options of one builder only."""
     places = {"manifest": flags.manifest, "photos": flags.photos}
     given = {name: place for name, place in places.items() if place is not None}
     if given and flags.dataset != "catalogue":

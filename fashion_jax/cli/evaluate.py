@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from fashion_jax.cli.command import add_model, command, names, print_result
+from fashion_jax.cli.command import YES, add_model, command, print_result
 
 
 def add(commands: Any) -> None:
@@ -22,16 +22,16 @@ def _add_evaluate(commands: Any) -> None:
     )
     add_model(evaluate)
     evaluate.add_argument(
-        "--untrained", action="store_true", help="measure the network before training, too"
+        "--untrained", action=YES, help="also measure the network before training"
     )
     _add_refinements(evaluate)
 
 
 def _add_refinements(evaluate: Any) -> None:
     group = evaluate.add_argument_group(
-        "refinements", "applied in this order, and measured beside the plain embeddings"
+        "refinements", "applied in this order and measured beside the plain embeddings"
     )
-    group.add_argument("--flip", action="store_true", help="average with the mirrored photo")
+    group.add_argument("--flip", action=YES, help="average with the mirrored photo")
     group.add_argument(
         "--whiten", type=int, default=0, metavar="D", help="PCA whitening to D dimensions"
     )
@@ -56,15 +56,23 @@ def _add_refinements(evaluate: Any) -> None:
         metavar="A",
         help="weight added embeddings by similarity to the power A (default: 0, equal weights)",
     )
-    group.add_argument("--rerank", action="store_true", help="k-reciprocal re-ranking")
+    group.add_argument("--rerank", action=YES, help="k-reciprocal re-ranking")
     group.add_argument(
         "--rerank_top", type=int, metavar="N", help="re-rank the first N answers (default: all)"
     )
     group.add_argument(
-        "--k1", type=int, default=20, help="neighbours in re-ranking (default: %(default)s)"
+        "--k1",
+        type=int,
+        default=20,
+        metavar="N",
+        help="neighbours in re-ranking (default: %(default)s)",
     )
     group.add_argument(
-        "--k2", type=int, default=6, help="encodings averaged in re-ranking (default: %(default)s)"
+        "--k2",
+        type=int,
+        default=6,
+        metavar="N",
+        help="encodings averaged in re-ranking (default: %(default)s)",
     )
     group.add_argument(
         "--original_weight",
@@ -100,11 +108,15 @@ def _add_cross_domain(commands: Any) -> None:
         _cross_domain,
         "measure several runs on the test identities of several datasets",
     )
-    cross_domain.add_argument("--runs", required=True, help="their workdirs: A,B,...")
-    cross_domain.add_argument("--datasets", required=True, help="built datasets: C,D,...")
-    cross_domain.add_argument("--data_dir", help="where they lie (default: where each run says)")
-    cross_domain.add_argument(
-        "--report", default="report", help="for cross_domain.html (default: %(default)s)"
+    add = cross_domain.add_argument
+    add("--runs", required=True, nargs="+", metavar="RUN", help="directories of the runs")
+    add("--datasets", required=True, nargs="+", metavar="NAME", help="names of built datasets")
+    add("--data_dir", metavar="DIR", help="directory of built datasets (default: each run's)")
+    add(
+        "--report",
+        default="report",
+        metavar="DIR",
+        help="directory of cross_domain.html and cross_domain.json (default: %(default)s)",
     )
 
 
@@ -147,7 +159,7 @@ def _evaluate(flags: argparse.Namespace) -> None:
 def _cross_domain(flags: argparse.Namespace) -> None:
     from fashion_jax.experiments.cross_domain import cross_domain
 
-    result = cross_domain(names(flags.runs), names(flags.datasets), flags.data_dir, flags.report)
+    result = cross_domain(flags.runs, flags.datasets, flags.data_dir, flags.report)
     print_result(result, flags)
 
 

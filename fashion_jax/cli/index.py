@@ -192,7 +192,6 @@ def _listed(flags: argparse.Namespace) -> Any:
 
 def _remove(flags: argparse.Namespace) -> None:
     from fashion_jax.retrieval.catalogue.changes import remove_photos
-    from fashion_jax.serving.add_photos import ChangedIndex
     from fashion_jax.serving.photo_list import read_names
 
     photos = list(flags.photo_id)
@@ -201,9 +200,7 @@ def _remove(flags: argparse.Namespace) -> None:
     products = _numbers(flags.product)
     if not photos and not products:
         raise FashionJaxError("name what to remove: --photo_id ID, --product N or --from FILE")
-    place = _place(flags)
-    change = remove_photos(place, photos, products, flags.missing_ok)
-    print_result(ChangedIndex(0, change.removed, change.photos, str(place.resolve())), flags)
+    print_result(remove_photos(_place(flags), photos, products, flags.missing_ok), flags)
 
 
 def _numbers(texts: list[str]) -> list[int]:
@@ -214,9 +211,9 @@ def _numbers(texts: list[str]) -> list[int]:
 
 
 def _info(flags: argparse.Namespace) -> None:
-    from fashion_jax.retrieval.catalogue.info import describe
+    from fashion_jax.retrieval.catalogue.info import catalogue_info
 
-    print_result(describe(_place(flags)), flags)
+    print_result(catalogue_info(_place(flags)), flags)
 
 
 def _tune(flags: argparse.Namespace) -> None:

@@ -23,14 +23,16 @@ def _add_train(commands: Any) -> None:
         commands,
         "train",
         _train,
-        "train a model, or go on where a run in the workdir stopped",
-        "Any field of the config can be set by --config.FIELD=VALUE, for example:\n"
+        "train a model, or resume the run in the workdir",
+        "Set any field of the config by --config.FIELD=VALUE, for example:\n"
         "  fashion-jax train --config=street2shop_small --workdir=runs/a \\\n"
         "      --config.training.epochs=3 --config.optimizer.learning_rate=1e-4",
         json_output=False,
     )
-    train.add_argument("--config", required=True, help=_CONFIG_HELP)
-    train.add_argument("--workdir", required=True, help="where the run's files go")
+    train.add_argument("--config", required=True, metavar="CONFIG", help=_CONFIG_HELP)
+    train.add_argument(
+        "--workdir", required=True, metavar="RUN", help="directory of the run; new, or to resume"
+    )
     train.set_defaults(takes_config=True)
 
 
@@ -45,10 +47,21 @@ def _add_ablation(commands: Any) -> None:
         "again to resume.",
     )
     ablation.add_argument(
-        "--config", required=True, help="path or name of a shipped config with get_sweep()"
+        "--config",
+        required=True,
+        metavar="CONFIG",
+        help="path or name of a shipped config with get_sweep()",
     )
-    ablation.add_argument("--workdir", required=True, help="directory for the runs")
-    ablation.add_argument("--seeds", type=int, default=3, help="runs of each variant (default: 3)")
+    ablation.add_argument(
+        "--workdir", required=True, metavar="DIR", help="directory for the runs and ablation.md"
+    )
+    ablation.add_argument(
+        "--seeds",
+        type=int,
+        default=3,
+        metavar="N",
+        help="runs of each variant (default: %(default)s)",
+    )
     ablation.set_defaults(takes_config=True)
 
 
@@ -57,14 +70,26 @@ def _add_demo(commands: Any) -> None:
         commands,
         "demo",
         _demo,
-        "build, train, evaluate, index and search drawn garments in a few minutes",
-        json_output=False,
+        "build a dataset of drawn garments, train, index, search and evaluate in a few minutes",
     )
     demo.add_argument(
-        "--workdir", default="runs/demo", help="the run's folder (default: %(default)s)"
+        "--workdir",
+        default="runs/demo",
+        metavar="RUN",
+        help="directory of the run (default: %(default)s)",
     )
-    demo.add_argument("--data_dir", default="data", help="for the dataset (default: %(default)s)")
-    demo.add_argument("--report", default="report", help="for index.html (default: %(default)s)")
+    demo.add_argument(
+        "--data_dir",
+        default="data",
+        metavar="DIR",
+        help="directory of built datasets (default: %(default)s)",
+    )
+    demo.add_argument(
+        "--report",
+        default="report",
+        metavar="DIR",
+        help="directory of index.html (default: %(default)s)",
+    )
 
 
 def _train(flags: argparse.Namespace) -> None:
@@ -78,12 +103,12 @@ def _train(flags: argparse.Namespace) -> None:
 
 def _ablation(flags: argparse.Namespace) -> None:
     from fashion_jax.config import load_sweep
-    from fashion_jax.experiments.ablation import run_ladder
+    from fashion_jax.experiments.ablation import run_ablation
     from fashion_jax.parallel.hosts import join_job
 
     join_job()
-    experiments = load_sweep(flags.config, flags.overrides)
-    print_result(run_ladder(experiments, flags.seeds, flags.workdir), flags)
+    variants = load_sweep(flags.config, flags.overrides)
+    print_result(run_ablation(variants, flags.seeds, flags.workdir), flags)
 
 
 def _demo(flags: argparse.Namespace) -> None:
@@ -91,4 +116,4 @@ def _demo(flags: argparse.Namespace) -> None:
     from fashion_jax.experiments.demo import run_demo, with_data_dir
 
     config = with_data_dir(load_config("demo"), flags.data_dir)
-    run_demo(config, flags.workdir, flags.report)
+    print_result(run_demo(config, flags.workdir, flags.report), flags)

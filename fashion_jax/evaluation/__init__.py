@@ -1,1 +1,1 @@
-"""What a model is worth: exact metrics by named protocols, and the report."""
+"""Evaluation of a model on a dataset: embedded test splits, refinements, results."""

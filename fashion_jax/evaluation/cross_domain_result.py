@@ -1,8 +1,7 @@
-"""The matrix train × test: what each run finds on each dataset, for programs and for people."""
+"""Results of several runs on several datasets, for programs and for people."""
 
 import dataclasses
 import math
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,12 +14,12 @@ class TrainedRun:
     """A row of the matrix.
 
     Attributes:
-        name: of the run: its folder's, or its whole path where two folders have the same.
-        workdir: as it was given.
-        trained_on: names of its training datasets.
-        backbone: of its network.
-        image: size of a photo as the network sees it, (height, width) in pixels.
-        step: of the checkpoint.
+        name: name of the run's folder, or its whole path if two folders share the name.
+        workdir: directory of the run, as given.
+        trained_on: names of the training datasets.
+        backbone: name of the backbone.
+        image: size of the network's input, (height, width) in pixels.
+        step: training step of the checkpoint.
     """
 
     name: str
@@ -36,11 +35,11 @@ class SearchedDataset:
     """A column of the matrix.
 
     Attributes:
-        name: of the dataset.
-        version: of its build.
-        queries: photos in its query split.
-        gallery: photos in its gallery split.
-        coverage: photos of the raw copy: expected, found, missing, ...; empty if not known.
+        name: name of the dataset.
+        version: version of the dataset.
+        queries: number of photos in the query split.
+        gallery: number of photos in the gallery split.
+        coverage: photos of the raw copy: expected, found, missing, ...; empty if unknown.
     """
 
     name: str
@@ -52,15 +51,15 @@ class SearchedDataset:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One run on one dataset.
+    """Metrics of one run on one dataset.
 
     Attributes:
-        run: the row's name.
-        dataset: the column's name.
-        own: whether the run was trained on this dataset (on other products of it).
-        metrics: by `protocol/metric`; without those protocols that have nothing to measure here.
-        measured: queries that the metrics average over, by protocol.
-        skipped: the others by protocol and reason.
+        run: name of the row.
+        dataset: name of the column.
+        own: whether the run was trained on (other products of) this dataset.
+        metrics: metrics by `protocol/metric`, without protocols that have no measurable query.
+        measured: number of queries that the metrics average over, by protocol.
+        skipped: number of other queries, by protocol and reason.
     """
 
     run: str
@@ -71,71 +70,61 @@ class Cell:
     skipped: Mapping[str, Mapping[str, int]]
 
     def metric(self, name: str) -> float:
-        """A metric by `protocol/metric`; NaN where the protocol has nothing to measure."""
+        """Returns a metric by `protocol/metric`; NaN if the protocol has no measurable query."""
         return self.metrics.get(name, math.nan)
 
 
 @dataclasses.dataclass(frozen=True)
-class CrossDomain:
-    """All runs on all datasets.
+class CrossDomainResult:
+    """Metrics of all runs on all datasets.
 
     Attributes:
-        runs: rows.
-        datasets: columns.
-        cells: one for each pair, row by row.
-        seconds: embedding and ranking took.
-        report: the page, once it is written.
+        runs: rows of the matrix.
+        datasets: columns of the matrix.
+        cells: cells of the matrix, row by row.
+        seconds: duration of embedding and ranking.
+        report: path of the page.
     """
 
     runs: Sequence[TrainedRun]
     datasets: Sequence[SearchedDataset]
     cells: Sequence[Cell]
     seconds: float
-    report: pathlib.Path | None = None
+    report: str | None = None
 
     def cell(self, run: str, dataset: str) -> Cell:
-        """The cell in a row and a column, by their names."""
+        """Returns the cell of a run and a dataset, by their names."""
         return next(c for c in self.cells if (c.run, c.dataset) == (run, dataset))
 
     def protocols(self) -> list[str]:
-        """Names of the protocols that measure anything, in the order of the cells' metrics."""
+        """Lists the protocols with measurable queries, in the order of the cells' metrics."""
         return list(dict.fromkeys(name.rpartition("/")[0] for name in self._names()))
 
     def metric_names(self, protocol: str) -> list[str]:
-        """Names such as `mAP` and `Acc@20` of a protocol's metrics."""
+        """Lists the metrics of a protocol, such as `mAP` and `Acc@20`."""
         names = (name.rpartition("/") for name in self._names())
         return [metric for of, _, metric in names if of == protocol]
 
     def gap(self, cell: Cell, metric: str) -> float | None:
-        """How far a run is from the best of those that were trained on the cell's dataset.
+        """Subtracts the best metric of the runs that were trained on the cell's dataset.
 
-        Both are measured on the same queries and gallery. None for a cell that is itself of a
-        run trained there, and where there is no such run, or nothing to measure.
+        Both values come from the same queries and gallery. None if the cell's own run was trained
+        on the dataset, if no run was, or if a value is missing.
         """
         own = [c.metric(metric) for c in self.cells if c.dataset == cell.dataset and c.own]
         gap = cell.metric(metric) - max(own, default=math.nan)
         return gap if not cell.own and math.isfinite(gap) else None
 
     def mean(self, metric: str, own: bool) -> float | None:
-        """Mean over the cells on the runs' own datasets, or over the others; None without any.
+        """Averages a metric over the cells on the runs' own datasets, or over all other cells.
 
-        NaN if one of them has nothing to measure.
+        None without such a cell; NaN if one of them lacks the metric.
         """
         values = [cell.metric(metric) for cell in self.cells if cell.own == own]
         return float(np.mean(values)) if values else None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for `--json`."""
-        return {
-            "runs": [dataclasses.asdict(run) for run in self.runs],
-            "datasets": [dataclasses.asdict(dataset) for dataset in self.datasets],
-            "cells": [dataclasses.asdict(cell) for cell in self.cells],
-            "seconds": round(self.seconds, 1),
-            "report": None if self.report is None else str(self.report),
-        }
-
     def to_table(self) -> str:
-        """Tables for people, one a protocol; a star marks a run's own dataset."""
+        """Tables for people, one per protocol; a star marks a run's own dataset."""
         parts = [f"{run.name}: {self._describe(run)}" for run in self.runs]
         parts += [self._describe_test(dataset) for dataset in self.datasets]
         for protocol in self.protocols():
@@ -143,7 +132,10 @@ class CrossDomain:
             columns = ["run", "tested on", *metrics, "queries", "gallery"]
             rows = [self._row(cell, protocol, metrics) for cell in self.cells]
             parts += ["", f"{protocol}:", tabulate(rows, columns, floatfmt=".4f", missingval="–")]
-        parts += ["", "* a dataset that the run was trained on; its test products are others"]
+        parts += [
+            "",
+            "* dataset that the run was trained on; test products were never seen in training",
+        ]
         return "\n".join([*parts, f"report: {self.report}"])
 
     def _names(self) -> list[str]:
@@ -172,7 +164,7 @@ class CrossDomain:
         skipped = [f"{count} {reason}" for reason, count in reasons.items() if count]
         text = f"{dataset.name} {dataset.version}: queries skipped: {', '.join(skipped) or 'none'}"
         if not dataset.coverage:
-            return text + "; how much of the raw dataset there was is not known"
+            return text + "; completeness of the raw dataset unknown"
         return (
             f"{text}; {dataset.coverage['usable']} of {dataset.coverage['expected']} photos in the "
             "raw dataset's lists were usable"

@@ -1,4 +1,4 @@
-"""Query and gallery of a test, embedded."""
+"""Embedded query and gallery splits of a dataset."""
 
 import dataclasses
 import os
@@ -20,7 +20,7 @@ PROTOCOL_NAMES = ("instance", "in_category", "item", "centroid")
 
 @dataclasses.dataclass(frozen=True)
 class EmbeddedTest:
-    """L2-normalised embeddings of a query and a gallery split, in the splits' order."""
+    """L2-normalised embeddings of a query and a gallery split, in the order of the splits."""
 
     query: Split
     gallery: Split
@@ -35,8 +35,8 @@ class EmbeddedTest:
         """Ranks the gallery for every query by each protocol, by its name.
 
         Args:
-            scores: refined scores in place of the embeddings' own. Distances between photos have
-                no centroids: their protocol is left out.
+            scores: refined scores; by default those of the embeddings. Re-ranked distances have no
+                centroids, so that the protocol `centroid` is left out.
         """
         if scores is None:
             return {name: self.rank(name) for name in PROTOCOL_NAMES}
@@ -48,13 +48,13 @@ class EmbeddedTest:
         return {name: rank(scores, *self.labels(), name) for name in names}
 
     def labels(self) -> tuple[Labels, Labels]:
-        """Labels of the queries and of the gallery."""
+        """Returns the labels of the queries and of the gallery."""
         return Labels.of(self.query), Labels.of(self.gallery)
 
     def averaged_with(self, other: "EmbeddedTest") -> "EmbeddedTest":
-        """The normalised means of these embeddings and another's of the same photos.
+        """Averages these embeddings with others of the same photos, and normalises the means.
 
-        Where the two cancel out, these ones stay.
+        Where the two cancel out, these embeddings are kept.
         """
         return dataclasses.replace(
             self,
@@ -67,7 +67,7 @@ def open_test(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
     """Opens a built dataset with its test splits.
 
     Raises:
-        FashionJaxError: not built, or built without test splits.
+        FashionJaxError: no such dataset, or one without test splits.
     """
     built = open_dataset(name, data_dir)
     for split in TEST_SPLITS:

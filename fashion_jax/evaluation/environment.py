@@ -1,4 +1,4 @@
-"""Where and when an evaluation was made, for the pages that show it."""
+"""Date, devices and versions of an evaluation, for its page."""
 
 import datetime
 import platform
@@ -8,10 +8,10 @@ import jax
 
 
 def environment(seconds: float) -> dict[str, object]:
-    """Date, devices and versions, by what they are called on a page.
+    """Returns date, duration, devices and versions, by their names on a page.
 
     Args:
-        seconds: that the evaluation took.
+        seconds: duration of the evaluation.
     """
     devices = jax.devices()
     return {

@@ -1,4 +1,4 @@
-"""What an evaluation found, for programs and for people."""
+"""Results of an evaluation, for programs and for people."""
 
 import dataclasses
 import pathlib
@@ -17,19 +17,19 @@ _SHOWN = ("mAP", "mINP")
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """A model measured on one dataset.
+    """Results of a model on one dataset.
 
     Attributes:
         dataset: name of the dataset.
-        step: of the checkpoint.
-        photos: per split.
+        step: training step of the checkpoint.
+        photos: number of photos per split.
         rankings: per-query ranking results, by protocol.
-        untrained: the same of the network before training, if it was asked for.
-        refined: the same of the trained network's refined embeddings, if there are any.
-        refinements: what was done with them.
-        coverage: photos of the raw copy: expected, found, missing, ...; empty if not known.
-        seconds: embedding and ranking took.
-        report: the page, once it is written.
+        untrained: ranking results of the network before training, if measured.
+        refined: ranking results with refined embeddings, if measured.
+        refinements: refinements of the embeddings.
+        coverage: photos of the raw copy: expected, found, missing, ...; empty if unknown.
+        seconds: duration of embedding and ranking.
+        report: path of the page, once it is written.
     """
 
     dataset: str
@@ -44,11 +44,11 @@ class Evaluation:
     report: pathlib.Path | None = None
 
     def metrics(self) -> dict[str, float]:
-        """All metrics of the trained model, by `protocol/metric`."""
+        """Returns the metrics of the trained model, by `protocol/metric`."""
         return all_metrics(self.rankings)
 
     def intervals(self) -> dict[str, Interval]:
-        """95 % intervals of `metrics`; none where fewer than two products were measured."""
+        """Returns 95 % intervals of `metrics`, which take at least two measured products."""
         return {
             name: interval
             for ranking in measured_rankings(self.rankings).values()
@@ -57,7 +57,7 @@ class Evaluation:
         }
 
     def unmeasured(self) -> list[str]:
-        """A line for each protocol that has nothing to measure here."""
+        """Returns a line for each protocol without a measurable query."""
         return [
             f"{name}: nothing to measure; queries skipped: {_reasons(ranking)}"
             for name, ranking in self.rankings.items()
@@ -65,7 +65,7 @@ class Evaluation:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for `--json`."""
+        """Returns plain values for `--json`."""
         return {
             "dataset": self.dataset,
             "step": self.step,
@@ -115,11 +115,11 @@ class Evaluation:
         )
 
     def _groups(
-        self, divided: Callable[[Ranking], dict[str, GroupMetrics]]
+        self, divide: Callable[[Ranking], dict[str, GroupMetrics]]
     ) -> dict[str, dict[str, dict[str, int | float | None]]]:
-        """Metrics of the groups of queries, by protocol; None where none was measured."""
+        """Returns metrics of groups of queries, by protocol; None for those without queries."""
         return {
-            name: {group: each.to_json() for group, each in divided(ranking).items()}
+            name: {group: each.to_json() for group, each in divide(ranking).items()}
             for name, ranking in self.rankings.items()
         }
 
@@ -132,7 +132,7 @@ class Evaluation:
 
     def _coverage(self) -> str:
         if not self.coverage:
-            return "how much of the raw dataset there was is not known"
+            return "completeness of the raw dataset unknown"
         return (
             f"of {self.coverage['expected']} photos in the raw dataset's lists, "
             f"{self.coverage['usable']} were usable"
@@ -141,16 +141,16 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluations:
-    """A model measured on each of its datasets, one or several.
+    """Results of a model on each of its datasets.
 
     Attributes:
-        results: in the order of the run's datasets; at least one.
+        results: results in the order of the run's datasets; at least one.
     """
 
     results: list[Evaluation]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for `--json`: of a single dataset its own, of several by their names."""
+        """Returns plain values for `--json`: those of a single dataset, or of several by name."""
         if len(self.results) == 1:
             return self.results[0].to_json()
         return {result.dataset: result.to_json() for result in self.results}
@@ -169,26 +169,26 @@ def _metrics_or_none(rankings: dict[str, Ranking] | None) -> dict[str, float] | 
 
 
 def _is_shown(name: str) -> bool:
-    """Whether the table has a metric; JSON and report have all of them."""
+    """Returns whether the table shows a metric; JSON and report have all of them."""
     metric = name.rpartition("/")[2]
     return metric in _SHOWN or metric.startswith("Acc@")
 
 
 def measured_rankings(rankings: dict[str, Ranking]) -> dict[str, Ranking]:
-    """Those by which any query was measured; all of them if there is no such protocol.
+    """Returns the rankings with measurable queries; all of them if none has any.
 
-    A product may lie in the gallery under other categories only: then `in_category` has nothing
-    to measure, which is no reason to have no `instance`. Without any protocol left, whoever asks
-    for a metric hears of it.
+    If a product is in the gallery under other categories only, `in_category` has nothing to
+    measure, and `instance` still does. Without any measurable query, asking a ranking for its
+    metrics raises an error.
     """
     return {name: each for name, each in rankings.items() if each.measured.any()} or rankings
 
 
 def all_metrics(rankings: dict[str, Ranking]) -> dict[str, float]:
-    """Metrics of several protocols in one dict; of those that have anything to measure.
+    """Returns the metrics of all protocols that have measurable queries.
 
     Raises:
-        NothingToMeasureError: if there is no such protocol.
+        NothingToMeasureError: no protocol has a measurable query.
     """
     measured = measured_rankings(rankings).values()
     return {name: value for ranking in measured for name, value in ranking.metrics().items()}

@@ -1,4 +1,4 @@
-"""Runs a ladder: every rung with every seed, and what each rung brings."""
+"""Runs the variants of a sweep with several seeds, and compares each with the one it builds on."""
 
 import dataclasses
 import itertools
@@ -16,7 +16,7 @@ from fashion_jax.config import Experiment, ExperimentConfig
 from fashion_jax.evaluation.embedded import embed_test, open_test
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import all_metrics
-from fashion_jax.files import atomic_write
+from fashion_jax.files import atomic_write, to_json
 from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.index import EmbeddingError
 from fashion_jax.retrieval.k_reciprocal import KReciprocalConfig
@@ -25,63 +25,65 @@ from fashion_jax.training.metrics_log import read_metrics
 
 logger = logging.getLogger(__name__)
 
-RESULT_FILE = "result.json"
+RESULT_FILE = "result.json"  # of each run
+JSON_FILE, TABLE_FILE = "ablation.json", "ablation.md"
 SHOWN = ("instance/mAP", "instance/Acc@1", "instance/Acc@20", "in_category/mAP")
 CHANGE_OF = "instance/mAP"
 MINUTES = "minutes"
 FAILED = "failed"
 
-Result = Mapping[str, Any]  # metrics, and minutes of training; or why it failed
+Result = Mapping[str, Any]  # metrics and minutes of training, or the reason of a failure
 
 
 @dataclasses.dataclass(frozen=True)
-class LadderResult:
-    """What the runs of a ladder brought.
+class AblationResult:
+    """Results of all runs of an ablation.
 
     Attributes:
-        rungs: in the order of the ladder.
-        runs: of each rung by name, one result a seed: metrics and `minutes` of training, or
-            `failed`, the reason why there are none.
+        variants: variants, in the order of the sweep.
+        runs: results by variant, one per seed: metrics and `minutes` of training, or `failed`, the
+            reason of a failure.
     """
 
-    rungs: Sequence[Experiment]
+    variants: Sequence[Experiment]
     runs: Mapping[str, Sequence[Result]]
 
     def to_json(self) -> dict[str, object]:
-        """Plain values."""
+        """Returns plain values, by variant."""
         return {
-            rung.name: {"on": rung.on, "runs": list(self.runs[rung.name])} for rung in self.rungs
+            variant.name: {"on": variant.on, "runs": list(self.runs[variant.name])}
+            for variant in self.variants
         }
 
     def to_table(self) -> str:
-        """Mean ± standard deviation over seeds, and what a rung adds to the one below it."""
-        headers = ["rung", "on", "seeds", *SHOWN, f"change of {CHANGE_OF}", "train [min]"]
+        """Mean ± standard deviation over seeds, and the change from the variant below."""
+        headers = ["variant", "on", "seeds", *SHOWN, f"change of {CHANGE_OF}", "train [min]"]
         return tabulate(
-            [self._row(rung) for rung in self.rungs if self.runs[rung.name]],
+            [self._row(variant) for variant in self.variants if self.runs[variant.name]],
             headers,
             tablefmt="github",
             disable_numparse=True,
         )
 
-    def _row(self, rung: Experiment) -> list[str]:
-        runs = self.runs[rung.name]
-        whole = [run for run in runs if FAILED not in run]
-        seeds = f"{len(runs)}" if len(whole) == len(runs) else f"{len(whole)} of {len(runs)}"
-        row = [rung.name, rung.on or "", seeds]
-        if not whole:
+    def _row(self, variant: Experiment) -> list[str]:
+        runs = self.runs[variant.name]
+        finished = [run for run in runs if FAILED not in run]
+        seeds = f"{len(runs)}" if len(finished) == len(runs) else f"{len(finished)} of {len(runs)}"
+        row = [variant.name, variant.on or "", seeds]
+        if not finished:
             return [*row, *[FAILED] * len(SHOWN), "", ""]
         return [
             *row,
-            *(mean_and_deviation([run[name] for run in whole]) for name in SHOWN),
-            self._change(rung),
-            f"{np.mean([run[MINUTES] for run in whole]):.1f}",
+            *(mean_and_deviation([run[name] for run in finished]) for name in SHOWN),
+            self._change(variant),
+            f"{np.mean([run[MINUTES] for run in finished]):.1f}",
         ]
 
-    def _change(self, rung: Experiment) -> str:
-        """Of the mean over the seeds that both rungs have."""
-        if rung.on is None:
+    def _change(self, variant: Experiment) -> str:
+        """Mean change over the seeds that both variants have."""
+        if variant.on is None:
             return ""
-        pairs = list(zip(self.runs[rung.name], self.runs[rung.on], strict=False))
+        pairs = list(zip(self.runs[variant.name], self.runs[variant.on], strict=False))
         changes = [
             above[CHANGE_OF] - below[CHANGE_OF]
             for above, below in pairs
@@ -91,89 +93,91 @@ class LadderResult:
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:
-    """`mean ± s`, s the standard deviation of a sample (divided by n − 1); of one value, itself."""
+    """Formats `mean ± s`, s the sample standard deviation (n − 1); a single value alone."""
     if len(values) == 1:
         return f"{values[0]:.4f}"
     return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
 
 
-def run_ladder(
-    rungs: Sequence[Experiment], seeds: int, workdir: str | pathlib.Path, progress: bool = True
-) -> LadderResult:
-    """Trains and measures what is not done yet; writes `ladder.json` and `ladder.md`.
+def run_ablation(
+    variants: Sequence[Experiment], seeds: int, workdir: str | pathlib.Path, progress: bool = True
+) -> AblationResult:
+    """Trains and measures all unfinished runs; writes `ablation.json` and `ablation.md`.
 
-    Seed after seed, so that every rung has a first result early. A ladder that was interrupted
-    goes on where it stopped, in the middle of a run too. A rung that changes nothing but how is
-    measured, such as `evaluation.rerank`, measures the model of the rung below.
+    Runs go seed by seed, so that every variant has a first result early. An interrupted ablation
+    resumes, in the middle of a run if need be. A variant that changes only the evaluation, such as
+    `evaluation.rerank`, measures the model of the variant that it builds on.
 
     Args:
-        rungs: of the ladder.
-        seeds: runs of each rung, with seeds 0, 1, ... added to the config's own.
-        workdir: each run has a folder in it, `RUNG/seed_N`.
+        variants: variants with their configs, from `load_sweep`.
+        seeds: number of runs of each variant; seeds 0, 1, ... are added to the config's own.
+        workdir: directory for the runs, one folder each: `VARIANT/seed_N`.
         progress: whether to show bars.
     """
     workdir = pathlib.Path(workdir)
-    runs: dict[str, list[Result]] = {rung.name: [] for rung in rungs}
+    runs: dict[str, list[Result]] = {variant.name: [] for variant in variants}
+    result = AblationResult(variants, runs)
     for seed in range(seeds):
-        for rung in rungs:
-            number = rung.config.training.seed + seed
-            logger.info("rung %r, seed %d", rung.name, number)
-            folder = workdir / rung.folder / f"seed_{number}"
-            trained = workdir / _trains(rung, rungs).folder / f"seed_{number}"
-            config = with_seed(rung.config, number)
-            runs[rung.name].append(_run(config, folder, trained, progress))
-            result = LadderResult(rungs, runs)
-            atomic_write(workdir / "ladder.json", json.dumps(result.to_json(), indent=2).encode())
-            atomic_write(workdir / "ladder.md", (result.to_table() + "\n").encode())
-    return LadderResult(rungs, runs)
+        for variant in variants:
+            number = variant.config.training.seed + seed
+            logger.info("variant %r, seed %d", variant.name, number)
+            folder = workdir / variant.folder / f"seed_{number}"
+            model = workdir / _trained_variant(variant, variants).folder / f"seed_{number}"
+            config = with_seed(variant.config, number)
+            runs[variant.name].append(_run(config, folder, model, progress))
+            atomic_write(workdir / JSON_FILE, to_json(result.to_json()))
+            atomic_write(workdir / TABLE_FILE, (result.to_table() + "\n").encode())
+    return result
 
 
-def _trains(rung: Experiment, rungs: Sequence[Experiment]) -> Experiment:
-    """The rung whose model is measured: the one below, if only the measuring differs."""
-    below = next((each for each in rungs if each.name == rung.on), None)
+def _trained_variant(variant: Experiment, variants: Sequence[Experiment]) -> Experiment:
+    """Returns the variant whose model is measured: the one below if only the evaluation differs."""
+    below = next((each for each in variants if each.name == variant.on), None)
     if below is None:
-        return rung
-    as_below = dataclasses.replace(rung.config, evaluation=below.config.evaluation)
-    return _trains(below, rungs) if as_below == below.config else rung
+        return variant
+    as_below = dataclasses.replace(variant.config, evaluation=below.config.evaluation)
+    return _trained_variant(below, variants) if as_below == below.config else variant
 
 
 def with_seed(config: ExperimentConfig, seed: int) -> ExperimentConfig:
-    """The same experiment with another seed."""
+    """Returns the same experiment with another seed."""
     training = dataclasses.replace(config.training, seed=seed)
     return dataclasses.replace(config, training=training)
 
 
 def _run(
-    config: ExperimentConfig, workdir: pathlib.Path, trained: pathlib.Path, progress: bool
+    config: ExperimentConfig, folder: pathlib.Path, model: pathlib.Path, progress: bool
 ) -> Result:
-    """Trains and measures, unless that was done before.
+    """Trains and measures, unless the result is stored already.
 
     Args:
-        config: of the rung.
-        workdir: for the result.
-        trained: for the model, or that of the rung below, which is measured otherwise then.
+        config: config of the run.
+        folder: folder for the result.
+        model: workdir of the model, which is that of another variant if only the evaluation
+            differs.
         progress: whether to show bars.
     """
-    stored = workdir / RESULT_FILE
+    stored = folder / RESULT_FILE
     if stored.exists():
         return json.loads(stored.read_text())
-    result = None if trained == workdir else _failure(trained)
+    result = None if model == folder else _failure(model)
     if result is None:
-        result = _train_and_measure(config, trained, trained == workdir, progress)
-    workdir.mkdir(parents=True, exist_ok=True)
-    atomic_write(stored, json.dumps(result, indent=2).encode())
+        result = _train_and_measure(config, model, model == folder, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write(stored, to_json(result))
     return result
 
 
-def _failure(trained: pathlib.Path) -> Result | None:
-    result = json.loads((trained / RESULT_FILE).read_text())
+def _failure(workdir: pathlib.Path) -> Result | None:
+    """Returns a run's result if the run failed."""
+    result = json.loads((workdir / RESULT_FILE).read_text())
     return result if FAILED in result else None
 
 
 def _train_and_measure(
     config: ExperimentConfig, workdir: pathlib.Path, untrained: bool, progress: bool
 ) -> Result:
-    """The metrics; or, of a run that blew up or collapsed, the reason."""
+    """Returns the metrics, or the reason of a run that diverged or collapsed."""
     built = open_test(config.data.dataset, config.data.data_dir)
     try:
         if untrained:

@@ -1,10 +1,8 @@
-"""Across datasets: each run measured on each dataset (Wieczorek et al. 2020, arXiv:2003.04094).
+"""Cross-dataset evaluation: each run on each dataset (Wieczorek et al. 2020, arXiv:2003.04094).
 
-A model that was trained on one dataset and finds the products of another has learned garments,
-not a dataset.
+Metrics on datasets that a model was not trained on show how well it generalises.
 """
 
-import json
 import pathlib
 import shlex
 import time
@@ -13,7 +11,7 @@ from collections.abc import Sequence
 from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.evaluation.cross_domain_result import (
     Cell,
-    CrossDomain,
+    CrossDomainResult,
     SearchedDataset,
     TrainedRun,
 )
@@ -21,11 +19,11 @@ from fashion_jax.evaluation.embedded import TEST_SPLITS, embed_test
 from fashion_jax.evaluation.environment import environment
 from fashion_jax.evaluation.result import all_metrics
 from fashion_jax.experiments.cross_domain_inputs import OpenedRun, open_runs
-from fashion_jax.files import atomic_write
+from fashion_jax.files import atomic_write, to_json
 from fashion_jax.inference.model import EmbeddingModel, load_model
 from fashion_jax.reports.cross_domain_page import write_cross_domain_page
 
-# Not index.html: in whatever folder they are put, they replace no run's own report.
+# Not index.html: the folder may hold a run's own report.
 PAGE = "cross_domain.html"
 NUMBERS = "cross_domain.json"
 
@@ -36,42 +34,42 @@ def cross_domain(
     data_dir: str | None = None,
     report: str | pathlib.Path = "report",
     progress: bool = True,
-) -> CrossDomain:
+) -> CrossDomainResult:
     """Measures every run's best model on the test products of every dataset.
 
-    Each model is loaded once and embeds each dataset once. The page and the numbers go to
-    `cross_domain.html` and `cross_domain.json`.
+    Each model is loaded once and embeds each dataset once. Writes `cross_domain.html` and
+    `cross_domain.json`.
 
     Args:
-        runs: workdirs.
+        runs: directories of the runs.
         datasets: names of built datasets.
-        data_dir: where the datasets lie; by default where each run's config says.
-        report: folder for the page and the numbers.
+        data_dir: directory of built datasets; by default that of each run.
+        report: directory for the page and the numbers.
         progress: whether to show bars.
 
     Raises:
-        CrossDomainError: before anything is embedded, with all runs, checkpoints and datasets
-            that are missing or do not fit.
+        FashionJaxError: runs, checkpoints or datasets are missing or do not fit together; all of
+            them are listed before anything is embedded.
     """
     start = time.perf_counter()
     opened = open_runs(runs, datasets, data_dir)
     rows = [_measure(run, progress) for run in opened]
     folder = pathlib.Path(report)
-    result = CrossDomain(
+    result = CrossDomainResult(
         runs=[facts for facts, _ in rows],
         datasets=[_searched_dataset(built) for built in opened[0].datasets.values()],
         cells=[cell for _, cells in rows for cell in cells],
-        seconds=time.perf_counter() - start,
-        report=folder / PAGE,
+        seconds=round(time.perf_counter() - start, 1),
+        report=str(folder / PAGE),
     )
-    atomic_write(folder / NUMBERS, (json.dumps(result.to_json(), indent=2) + "\n").encode())
+    atomic_write(folder / NUMBERS, to_json(result))
     command = _command(opened, data_dir)
     write_cross_domain_page(folder / PAGE, result, command, environment(result.seconds))
     return result
 
 
 def _measure(run: OpenedRun, progress: bool) -> tuple[TrainedRun, list[Cell]]:
-    """A row of the matrix; the model is gone when it is done."""
+    """Measures a row of the matrix, with one model in memory."""
     model = load_model(run.workdir)
     facts = TrainedRun(
         name=run.name,
@@ -104,8 +102,8 @@ def _searched_dataset(dataset: BuiltDataset) -> SearchedDataset:
 
 def _command(runs: Sequence[OpenedRun], data_dir: str | None) -> str:
     words = [
-        "--runs=" + ",".join(run.workdir for run in runs),
-        "--datasets=" + ",".join(runs[0].datasets),
+        *("--runs", *(run.workdir for run in runs)),
+        *("--datasets", *runs[0].datasets),
         *([f"--data_dir={data_dir}"] if data_dir else []),
     ]
     return shlex.join(["fashion-jax", "cross-domain", *words])

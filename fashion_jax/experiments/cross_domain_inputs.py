@@ -1,4 +1,4 @@
-"""Runs and datasets opened for a matrix train × test; what is missing is said all at once."""
+"""Opens runs and datasets for a cross-dataset evaluation; lists all problems at once."""
 
 import collections
 import contextlib
@@ -16,19 +16,15 @@ from fashion_jax.inference.checkpoints import StoredCheckpoints
 from fashion_jax.inference.model import read_run_config
 
 
-class CrossDomainError(FashionJaxError):
-    """Runs, checkpoints or datasets that are missing or do not fit together."""
-
-
 @dataclasses.dataclass(frozen=True)
 class OpenedRun:
-    """A run that has a checkpoint, and the test data for it.
+    """A run with a checkpoint, and its test data.
 
     Attributes:
-        name: its folder's, or its whole path where two folders have the same.
-        workdir: as it was given.
-        config: of the run.
-        datasets: opened, by their names.
+        name: name of the run's folder, or its whole path if two folders share the name.
+        workdir: directory of the run, as given.
+        config: config of the run.
+        datasets: opened datasets, by name.
     """
 
     name: str
@@ -40,15 +36,16 @@ class OpenedRun:
 def open_runs(
     workdirs: Sequence[str], datasets: Sequence[str], data_dir: str | None
 ) -> list[OpenedRun]:
-    """Opens runs and datasets, but loads no weights and no photos yet.
+    """Opens runs and datasets without loading weights or photos.
 
     Args:
-        workdirs: of the runs; one that is named twice is opened once.
-        datasets: names of built datasets; the same.
-        data_dir: where the datasets lie; by default where each run's config says.
+        workdirs: directories of the runs; repeated ones are opened once.
+        datasets: names of built datasets; repeated ones are opened once.
+        data_dir: directory of built datasets; by default that of each run.
 
     Raises:
-        CrossDomainError: with all runs, checkpoints and datasets that are missing or do not fit.
+        FashionJaxError: runs, checkpoints or datasets are missing or do not fit together; all of
+            them are listed.
     """
     problems: list[str] = []
     configs: dict[str, ExperimentConfig] = {}
@@ -63,10 +60,10 @@ def open_runs(
                 built[folder, name] = _test(name, folder)
     problems += _different_builds(built)
     if not workdirs or not datasets:
-        problems.append("it takes at least one run and one dataset: --runs=A,B --datasets=C,D")
+        problems.append("name at least one run and one dataset: --runs A B --datasets C D")
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
-        raise CrossDomainError(f"nothing was embedded yet; problems: {len(problems)}\n{lines}")
+        raise FashionJaxError(f"nothing was embedded yet; problems: {len(problems)}\n{lines}")
     names = _names(list(configs))
     return [
         OpenedRun(
@@ -81,7 +78,7 @@ def open_runs(
 
 @contextlib.contextmanager
 def _noted(problems: list[str]) -> Iterator[None]:
-    """Goes on after an error, which is kept."""
+    """Collects an error instead of raising it."""
     try:
         yield
     except FashionJaxError as error:
@@ -89,7 +86,7 @@ def _noted(problems: list[str]) -> Iterator[None]:
 
 
 def _config(workdir: str) -> ExperimentConfig:
-    """The config of a run that has a checkpoint."""
+    """Reads the config of a run with a checkpoint."""
     config = read_run_config(workdir)
     checkpoints = StoredCheckpoints(pathlib.Path(workdir) / "checkpoints")
     with contextlib.closing(checkpoints):
@@ -98,33 +95,33 @@ def _config(workdir: str) -> ExperimentConfig:
 
 
 def _test(name: str, folder: str) -> BuiltDataset:
-    """A dataset with something to find in it."""
+    """Opens a dataset in which queries have matches."""
     built = open_test(name, folder)
     query, gallery = (built.split(split) for split in TEST_SPLITS)
     if not np.isin(query.identity, gallery.identity).any():
         raise FashionJaxError(
-            f"{name} in {built.directory}: none of the {len(query)} queries shows a product that "
-            f"is among the {len(gallery)} gallery photos; build it again"
+            f"{name} in {built.directory}: none of the {len(query)} queries shows a product of the "
+            f"{len(gallery)} gallery photos; build it again"
         )
     return built
 
 
 def _different_builds(built: Mapping[tuple[str, str], BuiltDataset]) -> list[str]:
-    """Datasets that lie in several folders and are not the same in all of them."""
+    """Lists datasets whose builds in several folders differ."""
     problems = []
     first: dict[str, BuiltDataset] = {}
     for (_, name), dataset in built.items():
         other = first.setdefault(name, dataset)
         if not _same(dataset, other):
             problems.append(
-                f"the runs' data folders have different builds of {name}, which cannot share a "
-                f"column: {other.directory} and {dataset.directory}; choose with --data_dir"
+                f"the runs' data directories have different builds of {name}, which cannot share "
+                f"a column: {other.directory} and {dataset.directory}; choose one by --data_dir"
             )
     return problems
 
 
 def _same(one: BuiltDataset, other: BuiltDataset) -> bool:
-    """Whether two builds have the same test photos, cut and encoded in the same way."""
+    """Returns whether two builds have the same test photos, cropped and encoded alike."""
     if one.directory == other.directory:
         return True
     return one.version == other.version and all(
@@ -136,7 +133,7 @@ def _same(one: BuiltDataset, other: BuiltDataset) -> bool:
 
 
 def _without_repeats(workdirs: Sequence[str]) -> list[str]:
-    """The first of all names of the same folder."""
+    """Keeps the first of all paths to the same folder."""
     found: dict[pathlib.Path, str] = {}
     for workdir in workdirs:
         found.setdefault(pathlib.Path(workdir).resolve(), workdir)
@@ -144,7 +141,7 @@ def _without_repeats(workdirs: Sequence[str]) -> list[str]:
 
 
 def _names(workdirs: Sequence[str]) -> dict[str, str]:
-    """Short names by workdir."""
+    """Returns short names by workdir."""
     short = {workdir: pathlib.Path(workdir).resolve().name for workdir in workdirs}
     counts = collections.Counter(short.values())
     return {

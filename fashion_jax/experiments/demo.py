@@ -1,5 +1,6 @@
-"""The whole way in a few minutes: drawn garments in, a trained model, a search and a report out."""
+"""The whole pipeline in a few minutes: drawn garments in; model, search and report out."""
 
+import logging
 import pathlib
 import shutil
 import time
@@ -29,6 +30,8 @@ from fashion_jax.training.loop import train
 _SEARCHES = 4
 _ANSWERS = 8
 
+logger = logging.getLogger(__name__)
+
 
 def run_demo(
     config: ExperimentConfig,
@@ -37,43 +40,44 @@ def run_demo(
     progress: bool = True,
     **dataset_options: Any,
 ) -> Evaluation:
-    """Builds, trains, evaluates, indexes and searches; each stage says what it does.
+    """Builds a dataset, trains, indexes, searches and evaluates; logs each stage.
 
-    A demo that was interrupted goes on where it stopped; one that was finished starts anew.
+    An interrupted demo resumes; a finished one starts from the beginning.
 
     Args:
         config: the shipped config `demo`, or a smaller one for a test.
-        workdir: of the run.
-        report: folder for `index.html`.
+        workdir: workdir of the run.
+        report: directory of `index.html`.
         progress: whether to show bars.
-        **dataset_options: of the dataset's builder, such as `train_identities`.
+        **dataset_options: options of the dataset's builder, such as `train_identities`.
 
     Returns:
-        What was measured, with the report's place.
+        Results of the evaluation, with the path of the report.
     """
     start = time.perf_counter()
     workdir, page = pathlib.Path(workdir), pathlib.Path(report) / "index.html"
     if _finished(workdir).exists() or _of_another_config(workdir, config):
         shutil.rmtree(workdir)
-    _say(1, "draw the garments and build the dataset")
+    logger.info("[1/5] draw the garments and build the dataset")
     build(config.data.dataset, config.data.data_dir, progress=progress, **dataset_options)
-    _say(2, f"train {config.model.backbone} for {config.training.epochs} epochs")
+    epochs = config.training.epochs
+    logger.info("[2/5] train %s for %d epochs", config.model.backbone, epochs)
     train(config, workdir, progress=progress)
-    _say(3, "embed the gallery into a ScaNN index")
-    print(build_index(workdir, kind="scann", progress=progress).to_table())
-    _say(4, f"search with {_SEARCHES} street photos")
+    logger.info("[3/5] embed the gallery into a ScaNN index")
+    logger.info("%s", build_index(workdir, kind="scann", progress=progress).to_table())
+    logger.info("[4/5] search with %d street photos", _SEARCHES)
     searches = search_street_photos(workdir, _SEARCHES)
-    _say(5, "evaluate on identities never seen in training, and the untrained network, too")
+    logger.info("[5/5] evaluate on unseen identities, before and after training")
     evaluation = evaluate_run(
         workdir, untrained=True, searches=searches, report=page, progress=progress
     )
     _finished(workdir).touch()
-    print(f"\n{evaluation.to_table()}\nthe demo took {time.perf_counter() - start:.0f} s")
+    logger.info("the demo took %.0f s", time.perf_counter() - start)
     return evaluation
 
 
 def with_data_dir(config: ExperimentConfig, data_dir: str) -> ExperimentConfig:
-    """The same config with its data elsewhere."""
+    """Returns the same config with another data directory."""
     values = to_nested_dict(config)
     values["data"]["data_dir"] = data_dir
     return from_nested_dict(values)
@@ -83,8 +87,8 @@ def search_street_photos(workdir: str | pathlib.Path, count: int) -> list[Ranked
     """Searches a run's catalogue with some of the test's street photos.
 
     Args:
-        workdir: of a run with a catalogue.
-        count: how many, spread evenly over the queries.
+        workdir: workdir of a run with a catalogue.
+        count: number of photos, spread evenly over the queries.
 
     Returns:
         Ranked lists for the report.
@@ -129,7 +133,3 @@ def _of_another_config(workdir: pathlib.Path, config: ExperimentConfig) -> bool:
 
 def _finished(workdir: pathlib.Path) -> pathlib.Path:
     return workdir / "demo_finished"
-
-
-def _say(number: int, text: str) -> None:
-    print(f"\n[{number}/5] {text}", flush=True)

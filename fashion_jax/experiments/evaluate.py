@@ -1,4 +1,4 @@
-"""Evaluation of a run on test identities: numbers, and the report that shows them."""
+"""Evaluation of a run on test identities: metrics, and a report of them."""
 
 import dataclasses
 import pathlib
@@ -10,7 +10,7 @@ from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.evaluation.embedded import EmbeddedTest, embed_test, open_test
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import Evaluation, Evaluations
-from fashion_jax.experiments.report_of_run import report_data
+from fashion_jax.experiments.run_report import run_report_data
 from fashion_jax.inference.model import (
     EmbeddingModel,
     initial_model,
@@ -35,19 +35,19 @@ def evaluate_run(
     """Measures a run's best model on the queries and gallery of one built dataset.
 
     Args:
-        workdir: of the run.
-        dataset: another one than the run's own, or than the first of its own.
-        data_dir: where it lies; by default the run's.
-        untrained: measure the network that the run started from, too.
-        searches: answers of an index, to be shown in the report.
-        report: where the page goes; by default `report/index.html` in the workdir, or
-            `report/DATASET/index.html` for another dataset than the run's own, and wherever the
-            run has several.
+        workdir: workdir of the run.
+        dataset: name of a built dataset; by default the run's first.
+        data_dir: directory of built datasets; by default the run's.
+        untrained: also measure the network before training.
+        searches: answers of an index, for the report.
+        report: path of the page; by default `report/index.html` in the workdir, or
+            `report/DATASET/index.html` for a dataset other than the run's only one.
         progress: whether to show bars.
-        refinements: what to do with the embeddings; measured beside the embeddings as they are.
+        refinements: refinements to measure beside the plain embeddings; by default those of the
+            config.
 
     Raises:
-        FashionJaxError: if there is no run, no checkpoint, no dataset, or nothing to measure.
+        FashionJaxError: no run, checkpoint or dataset, or no measurable query.
     """
     config = read_run_config(workdir)
     built = open_test(dataset or config.data.dataset, data_dir or config.data.data_dir)
@@ -65,21 +65,22 @@ def evaluate_datasets(
     progress: bool = True,
     refinements: Refinements | None = None,
 ) -> Evaluations:
-    """Measures a run's best model on each of its datasets on its own, or on another one.
+    """Measures a run's best model on each of its datasets, or on another dataset.
 
     Args:
-        workdir: of the run.
-        dataset: the only one to be measured; by default all that the run was trained on.
-        data_dir: where they lie; by default the run's.
-        untrained: measure the network that the run started from, too.
+        workdir: workdir of the run.
+        dataset: name of a built dataset; by default all that the run was trained on.
+        data_dir: directory of built datasets; by default the run's.
+        untrained: also measure the network before training.
         progress: whether to show bars.
-        refinements: what to do with the embeddings; measured beside the embeddings as they are.
+        refinements: refinements to measure beside the plain embeddings; by default those of the
+            config.
 
     Returns:
-        The datasets' results, each with a report of its own; see `evaluate_run`.
+        Results of the datasets, each with its own report; see `evaluate_run`.
 
     Raises:
-        FashionJaxError: if there is no run, no checkpoint, no dataset, or nothing to measure.
+        FashionJaxError: no run, checkpoint or dataset, or no measurable query.
     """
     data = read_run_config(workdir).data
     names = (dataset,) if dataset else data.datasets
@@ -93,20 +94,20 @@ def evaluate_datasets(
 
 
 def _of_config(config: ExperimentConfig) -> Refinements:
-    """What a run's config asks for."""
+    """Returns the refinements of a config."""
     return Refinements(rerank=KReciprocalConfig() if config.evaluation.rerank else None)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Task:
-    """What is measured, on each dataset.
+    """Options shared by the evaluations on each dataset.
 
     Attributes:
-        workdir: of the run.
-        data_dir: where the datasets lie, if not where the run's config says.
-        model: of the run.
-        before: the model that training started from, if it is measured as well.
-        refinements: of the embeddings.
+        workdir: workdir of the run.
+        data_dir: directory of built datasets; None for the run's.
+        model: model of the run.
+        before: model before training, if measured.
+        refinements: refinements of the embeddings.
         progress: whether to show bars.
     """
 
@@ -118,7 +119,7 @@ class _Task:
     progress: bool
 
     def refine(self, test: EmbeddedTest, built: BuiltDataset) -> Scores | None:
-        """Scores of refined embeddings, if anything is switched on."""
+        """Returns scores of refined embeddings, if any refinement is on."""
         if not self.refinements:
             return None
         if self.refinements.flip:
@@ -132,7 +133,7 @@ def _evaluate(
     searches: Sequence[RankedList],
     report: str | pathlib.Path | None,
 ) -> Evaluation:
-    """Measures on one dataset the trained weights and whatever else was asked for."""
+    """Measures the model on one dataset, with all requested comparisons, and writes its report."""
     start = time.perf_counter()
     model = task.model
     test = embed_test(model, built, task.progress)
@@ -156,7 +157,7 @@ def _evaluate(
     )
     own = model.config.data.datasets
     page = pathlib.Path(report or report_folder(task.workdir, built.name, own) / "index.html")
-    data = report_data(
+    data = run_report_data(
         task.workdir, model, built, test, evaluation, searches, scores, task.data_dir
     )
     write_report(page, data)
@@ -164,12 +165,14 @@ def _evaluate(
 
 
 def report_folder(workdir: str | pathlib.Path, dataset: str, own: tuple[str, ...]) -> pathlib.Path:
-    """Where a run's reports on a dataset go: `report`, or `report/DATASET` if it has others.
+    """Returns the folder of a dataset's report: `report` if it is the run's only dataset.
+
+    For any other dataset, it is `report/DATASET`.
 
     Args:
-        workdir: of the run.
-        dataset: that was measured.
-        own: all datasets that the run was trained on.
+        workdir: workdir of the run.
+        dataset: name of the measured dataset.
+        own: names of all datasets that the run was trained on.
     """
     folder = pathlib.Path(workdir) / "report"
     return folder if (dataset,) == own else folder / dataset

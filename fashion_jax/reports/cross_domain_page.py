@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Mapping
 
-from fashion_jax.evaluation.cross_domain_result import Cell, CrossDomain, SearchedDataset
+from fashion_jax.evaluation.cross_domain_result import Cell, CrossDomainResult, SearchedDataset
 from fashion_jax.files import atomic_write
 from fashion_jax.reports.page import render_page
 from fashion_jax.reports.report_page import tables
@@ -59,7 +59,7 @@ class Square:
 
 def write_cross_domain_page(
     path: str | os.PathLike[str],
-    result: CrossDomain,
+    result: CrossDomainResult,
     command: str,
     environment: Mapping[str, object],
 ) -> None:
@@ -75,7 +75,7 @@ def write_cross_domain_page(
 
 
 def render_cross_domain(
-    result: CrossDomain, command: str, environment: Mapping[str, object]
+    result: CrossDomainResult, command: str, environment: Mapping[str, object]
 ) -> str:
     """Renders the page as HTML; see `write_cross_domain_page`."""
     return render_page(
@@ -92,7 +92,7 @@ def render_cross_domain(
     )
 
 
-def heat_maps(result: CrossDomain) -> list[HeatMap]:
+def heat_maps(result: CrossDomainResult) -> list[HeatMap]:
     """Makes heat maps of the metrics in `HEAT_MAPS` for every protocol."""
     return [
         HeatMap(
@@ -113,7 +113,7 @@ def heat_maps(result: CrossDomain) -> list[HeatMap]:
     ]
 
 
-def _square(result: CrossDomain, cell: Cell, metric: str) -> Square:
+def _square(result: CrossDomainResult, cell: Cell, metric: str) -> Square:
     value = cell.metric(metric)
     heat = min(max(value, 0.0), 1.0) if math.isfinite(value) else None
     return Square(
@@ -121,6 +121,6 @@ def _square(result: CrossDomain, cell: Cell, metric: str) -> Square:
     )
 
 
-def _skipped(result: CrossDomain, dataset: SearchedDataset) -> dict[str, Mapping[str, int]]:
+def _skipped(result: CrossDomainResult, dataset: SearchedDataset) -> dict[str, Mapping[str, int]]:
     """Counts skipped queries by protocol and reason, which depend on the labels alone."""
     return dict(result.cell(result.runs[0].name, dataset.name).skipped)

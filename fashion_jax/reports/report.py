@@ -75,7 +75,7 @@ class RankedList:
 
 @dataclasses.dataclass(frozen=True)
 class SuspectPair:
-    """Two similar photos of different products; see `evaluation/suspects.py`."""
+    """Two similar photos of different products; see `metrics/suspected_label_errors.py`."""
 
     one_jpeg: bytes
     one_caption: str
@@ -86,7 +86,7 @@ class SuspectPair:
 
 @dataclasses.dataclass(frozen=True)
 class MapTile:
-    """A photo in a square of the map; see `evaluation/embedding_map.py`."""
+    """A photo in a square of the map; see `reports/embedding_map.py`."""
 
     jpeg: bytes
     caption: str

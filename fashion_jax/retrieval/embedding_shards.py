@@ -1,10 +1,10 @@
-"""Embeddings on the disk: Parquet shards, each whole or not there, and a manifest of them all.
+"""Stored embeddings: Parquet shards, each complete or absent, and a manifest of all of them.
 
 ```
-plan.json                    what is embedded, by which model, in shards of how many photos
+plan.json                    dataset, model, and number of photos per shard
 shard-00000.parquet          row, photo_id, identity, category, domain, camera, embedding
-shard-00000.json             its rows, size and SHA-256, written when the shard is whole
-manifest.json                everything above in one file, written when all shards are whole
+shard-00000.json             rows, size and SHA-256 of the shard, written when it is complete
+manifest.json                all of the above in one file, written when all shards are complete
 ```
 """
 
@@ -27,12 +27,7 @@ from fashion_jax.datasets.records import DOMAIN_NAMES
 from fashion_jax.files import StorageError, atomic_write, read_json, to_json
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval.catalogue import Item
-from fashion_jax.retrieval.embedding_plan import (
-    SCHEMA,
-    EmbeddingFilesError,
-    Plan,
-    read_plan,
-)
+from fashion_jax.retrieval.embedding_plan import SCHEMA, EmbeddingPlan, read_plan
 from fashion_jax.retrieval.index import check_embeddings
 
 MANIFEST = "manifest.json"
@@ -41,16 +36,16 @@ LEFT_OVER = ".shard-*.unfinished"
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """Some photos and their embeddings.
+    """A contiguous range of a split's photos, with their embeddings.
 
     Attributes:
-        rows: of the split; contiguous.
-        embeddings: L2-normalised, one row a photo.
-        photo_id: text.
-        identity: the product.
-        category: text.
-        domain: `street` or `shop`.
-        camera: −1 where there is none.
+        rows: rows of the split.
+        embeddings: L2-normalised embeddings, one per photo.
+        photo_id: names of the photos.
+        identity: identities of the products.
+        category: categories of the garments.
+        domain: `street` or `shop`, per photo.
+        camera: cameras; −1 if unknown.
     """
 
     rows: range
@@ -63,21 +58,21 @@ class Shard:
 
     @property
     def items(self) -> list[Item]:
-        """The photos as a catalogue knows them."""
+        """The photos as a catalogue's items."""
         columns = (self.photo_id, self.identity.tolist(), self.category, self.domain)
         return [Item(*values) for values in zip(*columns, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardFile:
-    """A shard's file.
+    """Description of a complete shard.
 
     Attributes:
-        file: its name.
-        rows: first row of the split in it, and the one after its last.
+        file: name of the shard's file.
+        rows: first row of the split in the shard, and the row after the last.
         bytes: size of the file.
         sha256: checksum of the file.
-        plan: digest of the plan that it is part of.
+        plan: digest of the plan.
     """
 
     file: Annotated[str, msgspec.Meta(pattern=r"^shard-\d+\.parquet$")]
@@ -89,7 +84,7 @@ class ShardFile:
 
 @dataclasses.dataclass(frozen=True)
 class _Manifest:
-    plan: Plan
+    plan: EmbeddingPlan
     shards: list[ShardFile]
 
 
@@ -98,13 +93,13 @@ class StoredEmbeddings:
     """A finished folder of embeddings; see `open_embeddings`.
 
     Attributes:
-        folder: where it is.
-        plan: what is embedded.
-        files: the shards' files.
+        folder: absolute path.
+        plan: plan of the embeddings.
+        files: descriptions of the shards.
     """
 
     folder: pathlib.Path
-    plan: Plan
+    plan: EmbeddingPlan
     files: list[ShardFile]
 
     def __len__(self) -> int:
@@ -113,7 +108,7 @@ class StoredEmbeddings:
 
     @property
     def card(self) -> ModelCard:
-        """Of the model that made the embeddings."""
+        """Card of the model that made the embeddings."""
         return self.plan.card
 
     @property
@@ -122,16 +117,16 @@ class StoredEmbeddings:
         return self.plan.card.embedding_width
 
     def shards(self) -> Iterator[Shard]:
-        """Reads shard after shard: each photo once, in the split's order, one shard in memory.
+        """Reads one shard at a time: each photo once, in the split's order.
 
         Raises:
-            EmbeddingFilesError: if a shard (which is named) is missing or damaged.
+            StorageError: a shard (which is named) is missing or damaged.
         """
         for entry in self.files:
             yield _read(self.folder, entry, self.plan)
 
     def embeddings(self) -> Float32[np.ndarray, "photos dimensions"]:
-        """All of them at once, for splits that fit into memory."""
+        """Returns all embeddings, which have to fit into memory."""
         parts = [shard.embeddings for shard in self.shards()]
         return np.concatenate(parts) if parts else np.empty((0, self.dimensions), np.float32)
 
@@ -140,16 +135,15 @@ def open_embeddings(directory: str | os.PathLike[str]) -> StoredEmbeddings:
     """Opens a finished folder of embeddings; checksums are verified as shards are read.
 
     Raises:
-        EmbeddingFilesError: if it is not finished; says how much of it is there.
-        StorageError: if the folder is something else.
+        StorageError: not a folder of embeddings, or an unfinished one.
     """
     folder = pathlib.Path(directory).absolute()
     if not (folder / MANIFEST).is_file():
         plan = read_plan(folder)
-        done = sum(entry is not None for entry in entries(folder, plan))
-        raise EmbeddingFilesError(
-            f"{folder} is not finished: {done} of {len(plan.shards)} shards are there. Run the "
-            f"same `fashion-jax embed` again, it goes on where it stopped"
+        done = sum(entry is not None for entry in shard_files(folder, plan))
+        raise StorageError(
+            f"{folder} is not finished: it has {done} of {len(plan.shards)} shards. Run the same "
+            f"`fashion-jax embed` again to resume"
         )
     stored = read_json(folder / MANIFEST, _Manifest, SCHEMA, "a folder of embeddings")
     return StoredEmbeddings(folder, stored.plan, stored.shards)
@@ -157,15 +151,15 @@ def open_embeddings(directory: str | os.PathLike[str]) -> StoredEmbeddings:
 
 def write_shard(
     folder: pathlib.Path,
-    plan: Plan,
+    plan: EmbeddingPlan,
     number: int,
     split: Split,
     embeddings: Float32[np.ndarray, "photos dimensions"],
 ) -> None:
-    """Writes a shard of a split; whatever kills the writer, it is there whole or not at all.
+    """Writes a shard of a split; a killed writer leaves it complete or absent.
 
     Raises:
-        EmbeddingError: if embeddings are not finite, or have another length than 1.
+        EmbeddingError: the embeddings fail `check_embeddings`.
     """
     rows = plan.shards[number]
     what = f"embeddings of rows {rows.start} to {rows.stop - 1}"
@@ -177,13 +171,13 @@ def write_shard(
     )
 
 
-def entries(folder: pathlib.Path, plan: Plan) -> list[ShardFile | None]:
-    """What is known of each shard; None where it is missing, cut off or of another plan."""
+def shard_files(folder: pathlib.Path, plan: EmbeddingPlan) -> list[ShardFile | None]:
+    """Lists all shards; None for those that are missing, truncated or of another plan."""
     return [_read_entry(folder, number, plan) for number in range(len(plan.shards))]
 
 
-def discard_damaged(folder: pathlib.Path, plan: Plan, numbers: list[int]) -> list[str]:
-    """Removes those of the shards whose content is not what was written; returns their names."""
+def discard_damaged(folder: pathlib.Path, plan: EmbeddingPlan, numbers: list[int]) -> list[str]:
+    """Discards the shards whose checksum is wrong; returns the names of their files."""
     damaged = []
     for number in numbers:
         entry = _read_entry(folder, number, plan)
@@ -195,16 +189,16 @@ def discard_damaged(folder: pathlib.Path, plan: Plan, numbers: list[int]) -> lis
     return damaged
 
 
-def finish(folder: pathlib.Path, plan: Plan) -> bool:
-    """Writes the manifest if all shards are there; returns whether they are."""
-    found = entries(folder, plan)
+def finish(folder: pathlib.Path, plan: EmbeddingPlan) -> bool:
+    """Writes the manifest if all shards are complete; returns whether they are."""
+    found = shard_files(folder, plan)
     if any(entry is None for entry in found):
         return False
     content = to_json(_Manifest(plan, [entry for entry in found if entry is not None]), SCHEMA)
     path = folder / MANIFEST
     if not path.is_file() or path.read_bytes() != content:
         atomic_write(path, content)
-    for left_over in folder.glob(LEFT_OVER):  # of writers that were killed
+    for left_over in folder.glob(LEFT_OVER):  # by killed writers
         left_over.unlink(missing_ok=True)
     return True
 
@@ -213,7 +207,7 @@ def _name(number: int) -> str:
     return f"shard-{number:05d}"
 
 
-def _entry(number: int, rows: range, content: bytes, plan: Plan) -> ShardFile:
+def _entry(number: int, rows: range, content: bytes, plan: EmbeddingPlan) -> ShardFile:
     return ShardFile(
         file=f"{_name(number)}.parquet",
         rows=(rows.start, rows.stop),
@@ -223,7 +217,7 @@ def _entry(number: int, rows: range, content: bytes, plan: Plan) -> ShardFile:
     )
 
 
-def _read_entry(folder: pathlib.Path, number: int, plan: Plan) -> ShardFile | None:
+def _read_entry(folder: pathlib.Path, number: int, plan: EmbeddingPlan) -> ShardFile | None:
     try:
         entry = read_json(folder / f"{_name(number)}.json", ShardFile, SCHEMA, "a shard")
         size = (folder / f"{_name(number)}.parquet").stat().st_size
@@ -252,11 +246,11 @@ def _encode(split: Split, rows: range, embeddings: np.ndarray) -> bytes:
     return encoded.getvalue()
 
 
-def _read(folder: pathlib.Path, entry: ShardFile, plan: Plan) -> Shard:
+def _read(folder: pathlib.Path, entry: ShardFile, plan: EmbeddingPlan) -> Shard:
     content = _content(folder, entry)
     if _sha256(content) != entry.sha256:
-        raise EmbeddingFilesError(
-            f"{folder / entry.file} is missing or damaged: its checksum is not the manifest's. "
+        raise StorageError(
+            f"{folder / entry.file} is missing or damaged: its checksum differs from the manifest. "
             f"Run the same `fashion-jax embed` with --repair to make it again"
         )
     table = pq.read_table(io.BytesIO(content))

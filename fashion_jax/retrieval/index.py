@@ -19,10 +19,6 @@ class EmbeddingError(FashionJaxError):
     """Embeddings that cannot be indexed, searched or ranked."""
 
 
-class IndexKindError(FashionJaxError):
-    """An unknown kind of index."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Neighbours:
     """Nearest gallery rows of each query, best first.

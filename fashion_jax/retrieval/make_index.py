@@ -1,13 +1,14 @@
-"""Indexes by kind: made of vectors, saved, opened."""
+"""Indexes by kind: made from embeddings, or opened from a folder."""
 
 import logging
 import os
 import pathlib
 from typing import Any, Literal, cast, get_args
 
+from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import StorageError
 from fashion_jax.retrieval.exact import DESCRIPTION, ExactIndex
-from fashion_jax.retrieval.index import IndexKindError, check_embeddings
+from fashion_jax.retrieval.index import check_embeddings
 from fashion_jax.retrieval.scann_index import DESCRIPTION as SCANN_DESCRIPTION
 from fashion_jax.retrieval.scann_index import ScannIndex, scann_is_installed
 from fashion_jax.retrieval.scann_settings import FASTER_FROM
@@ -34,8 +35,8 @@ def make_index(embeddings: Any, kind: str = "auto") -> ExactIndex | ScannIndex:
             exact search takes its place, with a warning.
 
     Raises:
-        IndexKindError: an unknown kind.
-        EmbeddingError: the embeddings are not what `check_embeddings` asks for, or empty.
+        FashionJaxError: an unknown kind.
+        EmbeddingError: the embeddings fail `check_embeddings`, or are empty.
     """
     gallery_gd = check_embeddings(embeddings, "embeddings")
     if index_kind(kind, len(gallery_gd)) == "exact":
@@ -64,10 +65,10 @@ def check_kind(kind: str) -> Kind:
     """Returns a kind of index, or refuses it.
 
     Raises:
-        IndexKindError: naming those that exist.
+        FashionJaxError: an unknown kind.
     """
     if kind not in KINDS:
-        raise IndexKindError(f"unknown kind of index {kind!r}; choose from {', '.join(KINDS)}")
+        raise FashionJaxError(f"unknown kind of index {kind!r}; choose from {', '.join(KINDS)}")
     return cast(Kind, kind)
 
 
@@ -76,7 +77,7 @@ def index_kind(kind: str, rows: int) -> BuiltKind:
 
     Args:
         kind: one of `KINDS`.
-        rows: vectors to index.
+        rows: number of embeddings to index.
     """
     check_kind(kind)
     if kind == "exact" or (kind == "auto" and rows < FASTER_FROM):
@@ -84,8 +85,8 @@ def index_kind(kind: str, rows: int) -> BuiltKind:
     if scann_is_installed():
         return "scann"
     logger.warning(
-        "ScaNN cannot be imported (it has wheels for Linux only): %d photos get an exact index, "
-        "which finds the same and more slowly",
+        "ScaNN cannot be imported (its wheels are for Linux only): %d photos get an exact index, "
+        "which is slower",
         rows,
     )
     return "exact"

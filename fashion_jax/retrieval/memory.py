@@ -8,10 +8,6 @@ from fashion_jax.errors import FashionJaxError
 _CGROUP = pathlib.Path("/sys/fs/cgroup")
 
 
-class MemoryNeedError(FashionJaxError):
-    """Raised when an operation needs more memory than is available."""
-
-
 def require_memory(need: int, what: str) -> None:
     """Refuses an operation that does not fit into memory.
 
@@ -20,11 +16,11 @@ def require_memory(need: int, what: str) -> None:
         what: name of the operation in the error message.
 
     Raises:
-        MemoryNeedError: if fewer bytes are available.
+        FashionJaxError: if fewer bytes are available.
     """
     available = available_memory()
     if need > available:
-        raise MemoryNeedError(
+        raise FashionJaxError(
             f"{what} needs about {need / 2**30:.1f} GiB of memory, but only "
             f"{available / 2**30:.1f} GiB are available; use a machine with more memory or a "
             f"smaller gallery"

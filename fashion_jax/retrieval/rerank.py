@@ -55,8 +55,7 @@ def rerank(
 
     Raises:
         EmbeddingError: if embeddings fail `check_embeddings`, or k is below 1.
-        FashionJaxError: if `top` is below 1.
-        MemoryNeedError: if the available memory is too small.
+        FashionJaxError: if `top` is below 1, or the available memory is too small.
 
     Example:
         >>> import numpy as np
@@ -91,7 +90,7 @@ class Reranked:
         Raises:
             EmbeddingError: if embeddings fail `check_embeddings`, or the index has another number
                 of rows.
-            MemoryNeedError: if the available memory is too small.
+            FashionJaxError: if the available memory is too small.
         """
         self.config = config or KReciprocalConfig()
         self._queries_qd = check_embeddings(queries, "query embeddings")

@@ -1,8 +1,8 @@
-"""Folders that are there whole or not at all, and files that are what they were.
+"""Folders that are replaced or changed atomically, and checksums of their files.
 
-A folder is filled under another name beside its final one and renamed. To change it, new parts are
-moved in beside those there, and its manifest, the one file that says which parts count, is
-exchanged in one step; a writer killed at any moment leaves the old state or the new one.
+A new folder is filled under a temporary name beside its final one, then renamed. To change a
+folder, new data folders are moved into it; then its manifest, the one file that names the data
+folders in use, is replaced. A writer killed at any moment leaves the old state or the new one.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import pathlib
+import secrets
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
@@ -19,13 +20,14 @@ import filelock
 from fashion_jax.files import StorageError
 
 MANIFEST = "manifest.json"
-PART_PREFIX = "data-"
+DATA_PREFIX = "data-"
+_DATA_FOLDERS = f"{DATA_PREFIX}*"
 
 logger = logging.getLogger(__name__)
 
 
 def checksums(folder: pathlib.Path) -> dict[str, str]:
-    """SHA-256 of every file below a folder, by its relative path."""
+    """SHA-256 of every file below a folder, by relative path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): _checksum(path) for path in files}
 
@@ -44,16 +46,17 @@ def verify(folder: pathlib.Path, expected: Mapping[str, str]) -> None:
     ]
     if missing or damaged:
         raise StorageError(
-            f"{folder} is damaged: missing {_names(missing)}; with a wrong checksum "
-            f"{_names(damaged)}. Copy it again from where it came from, or build it again"
+            f"{folder} is damaged: missing {', '.join(missing) or 'nothing'}; with a wrong "
+            f"checksum {', '.join(damaged) or 'nothing'}. Copy it again from its source, or build "
+            f"it again"
         )
 
 
 @contextlib.contextmanager
 def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """An empty folder beside `target` to fill; gone afterwards, unless it was renamed.
+    """Yields an empty folder beside `target`, which is removed at the end unless it was renamed.
 
-    Folders that killed writers left there are removed, too: those that nobody holds a lock on.
+    Staging folders of killed writers, recognised by their missing lock, are removed as well.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{target.name}.partial-"
@@ -67,60 +70,66 @@ def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def new_data_folder(staging: pathlib.Path) -> pathlib.Path:
+    """Makes a data folder under a name that was never used before."""
+    folder = staging / f"{DATA_PREFIX}{secrets.token_hex(8)}"
+    folder.mkdir()
+    return folder
+
+
 def install_new(staging: pathlib.Path, target: pathlib.Path) -> None:
-    """Renames a filled folder to a name that is free, or an empty folder's.
+    """Renames a filled folder to a name that is free or belongs to an empty folder.
 
     Raises:
         StorageError: if the name is taken.
     """
-    if target.exists() and not _is_empty_folder(target):
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StorageError(f"{target} exists already; choose another name, or remove it first")
-    sync(staging)
+    _sync(*staging.rglob("*"), staging)
     staging.rename(target)
-    _sync_path(target.parent)
+    _sync(target.parent)
 
 
 def install(staging: pathlib.Path, target: pathlib.Path) -> None:
-    """Puts a filled folder with a manifest in the place of `target`, in one step.
+    """Replaces `target` by a filled folder in one step; a missing target is created.
 
     Args:
-        staging: holds the manifest and the parts that it names, folders whose names start with
-            `PART_PREFIX` and are never used twice.
-        target: its old parts are removed at last; files of other names stay.
+        staging: filled folder with a manifest, and the data folders that it names.
+        target: folder to replace. Its old data folders are removed last; its other files stay.
 
     Raises:
-        StorageError: if `target` is something else than a folder with a manifest.
+        StorageError: if `target` exists and is not a folder with a manifest.
     """
     if not (target / MANIFEST).is_file():
         install_new(staging, target)
         return
     with locked(target):
-        exchange(staging, target, {part.name for part in _parts(staging)})
+        replace_manifest(staging, target, {path.name for path in staging.glob(_DATA_FOLDERS)})
 
 
-def exchange(staging: pathlib.Path, target: pathlib.Path, kept: Collection[str]) -> None:
-    """Gives `target` the manifest and the parts of a filled folder, in one step.
+def replace_manifest(staging: pathlib.Path, target: pathlib.Path, in_use: Collection[str]) -> None:
+    """Moves new data folders into `target`, then replaces its manifest in one step.
 
     Args:
-        staging: holds the new manifest, and those of its parts that `target` does not have yet.
-        target: a folder with a manifest, which the caller has `locked`.
-        kept: names of all parts that the new manifest names; the others are removed at last,
-            with what killed writers left.
+        staging: folder with the new manifest and those of its data folders that are new.
+        target: folder with a manifest, `locked` by the caller.
+        in_use: names of all data folders in the new manifest. All others are removed last,
+            including those of killed writers.
     """
-    sync(staging)
-    for part in _parts(staging):
-        part.rename(target / part.name)
-    _sync_path(target)
+    _sync(*staging.rglob("*"), staging)
+    for new in sorted(staging.glob(_DATA_FOLDERS)):
+        new.rename(target / new.name)
+    _sync(target)
     (staging / MANIFEST).replace(target / MANIFEST)
-    _sync_path(target)
-    for part in _parts(target):
-        if part.name not in kept:
-            shutil.rmtree(part, ignore_errors=True)
+    _sync(target)
+    for old in sorted(target.glob(_DATA_FOLDERS)):
+        if old.name not in in_use:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def locked(folder: pathlib.Path) -> Iterator[None]:
-    """Waits until nobody else changes a folder, and keeps others from changing it.
+    """Locks a folder against other writers; waits until no other writer holds the lock.
 
     The folder itself is locked, so that a lock leaves no file in it or beside it. The kernel
     releases the lock when the process dies, however it dies. Readers need no lock.
@@ -135,36 +144,28 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def sync(folder: pathlib.Path) -> None:
-    """Waits until everything below a folder is on the disk."""
-    for path in [*folder.rglob("*"), folder]:
-        _sync_path(path)
-
-
-def _sync_path(path: pathlib.Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sync(*paths: pathlib.Path) -> None:
+    """Waits until files and folders are on the disk."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
 def _new_locked_folder(prefix: str, parent: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A new folder with a lock on it; it is another's left-over to nobody."""
+    """Makes and locks a folder."""
     while True:
         folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         with contextlib.ExitStack() as stack:
-            # Another writer may have taken it for left over before the lock was on it.
+            # Before it was locked, another writer may have removed it as a left-over.
             with contextlib.suppress(FileNotFoundError):
                 stack.enter_context(locked(folder))
             if folder.exists():
                 yield folder
                 return
-
-
-def _parts(folder: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(folder.glob(f"{PART_PREFIX}*"))
 
 
 def _remove_if_unlocked(folder: pathlib.Path) -> None:
@@ -177,14 +178,6 @@ def _remove_if_unlocked(folder: pathlib.Path) -> None:
             os.close(descriptor)
 
 
-def _is_empty_folder(path: pathlib.Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
-
-
 def _checksum(path: pathlib.Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _names(names: list[str]) -> str:
-    return ", ".join(names) or "nothing"

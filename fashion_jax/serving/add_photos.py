@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
@@ -11,37 +11,10 @@ from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.datasets.photos import UndecodablePhotoError, encode_thumbnail, read_photo
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.model import Photo, load_model
-from fashion_jax.retrieval.catalogue.changes import Change, add_photos, check_addable
-from fashion_jax.retrieval.catalogue.items import Item, named
+from fashion_jax.retrieval.catalogue.changes import ChangedCatalogue, add_photos, check_addable
+from fashion_jax.retrieval.catalogue.items import Item, named_by_defect
 from fashion_jax.serving.build_index import index_folder, items_of, thumbnails_of
 from fashion_jax.serving.photo_list import ListedPhoto
-
-
-@dataclasses.dataclass(frozen=True)
-class ChangedIndex:
-    """An index after a change.
-
-    Attributes:
-        added: photos added, replacements included.
-        removed: photos removed, replaced ones included.
-        photos: photos in the index now.
-        directory: absolute path of the index.
-        left_out: names of unusable photos by what is wrong with them.
-    """
-
-    added: int
-    removed: int
-    photos: int
-    directory: str
-    left_out: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
-
-    def to_table(self) -> str:
-        """One line for people."""
-        parts = [f"{self.added:,} photos added"] if self.added else []
-        if self.removed or not self.added:
-            parts.append(f"{self.removed:,} {'replaced' if self.added else 'photos removed'}")
-        left_out = f"; left out: {_kinds(self.left_out)}" if self.left_out else ""
-        return f"{', '.join(parts)}; {self.photos:,} now: {self.directory}{left_out}"
 
 
 def add_files(
@@ -51,7 +24,7 @@ def add_files(
     replace: bool = False,
     skip_bad: bool = False,
     progress: bool = True,
-) -> ChangedIndex:
+) -> ChangedCatalogue:
     """Embeds photos with a run's best model and adds them to its index.
 
     Args:
@@ -74,12 +47,12 @@ def add_files(
     if reader.bad and not (skip_bad and reader.items):
         bad = sum(map(len, reader.bad.values()))
         raise FashionJaxError(
-            f"{bad:,} of {len(photos):,} photos cannot be used: {_kinds(reader.bad)}. Nothing was "
-            f"added; fix them, leave them out, or add only the rest (--skip_bad)"
+            f"{bad:,} of {len(photos):,} photos cannot be used: {named_by_defect(reader.bad)}. "
+            f"Nothing was added; fix them, leave them out, or add only the rest (--skip_bad)"
         )
     parts = embeddings, reader.items, reader.thumbnails
-    change = add_photos(folder, *parts, model.card, replace, contents)
-    return _changed(change, folder, reader.bad)
+    changed = add_photos(folder, *parts, model.card, replace, contents)
+    return dataclasses.replace(changed, left_out=dict(reader.bad))
 
 
 def add_split(
@@ -90,7 +63,7 @@ def add_split(
     index: str | os.PathLike[str] | None = None,
     replace: bool = False,
     progress: bool = True,
-) -> ChangedIndex:
+) -> ChangedCatalogue:
     """Embeds a split of a built dataset with a run's best model and adds it to its index.
 
     Args:
@@ -112,7 +85,7 @@ def add_split(
     photos = open_dataset(dataset or data.dataset, data_dir or data.data_dir).split(split)
     contents = check_addable(folder, set(photos.photo_id.tolist()), model.card, replace)
     parts = model.embed_split(photos, progress), items_of(photos), thumbnails_of(photos)
-    return _changed(add_photos(folder, *parts, model.card, replace, contents), folder)
+    return add_photos(folder, *parts, model.card, replace, contents)
 
 
 @dataclasses.dataclass
@@ -139,17 +112,3 @@ class _Reader:
             self.items.append(photo.item)
             self.thumbnails.append(encode_thumbnail(pixels))
             yield pixels
-
-
-def _kinds(bad: Mapping[str, Sequence[str]]) -> str:
-    return "; ".join(f"{len(names):,} {kind} ({named(names)})" for kind, names in bad.items())
-
-
-def _changed(
-    change: Change,
-    folder: os.PathLike[str],
-    left_out: Mapping[str, Sequence[str]] | None = None,
-) -> ChangedIndex:
-    return ChangedIndex(
-        change.added, change.removed, change.photos, os.path.realpath(folder), dict(left_out or {})
-    )

@@ -19,7 +19,7 @@ from fashion_jax.inference.model import EmbeddingModel, load_model, read_run_con
 from fashion_jax.parallel.hosts import Host, this_host
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.retrieval import embedding_shards
-from fashion_jax.retrieval.embedding_plan import EmbeddingFilesError, Plan, agree_on_plan
+from fashion_jax.retrieval.embedding_plan import EmbeddingPlan, agree_on_plan
 
 PHOTOS_PER_SHARD = 4096
 _SECONDS_BETWEEN_LOOKS = 5.0
@@ -85,9 +85,9 @@ def embed_catalogue(
         progress: whether to show a bar.
 
     Raises:
-        EmbeddingFilesError: the folder holds something else, or is an address.
+        StorageError: the folder holds something else.
         ModelCardError: the folder holds another model's embeddings.
-        FashionJaxError: no run, checkpoint, dataset or split.
+        FashionJaxError: no run, checkpoint, dataset or split, or a folder that is an address.
     """
     folder = _folder(output)
     in_job = host is None and jax.process_count() > 1
@@ -96,16 +96,17 @@ def embed_catalogue(
     built = open_dataset(dataset or config.data.dataset, data_dir or config.data.data_dir)
     photos = built.split(split)
     model = load_model(workdir, make_mesh(MeshConfig(), jax.local_devices()))
-    plan = agree_on_plan(folder, Plan.of(built, photos, photos_per_shard, model.card))
+    wanted = EmbeddingPlan.of_split(built, photos, photos_per_shard, model.card)
+    plan = agree_on_plan(folder, wanted)
     mine = list(range(host.index, len(plan.shards), host.count))
     repaired = embedding_shards.discard_damaged(folder, plan, mine) if repair else []
-    there = embedding_shards.entries(folder, plan)
+    there = embedding_shards.shard_files(folder, plan)
     to_make = [number for number in mine if there[number] is None]
     embed_shards(model, photos, plan, folder, to_make, batch_size, progress)
     finished = embedding_shards.finish(folder, plan)
     if in_job and not finished:
         _wait_for_others(folder, plan)
-    after = embedding_shards.entries(folder, plan)
+    after = embedding_shards.shard_files(folder, plan)
     missing = [number for number, entry in enumerate(after) if entry is None]
     return BulkEmbedding(str(folder), plan.photos, len(after), len(to_make), missing, repaired)
 
@@ -113,7 +114,7 @@ def embed_catalogue(
 def embed_shards(
     model: EmbeddingModel,
     split: Split,
-    plan: Plan,
+    plan: EmbeddingPlan,
     folder: pathlib.Path,
     numbers: Sequence[int],
     batch_size: int | None = None,
@@ -138,7 +139,7 @@ def embed_shards(
 
 def _folder(output: str | os.PathLike[str]) -> pathlib.Path:
     if "://" in str(output):
-        raise EmbeddingFilesError(
+        raise FashionJaxError(
             f"{output} is an address; --output has to be a folder on a local or mounted disk that "
             f"all hosts see. Mount the bucket, or copy the finished folder there"
         )
@@ -153,7 +154,7 @@ def _checked(host: Host) -> Host:
     return host
 
 
-def _wait_for_others(folder: pathlib.Path, plan: Plan) -> None:
+def _wait_for_others(folder: pathlib.Path, plan: EmbeddingPlan) -> None:
     """Stays in the job until all are done: JAX ends a job some minutes after a host has left it."""
     while not embedding_shards.finish(folder, plan):
         time.sleep(_SECONDS_BETWEEN_LOOKS)

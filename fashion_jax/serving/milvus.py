@@ -11,7 +11,7 @@ from fashion_jax.inference.card import ModelCard
 from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.embedding_shards import open_embeddings
 from fashion_jax.retrieval.milvus.collection import drop, left_over
-from fashion_jax.retrieval.milvus.index import MilvusIndex, Part
+from fashion_jax.retrieval.milvus.index import MilvusIndex, PhotoBatch
 from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusPlace
 from fashion_jax.retrieval.milvus.settings import MilvusSettings
 from fashion_jax.serving.search import Answers, read_query
@@ -89,12 +89,12 @@ def build_collection_of(place: MilvusPlace, embeddings: str | pathlib.Path) -> C
     """Builds a collection of a finished bulk embedding, shard by shard.
 
     Raises:
-        EmbeddingFilesError: the embedding is not finished, or a shard is damaged.
+        StorageError: the embedding is not finished, or a shard is damaged.
         MilvusError: see `MilvusIndex.build_from`.
     """
     stored = open_embeddings(embeddings)
-    parts = (Part(shard.embeddings, shard.items) for shard in stored.shards())
-    with MilvusIndex.build_from(place, parts, stored.card) as index:
+    batches = (PhotoBatch(shard.embeddings, shard.items) for shard in stored.shards())
+    with MilvusIndex.build_from(place, batches, stored.card) as index:
         return ChangedCollection(str(place), len(index))
 
 

@@ -59,8 +59,7 @@ def test_help_shows_all_commands():
     ("arguments", "message"),
     [
         (["evaluate", "--workdir", "nowhere"], "no run in"),
-        (["cross-domain", "--runs", "nowhere,no", "--datasets", "x"], "problems: 2"),
-        (["cross-domain", "--runs", ",", "--datasets", "x"], "at least one run"),
+        (["cross-domain", "--runs", "nowhere", "no", "--datasets", "x"], "problems: 2"),
         (["evaluate", "--workdir", "nowhere", "--unknown"], "unknown argument '--unknown'"),
         (["evaluate", "--workdir", "w", "--config.a=1"], "unknown argument '--config.a=1'"),
         (["robustness", "--workdir", "nowhere"], "no run in"),
@@ -90,8 +89,11 @@ def test_help_shows_all_commands():
         (["index", "compact", "--index", "nowhere", "--x"], "see fashion-jax index compact --help"),
         (["embed", "--workdir", "nowhere", "--output", "o"], "no run in"),
         (["embed", "--workdir", "w", "--output", "o", "--hosts", "2"], "belong together"),
-        (["milvus", "info", "--uri", "a.db", "--collection", "a-b"], "a collection's name"),
-        (["milvus", "info", "--uri", "no.db", "--collection", "a"], "there is no Milvus database"),
+        (
+            ["milvus", "info", "--uri", "a.db", "--collection", "a-b"],
+            "a collection's name consists of",
+        ),
+        (["milvus", "info", "--uri", "no.db", "--collection", "a"], "no Milvus database at"),
         (
             ["milvus", "build", "--uri", "no.db", "--collection", "a", "--embeddings", "no"],
             "is not a folder of embeddings",

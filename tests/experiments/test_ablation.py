@@ -1,4 +1,4 @@
-"""A ladder: what its runs bring, and that it goes on where it stopped."""
+"""Ablations: tables, failures, and resumption."""
 
 import dataclasses
 import json
@@ -12,8 +12,8 @@ from fashion_jax.config import (
     MeshConfig,
     TrainingConfig,
 )
-from fashion_jax.experiments import ablation as ladder
-from fashion_jax.experiments.ablation import LadderResult, mean_and_deviation, run_ladder
+from fashion_jax.experiments import ablation
+from fashion_jax.experiments.ablation import AblationResult, mean_and_deviation, run_ablation
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.training.loop import NonFiniteLossError, train
 from tests.models.backbones.tiny import TINY
@@ -25,18 +25,18 @@ def test_mean_and_deviation_by_hand():
 
 
 def result_of(*values: float) -> list[dict[str, float]]:
-    return [dict.fromkeys(ladder.SHOWN, value) | {"minutes": 2.0} for value in values]
+    return [dict.fromkeys(ablation.SHOWN, value) | {"minutes": 2.0} for value in values]
 
 
-def test_table_compares_with_the_rung_below():
+def test_table_compares_with_the_variant_below():
     config = ExperimentConfig()
-    rungs = [
+    variants = [
         Experiment("a", None, config),
         Experiment("b", "a", config),
         Experiment("c", "a", config),
     ]
     runs = {"a": result_of(0.2, 0.4), "b": result_of(0.3, 0.4), "c": result_of(0.5)}
-    rows = LadderResult(rungs, runs).to_table().splitlines()
+    rows = AblationResult(variants, runs).to_table().splitlines()
     assert "0.3500 ± 0.0707" in rows[3]
     assert "+0.0500" in rows[3]
     assert "+0.3000" in rows[4]  # of the one seed that both have
@@ -44,35 +44,35 @@ def test_table_compares_with_the_rung_below():
 
 def test_a_failed_run_is_told_and_not_averaged():
     config = ExperimentConfig()
-    rungs = [
+    variants = [
         Experiment("a", None, config),
         Experiment("b", "a", config),
         Experiment("c", "b", config),
     ]
     failed = {"failed": "loss/total = nan"}
     runs = {"a": result_of(0.2, 0.4), "b": [*result_of(0.3), failed], "c": [failed, failed]}
-    rows = LadderResult(rungs, runs).to_table().splitlines()
+    rows = AblationResult(variants, runs).to_table().splitlines()
     assert "1 of 2" in rows[3]
     assert "+0.1000" in rows[3]
     assert "0 of 2" in rows[4]
     assert "failed" in rows[4]
 
 
-def test_a_run_that_blows_up_does_not_stop_the_ladder(tiny_config, tmp_path, monkeypatch):
+def test_a_run_that_blows_up_does_not_stop_the_ablation(tiny_config, tmp_path, monkeypatch):
     def blow_up(config, workdir, progress):
         raise NonFiniteLossError("step 3: loss/total = nan")
 
-    monkeypatch.setattr(ladder, "train", blow_up)
+    monkeypatch.setattr(ablation, "train", blow_up)
     longer = dataclasses.replace(tiny_config, training=TrainingConfig(epochs=9))
     reranked = dataclasses.replace(
         longer, evaluation=dataclasses.replace(longer.evaluation, rerank=True)
     )
-    rungs = [
+    variants = [
         Experiment("a", None, tiny_config),
         Experiment("b", "a", longer),
         Experiment("c", "b", reranked),
     ]
-    found = run_ladder(rungs, 1, tmp_path, progress=False)
+    found = run_ablation(variants, 1, tmp_path, progress=False)
     assert found.runs["b"] == found.runs["c"] == [{"failed": "step 3: loss/total = nan"}]
 
 
@@ -87,20 +87,20 @@ def test_runs_every_seed_once_and_goes_on(tiny_config, tmp_path, monkeypatch):
     reranked = dataclasses.replace(
         softer, evaluation=dataclasses.replace(config.evaluation, rerank=True)
     )
-    rungs = [
+    variants = [
         Experiment("hard", None, config),
         Experiment("soft margin", "hard", softer),
         Experiment("re-ranking", "soft margin", reranked),
     ]
-    first = run_ladder(rungs, 1, tmp_path, progress=False)
+    first = run_ablation(variants, 1, tmp_path, progress=False)
     trained = []
 
     def counted(config, workdir, progress):
         trained.append(workdir)
         return train(config, workdir, progress=progress)
 
-    monkeypatch.setattr(ladder, "train", counted)
-    both = run_ladder(rungs, 2, tmp_path, progress=False)
+    monkeypatch.setattr(ablation, "train", counted)
+    both = run_ablation(variants, 2, tmp_path, progress=False)
     assert trained == [tmp_path / "hard" / "seed_1", tmp_path / "soft_margin" / "seed_1"]
     measured_twice = both.runs["re-ranking"][1], both.runs["soft margin"][1]
     assert measured_twice[0]["instance/mAP"] != measured_twice[1]["instance/mAP"]
@@ -108,8 +108,8 @@ def test_runs_every_seed_once_and_goes_on(tiny_config, tmp_path, monkeypatch):
     assert "centroid/mAP" not in measured_twice[0]
     assert both.runs["hard"][0] == first.runs["hard"][0]
     assert both.runs["hard"][0] != both.runs["hard"][1]
-    stored = json.loads((tmp_path / "ladder.json").read_text())
+    stored = json.loads((tmp_path / "ablation.json").read_text())
     assert len(stored["soft margin"]["runs"]) == 2
     assert stored["soft margin"]["on"] == "hard"
-    assert (tmp_path / "ladder.md").read_text() == both.to_table() + "\n"
+    assert (tmp_path / "ablation.md").read_text() == both.to_table() + "\n"
     assert all(np.isfinite(value) for run in both.runs["hard"] for value in run.values())

@@ -9,8 +9,9 @@ import pytest
 
 from fashion_jax.config import store_config
 from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.errors import FashionJaxError
 from fashion_jax.experiments import cross_domain_inputs
-from fashion_jax.experiments.cross_domain_inputs import CrossDomainError, open_runs
+from fashion_jax.experiments.cross_domain_inputs import open_runs
 from fashion_jax.inference.checkpoints import StoredCheckpoints
 
 NAME = "synthetic_street2shop"
@@ -54,7 +55,7 @@ def built_folder(data_dir):
 
 def test_everything_that_is_missing_is_listed(make_run, tmp_path):
     runs = [str(tmp_path / "nowhere"), make_run("fresh", checkpoint=False), make_run("good")]
-    with pytest.raises(CrossDomainError) as error:
+    with pytest.raises(FashionJaxError) as error:
         open_runs(runs, [NAME, "market1501", "deepfashion2"], None)
     text = str(error.value)
     assert "nothing was embedded yet; problems: 4" in text
@@ -63,13 +64,13 @@ def test_everything_that_is_missing_is_listed(make_run, tmp_path):
 
 
 def test_datasets_are_looked_for_even_if_no_run_is_there(tmp_path):
-    with pytest.raises(CrossDomainError, match=r"(?s)problems: 2\n.*no run in.*no built dataset"):
+    with pytest.raises(FashionJaxError, match=r"(?s)problems: 2\n.*no run in.*no built dataset"):
         open_runs([str(tmp_path / "nowhere")], ["market1501"], str(tmp_path))
 
 
 @pytest.mark.parametrize(("runs", "datasets"), [([], [NAME]), (None, [])])
 def test_nothing_named_is_an_error(make_run, runs, datasets):
-    with pytest.raises(CrossDomainError, match="at least one run and one dataset"):
+    with pytest.raises(FashionJaxError, match="at least one run and one dataset"):
         open_runs([make_run("a")] if runs is None else runs, datasets, None)
 
 
@@ -101,7 +102,7 @@ def test_different_builds_of_a_dataset_are_refused(make_run, copied_data):
     stored["photo_id"] = stored["photo_id"][::-1]
     np.savez(columns, **stored)
     runs = [make_run("a"), make_run("b", data_dir=copied_data)]
-    with pytest.raises(CrossDomainError, match=f"different builds of {NAME}.*--data_dir"):
+    with pytest.raises(FashionJaxError, match=f"different builds of {NAME}.*--data_dir"):
         open_runs(runs, [NAME], None)
     assert len(open_runs(runs, [NAME], str(copied_data))) == 2
 
@@ -112,7 +113,7 @@ def test_a_dataset_with_nothing_to_find_is_refused(make_run, copied_data):
     stored = dict(np.load(columns))
     stored["identity"] = stored["identity"] + 1000
     np.savez(columns, **stored)
-    with pytest.raises(CrossDomainError, match=r"none of the \d+ queries shows a product that"):
+    with pytest.raises(FashionJaxError, match=r"none of the \d+ queries shows a product of"):
         open_runs([make_run("a")], [NAME], str(copied_data))
 
 
@@ -121,7 +122,7 @@ def test_a_dataset_without_test_splits_is_refused(make_run, copied_data):
     values = json.loads(info.read_text())
     values["splits"] = [split for split in values["splits"] if split["name"] != "gallery"]
     info.write_text(json.dumps(values))
-    with pytest.raises(CrossDomainError, match="no split 'gallery'"):
+    with pytest.raises(FashionJaxError, match="no split 'gallery'"):
         open_runs([make_run("a")], [NAME], str(copied_data))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fashion_jax.evaluation.embedded import EmbeddedTest
-from fashion_jax.experiments.report_of_run import _ranked_lists
+from fashion_jax.experiments.run_report import _ranked_lists
 from tests.datasets.fakes import FakeSplit
 
 

@@ -15,7 +15,7 @@ from tests.evaluation.test_cross_domain_result import BOTH, A, B, matrix
 from tests.reports.test_report import HOSTILE, Page
 
 ENVIRONMENT = {"jax": "0.10.2"}
-COMMAND = "fashion-jax cross-domain --runs=runs/a,runs/b --datasets=street,shop"
+COMMAND = "fashion-jax cross-domain --runs runs/a runs/b --datasets street shop"
 
 
 def render(result=None) -> str:

@@ -10,7 +10,7 @@ def test_photos_lie_in_the_order_of_the_largest_component():
     radians = np.deg2rad(np.linspace(0, 20, 200))
     arc = np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
     found = embedding_map(arc)
-    by_column = sorted(found.places, key=lambda place: place.column)
+    by_column = sorted(found.photos, key=lambda photo: photo.column)
     rows = [place.row for place in by_column if place.line == by_column[0].line]
     assert rows == sorted(rows) or rows == sorted(rows, reverse=True)
     columns = np.array([place.column for place in by_column])
@@ -22,8 +22,8 @@ def test_photos_lie_in_the_order_of_the_largest_component():
 @pytest.mark.parametrize("photos", [1, 2, 5, 400])
 def test_every_photo_is_counted_once(photos):
     found = embedding_map(clustered(photos, 8, 5))
-    assert sum(place.photos for place in found.places) == photos
-    squares = [(place.column, place.line) for place in found.places]
+    assert sum(photo.photos for photo in found.photos) == photos
+    squares = [(photo.column, photo.line) for photo in found.photos]
     assert len(set(squares)) == len(squares)
     assert all(0 <= c < COLUMNS and 0 <= line < ROWS for c, line in squares)
     assert 0 <= found.variance <= 1 + 1e-9
@@ -34,13 +34,13 @@ def test_a_large_gallery_is_taken_in_blocks(monkeypatch):
     whole = embedding_map(rows)
     monkeypatch.setattr("fashion_jax.reports.embedding_map._ROWS_AT_ONCE", 7)
     blocks = embedding_map(rows)
-    assert blocks.places == whole.places
+    assert blocks.photos == whole.photos
     assert blocks.variance == pytest.approx(whole.variance)
 
 
 def test_photos_that_are_all_alike_are_no_error():
     alike = np.repeat(np.eye(1, 4, dtype=np.float32), 30, axis=0)
-    assert sum(place.photos for place in embedding_map(alike).places) == 30
+    assert sum(photo.photos for photo in embedding_map(alike).photos) == 30
 
 
 def test_the_same_again():

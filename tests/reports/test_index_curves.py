@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from fashion_jax.experiments.report_of_run import _tunings
+from fashion_jax.experiments.run_report import _tunings
 from fashion_jax.reports.report import render_report
 from fashion_jax.reports.tuning_picture import best_points
 from fashion_jax.retrieval.catalogue import Catalogue

@@ -12,7 +12,6 @@ import signal
 import sys
 
 from fashion_jax.retrieval.catalogue.contents import Contents
-from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.scann_index import scann_is_installed
 from tests.retrieval.changing_catalogues import random_change
 
@@ -43,7 +42,7 @@ def change_forever(index, journal, first):
 
 
 def names_in(index):
-    return {item.photo_id for item in Contents.read(index, Manifest.read(index)).items}
+    return {item.photo_id for item in Contents.read(index).items}
 
 
 def note(journal, number):

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import StorageError
 from fashion_jax.inference.card import ModelCardError
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError, Item
 from fashion_jax.retrieval.catalogue.contents import Contents
-from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.exact import ExactIndex
-from fashion_jax.retrieval.index import EmbeddingError, IndexKindError
+from fashion_jax.retrieval.index import EmbeddingError
 from tests.inference import cards
 from tests.retrieval.unit_vectors import clustered
 
@@ -204,7 +204,7 @@ def test_replaced_while_being_opened(tmp_path, monkeypatch):
         (EMBEDDINGS, ITEMS[:-1], THUMBNAILS, "40 embeddings but 39 items"),
         (EMBEDDINGS, ITEMS, THUMBNAILS[:-1], "40 embeddings but 39 thumbnails"),
         (EMBEDDINGS, ITEMS, [*THUMBNAILS, THUMBNAILS[0]], "40 embeddings but 41 thumbnails"),
-        (EMBEDDINGS[:0], [], [], "not one photo"),
+        (EMBEDDINGS[:0], [], [], "no photos; a segment needs at least one"),
         (EMBEDDINGS, ITEMS, [THUMBNAILS[0], b"<html>"], "thumbnail of row 1 is not a JPEG"),
     ],
 )
@@ -221,14 +221,14 @@ def test_embeddings_of_another_width_than_the_cards_are_refused(tmp_path):
 
 
 def test_an_unknown_kind_is_refused(tmp_path):
-    with pytest.raises(IndexKindError, match="'hnsw'; choose from auto, exact, scann"):
+    with pytest.raises(FashionJaxError, match="'hnsw'; choose from auto, exact, scann"):
         write(tmp_path / "index", kind="hnsw")
 
 
 def test_thumbnails_that_vanish_once_they_are_checked(tmp_path):
     """As a writer's do that goes on to remove them: the reader of array_record is silent then."""
     write(tmp_path / "index")
-    (segment,) = Contents.read(tmp_path / "index", Manifest.read(tmp_path / "index")).segments
+    (segment,) = Contents.read(tmp_path / "index").segments
     segment.check()
     (segment.folder / "thumbnails.array_record").unlink()
     with pytest.raises(StorageError, match=r"thumbnails\.array_record cannot be opened"):
@@ -237,5 +237,5 @@ def test_thumbnails_that_vanish_once_they_are_checked(tmp_path):
 
 @pytest.mark.parametrize("row", [-1, PHOTOS])
 def test_a_row_that_does_not_exist_has_no_thumbnail(tmp_path, row):
-    with pytest.raises(IndexError, match=f"row {row} of a catalogue of 40"):
+    with pytest.raises(IndexError, match=f"row {row} is out of range for a catalogue of 40"):
         write(tmp_path / "index").thumbnail(row)

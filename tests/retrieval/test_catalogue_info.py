@@ -1,14 +1,15 @@
-"""What `index info` says."""
+"""Descriptions by `index info`."""
 
 import json
 
+import msgspec
 import pytest
 
 from fashion_jax.files import StorageError
 from fashion_jax.retrieval.catalogue import Catalogue
-from fashion_jax.retrieval.catalogue import info as catalogue_info
+from fashion_jax.retrieval.catalogue import info as info_module
 from fashion_jax.retrieval.catalogue.changes import add_photos, remove_photos
-from fashion_jax.retrieval.catalogue.info import describe
+from fashion_jax.retrieval.catalogue.info import catalogue_info
 from tests.retrieval.changing_catalogues import CARD
 from tests.retrieval.test_live_index import HASHED, rows
 
@@ -22,7 +23,7 @@ def folder(tmp_path):
 def test_counts_and_sizes(folder):
     add_photos(folder, *rows(60, 100), CARD)
     remove_photos(folder, ["photo 0", "photo 1", "photo 2", "photo 99"])
-    info = describe(folder)
+    info = catalogue_info(folder)
     assert (info.photos, info.removed, info.kind, info.card) == (96, 4, "auto", CARD)
     assert info.products == 32
     assert info.categories == {"dresses": 32, "skirts": 32, "tops": 32}
@@ -34,33 +35,33 @@ def test_counts_and_sizes(folder):
 
 
 def test_as_text_and_as_json(folder):
-    text = describe(folder).to_table()
-    for word in ("60", "dresses 20", "resnet50, trained on street2shop", "every photo compared"):
+    text = catalogue_info(folder).to_table()
+    for word in ("60", "dresses 20", "resnet50, trained on street2shop", "exhaustive"):
         assert word in text
-    values = json.loads(json.dumps(describe(folder).to_json()))
+    values = json.loads(json.dumps(msgspec.to_builtins(catalogue_info(folder))))
     assert values["card"]["weights_hash"] == CARD.weights_hash
     assert values["segments"][0]["photos"] == 60
 
 
 def test_scanns_settings_are_shown(tmp_path):
     Catalogue.write(tmp_path / "index", *rows(0, HASHED), CARD, "scann")
-    info = describe(tmp_path / "index")
-    assert info.segments[0].settings["hashed"]
+    info = catalogue_info(tmp_path / "index")
+    assert info.segments[0].settings.hashed
     assert "reorder 150" in info.to_table()
     assert any("never tuned" in advice for advice in info.advice)
 
 
 def test_advice_to_compact(folder, monkeypatch):
     remove_photos(folder, [f"photo {i}" for i in range(13)])
-    assert "13 removed photos" in "".join(describe(folder).advice)
-    monkeypatch.setattr(catalogue_info, "FASTER_FROM", 87)
+    assert "13 removed photos" in "".join(catalogue_info(folder).advice)
+    monkeypatch.setattr(info_module, "FASTER_FROM", 87)
     add_photos(folder, *rows(60, 100), CARD)
-    assert "87 photos of 2 segments are compared one by one" in "".join(describe(folder).advice)
+    assert "87 photos of 2 segments are searched exactly" in "".join(catalogue_info(folder).advice)
 
 
 def test_an_empty_catalogue(folder):
     remove_photos(folder, [f"photo {i}" for i in range(60)])
-    info = describe(folder)
+    info = catalogue_info(folder)
     assert (info.photos, info.products, info.segments) == (0, 0, [])
     assert "photos" in info.to_table()
 
@@ -70,7 +71,7 @@ def test_damage_is_found(folder, name):
     (path,) = folder.glob(f"data-*/{name}")
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(StorageError, match=f"wrong checksum {name}"):
-        describe(folder)
+        catalogue_info(folder)
 
 
 def test_damage_of_scanns_files_is_found(tmp_path):
@@ -78,4 +79,4 @@ def test_damage_of_scanns_files_is_found(tmp_path):
     (path,) = tmp_path.glob("index/data-*/scann/dataset.npy")
     path.write_bytes(b"x")
     with pytest.raises(StorageError, match=r"wrong checksum dataset\.npy"):
-        describe(tmp_path / "index")
+        catalogue_info(tmp_path / "index")

@@ -116,7 +116,7 @@ def left_by_kills_is_removed(index, photos, kind):
 def parts_of(index):
     from fashion_jax.retrieval.catalogue.manifest import Manifest
 
-    return Manifest.read(index).parts
+    return Manifest.read(index).folders
 
 
 def test_readers_see_whole_states_while_a_writer_is_at_work(tmp_path):

@@ -18,7 +18,7 @@ from fashion_jax.retrieval import rerank as rerank_module
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import EmbeddingError, Neighbours
 from fashion_jax.retrieval.k_reciprocal import KReciprocalConfig
-from fashion_jax.retrieval.memory import MemoryNeedError, available_memory
+from fashion_jax.retrieval.memory import available_memory
 from fashion_jax.retrieval.rerank import Reranked, memory_need, rerank
 from fashion_jax.retrieval.scann_index import ScannIndex
 from tests.retrieval.unit_vectors import clustered
@@ -264,7 +264,7 @@ def test_scores_of_few_rows_are_made_for_few_queries_at_a_time(monkeypatch):
 def test_what_cannot_fit_is_refused_before_it_begins(monkeypatch):
     monkeypatch.setattr("fashion_jax.retrieval.memory.available_memory", lambda: 2**20)
     queries = clustered(5, 8, 6)
-    with pytest.raises(MemoryNeedError, match=r"re-ranking of 10 photos .* 0\.0 GiB are available"):
+    with pytest.raises(FashionJaxError, match=r"re-ranking of 10 photos .* 0\.0 GiB are available"):
         Reranked(queries, queries)
 
 

@@ -16,7 +16,7 @@ from fashion_jax.retrieval.catalogue.changes import (
     remove_photos,
     set_search_settings,
 )
-from fashion_jax.retrieval.catalogue.info import describe
+from fashion_jax.retrieval.catalogue.info import catalogue_info
 from fashion_jax.retrieval.catalogue.manifest import Manifest, SearchSettings
 from fashion_jax.retrieval.catalogue.tuning_file import read_tunings
 from fashion_jax.retrieval.index import Neighbours
@@ -133,18 +133,18 @@ def test_queries_from_elsewhere_count_every_answer():
 
 def test_a_catalogue_is_searched_as_tuned(folder):
     result = tune(folder, 0.9, k=5, count=100, progress=False)
-    (name,) = result.tunings
-    chosen = result.tunings[name].chosen
+    (name,) = result.segments
+    chosen = result.segments[name].chosen
     entry = Manifest.read(folder).segments[0]
     expected = SearchSettings(k=5, queries=100, **dataclasses.asdict(chosen))
     assert (entry.data, entry.search) == (name, expected)
     (segment,) = Catalogue.open(folder).segments
     assert segment.scann.settings.reorder == chosen.reorder
-    assert "tuned: recall@5" in describe(folder).to_table()
+    assert "tuned: recall@5" in catalogue_info(folder).to_table()
     with Image.open(folder / "tuning.png") as picture:
         assert picture.size == (960, 600)
     assert result.pictures == [str(folder / "tuning.png")]
-    assert read_tunings(folder) == result.tunings
+    assert read_tunings(folder) == result.segments
     assert "curve:" in result.to_table()
 
 
@@ -165,7 +165,7 @@ def test_where_nothing_reaches_the_recall_settings_stay(folder, monkeypatch):
     assert len(result.failed) == 1
     assert Manifest.read(folder) == before
     assert (folder / "tuning.png").exists()
-    assert read_tunings(folder) == result.tunings
+    assert read_tunings(folder) == result.segments
 
 
 def test_each_segment_has_its_curve(folder, tmp_path):
@@ -175,7 +175,7 @@ def test_each_segment_has_its_curve(folder, tmp_path):
     add_photos(folder, EMBEDDINGS[:2100], more, [THUMBNAIL] * 2100, CARD)
     add_photos(folder, *rows(HASHED, HASHED + ADDED), CARD)  # too small to be hashed
     result = tune(folder, 0.5, count=50, picture=tmp_path / "c.png", progress=False)
-    assert [tuning.rows for tuning in result.tunings.values()] == [HASHED, 2100]
+    assert [tuning.rows for tuning in result.segments.values()] == [HASHED, 2100]
     assert result.pictures == [str(tmp_path / "c.png"), str(tmp_path / "c_2.png")]
     assert all(entry.search for entry in Manifest.read(folder).segments[:2])
 
@@ -183,13 +183,13 @@ def test_each_segment_has_its_curve(folder, tmp_path):
 def test_exact_search_has_nothing_to_tune(tmp_path):
     Catalogue.write(tmp_path / "index", *rows(0, 20), CARD)
     result = tune(tmp_path / "index", progress=False)
-    assert (result.tunings, result.failed, result.pictures) == ({}, [], [])
-    assert "all 20 photos are compared exactly" in result.to_table()
+    assert (result.segments, result.failed, result.pictures) == ({}, [], [])
+    assert "all 20 photos are searched exactly" in result.to_table()
 
 
 def test_a_catalogue_that_was_changed_meanwhile_is_not_set(folder):
     settings = SearchSettings(50, 0, 0.99, 10, 100, 1.0)
-    with pytest.raises(CatalogueError, match="segments data-0 are not there any more"):
+    with pytest.raises(CatalogueError, match="its segments data-0 no longer exist"):
         set_search_settings(folder, {"data-0": settings})
 
 

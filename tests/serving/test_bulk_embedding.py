@@ -20,7 +20,7 @@ from fashion_jax.files import StorageError
 from fashion_jax.inference.card import ModelCardError
 from fashion_jax.inference.model import load_model
 from fashion_jax.parallel.hosts import Host
-from fashion_jax.retrieval.embedding_plan import EmbeddingFilesError, Plan, agree_on_plan
+from fashion_jax.retrieval.embedding_plan import EmbeddingPlan, agree_on_plan
 from fashion_jax.retrieval.embedding_shards import open_embeddings
 from fashion_jax.serving.bulk_embedding import embed_catalogue
 from fashion_jax.training.convert_weights import convert_weights
@@ -125,7 +125,7 @@ def test_hosts_in_any_order_make_what_one_makes(run, embedded, tmp_path, order):
     for index in order[:-1]:
         text = embed(run, tmp_path, host=Host(index, 3))
         assert "are missing" in text
-        with pytest.raises(EmbeddingFilesError, match=r"is not finished: .* shards are there"):
+        with pytest.raises(StorageError, match=r"is not finished: it has .* shards"):
             open_embeddings(tmp_path)
     assert "missing" not in embed(run, tmp_path, host=Host(order[-1], 3))
     assert contents(tmp_path) == contents(embedded)
@@ -169,7 +169,7 @@ def test_killed_and_started_again(run, embedded, tmp_path, moment):
     process = subprocess.run(command, check=False, capture_output=True)
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()
     assert not (tmp_path / "manifest.json").exists()
-    with pytest.raises(EmbeddingFilesError, match=r"2 of .* shards are there"):
+    with pytest.raises(StorageError, match=r"it has 2 of .* shards"):
         open_embeddings(tmp_path)
     embed(run, tmp_path)
     assert contents(tmp_path) == contents(embedded)
@@ -187,7 +187,7 @@ class TestDamage:
     def test_is_named_when_it_is_read(self, damaged):
         shards = open_embeddings(damaged).shards()
         assert [next(shards).rows.start for _ in range(2)] == [0, 5]
-        with pytest.raises(EmbeddingFilesError, match=r"shard-00002\.parquet is .*--repair"):
+        with pytest.raises(StorageError, match=r"shard-00002\.parquet is .*--repair"):
             next(shards)
 
     def test_is_made_again_if_asked_for(self, run, damaged, embedded):
@@ -200,7 +200,7 @@ class TestDamage:
     def test_a_cut_off_or_lost_shard_is_made_again_anyway(self, run, copy, embedded):
         (copy / "shard-00000.parquet").unlink()
         (copy / "shard-00001.parquet").write_bytes(b"PAR1")
-        with pytest.raises(EmbeddingFilesError, match=r"shard-00000\.parquet is missing or"):
+        with pytest.raises(StorageError, match=r"shard-00000\.parquet is missing or"):
             open_embeddings(copy).embeddings()
         assert "(2 made now)" in embed(run, copy)
         assert contents(copy) == contents(embedded)
@@ -210,18 +210,18 @@ class TestPlans:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"photos_per_shard": 7}, "photos_per_shard: there 5, now 7"),
-            ({"split": "query"}, "split: there 'gallery', now 'query'"),
+            ({"photos_per_shard": 7}, "photos_per_shard: stored 5, now 7"),
+            ({"split": "query"}, "split: stored 'gallery', now 'query'"),
         ],
     )
     def test_another_one_is_refused_by_name(self, run, copy, options, message):
         before = contents(copy)
-        with pytest.raises(EmbeddingFilesError, match=message):
+        with pytest.raises(StorageError, match=message):
             embed(run, copy, **options)
         assert contents(copy) == before
 
     def test_another_model_is_refused_by_name(self, gallery, tmp_path):
-        plan = Plan("d", "1.0.0", "gallery", 3, "0", 2, CARD)
+        plan = EmbeddingPlan("d", "1.0.0", "gallery", 3, "0", 2, CARD)
         agree_on_plan(tmp_path, plan)
         other = dataclasses.replace(plan, card=dataclasses.replace(CARD, weights_hash="1"))
         with pytest.raises(ModelCardError, match="weights_hash"):
@@ -230,12 +230,12 @@ class TestPlans:
     def test_other_photos_are_refused(self, run, copy):
         plan = json.loads((copy / "plan.json").read_text())
         (copy / "plan.json").write_text(json.dumps(plan | {"photos_sha256": "0"}))
-        with pytest.raises(EmbeddingFilesError, match="photos_sha256: there '0'"):
+        with pytest.raises(StorageError, match="photos_sha256: stored '0'"):
             embed(run, copy)
 
     def test_a_folder_of_something_else_is_left_alone(self, run, tmp_path):
         (tmp_path / "mine.txt").write_text("important")
-        with pytest.raises(EmbeddingFilesError, match=r"is not empty and has no plan\.json"):
+        with pytest.raises(StorageError, match=r"is not empty and has no plan\.json"):
             embed(run, tmp_path)
         with pytest.raises(StorageError, match="is not a folder of embeddings"):
             open_embeddings(tmp_path)
@@ -245,7 +245,7 @@ class TestPlans:
         [(0, 4, []), (1, 4, [1]), (4, 4, [4]), (5, 4, [4, 1]), (9, 4, [4, 4, 1])],
     )
     def test_shards_hold_every_row_once(self, photos, per_shard, lengths):
-        shards = Plan("d", "1", "gallery", photos, "0", per_shard, CARD).shards
+        shards = EmbeddingPlan("d", "1", "gallery", photos, "0", per_shard, CARD).shards
         assert [len(rows) for rows in shards] == lengths
         assert [row for rows in shards for row in rows] == list(range(photos))
 

@@ -7,7 +7,7 @@ import pytest
 
 from fashion_jax.cli import main
 from fashion_jax.datasets.dataset import open_dataset
-from fashion_jax.retrieval.milvus.index import MilvusIndex, Part
+from fashion_jax.retrieval.milvus.index import MilvusIndex, PhotoBatch
 from fashion_jax.retrieval.milvus.server import MilvusPlace
 from fashion_jax.serving.bulk_embedding import embed_catalogue
 from fashion_jax.serving.milvus import collection_info
@@ -86,7 +86,7 @@ def test_another_models_collection_is_refused(run, flags, photo, tmp_path, capsy
     stored = collection_info(MilvusPlace(flags[1], "photos")).card
     other = dataclasses.replace(stored, weights_hash="0", embedding_width=2)
     place = MilvusPlace(str(tmp_path / "other.db"), "photos")
-    MilvusIndex.build_from(place, [Part([[1.0, 0.0]])], other).close()
+    MilvusIndex.build_from(place, [PhotoBatch([[1.0, 0.0]])], other).close()
     assert search(run, ["--uri", place.uri, "--collection", "photos"], photo) == 2
     assert "weights_hash" in capsys.readouterr().err
 

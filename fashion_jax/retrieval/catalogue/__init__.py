@@ -1,18 +1,18 @@
-"""A catalogue: photos' embeddings, names and thumbnails, an index of them, and the model's card.
+"""A catalogue: embeddings, names and thumbnails of photos, an index of them, and the model card.
 
 ```
-manifest.json            which parts count, in order; the model card; a checksum of every file
-data-1a2b3c4d/           a segment: photos that were written together, never changed afterwards
+manifest.json            data folders in use, in order; model card; checksums of all files
+data-1a2b3c4d/           a segment: photos written together, never changed afterwards
     embeddings.npy       float32 [rows, dimensions], L2-normalised
-    items.jsonl          one photo a line
+    items.jsonl          one photo per line
     thumbnails.array_record
-    scann/               where the segment's index is ScaNN's
+    scann/               index of the segment, if it is ScaNN's
 data-5e6f7a8b/
-    removed.json         rows of the segments that are no longer there
+    removed.json         removed rows of the segments
 ```
 
-It can be moved and copied. Photos are added as further segments, and removed by naming their rows;
-`manifest.json` is the one file whose exchange changes what the catalogue is, in a single step.
+It can be moved and copied. New photos become a further segment, removed photos are listed by their
+rows, and every change takes effect in a single step, when `manifest.json` is replaced.
 """
 
 from fashion_jax.retrieval.catalogue.catalogue import Catalogue

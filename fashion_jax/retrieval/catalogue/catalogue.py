@@ -21,15 +21,15 @@ from fashion_jax.retrieval.catalogue.segment import Segment, write_segment
 from fashion_jax.retrieval.index import Index
 from fashion_jax.retrieval.make_index import check_kind
 
-# Each holds a copy of the embeddings of its photos.
+# Each filter holds a copy of the embeddings of its photos.
 _FILTERS_KEPT = 4
 
 
 class Catalogue:
-    """A catalogue as it was when it was opened, whatever becomes of its files; see `open`."""
+    """A snapshot of a catalogue, which later changes of its files do not affect; see `open`."""
 
     def __init__(self, contents: Contents) -> None:
-        """Takes over what `open` has read."""
+        """See `open`."""
         self._contents = contents
         self._of_categories = functools.lru_cache(maxsize=_FILTERS_KEPT)(self._make_filtered)
 
@@ -46,22 +46,23 @@ class Catalogue:
         """Builds a catalogue, or replaces one in a single step; interrupted, it changes nothing.
 
         Args:
-            directory: its folder.
-            embeddings: [photos, dimensions], L2-normalised, any float dtype.
-            items: one a photo.
-            thumbnails: JPEGs, one a photo, best no longer than 160 pixels on either side; read
-                one by one.
-            card: of the model that made the embeddings.
-            kind: `exact`, `scann`, or `auto`: ScaNN from the size where it is faster. Where ScaNN
-                is not installed, exact search takes its place, with a warning.
+            directory: folder of the catalogue.
+            embeddings: [photos, dimensions] embeddings, L2-normalised, any float dtype.
+            items: items, one per photo.
+            thumbnails: JPEGs, one per photo, ideally at most 160 pixels on either side; read one
+                by one.
+            card: card of the model that made the embeddings.
+            kind: `exact`, `scann`, or `auto`: ScaNN from the size where it is faster. Without
+                ScaNN, exact search takes its place, with a warning.
 
         Returns:
             The new catalogue, opened.
 
         Raises:
-            CatalogueError: if the parts are not of one size, or the kind does not exist.
-            EmbeddingError: if the embeddings are not what `check_embeddings` asks for.
-            StorageError: if the folder holds something that is not a catalogue.
+            CatalogueError: embeddings, items and thumbnails differ in number, or are empty.
+            EmbeddingError: the embeddings fail `check_embeddings`.
+            StorageError: the folder holds something other than a catalogue.
+            FashionJaxError: an unknown kind.
         """
         checked = check_kind(kind)
         target = pathlib.Path(directory).absolute()
@@ -76,11 +77,11 @@ class Catalogue:
     def open(cls, directory: str | os.PathLike[str]) -> "Catalogue":
         """Opens a catalogue after checking all of its files.
 
-        It goes on to answer as it was when the catalogue is changed, replaced or moved.
+        It keeps answering from this state when the catalogue is changed, replaced or moved.
 
         Raises:
-            StorageError: if there is no catalogue, or files (which are named) are damaged.
-            ModelCardError: if its model card cannot be read.
+            StorageError: not a catalogue, or files (which are named) are damaged.
+            ModelCardError: a model card of another version.
         """
         target = pathlib.Path(directory).absolute()
         manifest = Manifest.read(target)
@@ -91,7 +92,7 @@ class Catalogue:
                     segment.open()
                 return cls(contents)
             except (FashionJaxError, OSError):
-                # It may have been changed, and old files removed, while they were being read.
+                # A change may have removed old files while they were being read.
                 newer = Manifest.read(target)
                 if newer == manifest:
                     raise
@@ -99,32 +100,32 @@ class Catalogue:
 
     @property
     def card(self) -> ModelCard:
-        """Of the model that made the embeddings."""
+        """Card of the model that made the embeddings."""
         return self._contents.manifest.card
 
     @property
     def kind(self) -> str:
-        """Of the index that was asked for: `auto`, `exact` or `scann`."""
+        """Requested kind of index: `auto`, `exact` or `scann`."""
         return self._contents.manifest.kind
 
     @property
     def items(self) -> Sequence[Item]:
-        """What is known of each photo, in the order of their rows."""
+        """Items, one per photo, in the order of their rows."""
         return self._contents.items
 
     @property
     def segments(self) -> Sequence[Segment]:
-        """Its parts, removed rows included."""
+        """Segments, removed rows included."""
         return self._contents.segments
 
     @functools.cached_property
     def categories(self) -> list[str]:
-        """Names of all categories, sorted."""
+        """Categories of the photos, sorted."""
         return sorted({item.category for item in self.items})
 
     @functools.cached_property
     def index(self) -> Index:
-        """Over all photos; its rows are those of `items`."""
+        """Index of all photos; its rows are those of `items`."""
         return LiveIndex.of_contents(self._contents)
 
     def __len__(self) -> int:
@@ -137,19 +138,19 @@ class Catalogue:
         """Finds the k photos most similar to each query.
 
         Args:
-            queries: [queries, dimensions], L2-normalised.
-            k: answers a query; all photos where there are fewer.
-            card: of the model that embedded the queries.
-            categories: only photos of these, compared exactly; by default all photos.
+            queries: [queries, dimensions] embeddings, L2-normalised.
+            k: number of answers; values above the number of photos return all photos.
+            card: card of the model that embedded the queries.
+            categories: categories to restrict the search to, which is exact then; by default all.
 
         Returns:
-            For each query its answers, best first, equals by row.
+            Answers of each query, best first, ties by row.
 
         Raises:
-            ModelCardError: if the queries come from another model than the catalogue; each
+            ModelCardError: the queries come from a model other than the catalogue's; each
                 differing field is named.
-            EmbeddingError: if the queries are not what `check_embeddings` asks for, or k < 1.
-            CatalogueError: if there is no such category.
+            EmbeddingError: the queries fail `check_embeddings`, or k is below 1.
+            CatalogueError: an unknown category.
         """
         self.card.require_same(card, "the catalogue", "the query's model")
         if categories is None:
@@ -166,28 +167,28 @@ class Catalogue:
         ]
 
     def thumbnail(self, row: int) -> bytes:
-        """The photo in `row`, as a small JPEG."""
+        """Returns the photo in `row` as a small JPEG."""
         if not 0 <= row < len(self):
-            raise IndexError(f"row {row} of a catalogue of {len(self)} photos")
+            raise IndexError(f"row {row} is out of range for a catalogue of {len(self)} photos")
         return self._contents.thumbnail(int(row))
 
     @property
     def embeddings(self) -> Float32[np.ndarray, "photos dimensions"]:
-        """L2-normalised, one row a photo; of one whole segment not read, but mapped into memory."""
+        """L2-normalised embeddings; those of a single whole segment are mapped into memory."""
         return self._contents.embeddings()
 
     def _known(self, categories: Collection[str]) -> Collection[str]:
         if isinstance(categories, str):
             categories = [categories]
         if not categories:
-            raise CatalogueError("a search by category needs at least one category")
+            raise CatalogueError("the list of categories is empty; name at least one")
         for name in categories:
             if name not in self.categories:
                 near = difflib.get_close_matches(name, self.categories, n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 raise CatalogueError(
-                    f"there is no photo of the category {name!r}; {hint}"
-                    f"There are {', '.join(self.categories) or 'none at all'}"
+                    f"no photo of the category {name!r}; {hint}"
+                    f"choose from {', '.join(self.categories) or 'none: it has no photos'}"
                 )
         return categories
 

@@ -1,59 +1,69 @@
-"""Changes of a catalogue that is there: photos added, removed, brought together.
+"""Changes of an existing catalogue: photos added or removed, segments merged.
 
-Each is one exchange of the manifest. Killed at any moment, it leaves the catalogue as it was or as
-it was to be. Two changes at once wait for each other.
+A change takes effect when the manifest is replaced: killed at any moment, it leaves the old state
+or the new one. Concurrent changes wait for each other.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fashion_jax.inference.card import ModelCard
-from fashion_jax.retrieval.catalogue.changing import Changing, changing
+from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.contents import Contents
-from fashion_jax.retrieval.catalogue.items import Item, named
+from fashion_jax.retrieval.catalogue.items import Item, named, named_by_defect
 from fashion_jax.retrieval.catalogue.manifest import (
     CatalogueError,
     Manifest,
+    Rows,
     SearchSettings,
     SegmentEntry,
+    write_removed,
 )
-from fashion_jax.retrieval.catalogue.segment import (
-    EMBEDDINGS,
-    finish_segment,
-    new_part_name,
-    write_segment,
-)
+from fashion_jax.retrieval.catalogue.segment import EMBEDDINGS, finish_segment, write_segment
 from fashion_jax.retrieval.make_index import check_kind, index_kind
 
 
 @dataclasses.dataclass(frozen=True)
-class Change:
-    """What a change did.
+class ChangedCatalogue:
+    """A catalogue after a change.
 
     Attributes:
-        added: photos that are there now and were not, replacing ones included.
-        removed: photos that were there and are not any more, replaced ones included.
-        photos: that are there now.
+        added: number of photos added, replacements included.
+        removed: number of photos removed, replaced ones included.
+        photos: number of photos in the catalogue now.
+        directory: absolute path of the catalogue.
+        left_out: names of photos that could not be added, by defect.
     """
 
     added: int
     removed: int
     photos: int
+    directory: str
+    left_out: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+
+    def to_table(self) -> str:
+        """One line for people."""
+        parts = [f"{self.added:,} photos added"] if self.added else []
+        if self.removed or not self.added:
+            parts.append(f"{self.removed:,} {'replaced' if self.added else 'photos removed'}")
+        left_out = f"; left out: {named_by_defect(self.left_out)}" if self.left_out else ""
+        return f"{', '.join(parts)}; {self.photos:,} now: {self.directory}{left_out}"
 
 
 @dataclasses.dataclass(frozen=True)
-class Compaction:
-    """A compacted catalogue.
+class CompactedCatalogue:
+    """A catalogue after compaction.
 
     Attributes:
         directory: absolute path of the catalogue.
-        photos: photos in it.
-        changed: False where it was compact already.
+        photos: number of photos.
+        changed: whether there was anything to merge, drop or rebuild.
     """
 
     directory: str
@@ -62,7 +72,7 @@ class Compaction:
 
     def to_table(self) -> str:
         """One line for people."""
-        done = "in one piece" if self.changed else "nothing to do"
+        done = "compacted" if self.changed else "nothing to do"
         return f"{done}; {self.photos:,} photos: {self.directory}"
 
 
@@ -74,32 +84,33 @@ def add_photos(
     card: ModelCard,
     replace: bool = False,
     contents: Contents | None = None,
-) -> Change:
-    """Adds photos to a catalogue, behind those there, without rebuilding anything.
+) -> ChangedCatalogue:
+    """Adds photos to a catalogue as a new segment; existing segments stay as they are.
 
     Args:
-        directory: of the catalogue.
-        embeddings: [photos, dimensions], L2-normalised, any float dtype.
-        items: one a photo.
-        thumbnails: JPEGs, one a photo; read one by one.
-        card: of the model that made the embeddings.
-        replace: take photos of the same names out, in the same step.
-        contents: from `check_addable`, so that an unchanged catalogue is not read again.
+        directory: folder of the catalogue.
+        embeddings: [photos, dimensions] embeddings, L2-normalised, any float dtype.
+        items: items, one per photo.
+        thumbnails: JPEGs, one per photo; read one by one.
+        card: card of the model that made the embeddings.
+        replace: replace existing photos with the same id, in the same step.
+        contents: result of `check_addable`; spares reading an unchanged catalogue again.
 
     Raises:
-        ModelCardError: if the embeddings come from another model than the catalogue's.
-        CatalogueError: if photos of these names are there and `replace` is not set, or the parts
-            are not of one size.
-        EmbeddingError: if the embeddings are not what `check_embeddings` asks for.
-        StorageError: if there is no catalogue, or it is damaged.
+        ModelCardError: the embeddings come from a model other than the catalogue's.
+        CatalogueError: photos with the same id exist and `replace` is not set, or embeddings,
+            items and thumbnails differ in number.
+        EmbeddingError: the embeddings fail `check_embeddings`.
+        StorageError: not a catalogue, or a damaged one.
     """
-    with changing(directory, contents) as change:
+    with open_for_change(directory, contents) as change:
         manifest = change.contents.manifest
-        there = _addable(change.contents, {item.photo_id for item in items}, card, replace)
+        existing = _existing(change.contents, {item.photo_id for item in items}, card, replace)
         width = manifest.card.embedding_width
         entry = write_segment(change.staging, embeddings, items, thumbnails, manifest.kind, width)
-        photos = change.commit([*manifest.segments, entry], there)
-    return Change(len(items), len(there), photos)
+        change.commit_without(existing, [*manifest.segments, entry])
+        photos = len(change.contents) - len(existing) + len(items)
+        return ChangedCatalogue(len(items), len(existing), photos, str(change.target.resolve()))
 
 
 def check_addable(
@@ -108,33 +119,17 @@ def check_addable(
     card: ModelCard,
     replace: bool = False,
 ) -> Contents:
-    """Refuses what `add_photos` would refuse, before anything is embedded for it.
+    """Refuses photos that `add_photos` would refuse, before they are embedded.
 
     Returns:
-        What the catalogue holds now.
+        The present contents of the catalogue.
 
     Raises:
         FashionJaxError: see `add_photos`.
     """
-    target = pathlib.Path(directory).absolute()
-    contents = Contents.read(target, Manifest.read(target))
-    _addable(contents, set(photo_ids), card, replace)
+    contents = Contents.read(pathlib.Path(directory).absolute())
+    _existing(contents, set(photo_ids), card, replace)
     return contents
-
-
-def _addable(
-    contents: Contents, photo_ids: Collection[str], card: ModelCard, replace: bool
-) -> list[int]:
-    """The photos of these names that are there, to be replaced."""
-    contents.manifest.card.require_same(card, "the catalogue", "the new photos' model")
-    there = [i for i, item in enumerate(contents.items) if item.photo_id in photo_ids]
-    if there and not replace:
-        known = sorted({contents.items[i].photo_id for i in there})
-        raise CatalogueError(
-            f"{len(known):,} of the {len(photo_ids):,} photos are in the catalogue already: "
-            f"{named(known)}. Leave them out, or replace those there (--replace)"
-        )
-    return there
 
 
 def remove_photos(
@@ -142,86 +137,165 @@ def remove_photos(
     photo_ids: Collection[str] = (),
     identities: Collection[int] = (),
     missing_ok: bool = False,
-) -> Change:
-    """Removes photos by their names, or all photos of products.
+) -> ChangedCatalogue:
+    """Removes photos by id, and all photos of given products.
 
     Args:
-        directory: of the catalogue.
-        photo_ids: names of photos; of a photo of several garments all are removed.
-        identities: products.
-        missing_ok: remove those that are there, where others are not.
+        directory: folder of the catalogue.
+        photo_ids: ids of photos; a photo of several garments is removed for all of them.
+        identities: identities of products.
+        missing_ok: skip photos and products that are not in the catalogue.
 
     Raises:
-        CatalogueError: if names or products are not there, and `missing_ok` is not set: then
-            nothing is removed.
-        StorageError: if there is no catalogue, or it is damaged.
+        CatalogueError: photos or products are not in the catalogue, and `missing_ok` is not set;
+            nothing is removed then.
+        StorageError: not a catalogue, or a damaged one.
     """
     wanted_ids, wanted_products = set(photo_ids), {int(identity) for identity in identities}
-    with changing(directory) as change:
+    with open_for_change(directory) as change:
         items = change.contents.items
         if not missing_ok:
             _refuse_missing(wanted_ids - {item.photo_id for item in items}, "photos")
             _refuse_missing(wanted_products - {item.identity for item in items}, "products")
-        there = [
+        found = [
             i
             for i, item in enumerate(items)
             if item.photo_id in wanted_ids or item.identity in wanted_products
         ]
-        photos = len(items)
-        if there:
-            photos = change.commit(change.contents.manifest.segments, there)
-    return Change(0, len(there), photos)
+        if found:
+            change.commit_without(found, change.contents.manifest.segments)
+        photos = len(items) - len(found)
+        return ChangedCatalogue(0, len(found), photos, str(change.target.resolve()))
 
 
-def compact(directory: str | os.PathLike[str], kind: str | None = None) -> Compaction:
-    """Brings all photos together in one segment, and builds its index anew.
+def compact(directory: str | os.PathLike[str], kind: str | None = None) -> CompactedCatalogue:
+    """Merges all segments into one, without removed photos, and rebuilds its index.
 
     Args:
-        directory: of the catalogue.
-        kind: of the index from now on; by default as before.
+        directory: folder of the catalogue.
+        kind: kind of index from now on; by default unchanged.
 
     Raises:
-        IndexKindError: an unknown kind.
-        StorageError: if there is no catalogue, or it is damaged.
+        FashionJaxError: an unknown kind.
+        StorageError: not a catalogue, or a damaged one.
     """
-    with changing(directory) as change:
-        old = change.contents.manifest
+    with open_for_change(directory) as change:
+        old, photos = change.contents.manifest, len(change.contents)
         manifest = dataclasses.replace(old, kind=check_kind(kind or old.kind))
-        if _is_compact(change.contents, manifest.kind):
-            if manifest != old:
-                change.install(manifest)
-            return Compaction(str(change.target), len(change.contents), changed=False)
-        segments = () if len(change.contents) == 0 else (_merged(change, manifest.kind),)
-        change.install(dataclasses.replace(manifest, segments=segments, removed=None))
-        return Compaction(str(change.target), len(change.contents), changed=True)
+        needed = not _is_compact(change.contents, manifest.kind)
+        if needed:
+            segments = (_merged(change, manifest.kind),) if photos else ()
+            manifest = dataclasses.replace(manifest, segments=segments, removed=None)
+        if manifest != old:
+            change.commit(manifest)
+        return CompactedCatalogue(str(change.target.resolve()), photos, needed)
 
 
 def set_search_settings(
     directory: str | os.PathLike[str], settings: Mapping[str, SearchSettings]
 ) -> None:
-    """Sets how segments are searched from now on.
+    """Stores search settings of segments.
 
     Args:
-        directory: of the catalogue.
-        settings: by the segment's folder.
+        directory: folder of the catalogue.
+        settings: settings by the segment's folder.
 
     Raises:
-        CatalogueError: if a segment is not there any more.
-        StorageError: if there is no catalogue, or it is damaged.
+        CatalogueError: a segment no longer exists.
+        StorageError: not a catalogue, or a damaged one.
     """
-    with changing(directory) as change:
+    with open_for_change(directory) as change:
         manifest = change.contents.manifest
         gone = settings.keys() - {entry.data for entry in manifest.segments}
         if gone:
             raise CatalogueError(
-                f"{directory} was changed meanwhile, its segments {named(sorted(gone))} are not "
-                f"there any more: tune it again"
+                f"{directory} was changed in the meantime: its segments {named(sorted(gone))} no "
+                f"longer exist; tune it again"
             )
         segments = [
             dataclasses.replace(entry, search=settings.get(entry.data, entry.search))
             for entry in manifest.segments
         ]
-        change.install(dataclasses.replace(manifest, segments=tuple(segments)))
+        change.commit(dataclasses.replace(manifest, segments=tuple(segments)))
+
+
+@dataclasses.dataclass(frozen=True)
+class CatalogueChange:
+    """A catalogue locked for a change.
+
+    Attributes:
+        target: folder of the catalogue.
+        staging: folder for new data folders and the new manifest.
+        contents: present contents of the catalogue.
+    """
+
+    target: pathlib.Path
+    staging: pathlib.Path
+    contents: Contents
+
+    def commit(self, manifest: Manifest) -> None:
+        """Makes a manifest, and the data folders staged for it, the catalogue."""
+        manifest.write(self.staging)
+        storage.replace_manifest(self.staging, self.target, manifest.folders)
+
+    def commit_without(self, photos: Sequence[int], segments: Sequence[SegmentEntry]) -> None:
+        """Commits a manifest of these segments, without some of the present photos.
+
+        Args:
+            photos: numbers of the photos to remove.
+            segments: present segments, and new ones.
+        """
+        old = self.contents.manifest
+        removed = {name: list(rows) for name, rows in self.contents.removed.items()}
+        for photo in photos:
+            segment, row = self.contents.locate(photo)
+            removed.setdefault(old.segments[segment].data, []).append(row)
+        kept = [entry for entry in segments if len(removed.get(entry.data, ())) < entry.rows]
+        rows: dict[str, Rows] = {
+            entry.data: np.sort(np.array(removed[entry.data], np.int64))
+            for entry in kept
+            if entry.data in removed
+        }
+        entry = write_removed(self.staging, rows) if rows else None
+        self.commit(dataclasses.replace(old, segments=tuple(kept), removed=entry))
+
+
+@contextlib.contextmanager
+def open_for_change(
+    directory: str | os.PathLike[str], known: Contents | None = None
+) -> Iterator[CatalogueChange]:
+    """Locks a catalogue for a change; waits while another change is running.
+
+    Args:
+        directory: folder of the catalogue.
+        known: contents read earlier; used if the catalogue has not changed since.
+
+    Raises:
+        StorageError: not a catalogue, or a damaged one.
+    """
+    target = pathlib.Path(directory).absolute()
+    if known is None or not target.is_dir():
+        Manifest.read(target)  # explains a folder that cannot be locked
+    with storage.locked(target), storage.staged(target) as staging:
+        manifest = Manifest.read(target)
+        if known is None or known.manifest != manifest:
+            known = Contents.read(target, manifest)
+        yield CatalogueChange(target, staging, known)
+
+
+def _existing(
+    contents: Contents, photo_ids: Collection[str], card: ModelCard, replace: bool
+) -> list[int]:
+    """Returns the photos with these ids, which are to be replaced."""
+    contents.manifest.card.require_same(card, "the catalogue", "the new photos' model")
+    existing = [i for i, item in enumerate(contents.items) if item.photo_id in photo_ids]
+    if existing and not replace:
+        known = sorted({contents.items[i].photo_id for i in existing})
+        raise CatalogueError(
+            f"{len(known):,} of the {len(photo_ids):,} photos are in the catalogue already: "
+            f"{named(known)}. Leave them out, or replace the existing ones (--replace)"
+        )
+    return existing
 
 
 def _is_compact(contents: Contents, kind: str) -> bool:
@@ -233,20 +307,19 @@ def _is_compact(contents: Contents, kind: str) -> bool:
     return entry.index == index_kind(kind, entry.rows)
 
 
-def _merged(change: Changing, kind: str) -> SegmentEntry:
+def _merged(change: CatalogueChange, kind: str) -> SegmentEntry:
     contents = change.contents
-    part = change.staging / new_part_name()
-    part.mkdir()
+    folder = storage.new_data_folder(change.staging)
     shape = (len(contents), contents.manifest.card.embedding_width)
-    merged = np.lib.format.open_memmap(part / EMBEDDINGS, "w+", np.float32, shape)
+    merged = np.lib.format.open_memmap(folder / EMBEDDINGS, "w+", np.float32, shape)
     contents.copy_embeddings(merged)
     merged.flush()
-    return finish_segment(part, contents.items, contents.thumbnails(), kind)
+    return finish_segment(folder, contents.items, contents.thumbnails(), kind)
 
 
 def _refuse_missing(missing: Collection[Any], what: str) -> None:
     if missing:
         raise CatalogueError(
             f"{len(missing):,} {what} are not in the catalogue: {named(sorted(missing))}. Nothing "
-            f"was removed; correct the list, or pass over what is missing (--missing_ok)"
+            f"was removed; correct the list, or skip missing ones (--missing_ok)"
         )

@@ -1,4 +1,4 @@
-"""What is in a catalogue: the rows of its segments, without those that were removed."""
+"""The photos of a catalogue: the rows of its segments, without removed ones."""
 
 import functools
 import pathlib
@@ -15,13 +15,13 @@ _BLOCK = 4096
 
 
 class Contents:
-    """The photos that are there, numbered from 0: segment by segment, row by row.
+    """The photos of a catalogue, numbered from 0: segment by segment, row by row.
 
     Attributes:
-        manifest: that was read.
-        segments: in order.
-        removed: rows that are not there any more, by segment.
-        kept: of each segment, its rows that are there.
+        manifest: the catalogue's manifest.
+        segments: segments, in order.
+        removed: removed rows, by segment.
+        kept: rows of each segment that are not removed.
     """
 
     def __init__(
@@ -39,42 +39,48 @@ class Contents:
         self._starts = np.cumsum([0, *map(len, self.kept)])
 
     @classmethod
-    def read(cls, folder: pathlib.Path, manifest: Manifest) -> "Contents":
-        """Reads which rows are there; the segments are opened when they are needed.
+    def read(cls, folder: pathlib.Path, manifest: Manifest | None = None) -> "Contents":
+        """Reads the manifest and the removed rows; segments are opened when they are used.
+
+        Args:
+            folder: folder of the catalogue.
+            manifest: the catalogue's manifest, if it was read already.
 
         Raises:
-            StorageError: if the list of removed rows is damaged.
+            StorageError: not a catalogue, or a manifest or list of removed rows that is damaged.
+            ModelCardError: a model card of another version.
         """
+        manifest = manifest or Manifest.read(folder)
         segments = [Segment(folder / entry.data, entry) for entry in manifest.segments]
         return cls(manifest, segments, read_removed(folder, manifest.removed))
 
     def __len__(self) -> int:
-        """Photos that are there."""
+        """Number of photos."""
         return int(self._starts[-1])
 
     @functools.cached_property
     def items(self) -> list[Item]:
-        """One a photo."""
+        """Items, one per photo."""
         return [
             segment.items[row]
             for segment, kept in zip(self.segments, self.kept, strict=True)
             for row in kept.tolist()
         ]
 
-    def place(self, photo: int) -> tuple[int, int]:
-        """The segment of a photo, and its row there."""
+    def locate(self, photo: int) -> tuple[int, int]:
+        """Returns the segment of a photo and its row there."""
         segment = int(np.searchsorted(self._starts, photo, side="right")) - 1
         return segment, int(self.kept[segment][photo - self._starts[segment]])
 
-    def numbers(self, segment: int) -> Int32[np.ndarray, " rows"]:
-        """The number of each row of a segment among the photos that are there; −1: removed."""
+    def photo_numbers(self, segment: int) -> Int32[np.ndarray, " rows"]:
+        """Returns the photo number of each row of a segment; −1 for removed rows."""
         numbers = np.full(self.segments[segment].entry.rows, -1, np.int32)
         kept = self.kept[segment]
         numbers[kept] = np.arange(len(kept)) + self._starts[segment]
         return numbers
 
     def embeddings(self) -> Float32[np.ndarray, "photos dimensions"]:
-        """One row a photo; of a catalogue of one whole segment mapped into memory, not read."""
+        """Returns all embeddings; those of a single whole segment stay mapped into memory."""
         if len(self.segments) == 1 and len(self) == self.segments[0].entry.rows:
             return self.segments[0].embeddings
         gathered = np.empty((len(self), self.manifest.card.embedding_width), np.float32)
@@ -86,11 +92,13 @@ class Contents:
         for start, segment, kept in zip(self._starts, self.segments, self.kept, strict=False):
             for first in range(0, len(kept), _BLOCK):
                 rows = kept[first : first + _BLOCK]
-                place = int(start) + first
-                target[place : place + len(rows)] = segment.embeddings[rows]
+                photo = int(start) + first
+                target[photo : photo + len(rows)] = segment.embeddings[rows]
 
-    def embeddings_of(self, photos: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Embeddings of some photos, whose numbers ascend: float32 [photos, dimensions]."""
+    def embeddings_of(
+        self, photos: Sequence[int] | np.ndarray
+    ) -> Float32[np.ndarray, "photos dimensions"]:
+        """Returns the embeddings of some photos, whose numbers ascend."""
         photos = np.asarray(photos, np.int64)
         bounds = np.searchsorted(photos, self._starts)
         parts = [
@@ -102,12 +110,12 @@ class Contents:
         return np.concatenate(parts)
 
     def thumbnail(self, photo: int) -> bytes:
-        """A photo as a small JPEG."""
-        segment, row = self.place(photo)
+        """Returns a photo as a small JPEG."""
+        segment, row = self.locate(photo)
         return self.segments[segment].thumbnails.read([row])[0]
 
     def thumbnails(self) -> Iterator[bytes]:
-        """Of all photos, in order."""
+        """Yields the thumbnails of all photos, in order."""
         for segment, kept in zip(self.segments, self.kept, strict=True):
             for first in range(0, len(kept), _BLOCK):
                 yield from segment.thumbnails.read(kept[first : first + _BLOCK].tolist())

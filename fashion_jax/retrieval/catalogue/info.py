@@ -1,4 +1,4 @@
-"""What a catalogue holds, for people and for programs."""
+"""Descriptions of catalogues, for people and for programs."""
 
 import collections
 import dataclasses
@@ -11,9 +11,8 @@ from tabulate import tabulate
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval.catalogue.contents import Contents
 from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT
-from fashion_jax.retrieval.catalogue.manifest import Manifest, SearchSettings
-from fashion_jax.retrieval.catalogue.segment import SCANN, Segment
-from fashion_jax.retrieval.scann_index import check_files
+from fashion_jax.retrieval.catalogue.manifest import SearchSettings
+from fashion_jax.retrieval.catalogue.segment import Segment
 from fashion_jax.retrieval.scann_settings import FASTER_FROM, ScannSettings
 
 _MANY_REMOVED = 0.2
@@ -21,16 +20,16 @@ _MANY_REMOVED = 0.2
 
 @dataclasses.dataclass(frozen=True)
 class SegmentInfo:
-    """A segment.
+    """Description of a segment.
 
     Attributes:
-        data: its folder's name.
-        photos: that are there.
-        removed: rows that are not there any more.
+        data: name of the segment's folder.
+        photos: number of photos, without removed ones.
+        removed: number of removed rows.
         index: `exact` or `scann`.
-        settings: that ScaNN's index was built with.
-        search: how it is searched, where it was tuned.
-        bytes: on the disk.
+        settings: settings of the ScaNN index, if the segment has one.
+        search: search settings, if the segment was tuned.
+        bytes: size on the disk.
     """
 
     data: str
@@ -44,19 +43,19 @@ class SegmentInfo:
 
 @dataclasses.dataclass(frozen=True)
 class CatalogueInfo:
-    """A catalogue.
+    """Description of a catalogue.
 
     Attributes:
-        directory: where it is.
-        kind: which index new segments get.
-        card: of the model that made the embeddings.
-        photos: that are there.
-        removed: rows that are not there any more, and take room until the next `compact`.
-        products: different ones among the photos.
-        categories: photos of each.
-        segments: in order.
-        bytes: on the disk.
-        advice: commands that would help.
+        directory: absolute path of the catalogue.
+        kind: kind of index for new segments.
+        card: card of the model that made the embeddings.
+        photos: number of photos, without removed ones.
+        removed: number of removed rows, whose space `compact` reclaims.
+        products: number of products, without unknown ones.
+        categories: number of photos per category.
+        segments: descriptions of the segments, in order.
+        bytes: size on the disk.
+        advice: recommended commands.
     """
 
     directory: str
@@ -82,7 +81,7 @@ class CatalogueInfo:
             ("embeddings", f"{card.embedding_width} dimensions, {card.metric}, after {card.neck}"),
             ("weights", card.weights_hash[:16]),
             ("index", self.kind),
-            ("on the disk", f"{self.bytes / 2**20:,.1f} MiB, every file as it was written"),
+            ("size", f"{self.bytes / 2**20:,.1f} MiB, all checksums correct"),
         ]
         rows = [
             (s.data, s.photos, s.removed, s.index, _settings(s), f"{s.bytes / 2**20:,.1f}")
@@ -94,14 +93,14 @@ class CatalogueInfo:
         return "\n\n".join([*parts, *self.advice])
 
 
-def describe(directory: str | os.PathLike[str]) -> CatalogueInfo:
-    """Says what a catalogue holds, after checking all of its files.
+def catalogue_info(directory: str | os.PathLike[str]) -> CatalogueInfo:
+    """Describes a catalogue after checking all of its files.
 
     Raises:
-        StorageError: if there is no catalogue, or files (which are named) are damaged.
+        StorageError: not a catalogue, or files (which are named) are damaged.
     """
     target = pathlib.Path(directory).absolute()
-    contents = Contents.read(target, Manifest.read(target))
+    contents = Contents.read(target)
     segments = [
         _segment(segment, len(kept))
         for segment, kept in zip(contents.segments, contents.kept, strict=True)
@@ -123,9 +122,8 @@ def describe(directory: str | os.PathLike[str]) -> CatalogueInfo:
 
 
 def _segment(segment: Segment, photos: int) -> SegmentInfo:
-    segment.check()
+    settings = segment.check()
     entry = segment.entry
-    settings = check_files(segment.folder / SCANN).settings if entry.index == "scann" else None
     return SegmentInfo(
         data=entry.data,
         photos=photos,
@@ -143,12 +141,12 @@ def _bytes(folder: pathlib.Path) -> int:
 
 def _settings(segment: SegmentInfo) -> str:
     if segment.settings is None or not segment.settings.hashed:
-        return "every photo compared"
+        return "exhaustive"
     used = segment.search or segment.settings
     text = f"reorder {used.reorder}"
     if segment.settings.leaves:
         text += f", {used.leaves_to_search} of {segment.settings.leaves} leaves"
-    if segment.search is not None:
+    if segment.search:
         text += f" (tuned: recall@{segment.search.k} {segment.search.recall:.4f})"
     return text
 
@@ -158,15 +156,15 @@ def _advice(kind: str, segments: Sequence[SegmentInfo]) -> list[str]:
     removed = sum(segment.removed for segment in segments)
     if removed > _MANY_REMOVED * sum(segment.photos + segment.removed for segment in segments):
         advice.append(
-            f"{removed:,} removed photos take room and time: "
-            f"`fashion-jax index compact` lets them go"
+            f"{removed:,} removed photos take space and time; reclaim them: "
+            f"`fashion-jax index compact`"
         )
     exact = [segment.photos for segment in segments if segment.index == "exact"]
     if kind != "exact" and len(exact) > 1 and sum(exact) >= FASTER_FROM:
         advice.append(
-            f"{sum(exact):,} photos of {len(exact)} segments are compared one by one: "
-            f"`fashion-jax index compact` makes one ScaNN index of all"
+            f"{sum(exact):,} photos of {len(exact)} segments are searched exactly; merge them into "
+            f"one ScaNN index: `fashion-jax index compact`"
         )
     if any(s.settings and s.settings.hashed and s.search is None for s in segments):
-        advice.append("its ScaNN index was never tuned: `fashion-jax index tune --recall 0.99`")
+        advice.append("the ScaNN index was never tuned: `fashion-jax index tune --recall 0.99`")
     return advice

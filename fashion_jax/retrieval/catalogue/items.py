@@ -1,13 +1,12 @@
-"""What a catalogue knows about its photos."""
+"""Photos as a catalogue knows them, and answers of a search."""
 
 import dataclasses
-import pathlib
-from collections.abc import Sequence
-
-import msgspec
+from collections.abc import Mapping, Sequence
 
 UNKNOWN_PRODUCT = -1
-"""The identity of a photo whose product nobody has named."""
+"""Identity of a photo whose product is unknown."""
+
+_SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,10 +14,10 @@ class Item:
     """One photo of a catalogue.
 
     Attributes:
-        photo_id: the raw dataset's own name of the photo. A photo of several garments is there
-            once for each, under the same name.
-        identity: the product, or `UNKNOWN_PRODUCT`.
-        category: its kind.
+        photo_id: name of the photo in its dataset. A photo of several garments has one item for
+            each, all with the same name.
+        identity: identity of the product, or `UNKNOWN_PRODUCT`.
+        category: category of the garment.
         domain: `street` or `shop`.
     """
 
@@ -33,9 +32,9 @@ class Hit:
     """One answer to a query.
 
     Attributes:
-        rank: from 1.
-        row: of the photo among the catalogue's `items` and `embeddings`.
-        item: what the catalogue knows about it.
+        rank: rank of the answer, from 1.
+        row: row of the photo in the catalogue's `items` and `embeddings`.
+        item: the catalogue's item in that row.
         score: cosine similarity to the query; higher is better.
     """
 
@@ -45,20 +44,14 @@ class Hit:
     score: float
 
 
-def write_items(path: pathlib.Path, items: Sequence[Item]) -> None:
-    """Writes one JSON object a line."""
-    with path.open("w", encoding="utf-8") as file:
-        for item in items:
-            file.write(msgspec.json.encode(item).decode() + "\n")
+def named(names: Sequence[object]) -> str:
+    """Lists the first of many names for a message."""
+    shown = ", ".join(map(str, names[:_SHOWN]))
+    return f"{shown}, ... and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else shown
 
 
-def read_items(path: pathlib.Path) -> list[Item]:
-    """The inverse of `write_items`."""
-    with path.open(encoding="utf-8", newline="\n") as file:
-        return [msgspec.json.decode(line, type=Item) for line in file]
-
-
-def named(names: Sequence[object], most: int = 10) -> str:
-    """The first of many names, for a message."""
-    shown = ", ".join(map(str, names[:most]))
-    return f"{shown}, ... and {len(names) - most:,} more" if len(names) > most else shown
+def named_by_defect(photos: Mapping[str, Sequence[str]]) -> str:
+    """Counts and names unusable photos by defect for a message."""
+    return "; ".join(
+        f"{len(names):,} {defect} ({named(names)})" for defect, names in photos.items()
+    )

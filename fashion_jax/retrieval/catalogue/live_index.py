@@ -1,4 +1,4 @@
-"""One search over all segments of a catalogue, in which removed rows never appear."""
+"""Search over all segments of a catalogue, without removed rows."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ _FEWEST_SPARE = 16
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class PartialIndex:
     """An index of some of a catalogue's rows.
 
     Attributes:
-        index: answers with rows of its own.
-        numbers: of each of them, the photo's number in the catalogue; −1: removed.
+        index: index of these rows.
+        numbers: photo number of each row of the index; −1 for removed rows.
     """
 
     index: Index
@@ -34,40 +34,40 @@ class Part:
 
 
 class LiveIndex:
-    """Parts behind the protocol of `fashion_jax.retrieval.index.Index`; possibly none."""
+    """Partial indexes behind the protocol of `fashion_jax.retrieval.index.Index`."""
 
-    def __init__(self, parts: Sequence[Part], dimensions: int) -> None:
-        """See `of_contents` and `of_photos`."""
-        self._parts = parts
+    def __init__(self, indexes: Sequence[PartialIndex], dimensions: int) -> None:
+        """See `of_contents` and `of_photos`; `indexes` may be empty."""
+        self._indexes = indexes
         self._dimensions = dimensions
-        self._live = [int((part.numbers >= 0).sum()) for part in parts]
+        self._live = [int((each.numbers >= 0).sum()) for each in indexes]
 
     @classmethod
     def of_contents(cls, contents: Contents) -> "LiveIndex":
-        """ScaNN's segments each with its own index, all others together in one exact index."""
-        indexes = [segment.scann for segment in contents.segments]
-        parts = [
-            Part(index, contents.numbers(number))
-            for number, index in enumerate(indexes)
+        """Searches ScaNN segments by their own indexes, all others by one exact index."""
+        scann = [segment.scann for segment in contents.segments]
+        indexes = [
+            PartialIndex(index, contents.photo_numbers(number))
+            for number, index in enumerate(scann)
             if index is not None
         ]
-        exact = [contents.numbers(i) for i, index in enumerate(indexes) if index is None]
+        exact = [contents.photo_numbers(i) for i, index in enumerate(scann) if index is None]
         photos = np.concatenate([np.empty(0, np.int32), *exact])
         photos = photos[photos >= 0]
         if len(photos) == len(contents) > 0:
-            parts.append(Part(ExactIndex(contents.embeddings()), photos))
+            indexes.append(PartialIndex(ExactIndex(contents.embeddings()), photos))
         elif len(photos):
-            parts.append(Part(ExactIndex(contents.embeddings_of(photos)), photos))
-        return cls(parts, contents.manifest.card.embedding_width)
+            indexes.append(PartialIndex(ExactIndex(contents.embeddings_of(photos)), photos))
+        return cls(indexes, contents.manifest.card.embedding_width)
 
     @classmethod
     def of_photos(cls, contents: Contents, photos: Int32[np.ndarray, " photos"]) -> "LiveIndex":
-        """Exact search among some photos only, whose numbers ascend."""
-        part = Part(ExactIndex(contents.embeddings_of(photos)), photos)
-        return cls([part], contents.manifest.card.embedding_width)
+        """Searches only some photos, whose numbers ascend, exactly."""
+        index = PartialIndex(ExactIndex(contents.embeddings_of(photos)), photos)
+        return cls([index], contents.manifest.card.embedding_width)
 
     def __len__(self) -> int:
-        """Photos that can be found."""
+        """Number of searched photos."""
         return sum(self._live)
 
     @property
@@ -79,15 +79,15 @@ class LiveIndex:
         """Finds the k most similar photos; see `fashion_jax.retrieval.index.Index.search`.
 
         Returns:
-            Numbers of photos in place of rows; min(k, len(self)) for each query.
+            min(k, len(self)) photo numbers for each query, in place of rows.
         """
         queries_qd = check_embeddings(queries, "queries", self.dimensions)
         k = check_k(k, len(self))
         nothing = np.empty((len(queries_qd), 0))
         found = [Neighbours(nothing.astype(np.int32), nothing.astype(np.float32))]
-        for part, live in zip(self._parts, self._live, strict=True):
+        for index, live in zip(self._indexes, self._live, strict=True):
             if live:
-                found.append(_search_part(part, queries_qd, min(k, live), live))
+                found.append(_search_live(index, queries_qd, min(k, live), live))
         merged = by_score_then_row(
             Neighbours(
                 rows=np.concatenate([each.rows for each in found], axis=1),
@@ -97,27 +97,33 @@ class LiveIndex:
         return Neighbours(rows=merged.rows[:, :k], scores=merged.scores[:, :k])
 
 
-def _search_part(
-    part: Part, queries_qd: Float32[np.ndarray, "queries dimensions"], wanted: int, live: int
+def _search_live(
+    partial: PartialIndex,
+    queries_qd: Float32[np.ndarray, "queries dimensions"],
+    wanted: int,
+    live: int,
 ) -> Neighbours:
-    """The `wanted` best photos of a part; more are asked for where removed rows take places."""
-    removed = len(part.numbers) - live
+    """Finds the `wanted` best photos; asks for more where removed rows are among the answers."""
+    removed = len(partial.numbers) - live
     asked = wanted + min(removed, max(wanted, _FEWEST_SPARE))
-    found, short = _live_answers(part, queries_qd, asked if removed else wanted, wanted)
+    found, short = _live_answers(partial, queries_qd, asked if removed else wanted, wanted)
     while short.any():
-        asked = min(2 * asked, wanted + removed)  # with all removed rows, enough are left for sure
-        again, still_short = _live_answers(part, queries_qd[short], asked, wanted)
+        asked = min(2 * asked, wanted + removed)  # always enough once it covers all removed rows
+        again, still_short = _live_answers(partial, queries_qd[short], asked, wanted)
         found.rows[short], found.scores[short] = again.rows, again.scores
         short[short] = still_short
     return found
 
 
 def _live_answers(
-    part: Part, queries_qd: Float32[np.ndarray, "queries dimensions"], asked: int, wanted: int
+    partial: PartialIndex,
+    queries_qd: Float32[np.ndarray, "queries dimensions"],
+    asked: int,
+    wanted: int,
 ) -> tuple[Neighbours, Bool[np.ndarray, " queries"]]:
-    """The first `wanted` answers that are not removed, and for which queries there are fewer."""
-    found = part.index.search(queries_qd, asked)
-    numbers = part.numbers[found.rows]
+    """Returns the first `wanted` live answers, and the queries that have fewer."""
+    found = partial.index.search(queries_qd, asked)
+    numbers = partial.numbers[found.rows]
     first_live = np.argsort(numbers < 0, axis=1, kind="stable")[:, :wanted]
     rows = np.take_along_axis(numbers, first_live, axis=1)
     scores = np.take_along_axis(found.scores, first_live, axis=1)

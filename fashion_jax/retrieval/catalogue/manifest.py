@@ -1,4 +1,4 @@
-"""A catalogue's manifest: which parts count, and what is in them."""
+"""A catalogue's manifest: its data folders, their content, and the model card."""
 
 import dataclasses
 import pathlib
@@ -22,25 +22,25 @@ _REMOVED_SCHEMA = 2
 Rows = Int64[np.ndarray, " rows"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-# A name such as ../other would lead out of the folder.
-PartName = Annotated[str, msgspec.Meta(pattern=rf"^{storage.PART_PREFIX}[\w-]+$")]
+# A name such as ../other would lead out of the catalogue.
+FolderName = Annotated[str, msgspec.Meta(pattern=rf"^{storage.DATA_PREFIX}[\w-]+$")]
 
 
 class CatalogueError(FashionJaxError):
-    """Parts of a catalogue that do not fit together, or a change that makes no sense."""
+    """Inputs that do not fit together or do not fit the catalogue, or an impossible change."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchSettings:
-    """How a segment's ScaNN index is searched, as `fashion-jax index tune` chose it.
+    """Search settings of a segment's ScaNN index, as chosen by `fashion-jax index tune`.
 
     Attributes:
-        reorder: candidates whose exact scores are computed.
-        leaves_to_search: partitions that a query is compared with; 0 where there are none.
-        recall: at k, as measured.
-        k: of the recall.
-        queries: that it was measured with.
-        queries_per_second: on the machine that measured.
+        reorder: number of candidates whose exact scores are computed.
+        leaves_to_search: number of partitions compared with a query; 0 without partitions.
+        recall: measured recall at k.
+        k: number of neighbours that the recall counts.
+        queries: number of queries in the measurement.
+        queries_per_second: speed on the machine of the measurement.
     """
 
     reorder: Count
@@ -53,17 +53,17 @@ class SearchSettings:
 
 @dataclasses.dataclass(frozen=True)
 class SegmentEntry:
-    """A segment, as the manifest names it.
+    """The manifest's entry for a segment.
 
     Attributes:
-        data: its folder's name.
-        rows: its photos, removed ones included.
+        data: name of the segment's folder.
+        rows: number of rows, removed ones included.
         index: `exact` or `scann`.
-        files: SHA-256 by name. ScaNN's own files are listed in the index's description.
-        search: where it was tuned.
+        files: SHA-256 by name. The index's own description lists the files of ScaNN.
+        search: search settings, if the segment was tuned.
     """
 
-    data: PartName
+    data: FolderName
     rows: Positive
     index: BuiltKind
     files: Mapping[str, str]
@@ -72,35 +72,35 @@ class SegmentEntry:
 
 @dataclasses.dataclass(frozen=True)
 class RemovedEntry:
-    """The list of removed rows, as the manifest names it.
+    """The manifest's entry for the list of removed rows.
 
     Attributes:
-        data: the folder's name.
-        photos: how many rows are removed.
+        data: name of the list's folder.
+        photos: number of removed rows.
         files: SHA-256 by name.
     """
 
-    data: PartName
+    data: FolderName
     photos: Positive
     files: Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class RemovedRows:
-    """The content of that list: rows by segment, ascending."""
+    """The list of removed rows: rows by segment, ascending."""
 
-    rows: Mapping[PartName, list[Count]]
+    rows: Mapping[FolderName, list[Count]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a catalogue is.
+    """Content of the manifest.
 
     Attributes:
-        kind: which index new segments get: `auto` (by size), `exact` or `scann`.
-        card: of the model that made all of the embeddings.
-        segments: in the order of their rows.
-        removed: rows of them that are not there any more.
+        kind: kind of index for new segments: `auto` (by size), `exact` or `scann`.
+        card: card of the model that made all embeddings.
+        segments: segments, in the order of their rows.
+        removed: removed rows of the segments, if any.
     """
 
     kind: Kind
@@ -109,20 +109,14 @@ class Manifest:
     removed: RemovedEntry | None = None
 
     @property
-    def photos(self) -> int:
-        """Photos that are there."""
-        removed = self.removed.photos if self.removed else 0
-        return sum(segment.rows for segment in self.segments) - removed
-
-    @property
-    def parts(self) -> set[str]:
-        """Names of all folders that count."""
+    def folders(self) -> set[str]:
+        """Names of all data folders in use."""
         removed = {self.removed.data} if self.removed else set()
         return {segment.data for segment in self.segments} | removed
 
-    def write(self, folder: pathlib.Path) -> None:
-        """Writes the manifest into a folder that is being staged."""
-        (folder / storage.MANIFEST).write_bytes(to_json(self, SCHEMA))
+    def write(self, staging: pathlib.Path) -> None:
+        """Writes the manifest into a staging folder."""
+        (staging / storage.MANIFEST).write_bytes(to_json(self, SCHEMA))
 
     @classmethod
     def read(cls, folder: pathlib.Path) -> "Manifest":
@@ -135,20 +129,19 @@ class Manifest:
         return read_json(folder / storage.MANIFEST, cls, SCHEMA, "a catalogue")
 
 
-def write_removed(staging: pathlib.Path, name: str, removed: Mapping[str, Rows]) -> RemovedEntry:
-    """Writes the removed rows, by segment, to a new part `name`."""
-    part = staging / name
-    part.mkdir()
+def write_removed(staging: pathlib.Path, removed: Mapping[str, Rows]) -> RemovedEntry:
+    """Writes removed rows, by segment, to a new data folder."""
+    folder = storage.new_data_folder(staging)
     rows = {segment: rows.tolist() for segment, rows in removed.items()}
-    (part / REMOVED).write_bytes(to_json(RemovedRows(rows), _REMOVED_SCHEMA))
-    return RemovedEntry(name, sum(map(len, rows.values())), storage.checksums(part))
+    (folder / REMOVED).write_bytes(to_json(RemovedRows(rows), _REMOVED_SCHEMA))
+    return RemovedEntry(folder.name, sum(map(len, rows.values())), storage.checksums(folder))
 
 
 def read_removed(folder: pathlib.Path, entry: RemovedEntry | None) -> dict[str, Rows]:
-    """The removed rows of a catalogue, by segment, ascending.
+    """Reads the removed rows of a catalogue, by segment, ascending.
 
     Raises:
-        StorageError: if the file is missing or damaged.
+        StorageError: the file is missing or damaged.
     """
     if entry is None:
         return {}

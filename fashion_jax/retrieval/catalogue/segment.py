@@ -1,19 +1,19 @@
-"""A segment of a catalogue: photos that were written together and never change."""
+"""Segments of a catalogue: photos written together, never changed afterwards."""
 
 import functools
 import logging
 import pathlib
-import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 from jaxtyping import Float32
 
 from fashion_jax.files import StorageError
 from fashion_jax.retrieval import storage
-from fashion_jax.retrieval.catalogue.items import Item, read_items, write_items
+from fashion_jax.retrieval.catalogue.items import Item
 from fashion_jax.retrieval.catalogue.manifest import CatalogueError, SegmentEntry
 from fashion_jax.retrieval.index import check_embeddings
 from fashion_jax.retrieval.make_index import index_kind
@@ -23,6 +23,7 @@ from fashion_jax.retrieval.scann_index import (
     ScannMissingError,
     check_files,
 )
+from fashion_jax.retrieval.scann_settings import ScannSettings
 
 EMBEDDINGS, ITEMS, THUMBNAILS, SCANN = (
     "embeddings.npy",
@@ -36,68 +37,70 @@ logger = logging.getLogger(__name__)
 
 
 class Segment:
-    """A segment on the disk; each of its files is checked before it is read."""
+    """A stored segment; each of its files is checked before it is read."""
 
     def __init__(self, folder: pathlib.Path, entry: SegmentEntry) -> None:
         """Reads nothing yet.
 
         Args:
-            folder: of the segment.
-            entry: what the manifest says about it.
+            folder: folder of the segment.
+            entry: the manifest's entry for it.
         """
         self.folder = folder
         self.entry = entry
         self._checked: set[str] = set()
 
     def open(self) -> None:
-        """Checks and opens every file, so that the segment can be used even after its removal.
+        """Checks and opens every file; the segment stays usable after its files are removed.
 
         Raises:
-            StorageError: if files (all of which are named) are missing or damaged.
+            StorageError: files (all of which are named) are missing or damaged.
         """
         self._check(*self.entry.files)
         for part in ("items", "embeddings", "thumbnails", "scann"):
             getattr(self, part)
 
-    def check(self) -> None:
+    def check(self) -> ScannSettings | None:
         """Checks every file, those of ScaNN included, and opens none.
 
+        Returns:
+            Settings of the ScaNN index, if the segment has one.
+
         Raises:
-            StorageError: if files (all of which are named) are missing or damaged.
+            StorageError: files (all of which are named) are missing or damaged.
         """
         self._check(*self.entry.files)
-        if self.entry.index == "scann":
-            check_files(self.folder / SCANN)
+        return check_files(self.folder / SCANN).settings if self.entry.index == "scann" else None
 
     @functools.cached_property
     def items(self) -> list[Item]:
-        """One a row."""
+        """Items, one per row."""
         self._check(ITEMS)
-        return read_items(self.folder / ITEMS)
+        return msgspec.json.Decoder(Item).decode_lines((self.folder / ITEMS).read_bytes())
 
     @functools.cached_property
     def embeddings(self) -> Float32[np.ndarray, "rows dimensions"]:
-        """L2-normalised; mapped into memory, not read."""
+        """L2-normalised embeddings, mapped into memory."""
         self._check(EMBEDDINGS)
         return np.load(self.folder / EMBEDDINGS, mmap_mode="r")
 
     @functools.cached_property
     def thumbnails(self) -> ArrayRecordReader:
-        """One JPEG a row."""
+        """JPEGs, one per row."""
         self._check(THUMBNAILS)
         path = self.folder / THUMBNAILS
         try:
             reader = ArrayRecordReader(str(path))
         except RuntimeError as error:
             raise StorageError(f"{path} cannot be opened: {error}") from error
-        # A writer may have removed it since it was checked, of which the reader says nothing.
+        # The reader raises nothing if a writer has removed the file since the check.
         if not reader.ok():
             raise StorageError(f"{path} cannot be opened")
         return reader
 
     @functools.cached_property
     def scann(self) -> ScannIndex | None:
-        """ScaNN's index, if the segment has one and ScaNN is installed here."""
+        """The ScaNN index, if the segment has one and ScaNN is installed."""
         if self.entry.index != "scann":
             return None
         self._check(f"{SCANN}/{DESCRIPTION}")
@@ -116,11 +119,6 @@ class Segment:
             self._checked.update(unchecked)
 
 
-def new_part_name() -> str:
-    """A name that no part ever had."""
-    return f"{storage.PART_PREFIX}{secrets.token_hex(8)}"
-
-
 def write_segment(
     staging: pathlib.Path,
     embeddings: Any,
@@ -129,49 +127,48 @@ def write_segment(
     kind: str,
     dimensions: int,
 ) -> SegmentEntry:
-    """Writes a new segment into a folder that is being staged.
+    """Writes a new segment into a staging folder.
 
     Args:
-        staging: the folder.
-        embeddings: [rows, dimensions], L2-normalised, any float dtype.
-        items: one a row.
-        thumbnails: one JPEG a row; read one by one.
-        kind: of the catalogue's index.
-        dimensions: that the model card says.
+        staging: staging folder.
+        embeddings: [rows, dimensions] embeddings, L2-normalised, any float dtype.
+        items: items, one per row.
+        thumbnails: JPEGs, one per row; read one by one.
+        kind: kind of the catalogue's index.
+        dimensions: length of an embedding according to the model card.
 
     Returns:
-        What the manifest has to say about it.
+        The manifest's entry for the segment.
 
     Raises:
-        CatalogueError: if the parts are not of one size, or there are none.
-        EmbeddingError: if the embeddings are not what `check_embeddings` asks for.
+        CatalogueError: embeddings, items and thumbnails differ in number, or are empty.
+        EmbeddingError: the embeddings fail `check_embeddings`.
     """
     array = check_embeddings(embeddings, "embeddings", dimensions)
     if len(items) != len(array):
-        raise CatalogueError(f"there are {len(array)} embeddings but {len(items)} items")
+        raise CatalogueError(f"found {len(array)} embeddings but {len(items)} items")
     if len(items) == 0:
-        raise CatalogueError("there is not one photo to make a catalogue's segment of")
-    part = staging / new_part_name()
-    part.mkdir()
-    np.save(part / EMBEDDINGS, array)
-    return finish_segment(part, items, thumbnails, kind)
+        raise CatalogueError("no photos; a segment needs at least one")
+    folder = storage.new_data_folder(staging)
+    np.save(folder / EMBEDDINGS, array)
+    return finish_segment(folder, items, thumbnails, kind)
 
 
 def finish_segment(
-    part: pathlib.Path, items: Sequence[Item], thumbnails: Iterable[bytes], kind: str
+    folder: pathlib.Path, items: Sequence[Item], thumbnails: Iterable[bytes], kind: str
 ) -> SegmentEntry:
-    """Writes the rest of a segment whose embeddings are in their file already."""
-    _write_thumbnails(part / THUMBNAILS, thumbnails, len(items))
-    write_items(part / ITEMS, items)
+    """Completes a segment whose embeddings are written already; see `write_segment`."""
+    _write_thumbnails(folder / THUMBNAILS, thumbnails, len(items))
+    (folder / ITEMS).write_bytes(msgspec.json.Encoder().encode_lines(items))
     index = index_kind(kind, len(items))
     if index == "scann":
-        ScannIndex.build(np.load(part / EMBEDDINGS, mmap_mode="r")).save(part / SCANN)
+        ScannIndex.build(np.load(folder / EMBEDDINGS, mmap_mode="r")).save(folder / SCANN)
     files = {
         name: checksum
-        for name, checksum in storage.checksums(part).items()
+        for name, checksum in storage.checksums(folder).items()
         if not name.startswith(f"{SCANN}/") or name == f"{SCANN}/{DESCRIPTION}"
     }
-    return SegmentEntry(part.name, len(items), index, files)
+    return SegmentEntry(folder.name, len(items), index, files)
 
 
 def _write_thumbnails(path: pathlib.Path, thumbnails: Iterable[bytes], count: int) -> None:
@@ -186,4 +183,4 @@ def _write_thumbnails(path: pathlib.Path, thumbnails: Iterable[bytes], count: in
     finally:
         writer.close()
     if written != count:
-        raise CatalogueError(f"there are {count} embeddings but {written} thumbnails")
+        raise CatalogueError(f"found {count} embeddings but {written} thumbnails")

@@ -1,1 +1,1 @@
-"""The index protocol over Milvus."""
+"""Milvus collections behind the index protocol."""

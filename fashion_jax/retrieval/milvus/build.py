@@ -1,4 +1,4 @@
-"""Building a collection, part by part."""
+"""Builds a collection, batch by batch."""
 
 import contextlib
 import dataclasses
@@ -9,25 +9,25 @@ from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval.catalogue import Item
 from fashion_jax.retrieval.index import EmbeddingError, check_embeddings
 from fashion_jax.retrieval.milvus.collection import (
-    Description,
+    CollectionDescription,
     create,
     drop,
     finish,
     left_over,
     resolve,
 )
-from fashion_jax.retrieval.milvus.rows import NOTHING, batches, check_rows, check_texts
+from fashion_jax.retrieval.milvus.rows import UNKNOWN_ITEM, check_rows, check_texts, messages
 from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusError, MilvusPlace
 from fashion_jax.retrieval.milvus.settings import MilvusSettings
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
-    """Some photos of a gallery that is too large to be in memory at once.
+class PhotoBatch:
+    """Some photos of a gallery that is too large for the memory.
 
     Attributes:
-        embeddings: [photos, dimensions], L2-normalised, any float dtype.
-        items: one a photo, or `None` where nothing is known about them.
+        embeddings: [photos, dimensions] embeddings, L2-normalised, any float dtype.
+        items: items, one per photo; `None` if unknown.
     """
 
     embeddings: Any
@@ -36,24 +36,28 @@ class Part:
 
 def build_collection(
     place: MilvusPlace,
-    parts: Iterable[Part],
+    photos: Iterable[PhotoBatch],
     card: ModelCard,
     settings: MilvusSettings | None,
-) -> tuple[MilvusConnection, str, Description]:
-    """Fills a new collection and gives it its name; see `MilvusIndex.build_from`."""
+) -> tuple[MilvusConnection, str, CollectionDescription]:
+    """Fills a new collection and gives it its name; see `MilvusIndex.build_from`.
+
+    Returns:
+        Connection, internal name and description of the collection.
+    """
     connection = MilvusConnection(place, create=True)
     try:
-        resolve(connection)  # a name that is taken is refused before the work
-        if place.local:  # whose one process is this: nobody else can be building
+        resolve(connection)  # refuses a name that is taken before the work
+        if place.local:  # only one process can open the file: no other build is running
             drop(connection, left_over(connection))
         name = create(connection, card.embedding_width)
         try:
-            rows = _fill(connection, name, parts, card.embedding_width)
+            rows = _fill(connection, name, photos, card.embedding_width)
             chosen = settings or MilvusSettings.for_rows(rows, card.embedding_width, place.local)
-            description = Description(card, chosen)
+            description = CollectionDescription(card, chosen)
             finish(connection, name, description)
         except BaseException:
-            _give_up(connection, name)
+            _discard(connection, name)
             raise
     except BaseException:
         connection.close()
@@ -61,27 +65,30 @@ def build_collection(
     return connection, name, description
 
 
-def _give_up(connection: MilvusConnection, name: str) -> None:
-    """Drops what was begun, where that is possible: the error that led here is the one to tell."""
+def _discard(connection: MilvusConnection, name: str) -> None:
+    """Drops an unfinished collection; a failure to do so would hide the build's own error."""
     with contextlib.suppress(MilvusError):
         if resolve(connection) != name:
             drop(connection, [name])
 
 
-def _fill(connection: MilvusConnection, name: str, parts: Iterable[Part], dimensions: int) -> int:
+def _fill(
+    connection: MilvusConnection, name: str, photos: Iterable[PhotoBatch], dimensions: int
+) -> int:
+    """Inserts all rows; returns their number."""
     rows = 0
-    for part in parts:
+    for batch in photos:
         what = "gallery embeddings" if rows == 0 else f"gallery embeddings from row {rows} on"
-        array = check_embeddings(part.embeddings, what, dimensions)
-        items = [NOTHING] * len(array) if part.items is None else part.items
+        array = check_embeddings(batch.embeddings, what, dimensions)
+        items = [UNKNOWN_ITEM] * len(array) if batch.items is None else batch.items
         if len(items) != len(array):
-            raise MilvusError(f"there are {len(array)} embeddings but {len(items)} items")
+            raise MilvusError(f"found {len(array)} embeddings but {len(items)} items")
         check_texts(items)
         numbers = check_rows(range(rows, rows + len(array)))
         with connection.errors("insert rows"):
-            for batch in batches(numbers, array, items):
-                connection.client.insert(name, batch)
+            for message in messages(numbers, array, items):
+                connection.client.insert(name, message)
         rows += len(array)
     if rows == 0:
-        raise EmbeddingError("the gallery is empty: there is nothing to search in")
+        raise EmbeddingError("the gallery is empty; an index needs at least one row")
     return rows

@@ -1,8 +1,8 @@
-"""Collections: their fields, their description, and how one takes the place of another.
+"""Collections: their fields, their description, and their atomic replacement.
 
-The name that users give is an alias. A build fills a collection `NAME__build_1a2b3c4d` of its own
-and at last points the alias at it, in one step; whatever is interrupted leaves the alias where it
-was. `left_over` finds what killed builds leave.
+The user's name for a collection is an alias. A build fills a new collection `NAME__build_1a2b3c4d`
+and finally points the alias at it, in one step; an interrupted build leaves the alias unchanged.
+`left_over` finds the collections of killed builds.
 """
 
 import dataclasses
@@ -18,18 +18,18 @@ from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusError, M
 from fashion_jax.retrieval.milvus.settings import MilvusSettings
 
 SCHEMA = 2
-# The property of a collection that says what it is.
+# Property of a collection that stores its description.
 DESCRIPTION = "fashion_jax"
 _MARK = "__build_"
 
 
 @dataclasses.dataclass(frozen=True)
-class Description:
-    """What is stored with a collection.
+class CollectionDescription:
+    """Description stored with a collection.
 
     Attributes:
-        card: of the model that made the embeddings.
-        settings: of its index.
+        card: card of the model that made the embeddings.
+        settings: settings of the index.
     """
 
     card: ModelCard
@@ -37,7 +37,7 @@ class Description:
 
 
 def create(connection: MilvusConnection, dimensions: int) -> str:
-    """Makes an empty collection that nobody sees yet; returns its own name."""
+    """Makes an empty collection without an alias; returns its internal name."""
     pymilvus = _pymilvus()
     types = pymilvus.DataType
     schema = pymilvus.MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -49,13 +49,13 @@ def create(connection: MilvusConnection, dimensions: int) -> str:
         schema.add_field(name, types.INT64)
     name = f"{connection.place.collection}{_MARK}{secrets.token_hex(4)}"
     with connection.errors("create a collection"):
-        # Strong: a search sees whatever anybody has added before it.
+        # Strong: a search sees all rows that were added before it.
         connection.client.create_collection(name, schema=schema, consistency_level="Strong")
     return name
 
 
-def finish(connection: MilvusConnection, name: str, description: Description) -> None:
-    """Indexes and loads a filled collection, and puts it in the place of the one before."""
+def finish(connection: MilvusConnection, name: str, description: CollectionDescription) -> None:
+    """Indexes and loads a filled collection, and replaces the previous one by it."""
     client, place = connection.client, connection.place
     with connection.errors("build the index"):
         client.flush(name)
@@ -72,7 +72,7 @@ def finish(connection: MilvusConnection, name: str, description: Description) ->
         )
         for key in (CATEGORY_KEY, PHOTO_KEY):
             params.add_index(key, index_type="INVERTED")
-        # milvus-lite indexes while it loads, and has no clock for pymilvus to wait by.
+        # milvus-lite builds the index while loading; pymilvus cannot wait for it.
         client.create_index(name, params, sync=not place.local)
         client.load_collection(name)
     before = resolve(connection)
@@ -85,10 +85,10 @@ def finish(connection: MilvusConnection, name: str, description: Description) ->
 
 
 def resolve(connection: MilvusConnection) -> str | None:
-    """The own name of the collection that the place's name stands for; None if there is none.
+    """Returns the internal name behind the collection's alias; None if it does not exist.
 
     Raises:
-        MilvusError: if the name is that of a collection which fashion-jax did not build.
+        MilvusError: the name belongs to a collection that fashion-jax did not build.
     """
     client, place = connection.client, connection.place
     with connection.errors("look for the collection"):
@@ -97,20 +97,29 @@ def resolve(connection: MilvusConnection) -> str | None:
         name = client.describe_collection(place.collection)["collection_name"]
     if not _is_build(name, place):
         raise MilvusError(
-            f"{place} was not built by fashion-jax (its own name is {name}); choose another name"
+            f"{place} was not built by fashion-jax (its internal name is {name}); choose another "
+            f"name"
         )
     return name
 
 
-def describe(connection: MilvusConnection, name: str) -> Description:
-    """Reads what `finish` has stored with a collection."""
+def read_description(connection: MilvusConnection, name: str) -> CollectionDescription:
+    """Reads the description that `finish` stored with a collection.
+
+    Raises:
+        MilvusError: a description that is damaged or of another version.
+    """
     with connection.errors("read the collection's description"):
         properties = connection.client.describe_collection(name)["properties"]
-    return _read_description(properties.get(DESCRIPTION, ""), str(connection.place))
+    text, where = properties.get(DESCRIPTION, ""), f"{connection.place}: its description"
+    try:
+        return parse_json(text, CollectionDescription, SCHEMA, where)
+    except StorageError as error:
+        raise MilvusError(str(error)) from error
 
 
 def left_over(connection: MilvusConnection) -> list[str]:
-    """Collections of builds that were killed, or still run."""
+    """Lists collections of builds that were killed or are still running."""
     current = resolve(connection)
     with connection.errors("list the collections"):
         names = connection.client.list_collections()
@@ -119,14 +128,14 @@ def left_over(connection: MilvusConnection) -> list[str]:
 
 
 def drop(connection: MilvusConnection, names: Iterable[str]) -> None:
-    """Removes collections."""
+    """Drops collections by their internal names."""
     with connection.errors("drop a collection"):
         for name in names:
             connection.client.drop_collection(name)
 
 
 def _is_build(name: str, place: MilvusPlace) -> bool:
-    """Whether this is the own name of one of the place's collections, and of no other place's."""
+    """Returns whether this is an internal name of the place's collection, and of no other."""
     return re.fullmatch(f"{place.collection}{_MARK}[0-9a-f]{{8}}", name) is not None
 
 
@@ -134,10 +143,3 @@ def _pymilvus() -> Any:
     import pymilvus
 
     return pymilvus
-
-
-def _read_description(text: str, where: str) -> Description:
-    try:
-        return parse_json(text, Description, SCHEMA, f"{where}: its description")
-    except StorageError as error:
-        raise MilvusError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Search beyond one machine's memory: the protocol of `index.py` over Milvus (docs/milvus.md)."""
+"""Search beyond the memory of one machine: the index protocol over Milvus (docs/milvus.md)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -13,20 +13,24 @@ from fashion_jax.retrieval.index import (
     check_embeddings,
     check_k,
 )
-from fashion_jax.retrieval.milvus.build import Part, build_collection
-from fashion_jax.retrieval.milvus.collection import Description, describe, resolve
+from fashion_jax.retrieval.milvus.build import PhotoBatch, build_collection
+from fashion_jax.retrieval.milvus.collection import (
+    CollectionDescription,
+    read_description,
+    resolve,
+)
 from fashion_jax.retrieval.milvus.rows import (
     BATCH_ROWS,
     ITEM_FIELDS,
-    NOTHING,
     PHOTO_KEY,
     ROW,
-    batches,
+    UNKNOWN_ITEM,
     category_filter,
     check_rows,
     check_texts,
     is_one_of,
     key,
+    messages,
 )
 from fashion_jax.retrieval.milvus.search import search_batches
 from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusError, MilvusPlace
@@ -37,14 +41,16 @@ _ATTEMPTS = 3
 
 
 class MilvusIndex:
-    """A collection of Milvus behind the protocol of `fashion_jax.retrieval.index.Index`.
+    """A Milvus collection behind the protocol of `fashion_jax.retrieval.index.Index`.
 
-    Rows are numbers that stay with a photo: removing others does not change them. Use it as a
-    context manager, or `close` it, to give a local file free.
+    A photo keeps its row number when others are removed. Use the index as a context manager, or
+    `close` it, to release a local file.
     """
 
-    def __init__(self, connection: MilvusConnection, name: str, description: Description) -> None:
-        """Wraps a finished collection; see `build` and `open`."""
+    def __init__(
+        self, connection: MilvusConnection, name: str, description: CollectionDescription
+    ) -> None:
+        """See `build` and `open`."""
         self.card = description.card
         self.settings = description.settings
         self._connection = connection
@@ -59,56 +65,53 @@ class MilvusIndex:
         items: Sequence[Item] | None = None,
         settings: MilvusSettings | None = None,
     ) -> "MilvusIndex":
-        """Builds a collection of a gallery that is in memory; see `build_from`."""
-        return cls.build_from(place, [Part(gallery, items)], card, settings)
+        """Builds a collection from a gallery in memory; see `build_from`."""
+        return cls.build_from(place, [PhotoBatch(gallery, items)], card, settings)
 
     @classmethod
     def build_from(
         cls,
         place: MilvusPlace,
-        parts: Iterable[Part],
+        photos: Iterable[PhotoBatch],
         card: ModelCard,
         settings: MilvusSettings | None = None,
     ) -> "MilvusIndex":
         """Builds a collection, or replaces one in a single step; interrupted, it changes nothing.
 
         Args:
-            place: where.
-            parts: of the gallery, numbered as they come, from row 0 on.
-            card: of the model that made the embeddings.
-            settings: chosen by the number of rows if `None`.
+            place: server and name of the collection.
+            photos: batches of the gallery; their rows are numbered in order, from 0.
+            card: card of the model that made the embeddings.
+            settings: settings of the index; by default chosen by the number of rows.
 
         Returns:
             The new collection, opened.
 
         Raises:
-            EmbeddingError: if embeddings are not what `check_embeddings` asks for, or there are
-                none.
-            MilvusError: if Milvus refuses something, the name is taken by a collection that is
-                none of ours, or pymilvus is not installed.
+            EmbeddingError: the embeddings fail `check_embeddings`, or are empty.
+            MilvusError: the name belongs to a collection that fashion-jax did not build, Milvus
+                fails, or pymilvus is not installed.
         """
-        return cls(*build_collection(place, parts, card, settings))
+        return cls(*build_collection(place, photos, card, settings))
 
     @classmethod
     def open(cls, place: MilvusPlace, card: ModelCard | None = None) -> "MilvusIndex":
         """Opens a collection.
 
         Args:
-            place: where it is.
-            card: of the model that will embed the queries, to be compared with the collection's.
+            place: server and name of the collection.
+            card: card of the model that embeds the queries, to be compared with the collection's.
 
         Raises:
-            MilvusError: if there is no such collection, nobody answers, or pymilvus is missing.
-            ModelCardError: if the collection is another model's; each differing field is named.
+            MilvusError: no such collection, no answer from the server, or no pymilvus.
+            ModelCardError: the collection is of another model; each differing field is named.
         """
         connection = MilvusConnection(place)
         try:
             name = resolve(connection)
             if name is None:
-                raise MilvusError(
-                    f"there is no collection {place}; build it with: fashion-jax milvus build"
-                )
-            description = describe(connection, name)
+                raise MilvusError(f"no collection {place}; build it with: fashion-jax milvus build")
+            description = read_description(connection, name)
             if card is not None:
                 description.card.require_same(card, "the collection", "the query's model")
             with connection.errors("load the collection"):
@@ -129,7 +132,7 @@ class MilvusIndex:
         self.close()
 
     def __len__(self) -> int:
-        """Rows in the collection, as of now."""
+        """Current number of rows."""
         return self._count("")
 
     @property
@@ -140,35 +143,35 @@ class MilvusIndex:
     def add(
         self, rows: Sequence[int], embeddings: Any, items: Sequence[Item] | None = None
     ) -> None:
-        """Adds rows, or replaces those that are there; interrupted, it can be repeated.
+        """Adds or replaces rows; safe to repeat after an interruption.
 
         Args:
-            rows: [rows], their numbers, from 0 to 2³¹ − 1, each once.
-            embeddings: [rows, dimensions], L2-normalised, any float dtype.
-            items: one a row, with the categories that searches can be limited to.
+            rows: distinct row numbers, from 0 to 2³¹ − 1.
+            embeddings: [rows, dimensions] embeddings, L2-normalised, any float dtype.
+            items: items, one per row; by default unknown.
 
         Raises:
-            EmbeddingError: if the embeddings are not what `check_embeddings` asks for.
-            MilvusError: if numbers, embeddings and items do not fit together, or Milvus refuses.
+            EmbeddingError: the embeddings fail `check_embeddings`.
+            MilvusError: row numbers, embeddings and items differ in number, or Milvus fails.
         """
         array = check_embeddings(embeddings, "embeddings", self.dimensions)
         numbers = check_rows(rows)
-        given = [NOTHING] * len(array) if items is None else items
+        given = [UNKNOWN_ITEM] * len(array) if items is None else items
         if not len(numbers) == len(array) == len(given):
             raise MilvusError(
-                f"there are {len(numbers)} row numbers, {len(array)} embeddings and "
-                f"{len(given)} items; each row needs one of each"
+                f"found {len(numbers)} row numbers, {len(array)} embeddings and {len(given)} "
+                f"items; each row needs one of each"
             )
         check_texts(given)
         with self._connection.errors("add rows"):
-            for batch in batches(numbers, array, given):
-                self._connection.client.upsert(self._name, batch)
+            for message in messages(numbers, array, given):
+                self._connection.client.upsert(self._name, message)
 
     def remove(self, rows: Sequence[int]) -> int:
-        """Removes rows; those that are not there are passed over.
+        """Removes rows; skips those that do not exist.
 
         Returns:
-            How many were there.
+            Number of removed rows.
         """
         numbers = check_rows(rows)
         removed = 0
@@ -182,17 +185,18 @@ class MilvusIndex:
     def search(self, queries: Any, k: int, categories: Sequence[str] | None = None) -> Neighbours:
         """Finds the k most similar rows; see `fashion_jax.retrieval.index.Index.search`.
 
-        A query whose partitions hold fewer than k rows is asked again in all of them. So there are
-        always min(k, rows) distinct rows, where `rows` are those of the categories.
+        A query whose partitions hold fewer than k rows is repeated in all partitions, so that
+        every query gets min(k, number of rows of the categories) distinct rows.
 
         Args:
-            queries: [queries, dimensions], L2-normalised, any float dtype.
-            k: how many, at most 16,384.
-            categories: only photos of these; of all if `None`. One that no photo has finds none.
+            queries: [queries, dimensions] embeddings, L2-normalised, any float dtype.
+            k: number of neighbours, at most 16,384.
+            categories: categories to restrict the search to; by default all. An unknown category
+                has no rows.
 
         Raises:
-            EmbeddingError: if the queries are not what `check_embeddings` asks for, or k < 1.
-            MilvusError: if k is too large for Milvus, or Milvus fails.
+            EmbeddingError: the queries fail `check_embeddings`, or k is below 1.
+            MilvusError: k is too large for Milvus, or Milvus fails.
         """
         queries_qd = check_embeddings(queries, "queries", self.dimensions)
         where = category_filter(categories)
@@ -200,8 +204,8 @@ class MilvusIndex:
             wanted = min(check_k(k, 2**31), self._count(where))
             if wanted > MOST_NEIGHBOURS:
                 raise MilvusError(
-                    f"Milvus returns at most {MOST_NEIGHBOURS:,} neighbours; asked for were "
-                    f"{wanted:,}. Ask for fewer, or use a catalogue with the exact index"
+                    f"Milvus returns at most {MOST_NEIGHBOURS:,} neighbours, but {wanted:,} were "
+                    f"requested; request fewer, or use a catalogue with the exact index"
                 )
             found = search_batches(
                 self._connection, self._name, self.settings, queries_qd, wanted, where
@@ -209,37 +213,37 @@ class MilvusIndex:
             if found is not None:
                 return by_score_then_row(found)
         raise MilvusError(
-            f"{self._connection.place} found fewer than {wanted} rows {_ATTEMPTS} times, though "
-            f"it counts so many; if rows are not being removed just now, build it again"
+            f"{self._connection.place} found fewer than {wanted} of its rows in {_ATTEMPTS} "
+            f"attempts; unless rows are being removed right now, build it again"
         )
 
     def search_items(
         self, queries: Any, k: int, card: ModelCard, categories: Sequence[str] | None = None
     ) -> list[list[Hit]]:
-        """Like `search`, with what is known of each photo; refuses another model's queries.
+        """Finds the k most similar photos, with their items; see `search`.
 
         Raises:
-            ModelCardError: naming each differing field.
+            ModelCardError: the queries come from another model; each differing field is named.
         """
         self.card.require_same(card, "the collection", "the query's model")
         found = self.search(queries, k, categories)
         items = self.items(np.unique(found.rows).tolist())
         return [
             [
-                Hit(rank, row, items.get(row, NOTHING), score)
+                Hit(rank, row, items.get(row, UNKNOWN_ITEM), score)
                 for rank, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
             ]
             for rows, scores in zip(found.rows.tolist(), found.scores.tolist(), strict=True)
         ]
 
     def items(self, rows: Sequence[int]) -> dict[int, Item]:
-        """What is known of rows, by their numbers; rows that are not there are left out."""
+        """Returns the items of rows by row number, without rows that do not exist."""
         fields = list(ITEM_FIELDS)
         found = self._query(ROW, check_rows(rows), fields)
         return {record[ROW]: Item(**{name: record[name] for name in fields}) for record in found}
 
     def rows_of(self, photo_ids: Sequence[str]) -> dict[str, list[int]]:
-        """Rows of photos by the dataset's own names; names that are not there are left out."""
+        """Returns the rows of photos by photo id, without photos that do not exist."""
         keys = [key(photo_id) for photo_id in photo_ids]
         rows: dict[str, list[int]] = {}
         for record in self._query(PHOTO_KEY, keys, ["photo_id"]):

@@ -1,4 +1,4 @@
-"""Searches that Milvus answers whole: in batches, and again where partitions hold too few rows."""
+"""Complete searches: in batches, repeated in all partitions for queries with too few answers."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from fashion_jax.retrieval.milvus.rows import EMBEDDING
 from fashion_jax.retrieval.milvus.server import MilvusConnection
 from fashion_jax.retrieval.milvus.settings import MilvusSettings
 
-# Servers refuse answers of 100 MiB and, at once, more than 16,384 queries.
+# Servers refuse answers above 100 MiB and batches above 16,384 queries.
 _BATCH_ANSWERS = 2**20
 _BATCH_QUERIES = 1024
 
@@ -26,18 +26,18 @@ def search_batches(
     """Finds exactly k rows for each query.
 
     Args:
-        connection: to the server.
-        name: the collection's own.
-        settings: of its index.
-        queries_qd: checked.
-        k: rows wanted; there should be as many.
-        where: a filter, or an empty text.
+        connection: connection to the server.
+        name: internal name of the collection.
+        settings: settings of the index.
+        queries_qd: checked queries.
+        k: number of neighbours, at most the number of rows.
+        where: filter; empty for none.
 
     Returns:
-        The rows, or `None` if even all partitions hold fewer for some query.
+        The neighbours, or `None` if all partitions together hold fewer for some query.
 
     Raises:
-        MilvusError: if Milvus fails.
+        MilvusError: Milvus fails.
     """
     rows = np.empty((len(queries_qd), k), np.int32)
     scores = np.empty((len(queries_qd), k), np.float32)

@@ -1,4 +1,4 @@
-"""A Milvus server, or a local file of milvus-lite's: connections, and errors in our words."""
+"""Connections to a Milvus server or a local file of milvus-lite, with readable errors."""
 
 import contextlib
 import dataclasses
@@ -18,25 +18,25 @@ LOCAL_SUFFIX = ".db"
 TOKEN_VARIABLE = "MILVUS_TOKEN"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 
-# Open connections to each local file: milvus-lite keeps its server, and with it the file's lock,
-# until somebody stops it.
+# Open connections per local file: milvus-lite keeps its server, and with it the file's lock, until
+# the server is stopped.
 _open_files: dict[str, int] = {}
 _open_files_lock = threading.Lock()
 
 
 class MilvusError(FashionJaxError):
-    """What Milvus refused or could not do, or no Milvus at all."""
+    """A request that Milvus refuses or fails to answer, or a missing pymilvus."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class MilvusPlace:
-    """Where a collection is.
+    """Address of a collection.
 
     Attributes:
         uri: `http://host:19530` of a cluster, or a local file `NAME.db` (milvus-lite).
-        collection: its name.
+        collection: name of the collection.
         token: `user:password` or an API key; never printed.
-        timeout: seconds that a search or a connection may take.
+        timeout: time limit of a search or a connection in seconds.
     """
 
     uri: str
@@ -45,32 +45,32 @@ class MilvusPlace:
     timeout: float = 60.0
 
     def __post_init__(self) -> None:
-        """Refuses names that Milvus does not take."""
+        """Refuses names that Milvus does not accept."""
         if not _NAME.fullmatch(self.collection):
             raise MilvusError(
-                f"a collection's name has letters, digits and underscores, begins with no digit "
-                f"and is no longer than 200 characters; got {self.collection!r}"
+                f"a collection's name consists of at most 200 letters, digits and underscores and "
+                f"does not begin with a digit; got {self.collection!r}"
             )
 
     @property
     def local(self) -> bool:
-        """Whether it is a file of milvus-lite's."""
+        """Whether it is a local file of milvus-lite."""
         return self.uri.endswith(LOCAL_SUFFIX) and "://" not in self.uri
 
     @property
     def path(self) -> pathlib.Path:
-        """The local file (milvus-lite makes a folder of it)."""
+        """Path of the local file, which milvus-lite makes a folder."""
         return pathlib.Path(self.uri).expanduser().absolute()
 
     def __str__(self) -> str:
-        """For messages: without user, password and token."""
+        """Describes the place without user, password and token."""
         return f"{self.collection} at {self.hidden(self.uri)}"
 
     def __repr__(self) -> str:
         return f"MilvusPlace({self})"
 
     def hidden(self, text: str) -> str:
-        """A text without this place's secrets."""
+        """Masks this place's secrets in a text."""
         user = urllib.parse.urlsplit(self.uri).netloc.rpartition("@")[0] if not self.local else ""
         secrets = [user, *user.split(":")[1:], self.token, *self.token.split(":")[1:]]
         for secret in filter(None, secrets):
@@ -79,22 +79,22 @@ class MilvusPlace:
 
 
 class MilvusConnection:
-    """A client of one place; close it to let other processes have a local file."""
+    """A client of one place; `close` it to release a local file for other processes."""
 
     def __init__(self, place: MilvusPlace, create: bool = False) -> None:
         """Connects.
 
         Args:
-            place: where to.
-            create: whether a local file that is not there may be made.
+            place: server and name of the collection.
+            create: whether a missing local file may be created.
 
         Raises:
-            MilvusError: if pymilvus is not installed, nobody answers, or there is no such file.
+            MilvusError: no pymilvus, no answer from the server, or no such file.
         """
         module = _pymilvus()
         if place.local and not create and not place.path.exists():
             raise MilvusError(
-                f"there is no Milvus database {place.path}; build one with: "
+                f"no Milvus database at {place.path}; build one with: "
                 f"fashion-jax milvus build --uri {place.uri} --collection {place.collection} ..."
             )
         self.place = place
@@ -119,7 +119,7 @@ class MilvusConnection:
 
     @contextlib.contextmanager
     def errors(self, doing: str) -> Iterator[None]:
-        """Turns what Milvus raises into a `MilvusError` that says what was being done."""
+        """Turns exceptions of Milvus into a `MilvusError` that names the failed action."""
         exceptions = importlib.import_module("pymilvus.exceptions")
         grpc = importlib.import_module("grpc")
         try:
@@ -137,19 +137,19 @@ class MilvusConnection:
 
 
 def token_from_environment() -> str:
-    """The token, which is no flag: every user of a machine can read a command's flags."""
+    """Returns the token; as a flag, it would be visible to every user of the machine."""
     return os.environ.get(TOKEN_VARIABLE, "")
 
 
 def _advice(place: MilvusPlace, doing: str, code: int | None) -> str:
     if code == _pymilvus().exceptions.ErrorCode.COLLECTION_NOT_FOUND:
-        return "If it was built anew or dropped meanwhile, open it again, or build it"
+        return "If it was rebuilt or dropped in the meantime, open it again, or build it"
     if place.local and doing == "connect":
         return (
-            "Its folder has to be there, and no other process may have the file open "
-            "(milvus-lite allows one at a time)"
+            "Its folder has to exist, and no other process may have the file open (milvus-lite "
+            "allows one at a time)"
         )
-    return f"Check that the server runs, and its URI and token ({TOKEN_VARIABLE}); then try again"
+    return f"Check the server, its URI and the token ({TOKEN_VARIABLE}), then try again"
 
 
 def _release(path: str) -> None:
@@ -169,7 +169,7 @@ def _pymilvus() -> Any:
         raise MilvusError(
             "pymilvus cannot be imported; install it with: pip install 'fashion-jax[milvus]'"
         ) from error
-    # They log each error with a traceback before they raise it; we say it in one sentence.
+    # Both log each error with a traceback before raising it; `MilvusError` replaces that.
     for name in ("pymilvus", "milvus_lite.server_manager"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return module

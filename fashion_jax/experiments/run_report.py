@@ -1,4 +1,4 @@
-"""Gathers what the report of a run shows."""
+"""Collects the content of a run's report."""
 
 import dataclasses
 import logging
@@ -40,12 +40,12 @@ _ANSWERS = 8
 _CMC_RANKS = 50
 _SUSPECTS = 12
 _TILE = 72  # pixels on the longer side of a photo on the map
-_INDEX = "index"  # where a run's catalogue lies in its workdir
+_INDEX = "index"  # folder of the catalogue in a workdir
 
 logger = logging.getLogger(__name__)
 
 
-def report_data(
+def run_report_data(
     workdir: str | pathlib.Path,
     model: EmbeddingModel,
     dataset: BuiltDataset,
@@ -55,17 +55,17 @@ def report_data(
     scores: Scores | None = None,
     data_dir: str | None = None,
 ) -> ReportData:
-    """Everything that the page shows, as plain data.
+    """Collects the content of the report as plain data.
 
     Args:
-        workdir: of the run.
-        model: of the run.
-        dataset: that was measured.
-        test: its photos, embedded.
-        evaluation: what was found.
+        workdir: workdir of the run.
+        model: model of the run.
+        dataset: measured dataset.
+        test: embedded test splits of the dataset.
+        evaluation: results on the dataset.
         searches: answers of an index, to be shown.
-        scores: refined ones, if there are any.
-        data_dir: where the dataset lies, if not where the run's config says.
+        scores: refined scores, if measured.
+        data_dir: directory of built datasets; None for the run's.
     """
     ranking = evaluation.rankings["instance"]
     before = evaluation.untrained
@@ -103,11 +103,11 @@ def report_data(
 
 
 def _tunings(index: pathlib.Path) -> dict[str, Tuning]:
-    """The curves of the run's index; what is wrong with them is no reason to have no report."""
+    """Reads the curves of the run's index; a damaged file costs only their section."""
     try:
         return read_tunings(index)
     except FashionJaxError as error:
-        logger.warning("the report has no curve of the index: %s", error)
+        logger.warning("the report omits the index curves: %s", error)
         return {}
 
 
@@ -157,7 +157,7 @@ def _ranked_lists(
 
 
 def _chosen_queries(ranking: Ranking) -> dict[str, Int[np.ndarray, "queries"]]:
-    """Rows of the queries with the highest, middle and lowest average precision."""
+    """Chooses the queries with the highest, median and lowest average precision."""
     rows = np.flatnonzero(ranking.measured)
     order = rows[np.argsort(-ranking.average_precision[rows], kind="stable")]
     count = min(_LISTS_PER_GROUP, -(-len(order) // 3))
@@ -176,7 +176,7 @@ def _ranked_list(
     query: int,
     left_out: Bool[np.ndarray, "gallery"],
 ) -> RankedList:
-    """A query, without its answers."""
+    """Describes a query, without its answers."""
     same_product = test.gallery.identity == test.query.identity[query]
     return RankedList(
         query_jpeg=thumbnail(test.query.image_bytes(query)),
@@ -192,7 +192,7 @@ def _ranked_list(
 def _answers(
     test: EmbeddedTest, query: int, scores: Scores, left_out: Bool[np.ndarray, "gallery"]
 ) -> list[RankedAnswer]:
-    """A query's first answers, with their photos."""
+    """Returns a query's first answers, with their photos."""
     (line,) = scores.against(np.arange(len(left_out)))(np.array([query]))
     line[left_out] = -np.inf
     first = np.argsort(-line, kind="stable")[: min(_ANSWERS, int(np.sum(~left_out)))]
@@ -208,7 +208,7 @@ def _answers(
 
 
 def _suspects(test: EmbeddedTest) -> list[SuspectPair]:
-    """Of the whole gallery."""
+    """Finds similar photos of different products in the gallery."""
     gallery = test.gallery
     found = find_suspected_label_errors(
         test.gallery_gd, gallery.identity, gallery.photo_id, _SUSPECTS
@@ -226,17 +226,17 @@ def _suspects(test: EmbeddedTest) -> list[SuspectPair]:
 
 
 def _map(test: EmbeddedTest) -> tuple[list[MapTile], float]:
-    """The squares of the gallery's map, and what it shows of the variance."""
+    """Returns the tiles of the gallery's map, and the share of the variance that it shows."""
     found = embedding_map(test.gallery_gd)
     tiles = [
         MapTile(
-            thumbnail(test.gallery.image_bytes(place.row), _TILE),
-            _caption(test.gallery, place.row),
-            place.column,
-            place.line,
-            place.photos,
+            thumbnail(test.gallery.image_bytes(photo.row), _TILE),
+            _caption(test.gallery, photo.row),
+            photo.column,
+            photo.line,
+            photo.photos,
         )
-        for place in found.places
+        for photo in found.photos
     ]
     return tiles, found.variance
 
