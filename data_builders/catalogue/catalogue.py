@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pyarrow.compute as pc
 
 from fashion_jax.datasets.building.base import BuildOptions, RetrievalBuilder
-from fashion_jax.datasets.building.options import OptionError, option, text
+from fashion_jax.datasets.building.options import OptionError, option
 from fashion_jax.datasets.building.plan import BuildPlan
 
 from .manifest import ManifestTable, read_manifest
@@ -30,8 +30,8 @@ class CatalogueOptions(BuildOptions):
             `gallery` if the manifest names no splits.
     """
 
-    manifest: str = text()
-    photos: str = text()
+    manifest: str = ""
+    photos: str = ""
     test_fraction: float = option(0.2, most=0.9)
 
 

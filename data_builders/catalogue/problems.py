@@ -63,7 +63,7 @@ class ManifestProblems:
         """Raise an error if the manifest has problems.
 
         Raises:
-            ManifestError: with their number, and the first ones of each kind.
+            ManifestError: if any were added; with their number, and the first of each kind.
         """
         if not self._kinds:
             return

@@ -72,8 +72,8 @@ class JoinedLists:
     def _check_counts(self, tables: Mapping[str, Table[PartitionRow] | Table[BoxRow]]) -> None:
         for name, table in tables.items():
             if table.announced != len(table.rows):
-                says = f"{name} says {table.announced:,} rows and has {len(table.rows):,}"
-                self.problems["wrong_count"].append(says)
+                count = f"{name} announces {table.announced:,} rows and has {len(table.rows):,}"
+                self.problems["wrong_count"].append(count)
 
     def _check_categories(self) -> None:
         categories: dict[str, set[str]] = collections.defaultdict(set)

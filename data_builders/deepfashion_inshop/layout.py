@@ -29,8 +29,8 @@ def find_lists(manual_dir: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
         raise no_raw_copy(manual_dir, "DeepFashion In-Shop", looked_for, _is_copy)
     if lacking:
         raise LayoutError(
-            f"manual_dir {manual_dir} lacks {lacking[0].relative_to(manual_dir)}: complete the raw "
-            "copy of DeepFashion In-Shop, if it is not one of another dataset"
+            f"manual_dir {manual_dir} lacks {lacking[0].relative_to(manual_dir)}: complete the "
+            "raw copy, or give one of DeepFashion In-Shop"
         )
     return paths
 
@@ -62,4 +62,4 @@ def _high_resolution(manual_dir: pathlib.Path) -> str:
     found = [folder for folder in _HIGH_RESOLUTION if (manual_dir / folder).is_dir()]
     if not found:
         return ""
-    return f"; {found[0]}/ is there, but the boxes are in pixels of {PHOTOS}/: unpack img.zip"
+    return f"; {found[0]}/ exists, but the boxes are in pixels of {PHOTOS}/: unpack img.zip"

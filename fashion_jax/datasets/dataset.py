@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from fashion_jax.datasets.building.build_report import REPORT_NAME
-from fashion_jax.datasets.records import DOMAIN_NAMES, SPLITS
+from fashion_jax.datasets.records import SPLITS
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import atomic_write
 
@@ -29,8 +29,7 @@ class DatasetNotFoundError(FashionJaxError):
 class Split(Protocol):
     """One split of a dataset: its columns in memory, its photos read by row.
 
-    Any object with these members will do; a class that derives from `Split` inherits `__len__` and
-    `domain_name`.
+    Any object with these members will do; a class that derives from `Split` inherits `__len__`.
 
     Attributes:
         name: name of the split, such as `train`.
@@ -52,11 +51,6 @@ class Split(Protocol):
     def __len__(self) -> int:
         """Count the photos."""
         return len(self.identity)
-
-    @property
-    def domain_name(self) -> np.ndarray:
-        """Text [N]: `street` or `shop`."""
-        return np.array(DOMAIN_NAMES)[self.domain]
 
     def image_bytes(self, row: int) -> bytes:
         """Read the photo in `row`, encoded as JPEG or any other format that OpenCV decodes."""

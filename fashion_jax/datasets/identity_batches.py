@@ -167,7 +167,7 @@ def _groups_and_steps(
 def _some_of_both_domains(
     rows: Int[np.ndarray, "photos"], domain: Shaped[np.ndarray, "photos"], group: int, wanted: int
 ) -> Int[np.ndarray, "chosen"]:
-    """Take the group's part of the rows, at most `wanted`, with both domains if there are two."""
+    """Take the group's part of the rows, at most `wanted`, with both domains if possible."""
     shift = -group * wanted
     return _both_domains_first(np.roll(rows, shift), np.roll(domain, shift))[:wanted]
 

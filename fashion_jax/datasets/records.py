@@ -12,6 +12,9 @@ Its fields, in built files and in the columns of a split:
 
 import enum
 
+import numpy as np
+from jaxtyping import Int8, Shaped
+
 SPLITS = ("train", "query", "gallery", "val_query", "val_gallery")
 
 NO_CAMERA = -1
@@ -25,3 +28,8 @@ class Domain(enum.IntEnum):
 
 
 DOMAIN_NAMES = tuple(domain.name.lower() for domain in Domain)
+
+
+def domain_names(domain: Int8[np.ndarray, " photos"]) -> Shaped[np.ndarray, " photos"]:
+    """Converts the domains of photos to the texts `street` and `shop`."""
+    return np.array(DOMAIN_NAMES)[domain]

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from fashion_jax.datasets.dataset import BuiltDataset, Dataset, Split, open_dataset
+from fashion_jax.datasets.records import domain_names
 from fashion_jax.inference.model import EmbeddingModel
 from fashion_jax.inference.normalise import l2_normalise_or
 from fashion_jax.metrics.labels import Labels
@@ -49,7 +50,11 @@ class EmbeddedTest:
 
     def labels(self) -> tuple[Labels, Labels]:
         """Returns the labels of the queries and of the gallery."""
-        return Labels.of(self.query), Labels.of(self.gallery)
+        query, gallery = self.query, self.gallery
+        return (
+            Labels.of(query, domain_names(query.domain)),
+            Labels.of(gallery, domain_names(gallery.domain)),
+        )
 
     def averaged_with(self, other: "EmbeddedTest") -> "EmbeddedTest":
         """Averages these embeddings with others of the same photos, and normalises the means.

@@ -49,15 +49,15 @@ class Labels:
             object.__setattr__(self, name, column)  # the dataclass is frozen
 
     @classmethod
-    def of(cls, split: Any) -> "Labels":
+    def of(cls, split: Any, domain: np.ndarray | None = None) -> "Labels":
         """Reads the labels of a dataset's split, or of any object with the same attributes.
 
         Args:
-            split: object with `identity` and, optionally, `category`, `camera`, `photo_id` and
-                `domain_name` (texts, for `domain`).
+            split: object with `identity` and, optionally, `category`, `camera` and `photo_id`.
+            domain: domain of each photo, as text [N]; a split has numbers.
         """
         optional = {name: getattr(split, name, None) for name in ("category", "camera", "photo_id")}
-        return cls(split.identity, **optional, domain=getattr(split, "domain_name", None))
+        return cls(split.identity, **optional, domain=domain)
 
     def __len__(self) -> int:
         """Number of photos."""

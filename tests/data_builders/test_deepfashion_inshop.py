@@ -75,7 +75,7 @@ def test_every_defect_is_listed_by_photo(built):
         "repeated_box": [name(62)],
         "repeated_row": [name(59)],
         "truncated": [name(51)],
-        "wrong_count": ["Eval/list_eval_partition.txt says 122 rows and has 124"],
+        "wrong_count": ["Eval/list_eval_partition.txt announces 122 rows and has 124"],
     }
 
 
@@ -262,7 +262,7 @@ def test_high_resolution_photos_do_not_fit_the_boxes(raw, tmp_path):
     for folder in ("Anno", "Eval"):
         (tmp_path / folder).symlink_to(raw / folder)
     (tmp_path / "img_highres").mkdir()
-    with pytest.raises(LayoutError, match=r"img_highres/ is there, but the boxes are in pixels of"):
+    with pytest.raises(LayoutError, match=r"img_highres/ exists, but the boxes are in pixels of"):
         check("deepfashion_inshop", tmp_path, progress=False)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fashion_jax.datasets.dataset import DatasetNotFoundError, open_dataset
-from fashion_jax.datasets.records import SPLITS, Domain
+from fashion_jax.datasets.records import SPLITS, Domain, domain_names
 
 NAME = "synthetic_street2shop"
 
@@ -26,7 +26,8 @@ def test_all_splits_with_columns_of_one_length(dataset):
         assert {len(column) for column in columns} == {len(split)}
         assert len(split) > 0
         assert set(split.domain) <= set(Domain)
-        assert [Domain[name.upper()] for name in split.domain_name] == split.domain.tolist()
+        names = domain_names(split.domain)
+        assert [Domain[name.upper()] for name in names] == split.domain.tolist()
         assert (split.camera == -1).all()
 
 

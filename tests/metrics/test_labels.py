@@ -3,6 +3,7 @@ import types
 import numpy as np
 import pytest
 
+from fashion_jax.datasets.records import domain_names
 from fashion_jax.metrics.labels import (
     Labels,
     MetricsError,
@@ -54,7 +55,7 @@ def test_columns_of_text_objects_become_texts():
 
 def test_of_a_split_its_columns_with_names_of_domains():
     split = FakeSplit("query", 1)
-    labels = Labels.of(split)
+    labels = Labels.of(split, domain_names(split.domain))
     for name in ("identity", "category", "camera", "photo_id"):
         assert getattr(labels, name).tolist() == getattr(split, name).tolist()
     assert labels.domain.tolist() == ["street", "street", "shop", "shop"]

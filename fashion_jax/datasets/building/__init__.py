@@ -1,1 +1,1 @@
-"""What all dataset builders share: reading lists, cropping, counting, writing records."""
+"""Shared parts of dataset builders: lists, crops, counts, records, reports."""

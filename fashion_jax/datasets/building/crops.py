@@ -67,26 +67,23 @@ class PhotoResult:
     """Result of processing a photo.
 
     Attributes:
-        photo_id: name of the photo.
-        categories: categories of the items on it.
-        items: number of items on it.
+        items: planned items on the photo, at least one.
         outcome: one of `PHOTO_OUTCOMES`.
-        stored: its items; empty for an unusable photo.
+        stored: the same items, cut out; empty for an unusable photo.
     """
 
-    photo_id: str
-    categories: tuple[str, ...]
-    items: int
+    items: Sequence[PlannedItem]
     outcome: str
-    stored: tuple[StoredItem, ...] = ()
+    stored: Sequence[StoredItem] = ()
 
     def count(self, tally: Tally) -> None:
         """Count the photo and its box defects."""
-        for category in self.categories:
-            tally.add_photo(self.photo_id, category, self.outcome)
+        photo_id = self.items[0].photo_id
+        for category in dict.fromkeys(item.category for item in self.items):
+            tally.add_photo(photo_id, category, self.outcome)
         for each in self.stored:
             if each.box_defect is not None:
-                tally.add_box_defect(self.photo_id, each.item.category, each.box_defect)
+                tally.add_box_defect(photo_id, each.item.category, each.box_defect)
 
 
 def by_photo(items: Iterable[PlannedItem]) -> Iterator[list[PlannedItem]]:
@@ -117,15 +114,14 @@ def process_photo(
         encode: whether to encode the crops; a check does not need them.
     """
     photo_id = items[0].photo_id
-    categories = tuple(dict.fromkeys(item.category for item in items))
     if photo_id not in photos:
-        return PhotoResult(photo_id, categories, len(items), MISSING)
+        return PhotoResult(items, MISSING)
     try:
         image = photos.load(photo_id)
     except UndecodablePhotoError as error:
-        return PhotoResult(photo_id, categories, len(items), error.kind)
-    stored = tuple(_store(image, item, photos, options, encode) for item in items)
-    return PhotoResult(photo_id, categories, len(items), USABLE, stored)
+        return PhotoResult(items, error.kind)
+    stored = [_store(image, item, photos, options, encode) for item in items]
+    return PhotoResult(items, USABLE, stored)
 
 
 def _store(

@@ -57,7 +57,7 @@ class ListProblems:
         """Raise an error if the lists have problems.
 
         Raises:
-            ListError: with the number of problems, and the first of them.
+            ListError: if any were added; with their number, and the first of them.
         """
         if not self._found:
             return

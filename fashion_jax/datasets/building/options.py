@@ -25,16 +25,11 @@ def choice(default: str, *others: str) -> Any:
     return dataclasses.field(default=default, metadata={"words": (default, *others)})
 
 
-def text(default: str = "") -> Any:
-    """Declare an option that is any text."""
-    return dataclasses.field(default=default)
-
-
 def make_options(cls: type[Options], values: Mapping[str, Any]) -> Options:
     """Make an options dataclass from names and values.
 
     Args:
-        cls: dataclass whose fields were declared with `option`, `choice` or `text`.
+        cls: dataclass whose fields were declared with `option` or `choice`, or are plain texts.
         values: values by name; numbers may be texts from a command line.
 
     Raises:

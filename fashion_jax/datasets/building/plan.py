@@ -70,7 +70,7 @@ class BuildPlan:
     """Everything a builder knows before the first photo is opened.
 
     Attributes:
-        splits: items by split, in the order of their records; a split that is not there is empty.
+        splits: items by split, in the order of their records; a missing split is empty.
         photos: source of the photos.
         categories: names of all categories, including those without items.
         problems: names of defects in the raw dataset's lists, by kind, for the report.
@@ -99,7 +99,7 @@ def choose_validation(identities: Iterable[Identity], fraction: float, seed: int
     """Choose validation identities by a seeded hash of their names.
 
     A product missing from another raw copy changes the choice of others as little as possible. At
-    least one identity is chosen, unless the fraction is 0 or there are fewer than two identities.
+    least one identity is chosen, unless the fraction is 0 or fewer than two are given.
 
     Args:
         identities: training identities to choose from.

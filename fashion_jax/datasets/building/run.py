@@ -82,4 +82,4 @@ class BuildRun:
             for stored in result.stored:
                 self.tally.add_record(split, stored.item.category, stored.item.identity)
                 yield stored
-            self.bar.update(result.items)
+            self.bar.update(len(result.items))

@@ -41,7 +41,7 @@ def find_corruptions(names: Sequence[str] | None = None) -> tuple[Corruption, ..
     """Look up corruptions by name; by default all of them.
 
     Raises:
-        CorruptionError: with the nearest known name.
+        CorruptionError: if a name is unknown (the nearest known one is given) or occurs twice.
     """
     names = list(CORRUPTIONS) if names is None else names
     for name in names:

@@ -12,7 +12,7 @@ from fashion_jax.datasets.photos import decode_record
 class CorruptedSplit(Split):
     """Some rows of a split, corrupted at their stored size, before they are resized.
 
-    A photo is corrupted in the same way whatever the other rows and the reader.
+    The corruption of a photo depends neither on the other rows nor on the reader.
     """
 
     def __init__(

@@ -15,7 +15,6 @@ from fashion_jax.datasets.building.options import (
     given_options,
     make_options,
     option,
-    text,
 )
 from fashion_jax.datasets.building.plan import PlannedItem
 from fashion_jax.datasets.photos import decode_photo
@@ -27,7 +26,7 @@ class Options:
     number: float = option(0.5, most=2)
     count: int = option(3, least=1)
     word: str = choice("red", "green", "blue")
-    name: str = text()
+    name: str = ""
 
 
 def test_texts_of_a_command_line_become_values():
