@@ -133,6 +133,8 @@ def test_a_run_on_drawn_arrays(tmp_path):
     ],
 )
 def test_datasets_that_cannot_be_trained_on_are_refused(tmp_path, datasets, weights, message):
-    config = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, weights=weights))
+    config = dataclasses.replace(
+        CONFIG, data=dataclasses.replace(CONFIG.data, dataset_weights=weights)
+    )
     with pytest.raises(FashionJaxError, match=message):
         train(config, tmp_path, MESH, progress=False, datasets=datasets)
