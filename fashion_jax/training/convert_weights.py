@@ -22,7 +22,7 @@ from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.card import make_card
 from fashion_jax.inference.embed import without_classifier
 from fashion_jax.inference.weights.files import read_weights
-from fashion_jax.inference.weights.fill import fill
+from fashion_jax.inference.weights.fill import fill_network
 from fashion_jax.inference.weights.origin import file_origin
 from fashion_jax.inference.weights.weight_map import ConvertedStateDict, convert_state_dict
 from fashion_jax.inference.weights.weight_maps import WEIGHT_MAPS
@@ -85,7 +85,7 @@ def convert_weights(
     translation = convert_state_dict(read_weights(path).tensors, WEIGHT_MAPS)
     config = _config(translation, overrides)
     model = Embedder(config.model, num_identities(translation.tensors), nnx.Rngs(0))
-    fill(model, translation.tensors, str(path))
+    fill_network(model, translation.tensors, str(path))
     state = _state(model)
     card = make_card(
         config,

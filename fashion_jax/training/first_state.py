@@ -55,7 +55,7 @@ class FirstState:
         share them: none has to hold them whole.
 
         Raises:
-            PretrainedWeightsError: if the weights cannot be read or do not fit.
+            WeightsError: if the weights cannot be read or do not fit.
         """
         rngs = nnx.Rngs(params=self.config.training.seed)
         model = Embedder(self.config.model, None, rngs, self.param_dtype)

@@ -49,7 +49,7 @@ class Learner:
         """The state before the first step, with the pretrained weights that the config names.
 
         Raises:
-            PretrainedWeightsError: if they cannot be read or do not fit.
+            WeightsError: if they cannot be read or do not fit.
         """
         return self.first.make(self.mesh)
 

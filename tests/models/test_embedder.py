@@ -134,12 +134,16 @@ def test_the_classifiers_bias_is_an_option():
     assert embedder.classifier.bias.shape == (7,)
 
 
-def test_batch_norm_groups_reach_every_layer():
+def test_ghost_batches_reach_every_layer():
     config = ModelConfig(backbone="resnet18", ghost_batch_size=2)
     embedder = nnx.eval_shape(lambda: Embedder(config, 7, nnx.Rngs(0)))
-    groups = [norm.group for _, norm in nnx.iter_modules(embedder) if isinstance(norm, BatchNorm)]
-    assert len(groups) == 21  # stem, two in each of eight blocks, three shortcuts, neck
-    assert set(groups) == {2}
+    sizes = [
+        norm.ghost_batch_size
+        for _, norm in nnx.iter_modules(embedder)
+        if isinstance(norm, BatchNorm)
+    ]
+    assert len(sizes) == 21  # stem, two in each of eight blocks, three shortcuts, neck
+    assert set(sizes) == {2}
 
 
 def test_dropout_keeps_the_mean_and_needs_a_key():
