@@ -112,10 +112,10 @@ class Embedder(nnx.Module):
         maps = self.backbone(images.astype(self.compute_dtype), train)
         features = self.pool(maps)
         neck = self.bottleneck(features, train)
-        return Embedding(features, neck, drop(neck, self.dropout, key) if train else neck)
+        return Embedding(features, neck, dropout(neck, self.dropout, key) if train else neck)
 
 
-def drop(
+def dropout(
     features: Float[Array, "batch features"], rate: float, key: Key[Array, ""] | None
 ) -> Float[Array, "batch features"]:
     """Set each number to 0 with probability `rate`, and divide the others by `1 - rate`.

@@ -1,4 +1,4 @@
-"""Normalisations; statistics and sums in at least float32 whatever the dtype of the input."""
+"""Normalisations; statistics and sums in at least float32 for inputs of any dtype."""
 
 import jax
 import jax.numpy as jnp
@@ -52,7 +52,7 @@ class BatchNorm(nnx.Module):
     def __call__(
         self, inputs: Float[Array, "batch *positions channels"], train: bool
     ) -> Float[Array, "batch *positions channels"]:
-        """Normalise with the batch's statistics, and update the running ones, or with the latter.
+        """Normalise by batch statistics, which update the running ones, or by running statistics.
 
         Args:
             inputs: batch, with any number of axes between images and channels.

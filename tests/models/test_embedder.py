@@ -8,7 +8,7 @@ from fashion_jax.config import ExperimentConfig, ImageConfig, ModelConfig
 from fashion_jax.inference.preprocessing import preprocessing_for
 from fashion_jax.models.backbones import UnknownBackboneError, backbone_spec
 from fashion_jax.models.backbones.efficientnet_lite import relu6
-from fashion_jax.models.embedder import Embedder, drop
+from fashion_jax.models.embedder import Embedder, dropout
 from fashion_jax.models.norms import BatchNorm
 
 WIDTHS = {"resnet18": 512, "resnet50": 2048, "efficientnet_lite0": 1280}
@@ -148,12 +148,12 @@ def test_ghost_batches_reach_every_layer():
 
 def test_dropout_keeps_the_mean_and_needs_a_key():
     ones = jnp.ones((200, 50))
-    dropped = drop(ones, 0.25, jax.random.key(0))
+    dropped = dropout(ones, 0.25, jax.random.key(0))
     assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.75)}
     np.testing.assert_allclose(dropped.mean(), 1, atol=0.02)
-    assert drop(ones, 0.0, None) is ones
+    assert dropout(ones, 0.0, None) is ones
     with pytest.raises(ValueError, match="random key"):
-        drop(ones, 0.25, None)
+        dropout(ones, 0.25, None)
 
 
 def test_only_the_classifier_sees_dropout():

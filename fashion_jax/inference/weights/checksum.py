@@ -11,8 +11,8 @@ from flax import nnx
 def weights_hash(*weights: Any) -> str:
     """Return the SHA-256 of weights.
 
-    It covers names (sorted), dtypes, shapes and bytes, whatever device holds the weights, and in
-    however many parts.
+    It covers names (sorted), dtypes, shapes and bytes, and depends neither on the devices of the
+    weights nor on their division into parts.
 
     Args:
         *weights: modules, their states, or nested dicts of arrays.

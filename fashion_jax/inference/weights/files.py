@@ -9,6 +9,8 @@ import safetensors.numpy
 
 from fashion_jax.inference.weights import WeightsError
 from fashion_jax.inference.weights.torch_file import read_torch_file
+from fashion_jax.inference.weights.weight_map import ConvertedStateDict, convert_state_dict
+from fashion_jax.inference.weights.weight_maps import WEIGHT_MAPS
 
 TORCH_ENDINGS = (".pth", ".pt", ".tar", ".ckpt", ".bin")
 
@@ -48,6 +50,19 @@ def read_weights(path: pathlib.Path) -> WeightsFile:
         f"{path} has another ending than .safetensors and PyTorch's {', '.join(TORCH_ENDINGS)}; "
         "rename it, or save the weights in one of these formats"
     )
+
+
+def read_state_dict(path: pathlib.Path) -> ConvertedStateDict:
+    """Read a file of weights, and give its tensors our names.
+
+    Raises:
+        WeightsError: for a file that cannot be read, or names of no known framework.
+    """
+    file = read_weights(path)
+    try:
+        return convert_state_dict(file.tensors, WEIGHT_MAPS)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
 
 
 def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:

@@ -5,10 +5,9 @@ import pathlib
 
 from fashion_jax.config import ModelConfig
 from fashion_jax.inference.weights import WeightsError
-from fashion_jax.inference.weights.files import read_weights
+from fashion_jax.inference.weights.files import read_state_dict
 from fashion_jax.inference.weights.fill import fill_network
-from fashion_jax.inference.weights.weight_map import ConvertedStateDict, convert_state_dict
-from fashion_jax.inference.weights.weight_maps import WEIGHT_MAPS
+from fashion_jax.inference.weights.weight_map import ConvertedStateDict
 from fashion_jax.models.backbones import backbone_spec
 from fashion_jax.models.embedder import Embedder
 
@@ -31,7 +30,7 @@ def load_pretrained(embedder: Embedder, config: ModelConfig) -> None:
     if config.pretrained == "none":
         return
     path = pretrained_path(config)
-    converted = convert_state_dict(read_weights(path).tensors, WEIGHT_MAPS)
+    converted = read_state_dict(path)
     tensors = {
         name.removeprefix(BACKBONE): tensor
         for name, tensor in converted.tensors.items()

@@ -115,7 +115,7 @@ def convert_state_dict(
             return _apply(weight_map, inner, wrapper)
     first = ", ".join(list(source)[:5])
     raise WeightsError(
-        f"the names of the file's {len(source)} tensors ({first}, ...) belong to none of the "
+        f"the names of its {len(source)} tensors ({first}, ...) belong to none of the "
         f"frameworks {', '.join(weight_map.name for weight_map in weight_maps)}; rename the "
         "tensors as docs/weights.md lists them"
     )

@@ -11,7 +11,7 @@ from flax import nnx
 from fashion_jax.config import ModelConfig
 from fashion_jax.inference.weights import WeightsError
 from fashion_jax.inference.weights.checksum import weights_hash
-from fashion_jax.inference.weights.files import read_weights
+from fashion_jax.inference.weights.files import read_state_dict, read_weights
 from fashion_jax.inference.weights.fill import fill_network
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_origin
 from fashion_jax.inference.weights.pretrained import load_pretrained
@@ -109,6 +109,12 @@ def test_reads_what_safetensors_and_pth_hold(tmp_path):
         fill_network(network, file.tensors, name)
         hashes.add(weights_hash(network))
     assert len(hashes) == 1
+
+
+def test_names_of_no_framework_are_an_error_that_names_the_file(tmp_path):
+    safetensors.numpy.save_file({"odd": np.zeros(1, np.float32)}, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"w\.safetensors: the names of its 1 tensors"):
+        read_state_dict(tmp_path / "w.safetensors")
 
 
 def test_unreadable_sources_are_named(tmp_path):

@@ -259,7 +259,7 @@ def test_hugging_faces_clip():
     assert fitting_backbones(found.tensors) == ["clip_vit_b16"]
     assert set(found.ignored.values()) == {
         "text tower",
-        "projection into the space of photos and texts",
+        "projection into the joint space of images and texts",
     }
 
 
