@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import tabulate
 
 from fashion_jax.cli.host_memory import keep_freed_memory
-from fashion_jax.models.convolution import convolution, depthwise_convolution, xla_convolution
-from fashion_jax.models.padding import same_padding
+from fashion_jax.models.convolution import convolution, xla_convolution
+from fashion_jax.models.layers import explicit_padding
 
 # Side of the map, channels, side of the kernel, stride.
 DEPTHWISE = ((64, 32, 3, 1), (64, 96, 3, 2), (32, 144, 5, 2), (16, 240, 5, 1), (8, 672, 5, 1))
@@ -47,8 +47,8 @@ def depthwise_rows(
 ) -> list[list]:
     images = random(arguments.batch, side, side, channels)
     kernel = random(size, size, 1, channels)
-    padding = same_padding(side, side, size, stride)
-    ours = functools.partial(depthwise_convolution, stride=stride, padding=padding)
+    padding = explicit_padding("same", (side, side), size, stride)
+    ours = functools.partial(convolution, stride=stride, padding=padding, groups=channels)
     xla = functools.partial(xla_convolution, stride=stride, padding=padding, groups=channels)
     title = f"depthwise {size}x{size}, stride {stride}, {side}x{side}x{channels}"
     return compare(title, xla, ours, images, kernel, arguments.repeats)

@@ -208,7 +208,7 @@ def load_pretrained_model(
         mesh: devices to run on; by default all of the job.
 
     Raises:
-        PretrainedWeightsError: no such weights, or weights that do not fit.
+        WeightsError: no such weights, or weights that do not fit.
     """
     size = backbone_spec(backbone).input_size
     config = ExperimentConfig(
@@ -222,7 +222,7 @@ def initial_model(config: ExperimentConfig, mesh: Mesh) -> EmbeddingModel:
     """The model that training by a config starts from.
 
     Raises:
-        PretrainedWeightsError: the config's weights cannot be read or do not fit.
+        WeightsError: the config's weights cannot be read or do not fit.
     """
     network = Embedder(
         config.model, None, nnx.Rngs(config.training.seed, params=config.training.seed)

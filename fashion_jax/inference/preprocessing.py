@@ -7,8 +7,8 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, UInt8
 
 from fashion_jax.config import ExperimentConfig
+from fashion_jax.models.accumulation import accumulation_dtype
 from fashion_jax.models.backbones import backbone_spec
-from fashion_jax.models.dtypes import at_least_float32
 
 Channels = tuple[float, float, float]  # red, green, blue
 
@@ -33,7 +33,7 @@ class Preprocessing:
         self, images: UInt8[Array, "batch height width 3"], dtype: DTypeLike = jnp.float32
     ) -> Float[Array, "batch height width 3"]:
         """Returns `(images - mean) / std`, computed in at least float32, as `dtype`."""
-        compute = at_least_float32(dtype)
+        compute = accumulation_dtype(dtype)
         mean = jnp.asarray(self.mean, compute).reshape(1, 1, 1, 3)
         std = jnp.asarray(self.std, compute).reshape(1, 1, 1, 3)
         return ((images.astype(compute) - mean) / std).astype(dtype)

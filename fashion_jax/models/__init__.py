@@ -1,4 +1,4 @@
-"""The embedder: a photo in, a vector out.
+"""The embedder: an image in, a vector out.
 
-Weights live in Flax NNX modules; nothing here knows of datasets, losses or training.
+Weights live in Flax NNX modules; nothing here depends on datasets, losses or training.
 """

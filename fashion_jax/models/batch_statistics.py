@@ -1,4 +1,4 @@
-"""Normalises a batch with its own statistics, in few passes over memory.
+"""Normalisation of a batch by its own statistics, in few passes over memory.
 
 Per channel of a group of m values x, with mean u, biased variance v and r = 1 / sqrt(v + epsilon),
 
@@ -18,8 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fashion_jax.models.divisors import largest_divisor
-from fashion_jax.models.dtypes import at_least_float32
+from fashion_jax.models.accumulation import accumulation_dtype, largest_divisor
 
 Residuals = tuple[Array, Array, Array, Array]
 Term = Callable[..., Array]
@@ -40,16 +39,16 @@ def normalise_batch(
     Float[Array, "groups channels"],
     Float[Array, "groups channels"],
 ]:
-    """Returns the formula's y, and mean and biased variance of each group.
+    """Return y of the formula above, and mean and biased variance of each group.
 
     Differentiable once, in reverse, and only by y: mean and variance count as constants.
 
     Args:
-        inputs: any number of axes between photos and channels.
-        scale: in the dtype of the statistics.
-        shift: in the dtype of the statistics.
-        groups: runs of photos, of equal length, each of which has statistics of its own.
-        epsilon: added to the variance.
+        inputs: batch, with any number of axes between images and channels.
+        scale: factor per channel, in the dtype of the statistics.
+        shift: summand per channel, in the dtype of the statistics.
+        groups: number of runs of images, of equal length, each with statistics of its own.
+        epsilon: number added to the variance.
     """
     return _forward(inputs, scale, shift, groups, epsilon)[0]
 
@@ -59,10 +58,10 @@ def _forward(
 ) -> tuple[tuple[Array, Array, Array], Residuals]:
     wide = _grouped(inputs, groups)
     mean = _mean(lambda values: values, wide)
-    var = _mean(lambda values: jnp.square(values - _spread(mean)), wide)
+    var = _mean(lambda values: jnp.square(values - mean[:, None, None]), wide)
     inverse = jax.lax.rsqrt(var + epsilon)
     factor = scale[None] * inverse
-    outputs = wide * _spread(factor) + _spread(shift[None] - mean * factor)
+    outputs = wide * factor[:, None, None] + (shift[None] - mean * factor)[:, None, None]
     outputs = outputs.reshape(inputs.shape).astype(inputs.dtype)
     return (outputs, mean, var), (inputs, scale, mean, inverse)
 
@@ -75,11 +74,13 @@ def _backward(
     wide = _grouped(inputs, groups)
     gradient_mean = _mean(lambda values: values, gradient)
     product_mean = inverse * _mean(
-        lambda values, factors: values * (factors - _spread(mean)), gradient, wide
+        lambda values, factors: values * (factors - mean[:, None, None]), gradient, wide
     )
     factor = scale[None] * inverse
-    to_inputs = _spread(factor) * (
-        gradient - _spread(gradient_mean) - (wide - _spread(mean)) * _spread(inverse * product_mean)
+    to_inputs = factor[:, None, None] * (
+        gradient
+        - gradient_mean[:, None, None]
+        - (wide - mean[:, None, None]) * (inverse * product_mean)[:, None, None]
     )
     count = inputs.size // inputs.shape[-1] // groups
     to_scale, to_shift = (count * jnp.sum(part, 0) for part in (product_mean, gradient_mean))
@@ -90,45 +91,37 @@ normalise_batch.defvjp(_forward, _backward)
 
 
 def _grouped(inputs: Array, groups: int) -> Array:
-    """[groups, photos, positions, channels], in at least float32."""
+    """Reshape to [groups, images, positions, channels], in the dtype of sums."""
     batch, channels = inputs.shape[0], inputs.shape[-1]
     grouped = inputs.reshape(groups, batch // groups, -1, channels)
-    return grouped.astype(at_least_float32(inputs.dtype))
+    return grouped.astype(accumulation_dtype(inputs.dtype))
 
 
 def _mean(term: Term, *grouped: Array) -> Array:
-    """[groups, channels]: the mean over photos and positions of an elementwise term.
+    """Return the mean of an elementwise term over images and positions, [groups, channels].
 
     Args:
-        term: of values [groups, ..., channels] of each array.
-        *grouped: arrays [groups, photos, positions, channels].
+        term: function of values [groups, ..., channels] of each array.
+        *grouped: arrays [groups, images, positions, channels].
     """
     total = jax.lax.platform_dependent(
         *grouped,
         cpu=functools.partial(_sum_of_partial_sums, term),
-        default=functools.partial(_sum, term),
+        default=lambda *arrays: jnp.sum(term(*arrays), (1, 2)),
     )
     return total / (grouped[0].shape[1] * grouped[0].shape[2])
 
 
-def _sum(term: Term, *grouped: Array) -> Array:
-    return jnp.sum(term(*grouped), (1, 2))
-
-
 def _sum_of_partial_sums(term: Term, *grouped: Array) -> Array:
-    """As XLA's CPU backend runs it fast: one pass over memory.
+    """Add up a term in a form that XLA's CPU backend runs in a single pass over memory.
 
-    Given a sum of terms, it writes the terms to memory first, or adds them up channel by channel.
-    Sums of a few positions, written out, are one elementwise pass instead; the product with ones
-    that adds those up is never merged with it.
+    Given a plain sum of terms, XLA writes the terms to memory first, or adds them up channel by
+    channel. Sums of a few positions, written out, are one elementwise pass instead; they are added
+    up by a product with ones, which is never fused with that pass.
     """
-    groups, photos, positions, channels = grouped[0].shape
+    groups, images, positions, channels = grouped[0].shape
     run = largest_divisor(positions, POSITIONS_PER_SUM)
-    runs = [part.reshape(groups, photos, positions // run, run, channels) for part in grouped]
+    runs = [part.reshape(groups, images, positions // run, run, channels) for part in grouped]
     terms = (term(*(part[:, :, :, place] for part in runs)) for place in range(run))
     partial = functools.reduce(jnp.add, terms).reshape(groups, -1, channels)
     return jnp.einsum("n,gnc->gc", jnp.ones(partial.shape[1], partial.dtype), partial)
-
-
-def _spread(statistic: Array) -> Array:
-    return statistic[:, None, None]

@@ -1,23 +1,25 @@
-"""Convolutions, in the form that each platform runs fast.
+"""Convolutions in the form that each platform runs fast.
 
 GPUs and TPUs get XLA's convolution. XLA's CPU backend runs two kinds of it far slower than the
-same sums written otherwise: 1x1 convolutions (here: a matrix product) and depthwise ones (see
-`depthwise.py`). The choice is made when the program is compiled.
+same sums written otherwise: 1x1 convolutions (here a matrix product) and depthwise ones (see
+`depthwise.py`). The form is chosen when the program is compiled.
 
-Photos are [batch, height, width, channels], kernels [rows, columns, inputs, outputs].
+Images are [batch, height, width, channels], kernels [rows, columns, inputs of a group, outputs].
 """
 
+import contextlib
+import contextvars
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 from jaxtyping import Array, Float
 
-from fashion_jax.models.depthwise import correlate
-from fashion_jax.models.padding import Padding
-from fashion_jax.models.xla_reference_ops import library_forms_asked
+from fashion_jax.models.depthwise import Padding, correlate
 
 Form = Callable[[Array, Array], Array]
+
+_xla_only = contextvars.ContextVar("xla_only", default=False)
 
 
 def convolution(
@@ -27,36 +29,30 @@ def convolution(
     padding: Padding,
     groups: int = 1,
 ) -> Float[Array, "batch height2 width2 outputs"]:
-    """Returns the (cross-)correlation of photos and kernel."""
-    default = functools.partial(xla_convolution, stride=stride, padding=padding, groups=groups)
-    if library_forms_asked():
-        return default(images, kernel)
-    if kernel.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)) and groups == 1:
-        return _by_platform(functools.partial(_matrix_product, stride=stride), default)(
-            images, kernel
-        )
-    return default(images, kernel)
+    """Return the cross-correlation of images and kernel.
 
-
-def depthwise_convolution(
-    images: Float[Array, "batch height width channels"],
-    kernel: Float[Array, "rows columns 1 channels"],
-    stride: int,
-    padding: Padding,
-) -> Float[Array, "batch height2 width2 channels"]:
-    """Returns the correlation of each channel with a kernel of its own."""
+    Args:
+        images: batch of images.
+        kernel: one kernel per output channel.
+        stride: stride of both axes.
+        padding: pixels of zeros on each side.
+        groups: number of runs of input channels, each seen by as many of the outputs.
+    """
+    xla = functools.partial(xla_convolution, stride=stride, padding=padding, groups=groups)
+    pointwise = kernel.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)) and groups == 1
+    depthwise = kernel.shape[2:] == (1, groups)
+    if _xla_only.get() or not (pointwise or depthwise):
+        return xla(images, kernel)
+    if pointwise:
+        return _by_platform(images, kernel, functools.partial(_matrix_product, stride=stride), xla)
     cpu = functools.partial(correlate, stride=stride, padding=padding)
-    groups = images.shape[-1]
-    default = functools.partial(xla_convolution, stride=stride, padding=padding, groups=groups)
-    if library_forms_asked():
-        return default(images, kernel)
-    return _by_platform(cpu, default)(images, kernel)
+    return _by_platform(images, kernel, cpu, xla)
 
 
 def xla_convolution(
     images: Array, kernel: Array, stride: int, padding: Padding, groups: int = 1
 ) -> Array:
-    """Returns XLA's own convolution."""
+    """Return XLA's own convolution."""
     return jax.lax.conv_general_dilated(
         images,
         kernel,
@@ -67,6 +63,16 @@ def xla_convolution(
     )
 
 
+@contextlib.contextmanager
+def xla_convolutions_only() -> Iterator[None]:
+    """Trace XLA's convolutions for all platforms, so that their operations can be counted."""
+    token = _xla_only.set(True)
+    try:
+        yield
+    finally:
+        _xla_only.reset(token)
+
+
 def _matrix_product(images: Array, kernel: Array, stride: int) -> Array:
     strided = images[:, ::stride, ::stride]
     # One long axis of pixels: with three axes XLA's CPU backend runs the gradient slower.
@@ -74,31 +80,31 @@ def _matrix_product(images: Array, kernel: Array, stride: int) -> Array:
     return (pixels @ kernel[0, 0]).reshape(*strided.shape[:-1], kernel.shape[-1])
 
 
-def _by_platform(cpu: Form, default: Form) -> Form:
-    """Returns the one form on CPUs and the other elsewhere; differentiable once, in reverse.
-
-    The choice is hidden from differentiation, which would otherwise keep what both forms need.
-    """
-
-    @jax.custom_vjp
-    def apply(images: Array, kernel: Array) -> Array:
-        return jax.lax.platform_dependent(images, kernel, cpu=cpu, default=default)
-
-    def forward(images: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-        return apply(images, kernel), (images, kernel)
-
-    def backward(residuals: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
-        return jax.lax.platform_dependent(
-            *residuals, cotangent, cpu=_gradients(cpu), default=_gradients(default)
-        )
-
-    apply.defvjp(forward, backward)
-    return apply
+# The choice is hidden from differentiation, which would otherwise keep what both forms need.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _by_platform(images: Array, kernel: Array, cpu: Form, default: Form) -> Array:
+    """Apply one form on CPUs and another elsewhere; differentiable once, in reverse."""
+    return jax.lax.platform_dependent(images, kernel, cpu=cpu, default=default)
 
 
-def _gradients(form: Form) -> Callable[[Array, Array, Array], tuple[Array, Array]]:
-    def gradients(images: Array, kernel: Array, cotangent: Array) -> tuple[Array, Array]:
-        _, pullback = jax.vjp(form, images, kernel)
-        return pullback(cotangent)
+def _forward(
+    images: Array, kernel: Array, cpu: Form, default: Form
+) -> tuple[Array, tuple[Array, Array]]:
+    return _by_platform(images, kernel, cpu, default), (images, kernel)
 
-    return gradients
+
+def _backward(
+    cpu: Form, default: Form, residuals: tuple[Array, Array], cotangent: Array
+) -> tuple[Array, Array]:
+    def gradients(form: Form, images: Array, kernel: Array, cotangent: Array) -> tuple[Array, ...]:
+        return jax.vjp(form, images, kernel)[1](cotangent)
+
+    return jax.lax.platform_dependent(
+        *residuals,
+        cotangent,
+        cpu=functools.partial(gradients, cpu),
+        default=functools.partial(gradients, default),
+    )
+
+
+_by_platform.defvjp(_forward, _backward)

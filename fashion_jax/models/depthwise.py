@@ -1,10 +1,10 @@
-"""Depthwise convolution and its gradients as XLA's CPU backend runs them fast.
+"""Depthwise convolution and its gradients in a form that XLA's CPU backend runs fast.
 
 All are elementwise sums of shifted slices, which XLA vectorises along the channels and divides
-among threads along the batch; nothing is ever sliced along the batch, so that it may be sharded.
-Sums are kept in at least float32.
+among threads along the batch; no slice cuts the batch, so that it may be sharded. Sums are kept
+in at least float32.
 
-With padded photos x, kernel w, stride s and output y, per channel,
+With padded images x, kernel w, stride s and output y, per channel,
 
     y[h, v] = sum over i, j of x[s h + i, s v + j] w[i, j].
 """
@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fashion_jax.models.divisors import largest_divisor
-from fashion_jax.models.dtypes import at_least_float32
-from fashion_jax.models.padding import Padding
+from fashion_jax.models.accumulation import accumulation_dtype, largest_divisor
+
+# Pixels of zeros (above, below) and (left, right) of an image.
+Padding = tuple[tuple[int, int], tuple[int, int]]
 
 # Products that one pass of the kernel's gradient adds up: enough to amortise reading and writing
 # the sum, few enough to compile quickly.
@@ -31,8 +32,8 @@ def correlate(
     stride: int,
     padding: Padding,
 ) -> Float[Array, "batch height2 width2 channels"]:
-    """Returns y of the formula above: one shifted multiply-add per tap."""
-    compute = at_least_float32(images.dtype)
+    """Return y of the formula above: one shifted multiply-add per tap."""
+    compute = accumulation_dtype(images.dtype)
     rows, columns = kernel.shape[:2]
     kernel = kernel.astype(compute)
     padded = jnp.pad(images.astype(compute), ((0, 0), *padding, (0, 0)))
@@ -61,7 +62,7 @@ def _backward(
     stride: int, padding: Padding, residuals: tuple[Array, Array], cotangent: Array
 ) -> tuple[Array, Array]:
     images, kernel = residuals
-    compute = at_least_float32(images.dtype)
+    compute = accumulation_dtype(images.dtype)
     padded = jnp.pad(images.astype(compute), ((0, 0), *padding, (0, 0)))
     wide = cotangent.astype(compute)
     to_images = _images_gradient(kernel.astype(compute), wide, stride, padded.shape)
@@ -75,7 +76,7 @@ correlate.defvjp(_forward, _backward)
 
 
 def _images_gradient(kernel: Array, cotangent: Array, stride: int, shape: tuple[int, ...]) -> Array:
-    """The cotangent of the padded photos, or more of it.
+    """Return the cotangent of the padded images, and of further rows and columns behind them.
 
     Row s m + a of x meets tap s i + a of w in row m - i of y only: for each of the s phases a it
     is a correlation of stride 1. All phases are computed at once, on axes of their own that lie
@@ -102,7 +103,7 @@ def _images_gradient(kernel: Array, cotangent: Array, stride: int, shape: tuple[
 
 
 def _split_taps(kernel: Array, stride: int, taps: list[int]) -> Array:
-    """Returns the kernel as [taps, taps, phases, phases, channels], with zeros where it ends."""
+    """Return the kernel as [taps, taps, phases, phases, channels], padded with zeros."""
     rows, columns = kernel.shape[:2]
     widths = ((0, taps[0] * stride - rows), (0, taps[1] * stride - columns), (0, 0))
     whole = jnp.pad(kernel[:, :, 0], widths)
@@ -110,9 +111,9 @@ def _split_taps(kernel: Array, stride: int, taps: list[int]) -> Array:
 
 
 def _kernel_gradient(padded: Array, cotangent: Array, stride: int, shape: tuple[int, ...]) -> Array:
-    """The sum, over photos and positions of y, of the patch of x times y's cotangent.
+    """Return the sum, over images and positions of y, of the patch of x times y's cotangent.
 
-    A loop over blocks of positions adds to a sum per photo, which stays in the cache.
+    A loop over blocks of positions adds to a sum per image, which stays in the cache.
     """
     batch, height, width, channels = cotangent.shape
     rows, columns = shape[:2]

@@ -12,7 +12,6 @@ from fashion_jax.config import ModelConfig
 from fashion_jax.models.backbones import backbone_spec
 from fashion_jax.models.backbones.spec import BackboneOptions
 from fashion_jax.models.layer_factory import LayerFactory
-from fashion_jax.models.layers import Linear
 from fashion_jax.models.necks import make_neck
 from fashion_jax.models.pooling import make_pooling
 from fashion_jax.models.rng_streams import seeded_streams, without_streams
@@ -21,12 +20,12 @@ CLASSIFIER_STD = 0.001  # arXiv:1906.08332's reference implementation
 
 
 class Embedding(NamedTuple):
-    """What the embedder makes of a batch of photos; all in at least float32.
+    """Features and embeddings of a batch of images, in at least float32.
 
     Attributes:
-        features: before the neck, for metric losses.
-        neck: after the neck, for retrieval.
-        dropped: after the neck and, in training, dropout, for losses over classes.
+        features: pooled features before the neck, for metric losses.
+        neck: embeddings after the neck, for retrieval.
+        dropped: embeddings after the neck and, in training, dropout, for classification losses.
     """
 
     features: Float[Array, "batch features"]
@@ -35,18 +34,18 @@ class Embedding(NamedTuple):
 
 
 class Embedder(nnx.Module):
-    """A photo in, a vector out.
+    """Network from images to embeddings.
 
     Parameters are `nnx.Param`, running statistics `nnx.BatchStat`, without any other state.
 
     Attributes:
-        backbone: photos to feature maps.
-        pool: feature maps to features.
-        bottleneck: the neck.
-        classifier: columns of the training identities, which the objective compares embeddings
-            with; `None` for an embedder that is not trained.
-        compute_dtype: of the backbone; neck and classifier work in at least float32.
-        dropout: share of the embedding's numbers that the classifier does not see in training.
+        backbone: network from images to feature maps.
+        pool: pooling from feature maps to features.
+        bottleneck: neck from features to embeddings.
+        classifier: linear layer with a column per training identity, with which the objective
+            compares embeddings; `None` for an embedder that is not trained.
+        compute_dtype: dtype of the backbone; neck and classifier work in at least float32.
+        dropout: share of an embedding's numbers that is hidden from the classifier in training.
     """
 
     def __init__(
@@ -56,36 +55,47 @@ class Embedder(nnx.Module):
         rngs: nnx.Rngs,
         param_dtype: DTypeLike = jnp.float32,
     ) -> None:
-        """Makes an embedder with fresh weights (see `models/weights/` for others).
+        """Make an embedder with initial weights (`inference/weights/` loads published ones).
 
         Args:
-            config: the model's part of an experiment's config.
-            num_columns: columns of the classifier (one for each training identity, if not more),
-                or `None` for an embedder without classifier.
-            rngs: for the initial weights; its stream `params` is used.
-            param_dtype: of parameters and statistics.
+            config: section `model` of an experiment's config.
+            num_columns: number of columns of the classifier (training identities, and padding if
+                any), or `None` for an embedder without classifier.
+            rngs: random streams for the initial weights, of which `params` is used.
+            param_dtype: dtype of parameters and statistics.
 
         Raises:
-            UnknownBackboneError: there is no such backbone.
-            UnknownNeckError: the neck's width does not fit it.
+            UnknownBackboneError: for an unknown backbone.
+            ConfigError: for a neck with a missing or superfluous width.
         """
         layers = LayerFactory(rngs, param_dtype, config.ghost_batch_size)
         self.compute_dtype = jnp.dtype(config.compute_dtype)
         self.dropout = config.dropout
-        backbone = backbone_spec(config.backbone).build(layers, _options(config))
+        options = BackboneOptions(
+            last_stride=config.last_stride,
+            stem_relu=config.stem_relu,
+            stem_pool=config.stem_pool,
+            gradient_checkpointing=config.gradient_checkpointing,
+        )
+        backbone = backbone_spec(config.backbone).build(layers, options)
         self.backbone = without_streams(backbone)
         self.pool = make_pooling(config, layers)
         self.bottleneck = make_neck(config, self.backbone.width, layers)
-        self.classifier = _classifier(self.bottleneck.width, num_columns, config, layers)
+        width, bias = self.bottleneck.width, config.classifier_bias
+        self.classifier = (
+            None
+            if num_columns is None
+            else layers.linear(width, num_columns, std=CLASSIFIER_STD, bias=bias)
+        )
 
     @property
     def feature_width(self) -> int:
-        """Dimensions of a feature before the neck."""
+        """Width of a feature before the neck."""
         return self.backbone.width
 
     @property
     def embedding_width(self) -> int:
-        """Dimensions of an embedding, after the neck."""
+        """Width of an embedding, after the neck."""
         return self.bottleneck.width
 
     def __call__(
@@ -94,29 +104,29 @@ class Embedder(nnx.Module):
         train: bool,
         key: Key[Array, ""] | None = None,
     ) -> Embedding:
-        """Embeds normalised photos.
+        """Embed normalised images.
 
         Args:
-            images: as `Preprocessing.normalise` returns them.
-            train: use the batch's statistics, update the running ones, and drop out.
-            key: random key for dropout; needed in training if there is some.
+            images: images as `Preprocessing.normalise` returns them.
+            train: use the batch's statistics, update the running ones, and apply dropout.
+            key: for dropout; needed in training where there is some.
         """
         with seeded_streams(self.backbone, train, key):
             maps = self.backbone(images.astype(self.compute_dtype), train)
         features = self.pool(maps)
         neck = self.bottleneck(features, train)
-        return Embedding(features, neck, drop(neck, self.dropout, key) if train else neck)
+        return Embedding(features, neck, dropout(neck, self.dropout, key) if train else neck)
 
 
-def drop(
+def dropout(
     features: Float[Array, "batch features"], rate: float, key: Key[Array, ""] | None
 ) -> Float[Array, "batch features"]:
-    """Sets each number to 0 with probability `rate`, and divides the others by `1 - rate`.
+    """Set each number to 0 with probability `rate`, and divide the others by `1 - rate`.
 
     Dropout (Srivastava et al. 2014).
 
     Raises:
-        ValueError: the rate is above 0 and there is no key.
+        ValueError: for a rate above 0 without a key.
     """
     if rate == 0:
         return features
@@ -124,20 +134,3 @@ def drop(
         raise ValueError(f"dropout of {rate} needs a random key")
     kept = jax.random.bernoulli(key, 1 - rate, features.shape)
     return jnp.where(kept, features / (1 - rate), jnp.zeros_like(features))
-
-
-def _options(config: ModelConfig) -> BackboneOptions:
-    return BackboneOptions(
-        last_stride=config.last_stride,
-        stem_relu=config.stem_relu,
-        stem_pool=config.stem_pool,
-        gradient_checkpointing=config.gradient_checkpointing,
-    )
-
-
-def _classifier(
-    width: int, num_columns: int | None, config: ModelConfig, layers: LayerFactory
-) -> Linear | None:
-    if num_columns is None:
-        return None
-    return layers.linear(width, num_columns, std=CLASSIFIER_STD, bias=config.classifier_bias)

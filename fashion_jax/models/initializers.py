@@ -1,4 +1,4 @@
-"""Fresh weights."""
+"""Initial weights."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ PIECE = 1 << 16
 def normal(
     key: Key[Array, ""], shape: Sequence[int], std: float, dtype: DTypeLike
 ) -> Float[Array, "..."]:
-    """Returns numbers from N(0, std²), drawn in float32."""
+    """Return numbers from N(0, std²), drawn in float32."""
     count = math.prod(shape)
     pieces = [_piece(key, index) for index in range(-(-count // PIECE))]
     values = jnp.concatenate(pieces)[:count].reshape(shape)
@@ -29,8 +29,8 @@ def _piece(key: Key[Array, ""], index: Int[ArrayLike, ""]) -> Float[Array, "numb
 
 
 def kaiming_std(fan_out: int) -> float:
-    """Returns the spread that keeps gradients' size through a ReLU (He et al. 2015).
+    """Return the standard deviation that keeps the size of gradients through a ReLU.
 
-    arXiv:1502.01852, equation 14, as PyTorch's ResNets start.
+    He et al. 2015, arXiv:1502.01852, equation 14, as PyTorch's ResNets start.
     """
     return math.sqrt(2.0 / fan_out)

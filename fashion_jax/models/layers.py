@@ -9,19 +9,20 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from fashion_jax.models.convolution import convolution, depthwise_convolution
+from fashion_jax.models.convolution import convolution
+from fashion_jax.models.depthwise import Padding
 from fashion_jax.models.initializers import kaiming_std, normal
-from fashion_jax.models.padding import Padding, same_padding, symmetric_padding
 
 
 class Conv2d(nnx.Module):
     """A convolution; its kernel is [rows, columns, inputs / groups, outputs].
 
     Attributes:
-        stride: of both axes.
-        groups: runs of input channels, each seen by as many of the outputs.
-        padding: `half` a kernel on every side, `same` as TensorFlow pads, or `none`.
-        bias: starts at 0; `None` where there is none.
+        stride: stride of both axes.
+        groups: number of runs of input channels, each seen by as many of the outputs; as many as
+            channels for a depthwise convolution.
+        padding: kind of padding, see `explicit_padding`.
+        bias: learned, starts at 0; `None` for a convolution without bias.
     """
 
     def __init__(
@@ -48,51 +49,19 @@ class Conv2d(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width inputs"]
     ) -> Float[Array, "batch height2 width2 outputs"]:
-        """Returns the convolved photos."""
+        """Return the convolved images."""
         kernel = self.kernel[...].astype(images.dtype)
-        padding = _padding(images, kernel, self.stride, self.padding)
+        _, height, width, _ = images.shape
+        padding = explicit_padding(self.padding, (height, width), kernel.shape[0], self.stride)
         outputs = convolution(images, kernel, self.stride, padding, self.groups)
         return _add_bias(outputs, self.bias)
-
-
-class DepthwiseConv2d(nnx.Module):
-    """One kernel per channel, without bias; the kernel is [rows, columns, 1, channels].
-
-    Attributes:
-        stride: of both axes.
-        padding: `half` a kernel on every side, or `same` as TensorFlow pads.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        kernel_size: int,
-        *,
-        rngs: nnx.Rngs,
-        stride: int = 1,
-        padding: str = "half",
-        param_dtype: DTypeLike = jnp.float32,
-    ) -> None:
-        shape = (kernel_size, kernel_size, 1, channels)
-        std = kaiming_std(kernel_size**2)
-        self.kernel = nnx.Param(normal(rngs.params(), shape, std, param_dtype))
-        self.stride = stride
-        self.padding = padding
-
-    def __call__(
-        self, images: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch height2 width2 channels"]:
-        """Returns the convolved photos."""
-        kernel = self.kernel[...].astype(images.dtype)
-        padding = _padding(images, kernel, self.stride, self.padding)
-        return depthwise_convolution(images, kernel, self.stride, padding)
 
 
 class Linear(nnx.Module):
     """A matrix product; its kernel is [inputs, outputs].
 
     Attributes:
-        bias: starts at 0; `None` where there is none.
+        bias: learned, starts at 0; `None` for a product without bias.
     """
 
     def __init__(
@@ -111,19 +80,35 @@ class Linear(nnx.Module):
     def __call__(
         self, features: Float[Array, "*positions inputs"]
     ) -> Float[Array, "*positions outputs"]:
-        """Returns `features @ kernel + bias`."""
+        """Return `features @ kernel + bias`."""
         return _add_bias(features @ self.kernel[...].astype(features.dtype), self.bias)
+
+
+def explicit_padding(kind: str, sides: tuple[int, int], kernel_size: int, stride: int) -> Padding:
+    """Return the pixels of zeros that a convolution adds on each side.
+
+    Args:
+        kind: `half` for half a kernel on every side (PyTorch's usual padding), `same` for
+            TensorFlow's `SAME`, whose odd pixel goes below and to the right, or `none`.
+        sides: height and width of the image.
+        kernel_size: side of the kernel.
+        stride: stride of the convolution.
+
+    Raises:
+        ValueError: for another kind.
+    """
+    if kind == "same":
+        height, width = (
+            max((-(-side // stride) - 1) * stride + kernel_size - side, 0) for side in sides
+        )
+        return (height // 2, height - height // 2), (width // 2, width - width // 2)
+    if kind not in ("half", "none"):
+        raise ValueError(f"padding of a convolution is {kind!r}; choose 'half', 'same' or 'none'")
+    pair = (kernel_size // 2, kernel_size // 2) if kind == "half" else (0, 0)
+    return pair, pair
 
 
 def _add_bias(outputs: Array, bias: nnx.Param | None) -> Array:
     if bias is None:
         return outputs
     return outputs + bias[...].astype(outputs.dtype).reshape((1,) * (outputs.ndim - 1) + (-1,))
-
-
-def _padding(images: Array, kernel: Array, stride: int, padding: str) -> Padding:
-    if padding == "none":
-        return (0, 0), (0, 0)
-    if padding == "same":
-        return same_padding(images.shape[1], images.shape[2], kernel.shape[0], stride)
-    return symmetric_padding(kernel.shape[0])

@@ -1,31 +1,23 @@
-"""Necks: between the pooled feature, on which metric losses act, and the embedding.
+"""Necks: from the pooled feature, on which metric losses act, to the embedding.
 
-The identity loss acts on the feature after the neck, and retrieval uses it.
+The identity loss acts on the embedding, and retrieval compares embeddings.
 """
 
 import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from fashion_jax.config import ModelConfig
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.config import ConfigError, ModelConfig
 from fashion_jax.models.layer_factory import LayerFactory
 
-# Of a linear embedding that starts afresh, as deep-person-reid starts its `fc`.
-LINEAR_STD = 0.01
-
-
-class UnknownNeckError(FashionJaxError):
-    """A neck whose width does not fit it."""
+LINEAR_STD = 0.01  # of the initial kernel, as deep-person-reid starts its `fc`
 
 
 class BNNeck(nnx.Module):
-    """A batch normalisation whose bias is frozen at 0: there is none.
-
-    Luo et al. 2019, arXiv:1906.08332, section 3.5.
+    """A batch normalisation without bias (Luo et al. 2019, arXiv:1906.08332, section 3.5).
 
     Attributes:
-        width: of what it returns.
+        width: width of the embedding.
     """
 
     def __init__(self, features: int, layers: LayerFactory) -> None:
@@ -35,7 +27,7 @@ class BNNeck(nnx.Module):
     def __call__(
         self, features: Float[Array, "batch features"], train: bool
     ) -> Float[Array, "batch features"]:
-        """Returns the normalised features."""
+        """Return the normalised features."""
         return self.norm(features, train)
 
 
@@ -43,7 +35,7 @@ class LinearNeck(nnx.Module):
     """A linear embedding of a given width.
 
     Attributes:
-        width: of what it returns.
+        width: width of the embedding.
     """
 
     def __init__(self, features: int, width: int, layers: LayerFactory) -> None:
@@ -53,7 +45,7 @@ class LinearNeck(nnx.Module):
     def __call__(
         self, features: Float[Array, "batch features"], train: bool
     ) -> Float[Array, "batch embedding"]:
-        """Returns the embedding; `train` changes nothing."""
+        """Return the embedding; `train` has no effect."""
         return self.linear(features)
 
 
@@ -61,7 +53,7 @@ class LinearBNNeck(nnx.Module):
     """A linear embedding without bias, then BNNeck (fast-reid, arXiv:2006.02631).
 
     Attributes:
-        width: of what it returns.
+        width: width of the embedding.
     """
 
     def __init__(self, features: int, width: int, layers: LayerFactory) -> None:
@@ -72,7 +64,7 @@ class LinearBNNeck(nnx.Module):
     def __call__(
         self, features: Float[Array, "batch features"], train: bool
     ) -> Float[Array, "batch embedding"]:
-        """Returns the normalised embedding."""
+        """Return the normalised embedding."""
         return self.norm(self.linear(features), train)
 
 
@@ -80,7 +72,7 @@ class LinearReluNeck(nnx.Module):
     """A linear embedding, BatchNorm and ReLU: OSNet's own last layers (arXiv:1905.00953).
 
     Attributes:
-        width: of what it returns.
+        width: width of the embedding.
     """
 
     def __init__(self, features: int, width: int, layers: LayerFactory) -> None:
@@ -91,15 +83,15 @@ class LinearReluNeck(nnx.Module):
     def __call__(
         self, features: Float[Array, "batch features"], train: bool
     ) -> Float[Array, "batch embedding"]:
-        """Returns the embedding, nowhere negative."""
+        """Return the embedding, without negative values."""
         return jax.nn.relu(self.norm(self.linear(features), train))
 
 
 class NoNeck(nnx.Module):
-    """The pooled feature is the embedding.
+    """The pooled feature itself as the embedding.
 
     Attributes:
-        width: of what it returns.
+        width: width of the embedding.
     """
 
     def __init__(self, features: int, layers: LayerFactory) -> None:
@@ -109,7 +101,7 @@ class NoNeck(nnx.Module):
     def __call__(
         self, features: Float[Array, "batch features"], train: bool
     ) -> Float[Array, "batch features"]:
-        """Returns the features as they are."""
+        """Return the features as they are."""
         return features
 
 
@@ -124,22 +116,22 @@ _OWN_WIDTH: dict[str, type[LinearNeck] | type[LinearBNNeck] | type[LinearReluNec
 
 
 def make_neck(config: ModelConfig, features: int, layers: LayerFactory) -> Neck:
-    """Returns the neck that `model.neck` and `model.embedding_width` describe.
+    """Make the neck that `model.neck` and `model.embedding_width` describe.
 
     Args:
-        config: the model's part of an experiment's config.
+        config: section `model` of an experiment's config.
         features: width of the pooled feature.
-        layers: makes its layers.
+        layers: maker of its layers.
 
     Raises:
-        UnknownNeckError: the width is missing or superfluous.
+        ConfigError: for a missing or superfluous width.
     """
     name, width = config.neck, config.embedding_width
     if name in _OWN_WIDTH and width > 0:
         return _OWN_WIDTH[name](features, width, layers)
     if name in _SAME_WIDTH and width == 0:
         return _SAME_WIDTH[name](features, layers)
-    raise UnknownNeckError(
-        f"model.neck is {name!r} and model.embedding_width is {width}; the width belongs to "
-        f"{', '.join(_OWN_WIDTH)}, which need one above 0, and is 0 otherwise"
+    raise ConfigError(
+        f"model.neck is {name!r} and model.embedding_width is {width}; set a width above 0 for "
+        f"{', '.join(_OWN_WIDTH)}, and 0 for {', '.join(_SAME_WIDTH)}"
     )

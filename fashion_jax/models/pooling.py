@@ -1,4 +1,4 @@
-"""Global poolings: a feature map in, one vector a photo out, in at least float32."""
+"""Global poolings: a feature map in, one vector per image out, in at least float32."""
 
 from collections.abc import Callable
 
@@ -6,46 +6,41 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from fashion_jax.config import ModelConfig
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.config import ConfigError, ModelConfig
+from fashion_jax.models.accumulation import accumulation_dtype
 from fashion_jax.models.backbones.spec import FeatureMap
-from fashion_jax.models.dtypes import at_least_float32
 from fashion_jax.models.layer_factory import LayerFactory
 
-SMALLEST_ACTIVATION = 1e-6  # GeM's clamp: a power of 0 has no finite gradient
+SMALLEST_ACTIVATION = 1e-6  # GeM's clamp: the gradient of the root is not finite at 0
 
 Pooling = Callable[[FeatureMap], Array]
 
 
-class UnknownPoolingError(FashionJaxError):
-    """A pooling that the backbone has nothing for."""
-
-
 def average(features: FeatureMap) -> Float[Array, "batch features"]:
-    """Returns the mean over the map's positions."""
+    """Mean over the map's positions."""
     return jnp.mean(_wide(features.positions), (1, 2))
 
 
 def maximum(features: FeatureMap) -> Float[Array, "batch features"]:
-    """Returns the maximum over the map's positions."""
+    """Maximum over the map's positions."""
     return jnp.max(_wide(features.positions), (1, 2))
 
 
 def average_max(features: FeatureMap) -> Float[Array, "batch features"]:
-    """Returns the sum of mean and maximum (fast-reid, arXiv:2006.02631)."""
+    """Sum of mean and maximum (fast-reid, arXiv:2006.02631)."""
     return average(features) + maximum(features)
 
 
 def token(features: FeatureMap) -> Float[Array, "batch features"]:
-    """Returns a transformer's class token.
+    """Class token of a transformer.
 
     Raises:
-        UnknownPoolingError: the backbone has none.
+        ConfigError: for a convolutional backbone.
     """
     if features.token is None:
-        raise UnknownPoolingError(
-            "model.pooling is 'token', but the backbone is no transformer and has no class "
-            f"token; choose another of {', '.join(POOLINGS)}"
+        raise ConfigError(
+            "model.pooling is 'token', but model.backbone is not a transformer and has no class "
+            f"token; choose another pooling of {', '.join(POOLINGS)}"
         )
     return _wide(features.token)
 
@@ -53,9 +48,10 @@ def token(features: FeatureMap) -> Float[Array, "batch features"]:
 def generalised_mean(
     positions: Float[Array, "batch rows columns features"], power: Float[Array, ""]
 ) -> Float[Array, "batch features"]:
-    """Returns (mean of max(x, 1e-6)^p over the map)^(1/p).
+    """Generalised mean: (mean of max(x, 1e-6)^p over the map)^(1/p).
 
-    GeM: Radenović et al. 2018, arXiv:1711.02512, equation 3. 1 is the mean, infinity the maximum.
+    GeM: Radenović et al. 2018, arXiv:1711.02512, equation 3; the mean for p = 1, the maximum for
+    p to infinity.
     """
     wide = _wide(positions)
     power = power.astype(wide.dtype)
@@ -64,22 +60,18 @@ def generalised_mean(
 
 
 class GeneralisedMean(nnx.Module):
-    """GeM with one power for all channels.
+    """GeM with one learned power for all channels.
 
     Attributes:
-        p: the power, learned.
+        p: power, [1].
     """
 
     def __init__(self, power: float, layers: LayerFactory) -> None:
         self.p = nnx.Param(jnp.full((1,), power, layers.param_dtype))
 
     def __call__(self, features: FeatureMap) -> Float[Array, "batch features"]:
-        """Returns the generalised mean over the map's positions."""
+        """Return the generalised mean over the map's positions."""
         return generalised_mean(features.positions, self.p[...][0])
-
-
-def _fixed_generalised_mean(power: float) -> Pooling:
-    return lambda features: generalised_mean(features.positions, jnp.asarray(power))
 
 
 _WITHOUT_STATE: dict[str, Pooling] = {
@@ -92,13 +84,14 @@ POOLINGS = (*_WITHOUT_STATE, "gem", "learned_gem")
 
 
 def make_pooling(config: ModelConfig, layers: LayerFactory) -> Pooling:
-    """Returns the pooling that `model.pooling` names; `learned_gem` is an `nnx.Module`."""
+    """Return the pooling that `model.pooling` names; `learned_gem` is an `nnx.Module`."""
     if config.pooling == "gem":
-        return _fixed_generalised_mean(config.gem_power)
+        power = config.gem_power
+        return lambda features: generalised_mean(features.positions, jnp.asarray(power))
     if config.pooling == "learned_gem":
         return GeneralisedMean(config.gem_power, layers)
     return _WITHOUT_STATE[config.pooling]
 
 
 def _wide(features: Array) -> Array:
-    return features.astype(at_least_float32(features.dtype))
+    return features.astype(accumulation_dtype(features.dtype))

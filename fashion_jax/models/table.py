@@ -1,6 +1,6 @@
-"""The tables of docs/models.md, made from the code: `python -m fashion_jax.models.table`.
+"""Tables of docs/models.md, made from the code: `python -m fashion_jax.models.table`.
 
-Nothing is computed: shapes and traced operations are enough.
+Networks are traced, not run: shapes and traced operations are enough.
 """
 
 import functools
@@ -17,10 +17,10 @@ from flax import nnx
 from fashion_jax.models import necks, pooling
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.backbones.spec import Backbone, BackboneOptions, BackboneSpec
+from fashion_jax.models.convolution import xla_convolutions_only
 from fashion_jax.models.layer_factory import LayerFactory
-from fashion_jax.models.xla_reference_ops import library_forms
 
-# What the paper's tables show, and what networks are compared at; patches divide the second.
+# Sizes of images in the tables of ReID papers; patches of 14 pixels divide the second.
 REID_SIZE = (256, 128)
 PATCH_SIZE = (252, 126)
 
@@ -29,13 +29,13 @@ _HEAD = """\
 
 Made by `make docs` from the code; a test compares.
 
-`model.backbone` takes one of these names. Parameters are counted up to the last feature map,
-without neck and classifier. FLOPs are those of convolutions and matrix products for one photo in
-the same part of the network, two for each multiplication with its addition: at the size of the
-published weights, and at 256 × 128 (252 × 126 where patches have 14 pixels) with last stride 1.
-The map is the one at that size. `last_stride`, `stem_relu` and `stem_pool` have no effect on OSNet
-and ViT; the latter two have none on EfficientNet-Lite. Pixels are scaled as the published weights
-expect, unless `image.pixel_mean` and `image.pixel_std` are set.
+`model.backbone` takes one of these names. Parameters are counted up to the last map, without neck
+and classifier. FLOPs are two per multiply-add of convolutions and matrix products, for one image
+and the same part of the network: at the size of the published weights, and at 256 × 128 (252 × 126
+for patches of 14 pixels) with last stride 1. The column `map` is for that size. `last_stride`,
+`stem_relu` and `stem_pool` have no effect on OSNet and ViT, the latter two none on
+EfficientNet-Lite. Pixels are scaled as the published weights expect, unless `image.pixel_mean` and
+`image.pixel_std` say otherwise.
 """
 
 _OWN = """\
@@ -68,12 +68,12 @@ run (evaluation, indexing, search) has to import the module that registers the b
 
 
 def main() -> None:
-    """Prints docs/models.md."""
+    """Print docs/models.md."""
     print(page(), end="")
 
 
 def page() -> str:
-    """Returns docs/models.md."""
+    """Return the text of docs/models.md."""
     headers = [
         "name", "paper", "published at", "parameters", "MB in float32", "GFLOPs",
         "GFLOPs at 256 × 128", "map", "width",
@@ -92,7 +92,7 @@ def page() -> str:
 
 
 def row(name: str, spec: BackboneSpec) -> list[str]:
-    """Returns a network's line."""
+    """Return the cells of a network's row."""
     network = abstract(spec)
     count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
     height, width = spec.input_size
@@ -113,17 +113,17 @@ def row(name: str, spec: BackboneSpec) -> list[str]:
 
 
 def abstract(spec: BackboneSpec) -> Backbone:
-    """Returns a network of shapes alone."""
+    """Make a network of shapes, without arrays."""
     build = functools.partial(spec.build, options=BackboneOptions())
     return nnx.eval_shape(lambda: build(LayerFactory(nnx.Rngs(0))))
 
 
 def flops(network: Backbone, size: tuple[int, int]) -> int:
-    """Returns the floating-point operations of convolutions and matrix products for one photo."""
+    """Count the floating-point operations of convolutions and matrix products for one image."""
     graphdef, state = nnx.split(network)
-    photo = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
-    with library_forms():
-        traced = jax.make_jaxpr(lambda state, x: nnx.merge(graphdef, state)(x, False))(state, photo)
+    image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+    with xla_convolutions_only():
+        traced = jax.make_jaxpr(lambda state, x: nnx.merge(graphdef, state)(x, False))(state, image)
     return sum(_flops_of(equation) for equation in _equations(traced.jaxpr))
 
 
@@ -174,7 +174,7 @@ def _described(things: dict[str, Any]) -> str:
         (f"`{name}`", (inspect.getdoc(thing) or "").split("\n")[0])
         for name, thing in things.items()
     ]
-    return tabulate.tabulate(rows, ["name", "what it does"], tablefmt="github")
+    return tabulate.tabulate(rows, ["name", "description"], tablefmt="github")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""Schedules and the network's optimizer."""
+"""Optimizer of the network, and learning-rate schedules."""
 
 from fashion_jax.optim.optimizer import make_optimizer
-from fashion_jax.optim.parameter_groups import ParameterGroupError
 from fashion_jax.optim.schedules import (
     epoch_learning_rate,
     make_schedule,
@@ -10,7 +9,6 @@ from fashion_jax.optim.schedules import (
 )
 
 __all__ = [
-    "ParameterGroupError",
     "epoch_learning_rate",
     "make_optimizer",
     "make_schedule",

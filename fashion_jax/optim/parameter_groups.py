@@ -1,4 +1,4 @@
-"""Which parameters decay, which are the backbone's, and how deep each lies."""
+"""Groups of parameters: by weight decay, by backbone and rest, and by depth."""
 
 import dataclasses
 import re
@@ -7,27 +7,23 @@ from typing import Any
 import jax
 import optax
 
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.config import ConfigError
 
 PureTree = Any  # nested dicts of arrays
 
-LAST = 1_000_000  # place in its stage of a part without a number
-# Matrices in shape, vectors in what they do.
+LAST = 1_000_000  # number in its stage of a part without a number, such as OSNet-AIN's `pool2`
+# Parameters with the shape of a kernel that act as biases.
 _LEARNED_TOKENS = re.compile(r"(^|/)(cls_token|pos_embed|register_tokens)$")
-
-
-class ParameterGroupError(FashionJaxError):
-    """Parameters of a backbone whose depth no rule tells."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """How a family of backbones names its parts, as patterns of what follows `backbone/`.
+    """Names of a family's parts, as patterns of the path after `backbone/`.
 
     Attributes:
-        before: whatever photos pass before the first block.
-        block: blocks; the numbers in it say their order.
-        after: whatever comes after the last block.
+        before: parts before the first block.
+        block: blocks, with groups for the numbers that order them.
+        after: parts after the last block.
     """
 
     before: str
@@ -35,7 +31,7 @@ class Family:
     after: str = r"$^"
 
 
-FAMILIES = (
+FAMILIES = [
     Family(before=r"conv1/|bn1/", block=r"layer(\d+)/(\d+)/"),  # ResNet
     Family(before=r"conv1/", block=r"conv([234])/(\d+)/|pool([23])/", after=r"conv5/"),  # OSNet
     Family(
@@ -46,40 +42,42 @@ FAMILIES = (
         block=r"blocks/(\d+)/",
         after=r"norm/",
     ),  # Vision Transformer
-)
+]
 
 
-def decays(params: PureTree) -> PureTree:
-    """True for kernels; False for biases, normalisations' scales, tokens, position embeddings."""
+def decay_mask(params: PureTree) -> PureTree:
+    """Return True for kernels, and False for biases, scales of norms, tokens and positions."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: leaf.ndim > 1 and not _LEARNED_TOKENS.search(name_of(path)), params
+        lambda path, leaf: leaf.ndim > 1 and not _LEARNED_TOKENS.search(parameter_name(path)),
+        params,
     )
 
 
-def part_of(params: PureTree) -> PureTree:
-    """`backbone` or `rest` for each parameter."""
+def partition_labels(params: PureTree) -> PureTree:
+    """Return `backbone` or `rest` for each parameter."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, _: "backbone" if name_of(path).startswith("backbone/") else "rest", params
+        lambda path, _: "backbone" if parameter_name(path).startswith("backbone/") else "rest",
+        params,
     )
 
 
-def name_of(path: tuple[Any, ...]) -> str:
-    """A parameter's path as `backbone/blocks/0/...`."""
+def parameter_name(path: tuple[Any, ...]) -> str:
+    """Return a parameter's path as `backbone/blocks/0/...`."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def layer_scales(params: PureTree, decay: float) -> PureTree:
-    """decay^(depth − layer) for each parameter.
+    """Return decay^(depth − layer) for each parameter.
 
-    The layer is 0 before the backbone's blocks, 1, 2, ... for the blocks and `depth`, one more
-    than there are blocks, for what comes after them, neck and classifier too (Clark et al. 2020,
+    The layer is 0 before the backbone's blocks, 1, 2, ... for the blocks and `depth`, the number
+    of blocks plus one, for all parts after them, including neck and classifier (Clark et al. 2020,
     arXiv:2003.10555, section A; in this form Bao et al. 2021, arXiv:2106.08254).
 
     Raises:
-        ParameterGroupError: listing the backbone's parameters that fit no rule.
+        ConfigError: listing the backbone's parameters that match no family.
     """
     leaves, structure = jax.tree_util.tree_flatten_with_path(params)
-    names = [name_of(path) for path, _ in leaves]
+    names = [parameter_name(path) for path, _ in leaves]
     inside = [name.removeprefix("backbone/") for name in names if name.startswith("backbone/")]
     layers, depth = _layers(inside)
     found = [layers.get(name.removeprefix("backbone/"), depth) for name in names]
@@ -87,13 +85,14 @@ def layer_scales(params: PureTree, decay: float) -> PureTree:
 
 
 def _layers(names: list[str]) -> tuple[dict[str, int], int]:
-    """Each of a backbone's parameters' layer, and that of what comes after the blocks."""
+    """Return the layers of a backbone's parameters by name, and that of the parts after it."""
     missed = [[name for name in names if not _fits(family, name)] for family in FAMILIES]
     fewest = min(missed, key=len)
     if fewest:
-        raise ParameterGroupError(
-            "optimizer.layer_decay does not know how deep these parameters of the backbone lie: "
-            f"{', '.join(fewest)}; add their names to optim/parameter_groups.py"
+        raise ConfigError(
+            "optimizer.layer_decay does not know the depth of these parameters of the backbone: "
+            f"{', '.join(fewest)}; set it to 1, or append a Family that matches their names to "
+            "fashion_jax.optim.parameter_groups.FAMILIES"
         )
     return _layers_of(FAMILIES[missed.index(fewest)], names)
 
@@ -123,10 +122,10 @@ def _numbers(family: Family, name: str) -> tuple[int, ...] | None:
 
 
 def scale_by_layer(decay: float) -> optax.GradientTransformation:
-    """Multiplies each parameter's update by its `layer_scales`."""
+    """Return a transformation that multiplies updates by their `layer_scales`."""
 
     def init(params: optax.Params) -> optax.EmptyState:
-        layer_scales(params, decay)  # refuses what it does not know at once
+        layer_scales(params, decay)  # refuses unknown parameters before the first step
         return optax.EmptyState()
 
     def update(

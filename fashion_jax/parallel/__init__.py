@@ -1,1 +1,1 @@
-"""Devices and hosts: the mesh, sharding rules, global arrays."""
+"""Devices and hosts: mesh, sharding rules, global arrays."""

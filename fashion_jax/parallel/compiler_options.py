@@ -1,27 +1,26 @@
-"""How XLA compiles for CPUs what takes most of the time there."""
+"""XLA's compiler options for training and embedding on CPUs."""
 
 import functools
 
 import jax
 from jax.sharding import Mesh
 
-# As of jaxlib 0.10 XLA's CPU backend hands convolutions, products and sums to YNNPACK, whose sums
-# over a batch run on one core, and whose gradients of kernels are several times slower than
-# XLA's older ones. Without it a training step takes about half the time; docs/runs.md has the
-# times.
+# From jaxlib 0.10 on, XLA's CPU backend hands convolutions, products and sums to YNNPACK, whose
+# sums over a batch run on one core, and whose gradients of kernels are several times slower than
+# XLA's older ones. Without it a training step takes about half the time (docs/runs.md).
 _CPU: dict[str, str] = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
 def compiler_options(mesh: Mesh) -> dict[str, str] | None:
-    """Returns the options to compile for the mesh with; `None` for XLA's own on accelerators."""
-    if mesh.devices.flat[0].platform != "cpu" or not _known():
+    """Return the options to compile with for a mesh; `None` for XLA's own on accelerators."""
+    if mesh.devices.flat[0].platform != "cpu" or not _is_known():
         return None
     return dict(_CPU)
 
 
 @functools.cache
-def _known() -> bool:
-    """Whether this jaxlib has this option, which is experimental."""
+def _is_known() -> bool:
+    """Tell whether this jaxlib has the option, which is experimental."""
     try:
         jax.jit(lambda: 0, compiler_options=_CPU).lower().compile()
     except jax.errors.JaxRuntimeError as error:

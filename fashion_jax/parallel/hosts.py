@@ -1,4 +1,4 @@
-"""Several hosts, one program: who reads what, and how parts become global arrays."""
+"""Several hosts, one program: each host's part of a batch, and global arrays of all parts."""
 
 import dataclasses
 import os
@@ -8,52 +8,64 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from fashion_jax.config import ConfigError
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.parallel.mesh import batch_sharding
 
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """This host's number and how many there are."""
+    """A host among those of the job.
+
+    Attributes:
+        index: number of the host, from 0.
+        count: number of hosts.
+    """
 
     index: int = 0
     count: int = 1
 
     def part(self, batch_size: int) -> slice:
-        """This host's slots of a global batch.
+        """Return this host's slots of a global batch.
 
         Raises:
-            FashionJaxError: if the batch cannot be divided among the hosts.
+            FashionJaxError: for a batch that the hosts cannot divide evenly.
         """
         if batch_size % self.count:
             raise FashionJaxError(
-                f"a batch of {batch_size} photos cannot be divided among {self.count} hosts"
+                f"a batch of {batch_size} photos cannot be divided among {self.count} hosts; "
+                f"make it a multiple of {self.count}"
             )
         size = batch_size // self.count
         return slice(self.index * size, (self.index + 1) * size)
 
 
 def this_host() -> Host:
-    """This process's number among the processes of the job."""
+    """Return the host of this process."""
     return Host(jax.process_index(), jax.process_count())
 
 
 def check_batch_size(batch_size: int, mesh: Mesh, what: str) -> None:
-    """Refuses a batch that the mesh cannot divide evenly.
+    """Refuse a batch that the mesh cannot divide evenly.
+
+    Args:
+        batch_size: number of photos in the global batch.
+        mesh: mesh whose data axis divides it.
+        what: field or flag that sets the batch size, for the message.
 
     Raises:
-        FashionJaxError: naming `what` has to change.
+        ConfigError: naming `what`.
     """
     devices = mesh.shape["data"]
     if batch_size % devices:
-        raise FashionJaxError(
+        raise ConfigError(
             f"{what} is {batch_size}, which the {devices} devices of the mesh's data axis "
             f"cannot divide evenly; make it a multiple of {devices} or set mesh.data"
         )
 
 
 def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, Any]:
-    """Joins the parts that the hosts have read into arrays divided over the mesh's data axis."""
+    """Join the parts that the hosts have read into arrays sharded over the mesh's data axis."""
     sharding = batch_sharding(mesh)
     return {
         name: jax.make_array_from_process_local_data(sharding, part) for name, part in batch.items()
@@ -61,9 +73,10 @@ def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, Any]:
 
 
 def join_job() -> None:
-    """Joins the other hosts of the job, where the environment names any (a TPU pod, SLURM, ...).
+    """Join the other hosts of the job, if the environment names any.
 
-    `JAX_COORDINATOR_ADDRESS`, `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID` join processes by hand.
+    On a TPU pod the environment does; elsewhere `JAX_COORDINATOR_ADDRESS`, `JAX_NUM_PROCESSES` and
+    `JAX_PROCESS_ID` have to be set.
     """
     if os.environ.get("JAX_COORDINATOR_ADDRESS"):
         jax.distributed.initialize(

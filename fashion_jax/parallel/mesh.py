@@ -1,6 +1,6 @@
-"""The device mesh and where each array lies on it.
+"""Device mesh, and the sharding of each array on it.
 
-Axes: `data` divides the batch, `model` divides the identities of the classifier and the centers.
+Axis `data` divides the batch, axis `model` the identities of the classifier and of the centers.
 """
 
 import re
@@ -11,10 +11,9 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from fashion_jax.config import MeshConfig
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.config import ConfigError, MeshConfig
 
-# First match wins; every other array has a copy on each device.
+# The first matching rule applies; other arrays have a copy on each device.
 SHARDING_RULES: tuple[tuple[str, PartitionSpec], ...] = (
     (r"classifier/kernel", PartitionSpec(None, "model")),  # [features, identities]
     (r"centers", PartitionSpec("model", None)),  # [identities, features]
@@ -22,10 +21,14 @@ SHARDING_RULES: tuple[tuple[str, PartitionSpec], ...] = (
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh over all devices of the job (or `devices`), with axes `data` and `model`.
+    """Make a mesh with axes `data` and `model`.
+
+    Args:
+        config: sizes of the axes; one of them may be -1, for all devices that are left.
+        devices: devices of the mesh; by default all devices of the job.
 
     Raises:
-        FashionJaxError: if the axes do not use the devices exactly.
+        ConfigError: for axes whose product is not the number of devices.
     """
     devices = list(jax.devices() if devices is None else devices)
     shape = [config.data, config.model]
@@ -33,9 +36,9 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
         known = -int(np.prod(shape))
         shape[shape.index(-1)] = len(devices) // known
     if min(shape) < 1 or int(np.prod(shape)) != len(devices):
-        raise FashionJaxError(
-            f"mesh.data={config.data} × mesh.model={config.model} does not divide "
-            f"{len(devices)} devices; their product has to be their number (-1: all that are left)"
+        raise ConfigError(
+            f"mesh.data={config.data} × mesh.model={config.model} does not divide {len(devices)} "
+            "devices; make the product their number (-1 stands for all devices that are left)"
         )
     return jax.make_mesh(
         tuple(shape), ("data", "model"), (AxisType.Auto, AxisType.Auto), devices=devices
@@ -43,34 +46,34 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Batches are divided along their first axis."""
+    """Return the sharding of batches: divided along their first axis."""
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """A copy on each device."""
+    """Return the sharding with a copy on each device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def tree_shardings(tree: Any, mesh: Mesh) -> Any:
-    """The sharding of every array of a tree, by `SHARDING_RULES` on its path.
+    """Return the sharding of every array of a tree, by `SHARDING_RULES` on its path.
 
-    An axis that the mesh cannot divide evenly stays whole.
+    An array that the mesh cannot divide evenly stays whole.
     """
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: NamedSharding(mesh, _partition(_name(path), leaf.shape, mesh)), tree
-    )
+
+    def sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        for pattern, partition in SHARDING_RULES:
+            if re.search(pattern, name) and _divides(partition, leaf.shape, mesh):
+                return NamedSharding(mesh, partition)
+        return replicated(mesh)
+
+    return jax.tree_util.tree_map_with_path(sharding, tree)
 
 
-def _name(path: tuple[Any, ...]) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/")
-
-
-def _partition(name: str, shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
-    for pattern, partition in SHARDING_RULES:
-        if re.search(pattern, name) and _divides(partition, shape, mesh):
-            return partition
-    return PartitionSpec()
+def shard_tree(tree: Any, mesh: Mesh) -> Any:
+    """Put the arrays of a tree onto the mesh, sharded by `tree_shardings`."""
+    return jax.device_put(tree, tree_shardings(tree, mesh))
 
 
 def _divides(partition: PartitionSpec, shape: tuple[int, ...], mesh: Mesh) -> bool:

@@ -21,11 +21,10 @@ from fashion_jax.config import (
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.card import make_card
 from fashion_jax.inference.embed import without_classifier
-from fashion_jax.inference.weights.files import read_weights
-from fashion_jax.inference.weights.fill import fill
+from fashion_jax.inference.weights.files import read_state_dict
+from fashion_jax.inference.weights.fill import fill_network
 from fashion_jax.inference.weights.origin import file_origin
-from fashion_jax.inference.weights.weight_map import ConvertedStateDict, convert_state_dict
-from fashion_jax.inference.weights.weight_maps import WEIGHT_MAPS
+from fashion_jax.inference.weights.weight_map import ConvertedStateDict
 from fashion_jax.inference.weights.whole_model import model_config_of, num_identities
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.pure import split_model
@@ -82,10 +81,10 @@ def convert_weights(
     """
     path, workdir = pathlib.Path(path), pathlib.Path(workdir)
     _require_empty(workdir)
-    translation = convert_state_dict(read_weights(path).tensors, WEIGHT_MAPS)
+    translation = read_state_dict(path)
     config = _config(translation, overrides)
     model = Embedder(config.model, num_identities(translation.tensors), nnx.Rngs(0))
-    fill(model, translation.tensors, str(path))
+    fill_network(model, translation.tensors, str(path))
     state = _state(model)
     card = make_card(
         config,

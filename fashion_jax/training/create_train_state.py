@@ -17,9 +17,9 @@ from fashion_jax.losses.partial_fc import num_columns
 from fashion_jax.models.embedder import CLASSIFIER_STD, Embedder
 from fashion_jax.models.initializers import normal
 from fashion_jax.models.pure import split_model
-from fashion_jax.parallel.mesh import tree_shardings
+from fashion_jax.parallel.mesh import shard_tree, tree_shardings
 from fashion_jax.training import ema
-from fashion_jax.training.state import PureTree, TrainState, shard_tree
+from fashion_jax.training.state import PureTree, TrainState
 
 
 def create_train_state(

@@ -4,9 +4,6 @@ import dataclasses
 from typing import Any
 
 import jax
-from jax.sharding import Mesh
-
-from fashion_jax.parallel.mesh import tree_shardings
 
 PureTree = Any  # nested dicts of arrays
 Leaf = Any  # array; in an abstract state its shape, dtype and place
@@ -44,8 +41,3 @@ class TrainState:
     def embedding_model_state(self) -> PureTree:
         """The running statistics that belong to `embedding_params`."""
         return self.average["model_state"] if self.average else self.model_state
-
-
-def shard_tree(tree: Any, mesh: Mesh) -> Any:
-    """Puts a tree's arrays onto the mesh by rule."""
-    return jax.device_put(tree, tree_shardings(tree, mesh))

@@ -8,10 +8,19 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from fashion_jax.models import depthwise
-from fashion_jax.models.convolution import convolution, depthwise_convolution, xla_convolution
-from fashion_jax.models.padding import same_padding, symmetric_padding
+from fashion_jax.models.convolution import convolution, xla_convolution
+from fashion_jax.models.layers import explicit_padding
 
 NO_PADDING = ((0, 0), (0, 0))
+
+
+def half(size):
+    """Padding of half a kernel on each side."""
+    return explicit_padding("half", (0, 0), size, 1)
+
+
+def same(height, width, size, stride):
+    return explicit_padding("same", (height, width), size, stride)
 
 
 def random(*shape, dtype=np.float64):
@@ -33,21 +42,21 @@ def assert_same_values_and_gradients(form, reference, images, kernel):
 @pytest.mark.parametrize(
     ("height", "width", "size", "stride", "padding"),
     [
-        (8, 8, 3, 1, symmetric_padding(3)),
-        (8, 6, 3, 2, same_padding(8, 6, 3, 2)),
-        (7, 9, 5, 2, symmetric_padding(5)),
-        (5, 7, 5, 1, same_padding(5, 7, 5, 1)),
+        (8, 8, 3, 1, half(3)),
+        (8, 6, 3, 2, same(8, 6, 3, 2)),
+        (7, 9, 5, 2, half(5)),
+        (5, 7, 5, 1, same(5, 7, 5, 1)),
         (9, 17, 3, 2, NO_PADDING),
-        (5, 66, 3, 1, symmetric_padding(3)),
-        (4, 4, 5, 2, same_padding(4, 4, 5, 2)),
+        (5, 66, 3, 1, half(3)),
+        (4, 4, 5, 2, same(4, 4, 5, 2)),
         (6, 5, 3, 3, ((2, 0), (0, 1))),
-        (1, 1, 3, 1, symmetric_padding(3)),
+        (1, 1, 3, 1, half(3)),
     ],
 )
 def test_depthwise_is_xlas(height, width, size, stride, padding):
     with jax.enable_x64(True):
         assert_same_values_and_gradients(
-            lambda x, k: depthwise_convolution(x, k, stride, padding),
+            lambda x, k: convolution(x, k, stride, padding, groups=3),
             lambda x, k: xla_convolution(x, k, stride, padding, groups=3),
             random(2, height, width, 3),
             random(size, size, 1, 3),
@@ -70,7 +79,7 @@ def test_pointwise_is_xlas(stride):
     [(7, 6, 3, 1, 1), (7, 6, 3, 2, 1), (9, 8, 7, 2, 1), (7, 6, 3, 2, 2)],
 )
 def test_values_and_gradients_by_shifted_products(height, width, size, stride, groups):
-    padding = symmetric_padding(size)
+    padding = half(size)
     with jax.enable_x64(True):
         assert_same_values_and_gradients(
             lambda x, k: convolution(x, k, stride, padding, groups),
@@ -105,13 +114,13 @@ def shifted_products(images, kernel, stride, padding, groups):
 def test_depthwise_by_hand():
     images = jnp.arange(4.0).reshape(1, 1, 4, 1)
     kernel = jnp.asarray([1.0, 10.0, 100.0]).reshape(1, 3, 1, 1)
-    found = depthwise_convolution(images, kernel, 1, ((0, 0), (1, 1)))
+    found = convolution(images, kernel, 1, ((0, 0), (1, 1)), groups=1)
     np.testing.assert_array_equal(found[0, 0, :, 0], [100, 210, 321, 32])
 
 
 def test_bfloat16_sums_in_float32():
     images, kernel = random(2, 32, 32, 4, dtype=np.float32), random(3, 3, 1, 4, dtype=np.float32)
-    form = functools.partial(depthwise.correlate, stride=1, padding=symmetric_padding(3))
+    form = functools.partial(depthwise.correlate, stride=1, padding=half(3))
     narrow = [array.astype(jnp.bfloat16) for array in (images, kernel)]
     wide = [array.astype(jnp.float32) for array in narrow]
 
@@ -130,7 +139,7 @@ def test_bfloat16_sums_in_float32():
 def test_accelerators_get_the_convolution(platform, convolutions):
     def loss(images, pointwise, kernel):
         hidden = convolution(images, pointwise, 1, NO_PADDING)
-        return jnp.sum(depthwise_convolution(hidden, kernel, 2, symmetric_padding(3)))
+        return jnp.sum(convolution(hidden, kernel, 2, half(3), groups=4))
 
     shapes = [
         jax.ShapeDtypeStruct(shape, jnp.float32)
@@ -148,7 +157,7 @@ def test_a_sharded_batch_is_never_gathered():
     kernel = jax.device_put(random(3, 3, 1, 4, dtype=np.float32), whole)
 
     def loss(images, kernel):
-        return jnp.sum(jnp.square(depthwise_convolution(images, kernel, 2, symmetric_padding(3))))
+        return jnp.sum(jnp.square(convolution(images, kernel, 2, half(3), groups=4)))
 
     compiled = jax.jit(jax.grad(loss, (0, 1))).lower(images, kernel).compile()
     assert "all-gather" not in compiled.as_text()

@@ -8,7 +8,7 @@ from fashion_jax.config import ExperimentConfig, ImageConfig, ModelConfig
 from fashion_jax.inference.preprocessing import preprocessing_for
 from fashion_jax.models.backbones import UnknownBackboneError, backbone_spec
 from fashion_jax.models.backbones.efficientnet_lite import relu6
-from fashion_jax.models.embedder import Embedder, drop
+from fashion_jax.models.embedder import Embedder, dropout
 from fashion_jax.models.norms import BatchNorm
 
 WIDTHS = {"resnet18": 512, "resnet50": 2048, "efficientnet_lite0": 1280}
@@ -134,22 +134,26 @@ def test_the_classifiers_bias_is_an_option():
     assert embedder.classifier.bias.shape == (7,)
 
 
-def test_batch_norm_groups_reach_every_layer():
+def test_ghost_batches_reach_every_layer():
     config = ModelConfig(backbone="resnet18", ghost_batch_size=2)
     embedder = nnx.eval_shape(lambda: Embedder(config, 7, nnx.Rngs(0)))
-    groups = [norm.group for _, norm in nnx.iter_modules(embedder) if isinstance(norm, BatchNorm)]
-    assert len(groups) == 21  # stem, two in each of eight blocks, three shortcuts, neck
-    assert set(groups) == {2}
+    sizes = [
+        norm.ghost_batch_size
+        for _, norm in nnx.iter_modules(embedder)
+        if isinstance(norm, BatchNorm)
+    ]
+    assert len(sizes) == 21  # stem, two in each of eight blocks, three shortcuts, neck
+    assert set(sizes) == {2}
 
 
 def test_dropout_keeps_the_mean_and_needs_a_key():
     ones = jnp.ones((200, 50))
-    dropped = drop(ones, 0.25, jax.random.key(0))
+    dropped = dropout(ones, 0.25, jax.random.key(0))
     assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.75)}
     np.testing.assert_allclose(dropped.mean(), 1, atol=0.02)
-    assert drop(ones, 0.0, None) is ones
+    assert dropout(ones, 0.0, None) is ones
     with pytest.raises(ValueError, match="random key"):
-        drop(ones, 0.25, None)
+        dropout(ones, 0.25, None)
 
 
 def test_only_the_classifier_sees_dropout():

@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from fashion_jax.models.layers import Conv2d, DepthwiseConv2d, Linear
-from fashion_jax.models.padding import same_padding
+from fashion_jax.models.layers import Conv2d, Linear, explicit_padding
 
 
 @pytest.mark.parametrize(
@@ -18,14 +17,21 @@ from fashion_jax.models.padding import same_padding
     ],
 )
 def test_same_padding_is_tensorflows(size, kernel, stride, pair):
-    assert same_padding(size, size, kernel, stride) == (pair, pair)
+    assert explicit_padding("same", (size, size), kernel, stride) == (pair, pair)
+
+
+def test_other_paddings():
+    assert explicit_padding("half", (8, 6), 5, 2) == ((2, 2), (2, 2))
+    assert explicit_padding("none", (8, 6), 5, 2) == ((0, 0), (0, 0))
+    with pytest.raises(ValueError, match="'valid'; choose 'half', 'same' or 'none'"):
+        explicit_padding("valid", (8, 6), 5, 2)
 
 
 def test_fresh_weights_have_the_stated_spread():
     rngs = nnx.Rngs(0)
     cases = (
         (Conv2d(64, 128, 3, rngs=rngs), (2 / (9 * 128)) ** 0.5),
-        (DepthwiseConv2d(4096, 5, rngs=rngs), (2 / 25) ** 0.5),
+        (Conv2d(4096, 4096, 5, groups=4096, rngs=rngs), (2 / 25) ** 0.5),
         (Linear(256, 500, std=0.001, rngs=rngs), 0.001),
     )
     for layer, std in cases:

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from fashion_jax.config import ModelConfig
+from fashion_jax.config import ConfigError, ModelConfig
 from fashion_jax.models.layer_factory import LayerFactory
-from fashion_jax.models.necks import UnknownNeckError, make_neck
+from fashion_jax.models.necks import make_neck
 
 FEATURES = jnp.asarray([[1.0, 4.0], [3.0, 0.0]])
 
@@ -54,10 +54,10 @@ def test_in_inference_the_running_statistics_count():
 @pytest.mark.parametrize(
     ("name", "width", "message"),
     [
-        ("linear", 0, "need one above 0"),
-        ("bnneck", 64, "is 0 otherwise"),
+        ("linear", 0, "set a width above 0 for linear"),
+        ("bnneck", 64, "and 0 for bnneck, none"),
     ],
 )
 def test_wrong_necks_are_refused(name, width, message):
-    with pytest.raises(UnknownNeckError, match=message):
+    with pytest.raises(ConfigError, match=message):
         neck_of(name, width)

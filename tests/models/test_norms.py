@@ -5,7 +5,8 @@ import pytest
 from flax import nnx
 from jax.test_util import check_grads
 
-from fashion_jax.models.norms import BatchNorm, BatchNormGroupError, InstanceNorm, LayerNorm
+from fashion_jax.config import ConfigError
+from fashion_jax.models.norms import BatchNorm, InstanceNorm, LayerNorm
 
 
 def test_batch_norm_by_hand():
@@ -56,9 +57,9 @@ def test_batch_norm_in_float64_has_right_gradients():
         check_grads(form, (inputs, params), order=1, modes=["rev"])
 
 
-def test_groups_of_photos_are_what_each_would_be_alone():
+def test_ghost_batches_are_what_each_would_be_alone():
     inputs = jnp.asarray(np.random.default_rng(0).normal(3, 2, (6, 4, 5, 3)), jnp.float32)
-    together = BatchNorm(3, group=2)
+    together = BatchNorm(3, ghost_batch_size=2)
     outputs = together(inputs, train=True)
     alone = [BatchNorm(3) for _ in range(3)]
     parts = [norm(part, train=True) for norm, part in zip(alone, jnp.split(inputs, 3), strict=True)]
@@ -67,13 +68,13 @@ def test_groups_of_photos_are_what_each_would_be_alone():
         expected = np.mean([getattr(norm, name)[...] for norm in alone], 0)
         np.testing.assert_allclose(getattr(together, name)[...], expected, rtol=1e-6)
     np.testing.assert_array_equal(
-        BatchNorm(3, group=4)(inputs, train=False), BatchNorm(3)(inputs, train=False)
+        BatchNorm(3, ghost_batch_size=4)(inputs, train=False), BatchNorm(3)(inputs, train=False)
     )
 
 
-def test_a_batch_that_cannot_be_grouped_is_refused():
-    with pytest.raises(BatchNormGroupError, match="6 photos cannot be divided into groups of 4"):
-        BatchNorm(3, group=4)(jnp.zeros((6, 3)), train=True)
+def test_ghost_batches_that_do_not_divide_the_batch_are_refused():
+    with pytest.raises(ConfigError, match="is 4, which does not divide a batch of 6"):
+        BatchNorm(3, ghost_batch_size=4)(jnp.zeros((6, 3)), train=True)
 
 
 def test_instance_norm_by_hand():

@@ -5,12 +5,11 @@ import pytest
 from flax import nnx
 from jax.test_util import check_grads
 
-from fashion_jax.config import ModelConfig
+from fashion_jax.config import ConfigError, ModelConfig
 from fashion_jax.models.backbones.spec import FeatureMap
 from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.pooling import (
     GeneralisedMean,
-    UnknownPoolingError,
     generalised_mean,
     make_pooling,
 )
@@ -78,5 +77,5 @@ def test_gems_power_is_learned():
 def test_the_class_token_is_a_pooling_where_there_is_one():
     token = jnp.asarray([[1.0, 2.0]], jnp.bfloat16)
     np.testing.assert_array_equal(pooled("token", jnp.zeros((1, 2, 2, 2)), token=token), [[1, 2]])
-    with pytest.raises(UnknownPoolingError, match="no transformer"):
+    with pytest.raises(ConfigError, match="not a transformer"):
         pooled("token", jnp.zeros((1, 2, 2, 2)))

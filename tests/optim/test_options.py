@@ -9,12 +9,12 @@ import optax
 import pytest
 from flax import nnx
 
-from fashion_jax.config import ModelConfig, OptimizerConfig
+from fashion_jax.config import ConfigError, ModelConfig, OptimizerConfig
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.pure import split_model
-from fashion_jax.optim import ParameterGroupError, make_optimizer, warmup_cosine
-from fashion_jax.optim.parameter_groups import decays, layer_scales, name_of
+from fashion_jax.optim import make_optimizer, warmup_cosine
+from fashion_jax.optim.parameter_groups import decay_mask, layer_scales, parameter_name
 
 CONFIG = OptimizerConfig(learning_rate=0.1, weight_decay=0.03, warmup_epochs=0.0, milestones=())
 STEPS_PER_EPOCH = 2
@@ -89,11 +89,11 @@ def abstract_params(backbone: str):
 
 
 def named(tree) -> dict:
-    return {name_of(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    return {parameter_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
 def test_kernels_decay_and_tokens_do_not():
-    found = named(decays(abstract_params("dinov2_vit_s14_reg4")))
+    found = named(decay_mask(abstract_params("dinov2_vit_s14_reg4")))
     assert found["backbone/blocks/0/attn/qkv/kernel"]
     assert found["backbone/patch_embed/proj/kernel"]
     assert found["classifier/kernel"]
@@ -133,7 +133,7 @@ def test_every_backbones_layers_are_known(backbone):
 
 def test_unknown_parameters_are_listed():
     params = {"backbone": {"blocks": {0: {"kernel": jnp.ones(1)}}, "mystery": jnp.ones(1)}}
-    with pytest.raises(ParameterGroupError, match="mystery"):
+    with pytest.raises(ConfigError, match="mystery"):
         make_optimizer(dataclasses.replace(CONFIG, layer_decay=0.5), 1, 1).init(params)
 
 

@@ -9,7 +9,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fashion_jax.config import MeshConfig
 from fashion_jax.models.convolution import convolution
-from fashion_jax.models.padding import symmetric_padding
 from fashion_jax.parallel.compiler_options import compiler_options
 from fashion_jax.parallel.mesh import make_mesh
 
@@ -21,7 +20,7 @@ def mesh(request):
 
 def value_and_gradients(images, kernel):
     def apply(images, kernel):
-        return jnp.tanh(convolution(images, kernel, 2, symmetric_padding(3)))
+        return jnp.tanh(convolution(images, kernel, 2, ((1, 1), (1, 1))))
 
     outputs, pullback = jax.vjp(apply, images, kernel)
     return outputs, *pullback(outputs)

@@ -9,7 +9,7 @@ from jax.sharding import PartitionSpec
 from fashion_jax.config import MeshConfig
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.parallel.hosts import check_batch_size, global_batch
-from fashion_jax.parallel.mesh import make_mesh, tree_shardings
+from fashion_jax.parallel.mesh import make_mesh, shard_tree, tree_shardings
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,16 @@ def test_classifier_and_centers_are_divided_and_all_else_is_copied():
     assert specs["classifier"]["kernel"] == PartitionSpec(None, "model")
     assert specs["centers"] == PartitionSpec("model", None)
     assert specs["backbone"]["kernel"] == PartitionSpec()
+
+
+def test_a_sharded_tree_keeps_its_values():
+    mesh = make_mesh(MeshConfig(4, 2))
+    tree = {"centers": jnp.arange(60.0).reshape(10, 6), "scale": jnp.arange(3.0)}
+    sharded = shard_tree(tree, mesh)
+    assert {shard.data.shape for shard in sharded["centers"].addressable_shards} == {(5, 6)}
+    assert {shard.data.shape for shard in sharded["scale"].addressable_shards} == {(3,)}
+    for name, values in tree.items():
+        np.testing.assert_array_equal(sharded[name], values)
 
 
 def test_an_odd_number_of_identities_stays_whole():

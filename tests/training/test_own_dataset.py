@@ -133,8 +133,8 @@ def test_a_run_on_drawn_arrays(tmp_path):
     ],
 )
 def test_datasets_that_cannot_be_trained_on_are_refused(tmp_path, datasets, weights, message):
-    config = dataclasses.replace(
-        CONFIG, data=dataclasses.replace(CONFIG.data, dataset_weights=weights)
-    )
+    names = CONFIG.data.datasets + tuple("other" for _ in weights[1:])
+    data = dataclasses.replace(CONFIG.data, extra_datasets=names[1:], dataset_weights=weights)
+    config = dataclasses.replace(CONFIG, data=data)
     with pytest.raises(FashionJaxError, match=message):
         train(config, tmp_path, MESH, progress=False, datasets=datasets)

@@ -9,10 +9,8 @@ from jax import export
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.card import ModelCard, read_card
 from fashion_jax.inference.embed import Encode, Variables
-from fashion_jax.inference.weights.files import read_weights
-from fashion_jax.inference.weights.fill import fill
-from fashion_jax.inference.weights.weight_map import convert_state_dict
-from fashion_jax.inference.weights.weight_maps import WEIGHT_MAPS
+from fashion_jax.inference.weights.files import read_state_dict
+from fashion_jax.inference.weights.fill import fill_network
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.pure import split_model
 
@@ -67,9 +65,9 @@ def read_safetensors(path: pathlib.Path, card: ModelCard) -> Variables:
     """Reads weights into the network that a card describes.
 
     Raises:
-        PretrainedWeightsError: they do not fit it.
+        WeightsError: they do not fit it.
     """
     network = Embedder(card.model_config, None, nnx.Rngs(0))
-    fill(network, convert_state_dict(read_weights(path).tensors, WEIGHT_MAPS).tensors, str(path))
+    fill_network(network, read_state_dict(path).tensors, str(path))
     _, params, model_state = split_model(network)
     return {"params": params, "model_state": model_state}

@@ -1,1 +1,7 @@
-"""Published weights: reading untrusted files, naming, filling networks, checksums."""
+"""Published weights: untrusted files, names of other frameworks, loading, checksums."""
+
+from fashion_jax.errors import FashionJaxError
+
+
+class WeightsError(FashionJaxError):
+    """Weights that cannot be read, whose names are unknown, or that do not fit the network."""

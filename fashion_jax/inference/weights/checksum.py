@@ -1,4 +1,4 @@
-"""The checksum of weights, for the model card."""
+"""Checksum of weights, for the model card."""
 
 import hashlib
 from typing import Any
@@ -9,10 +9,10 @@ from flax import nnx
 
 
 def weights_hash(*weights: Any) -> str:
-    """Returns the SHA-256 of weights.
+    """Return the SHA-256 of weights.
 
-    Over names (sorted), dtypes, shapes and bytes, so that it does not depend on where or in how
-    many parts the weights are held.
+    It covers names (sorted), dtypes, shapes and bytes, and depends neither on the devices of the
+    weights nor on their division into parts.
 
     Args:
         *weights: modules, their states, or nested dicts of arrays.
@@ -29,7 +29,7 @@ def weights_hash(*weights: Any) -> str:
 
 
 def named_arrays(weights: Any) -> dict[str, np.ndarray]:
-    """Returns the arrays of a module, its state or nested dicts, by their paths joined by dots."""
+    """Return the arrays of a module, its state or nested dicts, by their paths joined by dots."""
     if isinstance(weights, nnx.Module):
         weights = nnx.state(weights, (nnx.Param, nnx.BatchStat))
     if isinstance(weights, nnx.State):

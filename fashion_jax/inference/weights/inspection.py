@@ -1,4 +1,4 @@
-"""What a file of weights holds, and which network fits it."""
+"""Contents of a file of weights, and the networks that they fit."""
 
 import collections
 import dataclasses
@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import tabulate
 
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.weights import WeightsError
 from fashion_jax.inference.weights.files import read_weights
 from fashion_jax.inference.weights.fill import FLOATS
 from fashion_jax.inference.weights.matching import fitting_backbones, nearest_backbone
@@ -20,24 +20,24 @@ LARGEST = 5
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """What was found.
+    """Summary of a file of weights.
 
     Attributes:
-        file: its name.
+        file: name of the file.
         format: `safetensors` or `PyTorch`.
-        key: under which the tensors lay; empty for a state dict alone.
-        tensors: how many there are.
-        numbers: how many numbers they hold together.
-        dtypes: tensors of each kind.
-        largest: names and shapes of the largest tensors.
-        problems: what would keep the weights from being loaded.
-        framework: the framework; empty where it is not known.
-        wrapper: what stands before all names.
-        parts: tensors of backbone, pool, bottleneck and classifier.
-        ignored: tensors that are ignored, by reason.
-        identities: that the classifier tells apart.
+        key: key of the tensors in a training checkpoint; empty for a state dict alone.
+        tensors: number of tensors.
+        numbers: number of their elements, all together.
+        dtypes: number of tensors by dtype.
+        largest: shapes of the largest tensors by name.
+        problems: reasons why the weights cannot be loaded.
+        framework: name of the framework; empty if unknown.
+        wrapper: prefix of all names, see `WRAPPERS`.
+        parts: number of tensors of backbone, pool, bottleneck and classifier.
+        ignored: number of ignored tensors by reason.
+        identities: number of the classifier's identities; `None` without classifier.
         fits: our backbones that the tensors fill one to one.
-        nearest: where none fits, the nearest and how many tensors disagree.
+        nearest: if none fits, the nearest one and the number of tensors that differ.
     """
 
     file: str
@@ -57,16 +57,19 @@ class Inspection:
     nearest: str = ""
 
     def to_table(self) -> str:
-        """For people."""
+        """Format the summary for people."""
         rows = [
             ("file", f"{self.file} ({self.format}{f', key {self.key!r}' if self.key else ''})"),
             ("tensors", f"{self.tensors:,} with {self.numbers:,} numbers; {_counts(self.dtypes)}"),
             ("largest", "\n".join(f"{name} {shape}" for name, shape in self.largest.items())),
-            ("names of", self.framework or "no framework that is known"),
-            ("before all names", self.wrapper or "nothing"),
+            ("framework", self.framework or "unknown"),
+            ("prefix", self.wrapper or "none"),
             ("parts", _counts(self.parts) or "none"),
-            ("identities", "no classifier" if self.identities is None else f"{self.identities:,}"),
-            ("ignored", _counts(self.ignored) or "nothing"),
+            (
+                "identities",
+                "no classifier" if self.identities is None else f"{self.identities:,}",
+            ),
+            ("ignored", _counts(self.ignored) or "none"),
             ("fits", ", ".join(self.fits) or f"no backbone{self.nearest and '; ' + self.nearest}"),
             ("problems", "\n".join(self.problems) or "none"),
         ]
@@ -74,11 +77,10 @@ class Inspection:
 
 
 def inspect_weights(path: str | pathlib.Path) -> Inspection:
-    """Reads a file and says what is in it; nothing in it is run.
+    """Read a file and summarise it, without running any code in it.
 
     Raises:
-        WeightsFileError: it cannot be read.
-        TorchFileError: a PyTorch file is broken, or holds more than tensors.
+        WeightsError: for a file that cannot be read, or a PyTorch file with more than tensors.
     """
     file = read_weights(pathlib.Path(path))
     tensors = file.tensors
@@ -94,25 +96,26 @@ def inspect_weights(path: str | pathlib.Path) -> Inspection:
         problems=_problems(tensors),
     )
     try:
-        translation = convert_state_dict(tensors, WEIGHT_MAPS)
-    except FashionJaxError as error:
+        converted = convert_state_dict(tensors, WEIGHT_MAPS)
+    except WeightsError as error:
         return dataclasses.replace(found, problems=[*found.problems, str(error)])
-    return _with_translation(found, translation)
+    return _with_names(found, converted)
 
 
-def _with_translation(found: Inspection, translation: ConvertedStateDict) -> Inspection:
-    tensors = translation.tensors
+def _with_names(found: Inspection, converted: ConvertedStateDict) -> Inspection:
+    """Add the facts that the names of the tensors tell."""
+    tensors = converted.tensors
     fits = fitting_backbones(tensors)
     nearest = ""
     if not fits:
         name, differences = nearest_backbone(tensors)
-        nearest = f"the nearest is {name}, with which {differences} tensors disagree"
+        nearest = f"the nearest is {name}, from which {differences} tensors differ"
     return dataclasses.replace(
         found,
-        framework=translation.framework,
-        wrapper=translation.wrapper,
+        framework=converted.framework,
+        wrapper=converted.wrapper,
         parts=dict(collections.Counter(name.split(".")[0] for name in tensors)),
-        ignored=dict(collections.Counter(translation.ignored.values())),
+        ignored=dict(collections.Counter(converted.ignored.values())),
         identities=num_identities(tensors),
         fits=fits,
         nearest=nearest,
@@ -120,12 +123,12 @@ def _with_translation(found: Inspection, translation: ConvertedStateDict) -> Ins
 
 
 def _problems(tensors: dict[str, np.ndarray]) -> list[str]:
-    wild = [
+    names = [
         name
         for name, tensor in tensors.items()
         if tensor.dtype in FLOATS and not np.isfinite(tensor).all()
     ]
-    return [f"{len(wild)} tensors are not finite: {', '.join(wild[:LARGEST])}"] if wild else []
+    return [f"{len(names)} tensors are not finite: {', '.join(names[:LARGEST])}"] if names else []
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -1,8 +1,8 @@
-"""Between PyTorch's names and axes of a tensor and those of our variables."""
+"""PyTorch's names and axes of tensors, and those of our variables."""
 
 import numpy as np
 
-# Axes of a tensor in our layout: [out, in, rows, columns] to [rows, columns, in, out].
+# Permutations of axes by rank: [out, in, rows, columns] to [rows, columns, in, out], and back.
 _TO_OURS = {2: (1, 0), 4: (2, 3, 1, 0)}
 _TO_TORCH = {2: (1, 0), 4: (3, 2, 0, 1)}
 
@@ -16,7 +16,7 @@ _TORCH_LEAVES = {
 
 
 def to_ours(name: str, tensor: np.ndarray) -> tuple[str, np.ndarray]:
-    """Returns the variable's path, joined by dots, and the tensor with its axes."""
+    """Return the variable's path, joined by dots, and the tensor with its axes."""
     *layers, leaf = name.split(".")
     if leaf == "weight":
         leaf = "scale" if tensor.ndim == 1 else "kernel"
@@ -26,7 +26,7 @@ def to_ours(name: str, tensor: np.ndarray) -> tuple[str, np.ndarray]:
 
 
 def to_torch(path: str, array: np.ndarray) -> tuple[str, np.ndarray]:
-    """Returns PyTorch's name of a variable, and the array with PyTorch's axes."""
+    """Return PyTorch's name of a variable, and the array with PyTorch's axes."""
     *layers, leaf = path.split(".")
     axes = _TO_TORCH.get(array.ndim) if leaf == "kernel" else None
     tensor = array if axes is None else np.ascontiguousarray(array.transpose(axes))

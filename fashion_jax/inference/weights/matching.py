@@ -1,4 +1,4 @@
-"""Which of our networks a file's tensors fit."""
+"""Backbones that a file's tensors fit."""
 
 import functools
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from flax import nnx
 
-from fashion_jax.inference.weights.fill import targets_of
+from fashion_jax.inference.weights.fill import variable_shapes
 from fashion_jax.inference.weights.layout import to_ours
 from fashion_jax.inference.weights.pretrained import BACKBONE
 from fashion_jax.models.backbones import BACKBONES
@@ -15,17 +15,17 @@ from fashion_jax.models.layer_factory import LayerFactory
 
 
 def fitting_backbones(tensors: Mapping[str, np.ndarray]) -> list[str]:
-    """Returns the backbones that the tensors fill one to one.
+    """List the backbones that the tensors fill one to one.
 
     Args:
-        tensors: by our names, as `ConvertedStateDict.tensors`.
+        tensors: tensors by our names, as `ConvertedStateDict.tensors`.
     """
     shapes = _shapes(tensors)
     return [name for name in BACKBONES if backbone_shapes(name) == shapes]
 
 
 def nearest_backbone(tensors: Mapping[str, np.ndarray]) -> tuple[str, int]:
-    """Returns the backbone with which most tensors agree, and how many differ or are missing."""
+    """Return the backbone with the fewest differing or missing tensors, and their number."""
     shapes = set(_shapes(tensors).items())
     differences = {name: len(shapes ^ set(backbone_shapes(name).items())) for name in BACKBONES}
     name = min(differences, key=differences.__getitem__)
@@ -34,10 +34,10 @@ def nearest_backbone(tensors: Mapping[str, np.ndarray]) -> tuple[str, int]:
 
 @functools.cache
 def backbone_shapes(name: str) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of a backbone's variables by their paths; nothing is computed."""
+    """Return the shapes of a backbone's variables by their paths, without making arrays."""
     spec = BACKBONES[name]
     make = functools.partial(spec.build, options=BackboneOptions())
-    return targets_of(nnx.eval_shape(lambda: make(LayerFactory(nnx.Rngs(0)))))
+    return variable_shapes(nnx.eval_shape(lambda: make(LayerFactory(nnx.Rngs(0)))))
 
 
 def _shapes(tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:

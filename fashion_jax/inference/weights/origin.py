@@ -1,21 +1,21 @@
-"""Which file a run's weights came from, for its model card."""
+"""Origin of a run's initial weights, for its model card."""
 
 import dataclasses
 import hashlib
 import pathlib
 
 from fashion_jax.config import ModelConfig
-from fashion_jax.inference.weights.files import WeightsFileError
-from fashion_jax.inference.weights.pretrained import resolve
+from fashion_jax.inference.weights import WeightsError
+from fashion_jax.inference.weights.pretrained import pretrained_path
 
 
 @dataclasses.dataclass(frozen=True)
 class WeightsOrigin:
-    """A file of weights; both are empty where weights were drawn at random.
+    """A file of weights; both fields are empty for weights drawn at random.
 
     Attributes:
-        name: of the file, without its folder.
-        sha256: of its bytes.
+        name: name of the file, without its folder.
+        sha256: SHA-256 of its bytes.
     """
 
     name: str = ""
@@ -23,24 +23,23 @@ class WeightsOrigin:
 
 
 def weights_origin(config: ModelConfig) -> WeightsOrigin:
-    """Returns what `config.pretrained` is.
+    """Return the origin of the weights that `config.pretrained` names.
 
     Raises:
-        PretrainedWeightsError: no package has weights for the backbone.
-        WeightsFileError: there is no such file.
+        WeightsError: for a backbone without packaged weights, or a missing file.
     """
     if config.pretrained == "none":
         return WeightsOrigin()
-    return file_origin(resolve(config))
+    return file_origin(pretrained_path(config))
 
 
 def file_origin(path: pathlib.Path) -> WeightsOrigin:
-    """Returns a file's name and checksum.
+    """Return a file's name and checksum.
 
     Raises:
-        WeightsFileError: there is no such file.
+        WeightsError: for a missing file.
     """
     if not path.is_file():
-        raise WeightsFileError(f"there is no file {path}")
+        raise WeightsError(f"no file {path}; give the path of a .safetensors or PyTorch file")
     with path.open("rb") as file:
         return WeightsOrigin(path.name, hashlib.file_digest(file, "sha256").hexdigest())

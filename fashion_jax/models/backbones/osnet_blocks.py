@@ -1,6 +1,6 @@
-"""The blocks of OSNet (Zhou et al. 2019, arXiv:1905.00953) and OSNet-AIN (arXiv:1910.06827).
+"""Blocks of OSNet (Zhou et al. 2019, arXiv:1905.00953) and OSNet-AIN (arXiv:1910.06827).
 
-Layers carry the names of deep-person-reid, which names the streams of OSNet's blocks
+Layers have the names of deep-person-reid, which names the streams of OSNet's blocks
 `conv2a` ... `conv2d` and those of OSNet-AIN's `conv2.0` ... `conv2.3`.
 """
 
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from fashion_jax.models.dtypes import at_least_float32
+from fashion_jax.models.accumulation import accumulation_dtype
 from fashion_jax.models.layer_factory import LayerFactory
 
 STREAMS = 4
@@ -18,7 +18,7 @@ GATE_REDUCTION = 16
 
 
 class ConvNorm(nnx.Module):
-    """A convolution and a BatchNorm, with or without a ReLU after them."""
+    """A 1x1 convolution, then optionally a BatchNorm and a ReLU."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class ConvNorm(nnx.Module):
     def __call__(
         self, inputs: Float[Array, "batch height width inputs"], train: bool
     ) -> Float[Array, "batch height width outputs"]:
-        """Returns the features."""
+        """Return the features."""
         outputs = self.conv(inputs)
         if self.bn is not None:
             outputs = self.bn(outputs, train)
@@ -48,18 +48,18 @@ class LightConv3x3(nnx.Module):
 
     def __init__(self, channels: int, layers: LayerFactory) -> None:
         self.conv1 = layers.conv(channels, channels, 1)
-        self.conv2 = layers.depthwise(channels, 3)
+        self.conv2 = layers.conv(channels, channels, 3, groups=channels)
         self.bn = layers.batch_norm(channels)
 
     def __call__(
         self, inputs: Float[Array, "batch height width channels"], train: bool
     ) -> Float[Array, "batch height width channels"]:
-        """Returns the features."""
+        """Return the features."""
         return jax.nn.relu(self.bn(self.conv2(self.conv1(inputs)), train))
 
 
 class LightConvStream(nnx.Module):
-    """Light convolutions one after the other: as many as the stream's scale."""
+    """A chain of light convolutions, as many as the stream's scale."""
 
     def __init__(self, channels: int, depth: int, layers: LayerFactory) -> None:
         self.layers = nnx.List([LightConv3x3(channels, layers) for _ in range(depth)])
@@ -67,12 +67,12 @@ class LightConvStream(nnx.Module):
     def __call__(
         self, inputs: Float[Array, "batch height width channels"], train: bool
     ) -> Float[Array, "batch height width channels"]:
-        """Returns the features."""
+        """Return the features."""
         return _run(self.layers, inputs, train)
 
 
 class ChannelGate(nnx.Module):
-    """Weighs each channel by a function of all channels' means (equation 3)."""
+    """Weights for each channel, computed from the means of all channels (equation 3)."""
 
     def __init__(self, channels: int, layers: LayerFactory) -> None:
         reduced = channels // GATE_REDUCTION
@@ -82,16 +82,16 @@ class ChannelGate(nnx.Module):
     def __call__(
         self, inputs: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch height width channels"]:
-        """Returns the weighted features."""
-        wide = inputs.astype(at_least_float32(inputs.dtype))
+        """Return the weighted features."""
+        wide = inputs.astype(accumulation_dtype(inputs.dtype))
         means = jnp.mean(wide, (1, 2), keepdims=True).astype(inputs.dtype)
         return inputs * jax.nn.sigmoid(self.fc2(jax.nn.relu(self.fc1(means))))
 
 
 class OSBlock(nnx.Module):
-    """Omni-scale block: streams of one to four light convolutions share one gate (figure 4).
+    """Omni-scale block: streams of one to four light convolutions that share a gate (figure 4).
 
-    With `instance_norm` the sum with the shortcut is normalised by instance: OSNet-IBN.
+    With `instance_norm` the sum with the shortcut is normalised by instance (OSNet-IBN).
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class OSBlock(nnx.Module):
     def __call__(
         self, inputs: Float[Array, "batch height width inputs"], train: bool
     ) -> Float[Array, "batch height width outputs"]:
-        """Returns the block's features."""
+        """Return the block's features."""
         hidden = self.conv1(inputs, train)
         streams = [self.conv2a(hidden, train)]
         streams += [
@@ -126,7 +126,7 @@ class OSBlock(nnx.Module):
 
 
 class AINBlock(nnx.Module):
-    """OSNet-AIN's block: with `instance_norm` inside the residual instead of a BatchNorm."""
+    """Block of OSNet-AIN: `instance_norm` replaces the last BatchNorm of the residual branch."""
 
     def __init__(
         self, inputs: int, outputs: int, instance_norm: bool, layers: LayerFactory
@@ -144,7 +144,7 @@ class AINBlock(nnx.Module):
     def __call__(
         self, inputs: Float[Array, "batch height width inputs"], train: bool
     ) -> Float[Array, "batch height width outputs"]:
-        """Returns the block's features."""
+        """Return the block's features."""
         hidden = self.conv1(inputs, train)
         streams = [stream(hidden, train) for stream in self.conv2]
         outputs = self.conv3(_gated_sum(self.gate, streams), train)

@@ -1,7 +1,7 @@
-"""Position embeddings for photos of another size than a transformer was trained with.
+"""Position embeddings for images of another size than a transformer was trained with.
 
-The grid of embeddings is resampled bicubically, one axis after the other, with the weights that
-PyTorch uses, so that a model gives the same embeddings here and there.
+The grid of embeddings is resampled bicubically, one axis after the other, with PyTorch's weights,
+so that a model gives the same embeddings in both.
 """
 
 import functools
@@ -11,22 +11,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-# Keys 1981, "Cubic convolution interpolation for digital image processing", equation 15;
-# PyTorch has -0.75, but -0.5 where it smooths against aliasing.
+# Parameter a of the kernel: PyTorch uses -0.75, but -0.5 with antialiasing.
 SHARP, SMOOTH = -0.75, -0.5
 
 
 def resample_positions(
     positions: Float[Array, "places width"], rows: int, columns: int, antialias: bool, offset: float
 ) -> Float[Array, "places2 width"]:
-    """Returns the embeddings of a square grid for another grid; for the same one as they are.
+    """Resample the embeddings of a square grid to another one; for the same they are unchanged.
 
     Args:
-        positions: of a square grid, row by row.
-        rows: of the new grid.
-        columns: of the new grid.
-        antialias: smooth where the new grid is coarser.
-        offset: added to the new grid's sides to find the scale (0.1 in DINOv2's own code).
+        positions: embeddings of a square grid, row by row.
+        rows: rows of the new grid.
+        columns: columns of the new grid.
+        antialias: whether to smooth for a coarser grid.
+        offset: number added to the new grid's sides to find the scale (0.1 in DINOv2's own code).
     """
     side = math.isqrt(positions.shape[0])
     if (rows, columns) == (side, side):
@@ -44,7 +43,7 @@ def resample_positions(
 def resampling_weights(
     source: int, target: int, antialias: bool, offset: float
 ) -> Float64[np.ndarray, "target source"]:
-    """Returns the weight of each old place in each new one; rows sum to 1."""
+    """Return the weight of each old place in each new one; rows sum to 1."""
     scale = source / (target + offset)
     weights = np.zeros((target, source))
     for place in range(target):
@@ -56,7 +55,10 @@ def resampling_weights(
 
 
 def cubic(distance: float, a: float) -> float:
-    """Returns Keys' kernel at a distance, in samples."""
+    """Return Keys' kernel at a distance in samples.
+
+    Keys 1981, "Cubic convolution interpolation for digital image processing", equation 15.
+    """
     x = abs(distance)
     if x < 1:
         return (a + 2) * x**3 - (a + 3) * x**2 + 1
@@ -66,14 +68,14 @@ def cubic(distance: float, a: float) -> float:
 
 
 def _add_sharp(row: np.ndarray, scale: float, place: int) -> None:
-    """Four neighbours; those beyond the border count for the border's."""
+    """Add the weights of four neighbours; those beyond the border count for the border's."""
     center = scale * (place + 0.5) - 0.5
     for neighbour in range(math.floor(center) - 1, math.floor(center) + 3):
         row[min(max(neighbour, 0), len(row) - 1)] += cubic(neighbour - center, SHARP)
 
 
 def _add_smooth(row: np.ndarray, scale: float, place: int) -> None:
-    """As many neighbours as a new place is wide; those beyond the border are left out."""
+    """Set the weights of the neighbours of a new, wider place; those beyond the border are cut."""
     center, width = scale * (place + 0.5), max(scale, 1.0)
     first = max(math.floor(center - 2 * width + 0.5), 0)
     last = min(math.floor(center + 2 * width + 0.5), len(row))

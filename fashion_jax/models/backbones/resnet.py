@@ -1,8 +1,8 @@
 """ResNet (He et al. 2015, arXiv:1512.03385) and its relatives.
 
-Layers carry the names of torchvision; those of IBN-Net and timm where torchvision has no such
-network. SE networks are timm's: the stride is in the 3x3 convolution. SE-ResNets that came from
-Caffe have it in the first 1x1 convolution; their weights would fit, and mean something else.
+Layers have the names of torchvision, or of IBN-Net and timm for networks that torchvision lacks.
+SE networks are timm's, with the stride in the 3x3 convolution. SE-ResNets that came from Caffe
+have it in the first 1x1 convolution: their weights would load, but give wrong features.
 """
 
 import dataclasses
@@ -25,26 +25,25 @@ from fashion_jax.models.backbones.spec import (
     BackboneSpec,
     FeatureMap,
 )
-from fashion_jax.models.gradient_checkpointing import run_block
+from fashion_jax.models.gradient_checkpointing import run_blocks
 from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.max_pool import max_pool_3x3
 from fashion_jax.models.norms import InstanceNorm
 
 STAGE_WIDTHS = (64, 128, 256, 512)
 
-
 _PLAIN = BlockOptions()
 
 
 @dataclasses.dataclass(frozen=True)
 class ResNetVariant:
-    """What distinguishes one ResNet from another.
+    """Size and blocks of one ResNet.
 
     Attributes:
-        block: kind of block.
-        blocks: in each of the four stages.
+        block: class of the blocks.
+        blocks: number of blocks in each of the four stages.
         ibn: kind of instance normalisation in each stage; `b` only in its last block.
-        options: of all blocks.
+        options: options of all blocks.
     """
 
     block: Block
@@ -57,13 +56,13 @@ class ResNet(Backbone):
     """The network up to its last feature map.
 
     Attributes:
-        width: channels of the feature map.
+        width: number of channels of the feature map.
     """
 
     def __init__(
         self, variant: ResNetVariant, layers: LayerFactory, options: BackboneOptions
     ) -> None:
-        """Makes the network with fresh weights."""
+        """Make the network with initial weights."""
         stem = STAGE_WIDTHS[0]
         self.stem_relu = options.stem_relu
         self.stem_padding = 1 if options.stem_pool == "padded" else 0
@@ -80,7 +79,7 @@ class ResNet(Backbone):
         self.width = four
 
     def __call__(self, images: Float[Array, "batch height width 3"], train: bool) -> FeatureMap:
-        """Returns the feature map, in the dtype of the photos."""
+        """Return the feature map, in the dtype of the images."""
         features = self.conv1(images)
         if isinstance(self.bn1, InstanceNorm):
             features = self.bn1(features)
@@ -90,15 +89,14 @@ class ResNet(Backbone):
             features = jax.nn.relu(features)
         features = max_pool_3x3(features, self.stem_padding)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            for block in stage:
-                features = run_block(block, features, train, self.gradient_checkpointing)
+            features = run_blocks(stage, features, train, self.gradient_checkpointing)
         return FeatureMap(features)
 
 
 def _stage(
     variant: ResNetVariant, layers: LayerFactory, index: int, inputs: int, stride: int
 ) -> nnx.List:
-    """A run of blocks; the first of them has the stride and changes the width."""
+    """Make a run of blocks, the first of which has the stride and changes the width."""
     width, count, ibn = STAGE_WIDTHS[index], variant.blocks[index], variant.ibn[index]
     outputs = width * variant.block.expansion
     blocks = []

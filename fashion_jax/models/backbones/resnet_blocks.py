@@ -1,4 +1,4 @@
-"""The blocks of the ResNet family, and the parts that its members add to them.
+"""Blocks of the ResNet family, and the parts that its members add to them.
 
 IBN-Net: Pan et al. 2018, arXiv:1807.09441. Squeeze-and-excitation: Hu et al. 2018,
 arXiv:1709.01507. Grouped convolutions (ResNeXt): Xie et al. 2017, arXiv:1611.05431.
@@ -12,24 +12,24 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from fashion_jax.models.dtypes import at_least_float32
+from fashion_jax.models.accumulation import accumulation_dtype
 from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.norms import BatchNorm
 
 IBN = Literal["a", "b"] | None
 
 SE_REDUCTION = 16
-SE_MULTIPLE = 8  # timm rounds the squeezed width to it
+SE_MULTIPLE = 8  # timm rounds the squeezed width to a multiple of it
 
 
 @dataclasses.dataclass(frozen=True)
 class BlockOptions:
-    """What the blocks of one network have in common.
+    """Options that all blocks of a network share.
 
     Attributes:
         squeeze_excitation: whether channels are weighted before the shortcut is added.
-        groups: of the 3x3 convolution of a bottleneck.
-        group_width: channels of a group per 64 of the stage's width.
+        groups: number of groups of a bottleneck's 3x3 convolution.
+        group_width: number of channels of a group per 64 of the stage's width.
     """
 
     squeeze_excitation: bool = False
@@ -38,7 +38,7 @@ class BlockOptions:
 
 
 class InstanceBatchNorm(nnx.Module):
-    """IBN-a: the first half of the channels by instance, the others by batch (figure 3)."""
+    """IBN-a: half of the channels normalised by instance, the others by batch (figure 3)."""
 
     def __init__(self, channels: int, layers: LayerFactory) -> None:
         self.half = channels // 2
@@ -48,13 +48,13 @@ class InstanceBatchNorm(nnx.Module):
     def __call__(
         self, inputs: Float[Array, "batch height width channels"], train: bool
     ) -> Float[Array, "batch height width channels"]:
-        """Returns the normalised features."""
+        """Return the normalised features."""
         instance = self.IN(inputs[..., : self.half])
         return jnp.concatenate([instance, self.BN(inputs[..., self.half :], train)], -1)
 
 
 class SqueezeExcitation(nnx.Module):
-    """Weighs each channel by a function of all channels' means (arXiv:1709.01507, equation 3)."""
+    """Weights for each channel from the means of all channels (arXiv:1709.01507, equation 3)."""
 
     def __init__(self, channels: int, layers: LayerFactory) -> None:
         nearest = int(channels / SE_REDUCTION / SE_MULTIPLE + 0.5) * SE_MULTIPLE
@@ -65,8 +65,8 @@ class SqueezeExcitation(nnx.Module):
     def __call__(
         self, inputs: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch height width channels"]:
-        """Returns the weighted features."""
-        wide = inputs.astype(at_least_float32(inputs.dtype))
+        """Return the weighted features."""
+        wide = inputs.astype(accumulation_dtype(inputs.dtype))
         means = jnp.mean(wide, (1, 2), keepdims=True).astype(inputs.dtype)
         return inputs * jax.nn.sigmoid(self.fc2(jax.nn.relu(self.fc1(means))))
 
@@ -96,14 +96,14 @@ class BasicBlock(nnx.Module):
     def __call__(
         self, inputs: Float[Array, "batch height width inputs"], train: bool
     ) -> Float[Array, "batch height2 width2 outputs"]:
-        """Returns the block's features."""
+        """Return the block's features."""
         hidden = jax.nn.relu(self.bn1(self.conv1(inputs), train))
         hidden = self.bn2(self.conv2(hidden), train)
         return _add_shortcut(self, hidden, inputs, train)
 
 
 class Bottleneck(nnx.Module):
-    """1x1, 3x3 and 1x1 convolutions and a shortcut; the 3x3 has the stride (torchvision, v1.5)."""
+    """1x1, 3x3 and 1x1 convolutions and a shortcut; the 3x3 has the stride (torchvision's v1.5)."""
 
     expansion = 4
 
@@ -131,7 +131,7 @@ class Bottleneck(nnx.Module):
     def __call__(
         self, inputs: Float[Array, "batch height width inputs"], train: bool
     ) -> Float[Array, "batch height2 width2 outputs"]:
-        """Returns the block's features."""
+        """Return the block's features."""
         hidden = jax.nn.relu(self.bn1(self.conv1(inputs), train))
         hidden = jax.nn.relu(self.bn2(self.conv2(hidden), train))
         hidden = self.bn3(self.conv3(hidden), train)
@@ -155,7 +155,7 @@ def _downsample(inputs: int, outputs: int, stride: int, layers: LayerFactory) ->
 def _add_shortcut(
     block: BasicBlock | Bottleneck, hidden: Array, inputs: Array, train: bool
 ) -> Array:
-    """What all blocks end with: excitation, shortcut, IBN-b's instance norm, ReLU."""
+    """Apply the end of every block: excitation, shortcut, IBN-b's instance norm and ReLU."""
     if block.se is not None:
         hidden = block.se(hidden)
     if block.downsample is not None:

@@ -1,4 +1,4 @@
-"""Vision Transformers (arXiv:2010.11929): plain ones, DINOv2's and CLIP's vision towers.
+"""Vision Transformers (arXiv:2010.11929): plain, DINOv2's and the vision towers of CLIP.
 
 DINOv2: Oquab et al. 2023, arXiv:2304.07193; registers: Darcet et al. 2023, arXiv:2309.16588;
 CLIP: Radford et al. 2021, arXiv:2103.00020.
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.config import ConfigError
 from fashion_jax.models.backbones.position_embedding import resample_positions
 from fashion_jax.models.backbones.spec import (
     Backbone,
@@ -18,31 +18,27 @@ from fashion_jax.models.backbones.spec import (
     FeatureMap,
 )
 from fashion_jax.models.backbones.vit_block import INITIAL_STD, Block
-from fashion_jax.models.gradient_checkpointing import run_block
+from fashion_jax.models.gradient_checkpointing import run_blocks
 from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.layers import Conv2d
 
 
-class PhotoSizeError(FashionJaxError):
-    """A photo whose sides are no multiples of the patch."""
-
-
 @dataclasses.dataclass(frozen=True)
 class ViTVariant:
-    """What distinguishes one Vision Transformer from another.
+    """Size and options of one Vision Transformer.
 
     Attributes:
         patch: side of a patch in pixels.
-        width: channels of a token.
+        width: number of channels of a token.
         depth: number of blocks.
-        heads: of the attention.
-        grid: patches along a side of the photos that it was trained with.
-        registers: tokens without a place (arXiv:2309.16588).
+        heads: number of heads of the attention.
+        grid: number of patches along a side of the images that it was trained with.
+        registers: number of tokens without a position (arXiv:2309.16588).
         layer_scale: whether branches are scaled before they are added.
-        quick_gelu: CLIP's activation.
+        quick_gelu: whether the activation is CLIP's, see `MLP`.
         pre_norm: whether tokens are normalised before the first block.
         patch_bias: whether the patch embedding has a bias.
-        epsilon: of the normalisations.
+        epsilon: epsilon of the LayerNorms.
         antialias: see `resample_positions`.
         offset: see `resample_positions`.
     """
@@ -73,22 +69,22 @@ class PatchEmbedding(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width 3"]
     ) -> Float[Array, "batch rows columns features"]:
-        """Returns one token a patch."""
+        """Return one token per patch."""
         return self.proj(images)
 
 
 class ViT(Backbone):
-    """A Vision Transformer; its map holds the patches' tokens, its token is the class token.
+    """A Vision Transformer; its map holds the tokens of the patches.
 
-    The options `last_stride` and `stem_relu` have no effect. Both outputs are normalised by the
-    last norm, which CLIP's published models apply to the class token alone.
+    The options `last_stride`, `stem_relu` and `stem_pool` have no effect. The last norm applies to
+    the map and the class token; CLIP's published models apply it to the class token alone.
 
     Attributes:
-        width: channels of a token.
+        width: number of channels of a token.
     """
 
     def __init__(self, variant: ViTVariant, layers: LayerFactory, options: BackboneOptions) -> None:
-        """Makes the network with fresh weights."""
+        """Make the network with initial weights."""
         width = variant.width
         self.variant = variant
         self.gradient_checkpointing = options.gradient_checkpointing
@@ -118,18 +114,17 @@ class ViT(Backbone):
         )
 
     def __call__(self, images: Float[Array, "batch height width 3"], train: bool) -> FeatureMap:
-        """Returns the tokens, in the dtype of the photos.
+        """Return the tokens, in the dtype of the images.
 
         Raises:
-            PhotoSizeError: the photos' sides are no multiples of the patch.
+            ConfigError: if the sides of the images are not multiples of the patch.
         """
         _, height, width, _ = images.shape
         rows, columns = patches_of(height, width, self.variant.patch)
         tokens = self._embed(images, rows, columns)
         if self.norm_pre is not None:
             tokens = self.norm_pre(tokens)
-        for block in self.blocks:
-            tokens = run_block(block, tokens, train, self.gradient_checkpointing)
+        tokens = run_blocks(self.blocks, tokens, train, self.gradient_checkpointing)
         tokens = self.norm(tokens)
         positions = tokens[:, 1 + self.variant.registers :]
         return FeatureMap(positions.reshape(-1, rows, columns, self.width), tokens[:, 0])
@@ -137,7 +132,7 @@ class ViT(Backbone):
     def _embed(
         self, images: Float[Array, "batch height width 3"], rows: int, columns: int
     ) -> Float[Array, "batch tokens features"]:
-        """Class token, registers and patches, with their places; registers have none."""
+        """Return class token, registers and patches; positions are added to all but registers."""
         dtype, variant = images.dtype, self.variant
         places = self.pos_embed[...]
         grid = resample_positions(places[0, 1:], rows, columns, variant.antialias, variant.offset)
@@ -152,16 +147,15 @@ class ViT(Backbone):
 
 
 def patches_of(height: int, width: int, patch: int) -> tuple[int, int]:
-    """Returns how many patches lie along a photo's height and width.
+    """Return the numbers of patches along an image's height and width.
 
     Raises:
-        PhotoSizeError: a side is no multiple of the patch.
+        ConfigError: if a side is not a multiple of the patch.
     """
     if height % patch or width % patch or not height or not width:
         nearest = [max(1, round(side / patch)) * patch for side in (height, width)]
-        raise PhotoSizeError(
-            f"photos of {height} × {width} pixels cannot be divided into patches of {patch}; "
-            f"the nearest size that can is {nearest[0]} × {nearest[1]} "
-            "(image.height, image.width)"
+        raise ConfigError(
+            f"images of {height} × {width} pixels (image.height, image.width) cannot be divided "
+            f"into patches of {patch}; the nearest size that can is {nearest[0]} × {nearest[1]}"
         )
     return height // patch, width // patch

@@ -1,6 +1,6 @@
-"""The block of a Vision Transformer (Dosovitskiy et al. 2020, arXiv:2010.11929, section 3.1).
+"""Block of a Vision Transformer (Dosovitskiy et al. 2020, arXiv:2010.11929, section 3.1).
 
-Layers carry the names of DINOv2's own code, which are timm's too.
+Layers have the names of DINOv2's own code, which timm shares.
 """
 
 import math
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from fashion_jax.models.dtypes import at_least_float32
+from fashion_jax.models.accumulation import accumulation_dtype
 from fashion_jax.models.layer_factory import LayerFactory
 
 INITIAL_STD = 0.02
@@ -19,7 +19,7 @@ MLP_RATIO = 4
 
 
 class Attention(nnx.Module):
-    """Multi-head self-attention (equation 5 to 8); the softmax in at least float32.
+    """Multi-head self-attention (equations 5 to 8), with the softmax in at least float32.
 
     Attributes:
         heads: number of heads.
@@ -33,12 +33,12 @@ class Attention(nnx.Module):
     def __call__(
         self, tokens: Float[Array, "batch tokens width"]
     ) -> Float[Array, "batch tokens width"]:
-        """Returns what each token reads from all."""
+        """Return the attended values, one vector per token."""
         batch, count, width = tokens.shape
         head_width = width // self.heads
         parts = self.qkv(tokens).reshape(batch, count, 3, self.heads, head_width)
         query, key, value = (parts[:, :, index] for index in range(3))
-        compute = at_least_float32(tokens.dtype)
+        compute = accumulation_dtype(tokens.dtype)
         scale = jnp.asarray(1 / math.sqrt(head_width), tokens.dtype)
         logits = jnp.einsum("bqhd,bkhd->bhqk", query * scale, key, preferred_element_type=compute)
         weights = jax.nn.softmax(logits, -1).astype(tokens.dtype)
@@ -50,7 +50,7 @@ class MLP(nnx.Module):
     """Two linear layers with a GELU between them.
 
     Attributes:
-        quick: x·sigmoid(1.702 x) instead of the exact GELU (arXiv:1606.08415), as CLIP has it.
+        quick: whether GELU is approximated by x·sigmoid(1.702 x) (arXiv:1606.08415), as in CLIP.
     """
 
     def __init__(self, width: int, quick: bool, layers: LayerFactory) -> None:
@@ -61,7 +61,7 @@ class MLP(nnx.Module):
     def __call__(
         self, tokens: Float[Array, "batch tokens width"]
     ) -> Float[Array, "batch tokens width"]:
-        """Returns each token's transform."""
+        """Return the transformed tokens."""
         hidden = self.fc1(tokens)
         if self.quick:
             return self.fc2(hidden * jax.nn.sigmoid(jnp.asarray(1.702, hidden.dtype) * hidden))
@@ -69,10 +69,10 @@ class MLP(nnx.Module):
 
 
 class LayerScale(nnx.Module):
-    """One learned factor a channel (Touvron et al. 2021, arXiv:2103.17239).
+    """One learned factor per channel (Touvron et al. 2021, arXiv:2103.17239).
 
     Attributes:
-        gamma: the factors.
+        gamma: factors, [width].
     """
 
     def __init__(self, width: int, layers: LayerFactory) -> None:
@@ -81,12 +81,12 @@ class LayerScale(nnx.Module):
     def __call__(
         self, tokens: Float[Array, "batch tokens width"]
     ) -> Float[Array, "batch tokens width"]:
-        """Returns the scaled tokens."""
+        """Return the scaled tokens."""
         return tokens * self.gamma[...].astype(tokens.dtype)[None, None]
 
 
 class Block(nnx.Module):
-    """Attention and MLP, each normalised before and added to what came in (equations 2, 3)."""
+    """Attention and MLP, each after a LayerNorm and inside a residual (equations 2 and 3)."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Block(nnx.Module):
     def __call__(
         self, tokens: Float[Array, "batch tokens width"], train: bool
     ) -> Float[Array, "batch tokens width"]:
-        """Returns the block's tokens; `train` changes nothing."""
+        """Return the block's tokens; `train` has no effect."""
         tokens = tokens + _scaled(self.ls1, self.attn(self.norm1(tokens)))
         return tokens + _scaled(self.ls2, self.mlp(self.norm2(tokens)))
 

@@ -1,4 +1,4 @@
-"""The Vision Transformers by name."""
+"""Vision Transformers by name."""
 
 from fashion_jax.models.backbones.spec import BackboneSpec
 from fashion_jax.models.backbones.vit import ViT, ViTVariant
@@ -6,7 +6,7 @@ from fashion_jax.models.backbones.vit import ViT, ViTVariant
 # Width, depth and heads (arXiv:2010.11929, table 1; S: arXiv:2012.12877).
 _SIZES = {"s": (384, 12, 6), "b": (768, 12, 12), "l": (1024, 24, 16)}
 
-# Inception's scaling, with which timm's plain ones were trained.
+# Inception's scaling of pixels, with which timm's plain ones were trained.
 _HALF = (127.5, 127.5, 127.5)
 _CLIP_MEAN = (0.48145466 * 255, 0.4578275 * 255, 0.40821073 * 255)
 _CLIP_STD = (0.26862954 * 255, 0.26130258 * 255, 0.27577711 * 255)
@@ -29,7 +29,7 @@ def _dinov2(size: str, registers: int) -> BackboneSpec:
         grid=_DINOV2_SIDE // patch,
         registers=registers,
         layer_scale=True,
-        # Its own code resamples in these two ways.
+        # DINOv2's own code resamples in these two ways.
         antialias=registers > 0,
         offset=0.0 if registers else 0.1,
     )

