@@ -3,8 +3,8 @@ import re
 
 import numpy as np
 
+from fashion_jax.inference.checkpoints import MEAN_OF_DATASETS
 from fashion_jax.reports.report_page.figures import cmc_charts, training_figures
-from fashion_jax.training.checkpoints import MEAN_OF_DATASETS
 
 
 def history(steps=8, steps_per_epoch=4):

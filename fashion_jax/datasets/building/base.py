@@ -182,7 +182,7 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
         if not splits:
             return
         rest = [split for split in self.chosen_splits if split not in splits]
-        others = f"; ask for the others only with --splits {','.join(rest)}" if rest else ""
+        others = f"; build only the others: --splits {' '.join(rest)}" if rest else ""
         source = f" (in {self._manual_dir})" if self._manual_dir else ""
         raise EmptySplitError(
             f"{self.name}{source}: split {', '.join(splits)} {reason}; "

@@ -144,7 +144,7 @@ def only_for_testing(raw, tmp_path):
 
 
 def test_empty_split_is_fatal(only_for_testing, tmp_path):
-    message = r"split train, val_query, val_gallery has no photo.*--splits query,gallery"
+    message = r"split train, val_query, val_gallery has no photo.*--splits query gallery"
     with pytest.raises(EmptySplitError, match=message):
         build("street2shop", tmp_path / "data", only_for_testing, progress=False)
     assert not (tmp_path / "data" / "street2shop").exists()

@@ -21,7 +21,14 @@ def check(raw, *more):
 
 
 def test_options_and_splits_of_a_check(raw, here, capsys):
-    arguments = ["--option.margin=0.25", "--option.seed=3", "--splits", "query,gallery", "--json"]
+    arguments = [
+        "--option.margin=0.25",
+        "--option.seed=3",
+        "--splits",
+        "query",
+        "gallery",
+        "--json",
+    ]
     assert check(raw, *arguments) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["options"]["margin"] == 0.25
