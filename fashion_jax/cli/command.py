@@ -17,8 +17,8 @@ def command(
     Args:
         commands: argparse's subparsers.
         name: name of the command.
-        run: called with its flags.
-        text: what it does, in one line; a verb in the imperative.
+        run: function to call with the flags.
+        text: description in one line, in the imperative.
         epilog: details below the flags.
         json_output: whether it prints a result, and so has `--json`.
     """

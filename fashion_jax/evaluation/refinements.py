@@ -110,7 +110,7 @@ def refined_scores(
     Args:
         queries_qd: L2-normalised embeddings, already averaged with those of mirrored photos if
             flip averaging is on.
-        gallery_gd: the same for the gallery.
+        gallery_gd: L2-normalised embeddings of the gallery, averaged alike.
         refinements: refinements to apply.
         progress: whether to show progress bars.
 

@@ -68,7 +68,7 @@ def finish(axes: Axes) -> Figure:
     axes.set(yticks=ticks, ylim=(ticks[0], ticks[-1]))
     if axes.get_xscale() == "log":
         low, high = axes.dataLim.intervalx
-        # Over many powers of ten there is no room for the numbers between them.
+        # Over many powers of ten, labels between them would overlap.
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)))
         axes.xaxis.set_minor_locator(NullLocator())
     else:

@@ -150,7 +150,7 @@ class ReportData:
         intervals: 95 % intervals of `metrics`.
         unmeasured: line for each protocol without a measurable query.
         cmc: share of queries with a match in the first k = 1, 2, ... answers, per protocol.
-        baseline_cmc: the same for the untrained network.
+        baseline_cmc: match shares of the untrained network, if measured.
         per_category: entry for each category with queries.
         ranked_lists: ranked lists of test queries.
         searches: ranked lists from an approximate index.

@@ -1,4 +1,4 @@
-"""Settings of ScaNN: how it compresses and partitions a gallery, and what it can handle."""
+"""Settings of ScaNN: compression and partitions of a gallery, and their limits."""
 
 import dataclasses
 import math

@@ -58,7 +58,7 @@ class ChangedCollection:
         collection: its name and where it is.
         photos: photos in it now.
         removed: photos that were removed.
-        absent: names that were asked for and are not there.
+        absent: requested names that are not in the collection.
     """
 
     collection: str
@@ -70,7 +70,7 @@ class ChangedCollection:
         """A line or two for people."""
         removed = f"{self.removed:,} photos removed; " if self.removed or self.absent else ""
         line = f"{removed}{self.photos:,} now: {self.collection}"
-        return f"{line}\nnot there: {', '.join(self.absent)}" if self.absent else line
+        return f"{line}\nnot found: {', '.join(self.absent)}" if self.absent else line
 
 
 @dataclasses.dataclass(frozen=True)

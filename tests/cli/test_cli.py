@@ -5,6 +5,8 @@ import json
 import pytest
 
 from fashion_jax.cli import main, make_parser
+from fashion_jax.experiments import demo
+from tests.evaluation.test_result import of_products
 
 
 @pytest.mark.parametrize(
@@ -132,3 +134,12 @@ def test_build_of_some_splits_as_json(tmp_path, capsys):
     report = json.loads(capsys.readouterr().out)
     assert set(report["splits"]) == {"query", "gallery"}
     assert report["photos"]["expected"] == report["photos"]["found"] + report["photos"]["missing"]
+
+
+def test_the_demo_prints_its_result(monkeypatch, capsys):
+    measured = of_products(3, 4)
+    monkeypatch.setattr(demo, "run_demo", lambda config, workdir, report: measured)
+    assert main(["demo", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metrics"] == measured.metrics()
+    assert main(["demo"]) == 0
+    assert capsys.readouterr().out == measured.to_table() + "\n"

@@ -1,6 +1,8 @@
 """The whole way: build, train, index, search, evaluate, report; then the commands on that run."""
 
+import contextlib
 import dataclasses
+import io
 import json
 
 import cv2
@@ -28,8 +30,16 @@ def demo(tmp_path_factory, tiny_config):
         data=dataclasses.replace(tiny_config.data, data_dir=str(folder / "data")),
         mesh=dataclasses.replace(tiny_config.mesh, data=-1),
     )
-    evaluation = run_demo(config, folder / "run", folder / "report", progress=False, **TINY_DATASET)
+    report = folder / "report"
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        evaluation = run_demo(config, folder / "run", report, progress=False, **TINY_DATASET)
+    (folder / "printed.txt").write_text(printed.getvalue())
     return folder, evaluation
+
+
+def test_only_the_command_prints(demo):
+    folder, _ = demo
+    assert (folder / "printed.txt").read_text() == ""
 
 
 def test_report_shows_trained_and_untrained(demo):

@@ -109,5 +109,5 @@ def test_a_damaged_curve_is_left_out_with_a_warning(index, caplog, content):
     (index / "tuning.json").write_text(content)
     with caplog.at_level(logging.WARNING):
         assert _tunings(index) == {}
-    assert "the report has no curve of the index" in caplog.text
+    assert "the report omits the index curves" in caplog.text
     assert "tuning.json is damaged" in caplog.text

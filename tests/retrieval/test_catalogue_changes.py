@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from fashion_jax.files import StorageError
 from fashion_jax.inference.card import ModelCardError
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError
-from fashion_jax.retrieval.catalogue.changes import add_photos, compact, remove_photos
+from fashion_jax.retrieval.catalogue.changes import (
+    add_photos,
+    check_addable,
+    compact,
+    remove_photos,
+)
+from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.index import EmbeddingError
 from tests.retrieval.changing_catalogues import (
     CARD,
@@ -58,6 +65,37 @@ def test_added_photos_stand_behind_those_there(index):
     assert (change.added, change.removed, change.photos) == (4, 0, 13)
     assert manifest_of(index)["segments"][:1] == before  # nothing was rebuilt
     check(index, FIRST + SECOND)
+
+
+def test_the_manifest_is_read_once_before_and_once_under_the_lock(index, monkeypatch):
+    read, reads = Manifest.read, []
+
+    def counted(folder):
+        reads.append(folder)
+        return read(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Manifest, "read", counted)
+        contents = check_addable(index, [photo.name for photo in SECOND], CARD)
+        assert len(reads) == 1
+        add_photos(index, *parts(SECOND), CARD, contents=contents)
+        assert len(reads) == 2
+    check(index, FIRST + SECOND)
+
+
+def test_contents_that_were_read_before_a_change_are_read_again(index):
+    contents = check_addable(index, [photo.name for photo in SECOND], CARD)
+    remove_photos(index, ["first 0", "first 8"])
+    add_photos(index, *parts(SECOND), CARD, contents=contents)
+    check(index, FIRST[1:8] + SECOND)
+
+
+def test_a_catalogue_that_vanishes_before_the_change_is_named(index):
+    contents = check_addable(index, [photo.name for photo in SECOND], CARD)
+    shutil.rmtree(index)
+    with pytest.raises(StorageError, match="is not a catalogue"):
+        add_photos(index, *parts(SECOND), CARD, contents=contents)
+    assert not list(index.parent.iterdir())
 
 
 def test_removed_photos_are_never_found(index):

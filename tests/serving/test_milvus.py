@@ -96,7 +96,7 @@ def test_removed_photos_are_not_found(run, flags, gallery, photo, capsys):
     assert main(["milvus", "remove", "--photo_id", name, "no such", *flags]) == 0
     text = capsys.readouterr().out
     assert f"1 photos removed; {len(gallery) - 1} now" in text
-    assert "not there: no such" in text
+    assert "not found: no such" in text
     assert search(run, flags, photo, "--k=999") == 0
     answers = json.loads(capsys.readouterr().out)["answers"]
     assert len(answers) == len(gallery) - 1

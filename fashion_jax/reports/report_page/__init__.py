@@ -1,1 +1,1 @@
-"""What the report's page is made of: templates, their style, and the figures and tables on it."""
+"""Templates of the pages, their style sheets, and the report's figures and tables."""

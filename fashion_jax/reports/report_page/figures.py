@@ -66,7 +66,7 @@ def cmc_charts(
 
     Args:
         trained: share at k = 1, 2, ... per protocol.
-        untrained: the same for the untrained network, if it was measured.
+        untrained: shares of the untrained network, if measured.
 
     Returns:
         A chart for each protocol with a curve.
