@@ -78,7 +78,7 @@ def write_raw_copy(folder: pathlib.Path, photos: int, drawn: list[bytes]) -> Non
 
 
 def build(folder: pathlib.Path) -> tuple[float, float, float]:
-    """Builds in a fresh process: seconds, processor seconds, peak of resident memory in MiB."""
+    """Build in a fresh process: seconds, processor seconds, peak of resident memory in MiB."""
     command = [sys.executable, "-m", "fashion_jax.cli", "data", "build", "--dataset=street2shop"]
     command += [f"--manual_dir={folder / 'raw'}", f"--data_dir={folder / 'data'}"]
     start = time.perf_counter()

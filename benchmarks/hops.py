@@ -115,7 +115,7 @@ def trace_a_step() -> dict[str, Chains]:
 
 @contextlib.contextmanager
 def counting() -> Iterator[Chains]:
-    """Gives the project's functions that are entered, in threads begun meanwhile as well."""
+    """Give the project's functions that are entered, in threads begun meanwhile as well."""
     chains: Chains = {}
 
     def profile(frame: types.FrameType, event: str, _: object) -> None:

@@ -38,7 +38,7 @@ NETWORKS = (
 
 
 def main() -> None:
-    """Compares all networks."""
+    """Compare all networks."""
     for theirs, ours, height, width in NETWORKS:
         torch.manual_seed(0)
         model = redrawn(timm.create_model(theirs, pretrained=False).eval())
@@ -67,7 +67,7 @@ def redrawn(model: torch.nn.Module) -> torch.nn.Module:
 
 
 def our_features(model: torch.nn.Module, backbone: str, photos: np.ndarray) -> object:
-    """Writes the weights, reads them, and embeds."""
+    """Write the weights, read them, and embed."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "weights.safetensors"
         save_file({name: part.contiguous() for name, part in model.state_dict().items()}, path)
@@ -79,7 +79,7 @@ def our_features(model: torch.nn.Module, backbone: str, photos: np.ndarray) -> o
 
 
 def compare(expected: torch.Tensor, found: object, prefix: int) -> float:
-    """Returns the largest relative difference; of a transformer, registers are left out."""
+    """Return the largest relative difference; of a transformer, registers are left out."""
     positions = np.asarray(found.positions)
     if expected.ndim == 4:
         theirs, ours = expected.permute(0, 2, 3, 1).numpy(), positions

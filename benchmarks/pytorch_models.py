@@ -24,7 +24,7 @@ class BasicBlock(nn.Module):
         self.downsample = shortcut(inputs, width, stride)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Returns the block's features."""
+        """Return the block's features."""
         hidden = functional.relu(self.bn1(self.conv1(inputs)), inplace=True)
         return functional.relu(self.bn2(self.conv2(hidden)) + self.downsample(inputs), inplace=True)
 
@@ -46,7 +46,7 @@ class Bottleneck(nn.Module):
         self.downsample = shortcut(inputs, outputs, stride)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Returns the block's features."""
+        """Return the block's features."""
         hidden = functional.relu(self.bn1(self.conv1(inputs)), inplace=True)
         hidden = functional.relu(self.bn2(self.conv2(hidden)), inplace=True)
         return functional.relu(self.bn3(self.conv3(hidden)) + self.downsample(inputs), inplace=True)
@@ -78,7 +78,7 @@ class ResNet(nn.Module):
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns the last map."""
+        """Return the last map."""
         hidden = self.maxpool(functional.relu(self.bn1(self.conv1(images)), inplace=True))
         return self.layer4(self.layer3(self.layer2(self.layer1(hidden))))
 
@@ -97,7 +97,7 @@ class SameConv(nn.Conv2d):
     """A convolution padded like TensorFlow's SAME."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Returns the convolved photos."""
+        """Return the convolved photos."""
         kernel, stride = self.kernel_size[0], self.stride[0]
         pads = []
         for size in (inputs.shape[3], inputs.shape[2]):
@@ -129,7 +129,7 @@ class InvertedResidual(nn.Module):
         self.adds = stride == 1 and inputs == outputs
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Returns the block's features."""
+        """Return the block's features."""
         hidden = inputs
         if self.expands:
             hidden = functional.relu6(self._bn0(self._expand_conv(hidden)), inplace=True)
@@ -168,7 +168,7 @@ class EfficientNetLite0(nn.Module):
         self._bn1 = nn.BatchNorm2d(1280, eps=1e-3)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns the last map."""
+        """Return the last map."""
         hidden = functional.relu6(self._bn0(self._conv_stem(images)), inplace=True)
         hidden = self._conv_head(self._blocks(hidden))
         return functional.relu6(self._bn1(hidden), inplace=True)
@@ -185,7 +185,7 @@ class Embedder(nn.Module):
         self.classifier = nn.Linear(width, identities, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns features, embedding and logits."""
+        """Return features, embedding and logits."""
         features = self.backbone(images).mean((2, 3))
         embedding = self.neck(features)
         return features, embedding, self.classifier(embedding)

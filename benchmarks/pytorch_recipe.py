@@ -86,7 +86,7 @@ class Trainer:
         )
 
     def step(self, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Takes a step; returns the terms of the loss before it, and the learning rate."""
+        """Take a step; return the terms of the loss before it, and the learning rate."""
         identities = torch.from_numpy(batch["identity"]).long()
         images, rectangles = (torch.from_numpy(batch[name]) for name in ("image", "erased"))
         features, _, logits = self.model(photos_for(self.network, images, rectangles, self.dtype))
@@ -127,7 +127,7 @@ class Trainer:
 
 
 def fill(model: Embedder, tensors: Mapping[str, np.ndarray]) -> None:
-    """Takes weights over; all but BatchNorm's counters and the neck's bias, which stays at 0."""
+    """Take weights over; all but BatchNorm's counters and the neck's bias, which stays at 0."""
     values = {name: torch.tensor(value) for name, value in tensors.items()}
     found = model.load_state_dict(values, strict=False)
     missing = [name for name in found.missing_keys if not name.endswith("num_batches_tracked")]

@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def compare(network: str, kind: str, arguments: argparse.Namespace) -> list[list]:
-    """Returns a row a peer; ratios are PyTorch's better time over ours, above 1 we are faster."""
+    """Return a row a peer; ratios are PyTorch's better time over ours, above 1 we are faster."""
     context = multiprocessing.get_context("spawn")
     pipes, processes = [], []
     for peer in PEERS:
@@ -81,7 +81,7 @@ def compare(network: str, kind: str, arguments: argparse.Namespace) -> list[list
 def serve(
     pipe: Connection, peer: str, network: str, kind: str, last_stride: int, threads: int
 ) -> None:
-    """Takes a step whenever asked; sends its wall and processor time in ms."""
+    """Take a step whenever asked; send its wall and processor time in ms."""
     make = jax_step if peer == "fashion-jax" else pytorch_step
     step = make(peer, network, kind, last_stride, threads)
     for _ in range(2):

@@ -94,7 +94,7 @@ class Trajectory:
 
 
 def main() -> None:
-    """Runs, prints tables, draws, and judges float64."""
+    """Run, print tables, draw, and judge float64."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--network", choices=NETWORKS, default="resnet18")
     parser.add_argument("--dtype", choices=("float64", "float32", "both"), default="both")
@@ -130,7 +130,7 @@ def print_differences(one: Run, other: Run, runs: Mapping[Run, Trajectory]) -> N
 
 
 def judge(ours: Trajectory, theirs: Trajectory) -> None:
-    """Ends the program with status 1 if a term is too far apart."""
+    """End the program with status 1 if a term is too far apart."""
     apart = {
         term: relative_differences(ours.terms[term], theirs.terms[term]).max() for term in TERMS
     }
@@ -148,7 +148,7 @@ def compared(dtypes: Sequence[str]) -> list[tuple[Run, Run]]:
 
 
 def trajectories(arguments: argparse.Namespace, dtypes: Sequence[str]) -> dict[Run, Trajectory]:
-    """Runs both in each dtype, from the same start."""
+    """Run both in each dtype, from the same start."""
     start = make_start(arguments.network)
     batches = drawn_batches(arguments.steps, arguments.seed)
     runs = {}

@@ -18,7 +18,7 @@ Runs = Mapping[tuple[str, str], Mapping[str, np.ndarray]]
 
 
 def draw(path: pathlib.Path, runs: Runs, network: str) -> None:
-    """Writes a picture: the curves of each term above, their relative distances below."""
+    """Write a picture: the curves of each term above, their relative distances below."""
     plt.rcParams.update({"font.size": 9, "axes.edgecolor": GREY, "text.color": INK})
     figure, axes = plt.subplots(2, len(TERMS), figsize=(12, 5.4), sharex=True, layout="constrained")
     shown = "float32" if (OURS, "float32") in runs else "float64"

@@ -18,7 +18,7 @@ from . import ablation_small
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the experiment without any trick, distances as published."""
+    """Return the experiment without any trick, distances as published."""
     config = ablation_small.get_config()
     config.image.height = 64
     config.image.width = 64
@@ -32,7 +32,7 @@ def get_config() -> ml_collections.ConfigDict:
 
 
 def get_sweep() -> list[Variant]:
-    """Returns the variants, each on the one before or on the one that it names."""
+    """Return the variants, each on the one before or on the one that it names."""
     tricks = {
         "optimizer.learning_rate": 3.5e-4,
         "optimizer.warmup_epochs": 0.5,

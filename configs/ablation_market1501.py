@@ -17,7 +17,7 @@ from . import market1501_resnet50
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the experiment without any trick."""
+    """Return the experiment without any trick."""
     config = market1501_resnet50.get_config()
     config.augment.erase_probability = 0.0
     config.model.last_stride = 2
@@ -29,7 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
 
 
 def get_sweep() -> list[Variant]:
-    """Returns the variants, each on the one before."""
+    """Return the variants, each on the one before."""
     return [
         Variant("baseline", {}),
         Variant("warm-up", {"optimizer.warmup_epochs": 10.0}),

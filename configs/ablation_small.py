@@ -24,7 +24,7 @@ LAST_OF_THE_BASELINE = "center loss"
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the experiment without any trick."""
+    """Return the experiment without any trick."""
     config = street2shop_small.get_config()
     config.image.height = 48
     config.image.width = 48
@@ -44,7 +44,7 @@ def get_config() -> ml_collections.ConfigDict:
 
 
 def get_sweep() -> list[Variant]:
-    """Returns the variants, each on the one before or on the one that it names."""
+    """Return the variants, each on the one before or on the one that it names."""
     top = LAST_OF_THE_BASELINE
     contrastive = {"loss.triplet_weight": 0.0, "loss.supervised_contrastive_weight": 1.0}
     return [

@@ -18,7 +18,7 @@ RESNET50, RESNET50_IBN_A = "resnet50-0676ba61.pth", "resnet50_ibn_a.pth"
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the strong baseline at its own size."""
+    """Return the strong baseline at its own size."""
     config = street2shop_resnet50.get_config()
     config.image.height = 256
     config.image.width = 128
@@ -27,7 +27,7 @@ def get_config() -> ml_collections.ConfigDict:
 
 
 def get_sweep() -> list[Variant]:
-    """Returns the variants, each on the one before or on the one that it names."""
+    """Return the variants, each on the one before or on the one that it names."""
     return [
         Variant("strong baseline", {}),
         Variant("quadruplet", {"loss.triplet_weight": 0.0, "loss.quadruplet_weight": 1.0}),

@@ -14,7 +14,7 @@ from . import street2shop_resnet50
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-    """Returns the experiment; variants: `plain`, `ibn`."""
+    """Return the experiment; variants: `plain`, `ibn`."""
     config = street2shop_resnet50.get_config(arg)
     config.data.dataset = "deepfashion_consumer2shop"
     return config

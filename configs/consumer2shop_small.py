@@ -15,7 +15,7 @@ from . import street2shop_small
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the experiment."""
+    """Return the experiment."""
     config = street2shop_small.get_config()
     config.data.dataset = "deepfashion_consumer2shop"
     config.optimizer.warmup_epochs = 6.0

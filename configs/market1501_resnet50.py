@@ -20,7 +20,7 @@ BACKBONES = {"plain": ("resnet50", False), "ibn": ("resnet50_ibn_a", True)}
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-    """Returns the experiment; variants: `plain`, `ibn`."""
+    """Return the experiment; variants: `plain`, `ibn`."""
     [(backbone, stem_relu)] = choose_variants(arg, BACKBONES)
     config = default_config()
     strong_baseline(config)

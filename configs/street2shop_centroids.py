@@ -14,7 +14,7 @@ from . import street2shop_resnet50
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the experiment."""
+    """Return the experiment."""
     config = street2shop_resnet50.get_config()
     config.data.identities_per_batch = 12
     config.loss.centroid_triplet_weight = 1.0

@@ -14,7 +14,7 @@ from . import street2shop_resnet50
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the experiment."""
+    """Return the experiment."""
     config = street2shop_resnet50.get_config()
     config.model.backbone = "osnet_x1_0"
     config.optimizer.learning_rate = 3.5e-4

@@ -22,7 +22,7 @@ BACKBONES = {"plain": ("resnet50", 48), "ibn": ("resnet50_ibn_a", 12)}
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-    """Returns the experiment; variants: `plain`, `ibn`."""
+    """Return the experiment; variants: `plain`, `ibn`."""
     [(backbone, identities)] = choose_variants(arg, BACKBONES)
     config = default_config()
     fashion_baseline(config)

@@ -19,7 +19,7 @@ from .recipes import strong_baseline
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the experiment."""
+    """Return the experiment."""
     config = default_config()
     strong_baseline(config)
     config.data.dataset = "street2shop"

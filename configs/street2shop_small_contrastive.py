@@ -20,7 +20,7 @@ from . import street2shop_small
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the experiment."""
+    """Return the experiment."""
     config = street2shop_small.get_config()
     config.augment.erase_probability = 0.3
     config.model.last_stride = 2
@@ -37,5 +37,5 @@ def get_config() -> ml_collections.ConfigDict:
 
 
 def get_sweep() -> list[Variant]:
-    """Returns the recipe alone, for several seeds of it."""
+    """Return the recipe alone, for several seeds of it."""
     return [Variant("supervised contrastive", {})]

@@ -24,7 +24,7 @@ SIZES = {"224": 224, "336": 336, "448": 448}  # patches of 14 and of 16 divide t
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-    """Returns the experiment; variants: a network and an image size."""
+    """Return the experiment; variants: a network and an image size."""
     backbone, size = choose_variants(arg, BACKBONES, SIZES)
     config = default_config()
     transformer_fine_tuning(config)

@@ -110,7 +110,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first used (PEP 562)."""
+    """Import a public name when it is first used (PEP 562)."""
     if name == "losses":
         return importlib.import_module("fashion_jax.losses")
     if name not in _MODULES:

@@ -20,7 +20,7 @@ class StorageError(FashionJaxError):
 
 
 def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file under another name, then renames it; missing folders are made.
+    """Write a file under another name, then rename it; missing folders are made.
 
     A reader of `path` sees the old content or the new, whatever interrupts the writing.
     """
@@ -39,7 +39,7 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def to_json(value: Any, schema: int | None = None) -> bytes:
-    """Encodes dataclasses, dicts, lists and numbers as JSON for programs and people.
+    """Encode dataclasses, dicts, lists and numbers as JSON for programs and people.
 
     Args:
         value: to encode; `read_json` is the inverse.
@@ -51,7 +51,7 @@ def to_json(value: Any, schema: int | None = None) -> bytes:
 
 
 def read_json(path: pathlib.Path, kind: type[Stored], schema: int, what: str) -> Stored:
-    """Reads what `to_json` encoded, and checks types and bounds of all fields.
+    """Read what `to_json` encoded, and check types and bounds of all fields.
 
     Args:
         path: the file.
@@ -71,7 +71,7 @@ def read_json(path: pathlib.Path, kind: type[Stored], schema: int, what: str) ->
 
 
 def parse_json(content: bytes | str, kind: type[Stored], schema: int, where: str) -> Stored:
-    """Reads JSON text; see `read_json`.
+    """Read JSON text; see `read_json`.
 
     Args:
         content: the text.

@@ -113,7 +113,7 @@ def built(
 
 @pytest.fixture(scope="session")
 def records(built: tuple[pathlib.Path, typing.Any]) -> dict[str, list[typing.Any]]:
-    """Records of all splits of `built`."""
+    """Record of all splits of `built`."""
     from tests.data_builders.built_records import read_all
 
     return read_all(built[0], "street2shop")
@@ -121,7 +121,7 @@ def records(built: tuple[pathlib.Path, typing.Any]) -> dict[str, list[typing.Any
 
 @pytest.fixture
 def read_records() -> typing.Callable[[pathlib.Path, str], list[typing.Any]]:
-    """Reads a split of street2shop in a data_dir."""
+    """Read a split of street2shop in a data_dir."""
     from tests.data_builders.built_records import read_split
 
     return lambda data_dir, split: read_split(data_dir / "street2shop" / "1.0.0", split)

@@ -13,7 +13,7 @@ def free_port() -> int:
 
 
 def run_hosts(hosts: int, devices: int, program: str, *arguments: str) -> None:
-    """Runs a program in so many processes, which share the devices; none may fail."""
+    """Run a program in so many processes, which share the devices; none may fail."""
     port = free_port()
     processes = []
     for index in range(hosts):

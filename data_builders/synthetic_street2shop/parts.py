@@ -35,7 +35,7 @@ class Part:
     width: float | None = None
 
     def placed(self, places: ArrayLike, sizes: ArrayLike = 1.0, turns: ArrayLike = 0.0) -> "Part":
-        """Copies of the part at places, [n, 2]; scaled, [n, 2], after turns in radians, [n]."""
+        """Copy of the part at places, [n, 2]; scaled, [n, 2], after turns in radians, [n]."""
         places = np.asarray(places)
         angle = np.broadcast_to(turns, len(places))
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])

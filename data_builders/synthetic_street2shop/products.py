@@ -77,7 +77,7 @@ def _changed(founder: Product, change: str, rng: np.random.Generator) -> Product
 
 
 def _prints(category: str) -> list[str]:
-    """Prints to choose from; those that come more often are more likely."""
+    """Print to choose from; those that come more often are more likely."""
     return [*PRINTS, "plain", "plain", *["logo"] * (3 * (category in _LOGOS))]
 
 

@@ -20,12 +20,12 @@ _FLAG = re.compile(r"(?<![\w`-])(--[\w.]+(?:=[\w.]+)?)")
 
 
 def commands_page() -> str:
-    """Returns the page in Markdown: one section a command."""
+    """Return the page in Markdown: one section a command."""
     return "\n".join([_HEAD, *map(_section, leaf_parsers(make_parser()))])
 
 
 def leaf_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """Yields the parser of every command and action that can be run, in their order."""
+    """Yield the parser of every command and action that can be run, in their order."""
     inner = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
     if not inner:
         yield parser

@@ -12,5 +12,5 @@ command line (`--config.training.epochs=3`); a wrong name or value is refused wi
 
 
 def config_page() -> str:
-    """Returns the page in Markdown: one table a section."""
+    """Return the page in Markdown: one table a section."""
     return _HEAD + reference.page().removeprefix("# Config fields\n")

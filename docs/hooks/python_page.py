@@ -22,7 +22,7 @@ at work.
 
 
 def python_page() -> str:
-    """Returns the page in Markdown: one section a package, each name where it comes first."""
+    """Return the page in Markdown: one section a package, each name where it comes first."""
     parts, shown = [_HEAD], set[str]()
     for package in PACKAGES:
         paths = [path for path in public_names(package).values() if path not in shown]

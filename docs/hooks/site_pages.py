@@ -24,14 +24,14 @@ _DOCS_LINK = re.compile(r"\]\(\.\./\.\./docs/([\w./]+\.md)(#[\w-]+)?\)")
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Adds the generated pages to those in docs/."""
+    """Add the generated pages to those in docs/."""
     for path, text in generated_pages().items():
         files.append(File.generated(config, path, content=text))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Turns links to files of the repository into links to their pages."""
+    """Turn links to files of the repository into links to their pages."""
     return link_pages(markdown, page.file.src_uri)
 
 

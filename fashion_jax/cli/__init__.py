@@ -57,7 +57,7 @@ _MODULES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status (2 for an error that the user can fix)."""
+    """Run one command; return the exit status (2 for an error that the user can fix)."""
     keep_freed_memory()  # before any library starts a thread
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = make_parser(next((each for each in arguments if not each.startswith("-")), None))
@@ -94,7 +94,7 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 def _set_up_logging(verbose: bool) -> None:
-    """Shows the project's messages always, those of libraries only if asked."""
+    """Show the project's messages always, those of libraries only if asked."""
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(message)s")
     logging.getLogger("fashion_jax").setLevel(logging.INFO)
     logging.getLogger("absl").setLevel(logging.INFO if verbose else logging.ERROR)

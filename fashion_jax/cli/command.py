@@ -12,7 +12,7 @@ YES = "store_true"
 def command(
     commands: Any, name: str, run: Any, text: str, epilog: str = "", json_output: bool = True
 ) -> Any:
-    """Adds a command.
+    """Add a command.
 
     Args:
         commands: argparse's subparsers.
@@ -37,7 +37,7 @@ def command(
 
 
 def add_model(parser: Any) -> None:
-    """Adds the flags of a command that measures or uses a run's model."""
+    """Add the flags of a command that measures or uses a run's model."""
     parser.add_argument(
         "--workdir", required=True, metavar="RUN", help="directory of the run whose model to use"
     )
@@ -50,7 +50,7 @@ def add_model(parser: Any) -> None:
 
 
 def print_result(result: Any, flags: argparse.Namespace) -> None:
-    """Prints a result as a table, or with `--json` as JSON."""
+    """Print a result as a table, or with `--json` as JSON."""
     if not flags.json:
         print(result.to_table())
         return

@@ -26,7 +26,7 @@ data_builders/DATASET/README.md describes a dataset's own options; a wrong name 
 
 
 def add(commands: Any) -> None:
-    """Adds `data` and its actions."""
+    """Add `data` and its actions."""
     data = commands.add_parser("data", help="download, check or build a dataset")
     actions = data.add_subparsers(metavar="ACTION", required=True, title="actions", dest="action")
     text = "check a raw copy of a dataset and report its contents"
@@ -155,7 +155,7 @@ def _data_download(flags: argparse.Namespace) -> None:
 
 
 def _builder_options(flags: argparse.Namespace) -> dict[str, Any]:
-    """Returns the `--option.NAME=VALUE`s; refuses names that the builder does not have."""
+    """Return the `--option.NAME=VALUE`s; refuse names that the builder does not have."""
     from fashion_jax.datasets.building.build import builder_class
     from fashion_jax.datasets.building.options import given_options
 
@@ -164,7 +164,7 @@ def _builder_options(flags: argparse.Namespace) -> dict[str, Any]:
 
 
 def _catalogue_options(flags: argparse.Namespace) -> dict[str, str]:
-    """Returns `--manifest` and `--photos`, options of one builder only."""
+    """Return `--manifest` and `--photos`, options of one builder only."""
     places = {"manifest": flags.manifest, "photos": flags.photos}
     given = {name: place for name, place in places.items() if place is not None}
     if given and flags.dataset != "catalogue":

@@ -13,7 +13,7 @@ and --hosts say which part is this host's. Format and guarantees: docs/bulk_embe
 
 
 def add(commands: Any) -> None:
-    """Adds `embed`."""
+    """Add `embed`."""
     embed = command(
         commands, "embed", _embed, "embed a huge catalogue into Parquet files, resumably", _EPILOG
     )

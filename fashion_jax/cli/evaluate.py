@@ -7,7 +7,7 @@ from fashion_jax.cli.command import YES, add_model, command, print_result
 
 
 def add(commands: Any) -> None:
-    """Adds the commands of this file."""
+    """Add the commands of this file."""
     _add_evaluate(commands)
     _add_cross_domain(commands)
     _add_robustness(commands)

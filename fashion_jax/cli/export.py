@@ -13,7 +13,7 @@ is not offered: docs/export.md says why."""
 
 
 def add(commands: Any) -> None:
-    """Adds `export`."""
+    """Add `export`."""
     text = "write a run's best model for other programs, and check that it embeds the same"
     export = command(commands, "export", _export, text, _EPILOG)
     export.add_argument(

@@ -36,7 +36,7 @@ old state until it is done. Tuned settings have to be tuned again."""
 
 
 def add(commands: Any) -> None:
-    """Adds `index` and its actions."""
+    """Add `index` and its actions."""
     index = commands.add_parser("index", help="build, change, tune and describe indexes")
     actions = index.add_subparsers(metavar="ACTION", required=True, title="actions", dest="action")
     _add_build(actions)

@@ -16,7 +16,7 @@ local file NAME.db (milvus-lite). Needs: pip install 'fashion-jax[milvus]'. See 
 
 
 def add(commands: Any) -> None:
-    """Adds `milvus` and its actions."""
+    """Add `milvus` and its actions."""
     milvus = commands.add_parser("milvus", help="build, search and change collections in Milvus")
     actions = milvus.add_subparsers(metavar="ACTION", required=True, title="actions", dest="action")
     build = _action(actions, "build", _build, "build a searchable collection of embeddings")

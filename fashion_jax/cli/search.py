@@ -7,7 +7,7 @@ from fashion_jax.cli.command import command, print_result
 
 
 def add(commands: Any) -> None:
-    """Adds `search`."""
+    """Add `search`."""
     search = command(commands, "search", _search, "find the product that a photo shows")
     add_query(search)
     search.add_argument(
@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
 
 
 def add_query(search: Any) -> None:
-    """Adds the flags of a search with a photo."""
+    """Add the flags of a search with a photo."""
     add = search.add_argument
     add("photo", metavar="PHOTO", help="photo to search with: JPEG, PNG, WebP, GIF, ...")
     add("--workdir", required=True, metavar="RUN", help="directory of the run whose model to use")

@@ -12,7 +12,7 @@ _CONFIG_HELP = (
 
 
 def add(commands: Any) -> None:
-    """Adds the commands of this file."""
+    """Add the commands of this file."""
     _add_train(commands)
     _add_ablation(commands)
     _add_demo(commands)

@@ -13,7 +13,7 @@ say by --config.FIELD=VALUE, for example:
 
 
 def add(commands: Any) -> None:
-    """Adds `weights` and its actions."""
+    """Add `weights` and its actions."""
     weights = commands.add_parser("weights", help="inspect or convert a file of weights")
     actions = weights.add_subparsers(
         metavar="ACTION", required=True, title="actions", dest="action"

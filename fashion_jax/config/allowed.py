@@ -15,7 +15,7 @@ _NOUNS: dict[type, tuple[str, str]] = {
 
 
 def allowed_values(kind: typing.Any) -> str:
-    """Describes a type that `msgspec.convert` checks.
+    """Describe a type that `msgspec.convert` checks.
 
     Example:
         >>> from fashion_jax.config.bounds import PositiveFloat

@@ -33,7 +33,7 @@ def to_nested_dict(config: ExperimentConfig) -> dict[str, dict[str, typing.Any]]
 
 
 def from_nested_dict(values: Mapping[str, typing.Any]) -> ExperimentConfig:
-    """Validates nested dicts; what is left out has its default.
+    """Validate nested dicts; what is left out has its default.
 
     Raises:
         ConfigError: if a section or a field is unknown, or a value does not fit; names the field.
@@ -44,12 +44,12 @@ def from_nested_dict(values: Mapping[str, typing.Any]) -> ExperimentConfig:
 
 
 def store_config(config: ExperimentConfig, path: pathlib.Path) -> None:
-    """Writes `config.json`; the file is there whole or not at all."""
+    """Write `config.json`; the file is there whole or not at all."""
     atomic_write(path, (json.dumps(to_nested_dict(config), indent=2) + "\n").encode())
 
 
 def read_stored_config(path: pathlib.Path) -> ExperimentConfig:
-    """Reads what `store_config` wrote."""
+    """Read what `store_config` wrote."""
     return from_nested_dict(json.loads(path.read_text()))
 
 

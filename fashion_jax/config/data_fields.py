@@ -51,7 +51,7 @@ class DataConfig(Section):
     threads: PositiveInt = 2
 
     def __post_init__(self) -> None:
-        """Checks the fields, and the datasets together."""
+        """Check the fields, and the datasets together."""
         super().__post_init__()
         _check_datasets(self)
 

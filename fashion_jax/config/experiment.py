@@ -31,7 +31,7 @@ class ExperimentConfig:
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        """Checks the sections together."""
+        """Check the sections together."""
         _check_batch(self)
         _check_losses(self)
 

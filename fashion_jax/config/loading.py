@@ -23,7 +23,7 @@ _NOT_EXPERIMENTS = ("recipes",)
 def load_config(
     source: str | os.PathLike[str], overrides: Mapping[str, str] | None = None
 ) -> ExperimentConfig:
-    """Reads a config file and applies overrides.
+    """Read a config file and apply overrides.
 
     Args:
         source: path of a file with `get_config()`, or the name of a shipped config; followed by
@@ -46,7 +46,7 @@ def shipped_configs() -> list[str]:
 
 
 def load_module(source: str | os.PathLike[str]) -> tuple[types.ModuleType, str]:
-    """Runs a config file.
+    """Run a config file.
 
     Args:
         source: see `load_config`.
@@ -66,7 +66,7 @@ def load_module(source: str | os.PathLike[str]) -> tuple[types.ModuleType, str]:
 
 
 def editable_config(module: types.ModuleType, variant: str) -> ml_collections.ConfigDict:
-    """Calls a module's `get_config()`.
+    """Call a module's `get_config()`.
 
     Raises:
         ConfigError: if the module has none, it has no variants, or it fails.

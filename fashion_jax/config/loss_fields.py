@@ -70,7 +70,7 @@ class LossConfig(Section):
     distance: Literal["euclidean", "cosine"] = "euclidean"
 
     def __post_init__(self) -> None:
-        """Checks the fields, and the margins together."""
+        """Check the fields, and the margins together."""
         super().__post_init__()
         if not self.quadruplet_second_margin < self.quadruplet_margin:
             raise ConfigError(

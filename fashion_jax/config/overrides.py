@@ -14,7 +14,7 @@ _WORDS = {"true": True, "false": False, "none": None}
 
 
 def set_fields(config: ml_collections.ConfigDict, overrides: Mapping[str, str]) -> None:
-    """Changes fields by texts such as `{"training.epochs": "3"}`, in place.
+    """Change fields by texts such as `{"training.epochs": "3"}`, in place.
 
     Lists are written `(40, 70)` or `40,70`.
 
@@ -27,7 +27,7 @@ def set_fields(config: ml_collections.ConfigDict, overrides: Mapping[str, str]) 
 
 
 def set_values(config: ml_collections.ConfigDict, values: Mapping[str, typing.Any]) -> None:
-    """Changes fields by values such as `{"training.epochs": 3}`, in place.
+    """Change fields by values such as `{"training.epochs": 3}`, in place.
 
     Raises:
         ConfigError: if a field does not exist.
@@ -57,7 +57,7 @@ def _parse(text: str, kind: typing.Any) -> typing.Any:
 
 
 def _literal(text: str) -> typing.Any:
-    """Reads `3`, `0.5`, `None`, `(40, 70)`; any other text stands for itself."""
+    """Read `3`, `0.5`, `None`, `(40, 70)`; any other text stands for itself."""
     try:
         return ast.literal_eval(text)
     except (SyntaxError, ValueError):

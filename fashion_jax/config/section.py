@@ -15,7 +15,7 @@ class Section:
     """Base of the sections' frozen dataclasses: a section that exists is valid."""
 
     def __post_init__(self) -> None:
-        """Checks every field against its type and bounds.
+        """Check every field against its type and bounds.
 
         Raises:
             ConfigError: with the field's full name, what was found and what is allowed.

@@ -53,7 +53,7 @@ class Experiment:
 def load_sweep(
     source: str | os.PathLike[str], overrides: Mapping[str, str] | None = None
 ) -> list[Experiment]:
-    """Reads a config file that has `get_sweep()` beside `get_config()`.
+    """Read a config file that has `get_sweep()` beside `get_config()`.
 
     `get_sweep()` returns a list of `Variant`; the first one's changes apply to `get_config()`.
 

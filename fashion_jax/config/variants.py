@@ -7,7 +7,7 @@ from fashion_jax.config.errors import ConfigError
 
 
 def choose_variants(arg: str, *groups: Mapping[str, Any]) -> list[Any]:
-    """Reads `get_config`'s argument: names separated by commas, at most one of each group.
+    """Read `get_config`'s argument: names separated by commas, at most one of each group.
 
     Args:
         arg: the argument, such as "b16,336".

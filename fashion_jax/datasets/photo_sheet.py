@@ -28,7 +28,7 @@ class PhotoSheet:
     """
 
     def __init__(self, width: int, height: int):
-        """Makes an empty sheet of a size in pixels."""
+        """Make an empty sheet of a size in pixels."""
         self.image = Image.new("RGB", (width, height), PAPER)
         self.draw = ImageDraw.Draw(self.image)
 
@@ -74,7 +74,7 @@ class PhotoSheet:
         lines: int = 1,
         keep_end: bool = False,
     ) -> None:
-        """Writes a text; see `fit_text`. What cannot be printed becomes a question mark.
+        """Write a text; see `fit_text`. What cannot be printed becomes a question mark.
 
         Args:
             text: any text.
@@ -107,7 +107,7 @@ def fit_text(
     lines: int = 1,
     keep_end: bool = False,
 ) -> list[str]:
-    """Breaks a text into lines at spaces, or within a word that is wider than a line.
+    """Break a text into lines at spaces, or within a word that is wider than a line.
 
     An ellipsis stands for what does not fit: in the last line, or with `keep_end` (for paths,
     which differ at their ends) at its beginning.
@@ -128,7 +128,7 @@ def fit_text(
 
 
 def _fitting(text: str, typeface: ImageFont.FreeTypeFont, width: int) -> int:
-    """Counts the leading characters that fit into a width; at least one."""
+    """Count the leading characters that fit into a width; at least one."""
 
     def width_of(count: int) -> int:
         return math.ceil(typeface.getlength(text[:count]))

@@ -31,5 +31,5 @@ DOMAIN_NAMES = tuple(domain.name.lower() for domain in Domain)
 
 
 def domain_names(domain: Int8[np.ndarray, " photos"]) -> Shaped[np.ndarray, " photos"]:
-    """Converts the domains of photos to the texts `street` and `shop`."""
+    """Convert the domains of photos to the texts `street` and `shop`."""
     return np.array(DOMAIN_NAMES)[domain]

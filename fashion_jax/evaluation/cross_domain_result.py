@@ -70,7 +70,7 @@ class Cell:
     skipped: Mapping[str, Mapping[str, int]]
 
     def metric(self, name: str) -> float:
-        """Returns a metric by `protocol/metric`; NaN if the protocol has no measurable query."""
+        """Return a metric by `protocol/metric`; NaN if the protocol has no measurable query."""
         return self.metrics.get(name, math.nan)
 
 
@@ -93,15 +93,15 @@ class CrossDomainResult:
     report: str | None = None
 
     def cell(self, run: str, dataset: str) -> Cell:
-        """Returns the cell of a run and a dataset, by their names."""
+        """Return the cell of a run and a dataset, by their names."""
         return next(c for c in self.cells if (c.run, c.dataset) == (run, dataset))
 
     def protocols(self) -> list[str]:
-        """Lists the protocols with measurable queries, in the order of the cells' metrics."""
+        """List the protocols with measurable queries, in the order of the cells' metrics."""
         return list(dict.fromkeys(name.rpartition("/")[0] for name in self._names()))
 
     def metric_names(self, protocol: str) -> list[str]:
-        """Lists the metrics of a protocol, such as `mAP` and `Acc@20`."""
+        """List the metrics of a protocol, such as `mAP` and `Acc@20`."""
         names = (name.rpartition("/") for name in self._names())
         return [metric for of, _, metric in names if of == protocol]
 

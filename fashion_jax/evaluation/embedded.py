@@ -49,7 +49,7 @@ class EmbeddedTest:
         return {name: rank(scores, *self.labels(), name) for name in names}
 
     def labels(self) -> tuple[Labels, Labels]:
-        """Returns the labels of the queries and of the gallery."""
+        """Return the labels of the queries and of the gallery."""
         query, gallery = self.query, self.gallery
         return (
             Labels.of(query, domain_names(query.domain)),
@@ -69,7 +69,7 @@ class EmbeddedTest:
 
 
 def open_test(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
-    """Opens a built dataset with its test splits.
+    """Open a built dataset with its test splits.
 
     Raises:
         FashionJaxError: no such dataset, or one without test splits.

@@ -8,7 +8,7 @@ import jax
 
 
 def environment(seconds: float) -> dict[str, object]:
-    """Returns date, duration, devices and versions, by their names on a page.
+    """Return date, duration, devices and versions, by their names on a page.
 
     Args:
         seconds: duration of the evaluation.

@@ -59,7 +59,7 @@ class Refinements:
         return bool(self.words())
 
     def words(self) -> str:
-        """Describes the refinements that are on, for people."""
+        """Describe the refinements that are on, for people."""
         power = f", α = {self.alpha:g}" if self.alpha else ""
         augmentation, expansion = self.database_augmentation, self.query_expansion
         parts = [
@@ -72,7 +72,7 @@ class Refinements:
         return ", ".join(part for part in parts if part)
 
     def flags(self) -> list[str]:
-        """Returns the flags of `fashion-jax evaluate` that switch the same refinements on."""
+        """Return the flags of `fashion-jax evaluate` that switch the same refinements on."""
         values: dict[str, bool | float | None] = {
             "flip": self.flip,
             "whiten": self.whiten,

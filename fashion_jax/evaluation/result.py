@@ -44,11 +44,11 @@ class Evaluation:
     report: pathlib.Path | None = None
 
     def metrics(self) -> dict[str, float]:
-        """Returns the metrics of the trained model, by `protocol/metric`."""
+        """Return the metrics of the trained model, by `protocol/metric`."""
         return all_metrics(self.rankings)
 
     def intervals(self) -> dict[str, Interval]:
-        """Returns 95 % intervals of `metrics`, which take at least two measured products."""
+        """Return 95 % intervals of `metrics`, which take at least two measured products."""
         return {
             name: interval
             for ranking in measured_rankings(self.rankings).values()
@@ -57,7 +57,7 @@ class Evaluation:
         }
 
     def unmeasured(self) -> list[str]:
-        """Returns a line for each protocol without a measurable query."""
+        """Return a line for each protocol without a measurable query."""
         return [
             f"{name}: nothing to measure; queries skipped: {_reasons(ranking)}"
             for name, ranking in self.rankings.items()
@@ -65,7 +65,7 @@ class Evaluation:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns plain values for `--json`."""
+        """Return plain values for `--json`."""
         return {
             "dataset": self.dataset,
             "step": self.step,
@@ -117,7 +117,7 @@ class Evaluation:
     def _groups(
         self, divide: Callable[[Ranking], dict[str, GroupMetrics]]
     ) -> dict[str, dict[str, dict[str, int | float | None]]]:
-        """Returns metrics of groups of queries, by protocol; None for those without queries."""
+        """Return metrics of groups of queries, by protocol; None for those without queries."""
         return {
             name: {group: each.to_json() for group, each in divide(ranking).items()}
             for name, ranking in self.rankings.items()
@@ -150,7 +150,7 @@ class Evaluations:
     results: list[Evaluation]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns plain values for `--json`: those of a single dataset, or of several by name."""
+        """Return plain values for `--json`: those of a single dataset, or of several by name."""
         if len(self.results) == 1:
             return self.results[0].to_json()
         return {result.dataset: result.to_json() for result in self.results}
@@ -169,13 +169,13 @@ def _metrics_or_none(rankings: dict[str, Ranking] | None) -> dict[str, float] | 
 
 
 def _is_shown(name: str) -> bool:
-    """Returns whether the table shows a metric; JSON and report have all of them."""
+    """Return whether the table shows a metric; JSON and report have all of them."""
     metric = name.rpartition("/")[2]
     return metric in _SHOWN or metric.startswith("Acc@")
 
 
 def measured_rankings(rankings: dict[str, Ranking]) -> dict[str, Ranking]:
-    """Returns the rankings with measurable queries; all of them if none has any.
+    """Return the rankings with measurable queries; all of them if none has any.
 
     If a product is in the gallery under other categories only, `in_category` has nothing to
     measure, and `instance` still does. Without any measurable query, asking a ranking for its
@@ -185,7 +185,7 @@ def measured_rankings(rankings: dict[str, Ranking]) -> dict[str, Ranking]:
 
 
 def all_metrics(rankings: dict[str, Ranking]) -> dict[str, float]:
-    """Returns the metrics of all protocols that have measurable queries.
+    """Return the metrics of all protocols that have measurable queries.
 
     Raises:
         NothingToMeasureError: no protocol has a measurable query.

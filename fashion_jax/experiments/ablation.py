@@ -49,7 +49,7 @@ class AblationResult:
     runs: Mapping[str, Sequence[Result]]
 
     def to_json(self) -> dict[str, object]:
-        """Returns plain values, by variant."""
+        """Return plain values, by variant."""
         return {
             variant.name: {"on": variant.on, "runs": list(self.runs[variant.name])}
             for variant in self.variants
@@ -93,7 +93,7 @@ class AblationResult:
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:
-    """Formats `mean ± s`, s the sample standard deviation (n − 1); a single value alone."""
+    """Format `mean ± s`, s the sample standard deviation (n − 1); a single value alone."""
     if len(values) == 1:
         return f"{values[0]:.4f}"
     return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
@@ -131,7 +131,7 @@ def run_ablation(
 
 
 def _trained_variant(variant: Experiment, variants: Sequence[Experiment]) -> Experiment:
-    """Returns the variant whose model is measured: the one below if only the evaluation differs."""
+    """Return the variant whose model is measured: the one below if only the evaluation differs."""
     below = next((each for each in variants if each.name == variant.on), None)
     if below is None:
         return variant
@@ -140,7 +140,7 @@ def _trained_variant(variant: Experiment, variants: Sequence[Experiment]) -> Exp
 
 
 def with_seed(config: ExperimentConfig, seed: int) -> ExperimentConfig:
-    """Returns the same experiment with another seed."""
+    """Return the same experiment with another seed."""
     training = dataclasses.replace(config.training, seed=seed)
     return dataclasses.replace(config, training=training)
 
@@ -169,7 +169,7 @@ def _run(
 
 
 def _failure(workdir: pathlib.Path) -> Result | None:
-    """Returns a run's result if the run failed."""
+    """Return a run's result if the run failed."""
     result = json.loads((workdir / RESULT_FILE).read_text())
     return result if FAILED in result else None
 
@@ -177,7 +177,7 @@ def _failure(workdir: pathlib.Path) -> Result | None:
 def _train_and_measure(
     config: ExperimentConfig, workdir: pathlib.Path, untrained: bool, progress: bool
 ) -> Result:
-    """Returns the metrics, or the reason of a run that diverged or collapsed."""
+    """Return the metrics, or the reason of a run that diverged or collapsed."""
     built = open_test(config.data.dataset, config.data.data_dir)
     try:
         if untrained:

@@ -36,7 +36,7 @@ class OpenedRun:
 def open_runs(
     workdirs: Sequence[str], datasets: Sequence[str], data_dir: str | None
 ) -> list[OpenedRun]:
-    """Opens runs and datasets without loading weights or photos.
+    """Open runs and datasets without loading weights or photos.
 
     Args:
         workdirs: directories of the runs; repeated ones are opened once.
@@ -78,7 +78,7 @@ def open_runs(
 
 @contextlib.contextmanager
 def _noted(problems: list[str]) -> Iterator[None]:
-    """Collects an error instead of raising it."""
+    """Collect an error instead of raising it."""
     try:
         yield
     except FashionJaxError as error:
@@ -86,7 +86,7 @@ def _noted(problems: list[str]) -> Iterator[None]:
 
 
 def _config(workdir: str) -> ExperimentConfig:
-    """Reads the config of a run with a checkpoint."""
+    """Read the config of a run with a checkpoint."""
     config = read_run_config(workdir)
     checkpoints = StoredCheckpoints(pathlib.Path(workdir) / "checkpoints")
     with contextlib.closing(checkpoints):
@@ -95,7 +95,7 @@ def _config(workdir: str) -> ExperimentConfig:
 
 
 def _test(name: str, folder: str) -> BuiltDataset:
-    """Opens a dataset in which queries have matches."""
+    """Open a dataset in which queries have matches."""
     built = open_test(name, folder)
     query, gallery = (built.split(split) for split in TEST_SPLITS)
     if not np.isin(query.identity, gallery.identity).any():
@@ -107,7 +107,7 @@ def _test(name: str, folder: str) -> BuiltDataset:
 
 
 def _different_builds(built: Mapping[tuple[str, str], BuiltDataset]) -> list[str]:
-    """Lists datasets whose builds in several folders differ."""
+    """List datasets whose builds in several folders differ."""
     problems = []
     first: dict[str, BuiltDataset] = {}
     for (_, name), dataset in built.items():
@@ -121,7 +121,7 @@ def _different_builds(built: Mapping[tuple[str, str], BuiltDataset]) -> list[str
 
 
 def _same(one: BuiltDataset, other: BuiltDataset) -> bool:
-    """Returns whether two builds have the same test photos, cropped and encoded alike."""
+    """Return whether two builds have the same test photos, cropped and encoded alike."""
     if one.directory == other.directory:
         return True
     return one.version == other.version and all(
@@ -133,7 +133,7 @@ def _same(one: BuiltDataset, other: BuiltDataset) -> bool:
 
 
 def _without_repeats(workdirs: Sequence[str]) -> list[str]:
-    """Keeps the first of all paths to the same folder."""
+    """Keep the first of all paths to the same folder."""
     found: dict[pathlib.Path, str] = {}
     for workdir in workdirs:
         found.setdefault(pathlib.Path(workdir).resolve(), workdir)
@@ -141,7 +141,7 @@ def _without_repeats(workdirs: Sequence[str]) -> list[str]:
 
 
 def _names(workdirs: Sequence[str]) -> dict[str, str]:
-    """Returns short names by workdir."""
+    """Return short names by workdir."""
     short = {workdir: pathlib.Path(workdir).resolve().name for workdir in workdirs}
     counts = collections.Counter(short.values())
     return {

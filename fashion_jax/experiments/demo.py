@@ -40,7 +40,7 @@ def run_demo(
     progress: bool = True,
     **dataset_options: Any,
 ) -> Evaluation:
-    """Builds a dataset, trains, indexes, searches and evaluates; logs each stage.
+    """Build a dataset, train, index, search and evaluate; log each stage.
 
     An interrupted demo resumes; a finished one starts from the beginning.
 
@@ -77,14 +77,14 @@ def run_demo(
 
 
 def with_data_dir(config: ExperimentConfig, data_dir: str) -> ExperimentConfig:
-    """Returns the same config with another data directory."""
+    """Return the same config with another data directory."""
     values = to_nested_dict(config)
     values["data"]["data_dir"] = data_dir
     return from_nested_dict(values)
 
 
 def search_street_photos(workdir: str | pathlib.Path, count: int) -> list[RankedList]:
-    """Searches a run's catalogue with some of the test's street photos.
+    """Search a run's catalogue with some of the test's street photos.
 
     Args:
         workdir: workdir of a run with a catalogue.

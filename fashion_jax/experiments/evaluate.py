@@ -94,7 +94,7 @@ def evaluate_datasets(
 
 
 def _of_config(config: ExperimentConfig) -> Refinements:
-    """Returns the refinements of a config."""
+    """Return the refinements of a config."""
     return Refinements(rerank=KReciprocalConfig() if config.evaluation.rerank else None)
 
 
@@ -119,7 +119,7 @@ class _Task:
     progress: bool
 
     def refine(self, test: EmbeddedTest, built: BuiltDataset) -> Scores | None:
-        """Returns scores of refined embeddings, if any refinement is on."""
+        """Return scores of refined embeddings, if any refinement is on."""
         if not self.refinements:
             return None
         if self.refinements.flip:
@@ -165,7 +165,7 @@ def _evaluate(
 
 
 def report_folder(workdir: str | pathlib.Path, dataset: str, own: tuple[str, ...]) -> pathlib.Path:
-    """Returns the folder of a dataset's report: `report` if it is the run's only dataset.
+    """Return the folder of a dataset's report: `report` if it is the run's only dataset.
 
     For any other dataset, it is `report/DATASET`.
 

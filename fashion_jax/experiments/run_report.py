@@ -55,7 +55,7 @@ def run_report_data(
     scores: Scores | None = None,
     data_dir: str | None = None,
 ) -> ReportData:
-    """Collects the content of the report as plain data.
+    """Collect the content of the report as plain data.
 
     Args:
         workdir: workdir of the run.
@@ -103,7 +103,7 @@ def run_report_data(
 
 
 def _tunings(index: pathlib.Path) -> dict[str, Tuning]:
-    """Reads the curves of the run's index; a damaged file costs only their section."""
+    """Read the curves of the run's index; a damaged file costs only their section."""
     try:
         return read_tunings(index)
     except FashionJaxError as error:
@@ -176,7 +176,7 @@ def _ranked_list(
     query: int,
     left_out: Bool[np.ndarray, "gallery"],
 ) -> RankedList:
-    """Describes a query, without its answers."""
+    """Describe a query, without its answers."""
     same_product = test.gallery.identity == test.query.identity[query]
     return RankedList(
         query_jpeg=thumbnail(test.query.image_bytes(query)),
@@ -192,7 +192,7 @@ def _ranked_list(
 def _answers(
     test: EmbeddedTest, query: int, scores: Scores, left_out: Bool[np.ndarray, "gallery"]
 ) -> list[RankedAnswer]:
-    """Returns a query's first answers, with their photos."""
+    """Return a query's first answers, with their photos."""
     (line,) = scores.against(np.arange(len(left_out)))(np.array([query]))
     line[left_out] = -np.inf
     first = np.argsort(-line, kind="stable")[: min(_ANSWERS, int(np.sum(~left_out)))]
@@ -208,7 +208,7 @@ def _answers(
 
 
 def _suspects(test: EmbeddedTest) -> list[SuspectPair]:
-    """Finds similar photos of different products in the gallery."""
+    """Find similar photos of different products in the gallery."""
     gallery = test.gallery
     found = find_suspected_label_errors(
         test.gallery_gd, gallery.identity, gallery.photo_id, _SUSPECTS
@@ -226,7 +226,7 @@ def _suspects(test: EmbeddedTest) -> list[SuspectPair]:
 
 
 def _map(test: EmbeddedTest) -> tuple[list[MapTile], float]:
-    """Returns the tiles of the gallery's map, and the share of the variance that it shows."""
+    """Return the tiles of the gallery's map, and the share of the variance that it shows."""
     found = embedding_map(test.gallery_gd)
     tiles = [
         MapTile(

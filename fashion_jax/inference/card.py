@@ -156,7 +156,7 @@ class ModelCard:
 
 
 def read_card(values: Any) -> ModelCard:
-    """Checks the plain values of a card.
+    """Check the plain values of a card.
 
     Args:
         values: as `ModelCard.to_dict` returns them, or JSON text of them.
@@ -195,7 +195,7 @@ def make_card(
     dataset_options: Mapping[str, str] | None = None,
     origin: WeightsOrigin | None = None,
 ) -> ModelCard:
-    """Describes a model.
+    """Describe a model.
 
     Args:
         config: its network and preprocessing.

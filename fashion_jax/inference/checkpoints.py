@@ -30,7 +30,7 @@ class StoredCheckpoints:
     """The checkpoints in a folder; see `fashion_jax.training.checkpoints` for what they hold."""
 
     def __init__(self, directory: epath.PathLike, **options: Any) -> None:
-        """Opens the folder.
+        """Open the folder.
 
         Args:
             directory: `checkpoints` in a run's workdir.
@@ -76,7 +76,7 @@ class StoredCheckpoints:
         return max(scored)[1] if scored else steps[-1]
 
     def restore_card(self, step: int) -> ModelCard:
-        """Reads the model card alone.
+        """Read the model card alone.
 
         Raises:
             ModelCardError: the card is damaged, or of another version.
@@ -85,7 +85,7 @@ class StoredCheckpoints:
         return read_card(items["card"])
 
     def restore_model(self, step: int, sharding: jax.sharding.Sharding) -> dict[str, Any]:
-        """Reads `params` and `model_state` alone, whatever their shapes, onto these devices."""
+        """Read `params` and `model_state` alone, whatever their shapes, onto these devices."""
         stored = self.manager.item_metadata(step)["model"]
         abstract = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), stored
@@ -100,7 +100,7 @@ class StoredCheckpoints:
         return dict(self.manager.metrics(step) or {})
 
     def close(self) -> None:
-        """Waits until everything is written."""
+        """Wait until everything is written."""
         self.manager.wait_until_finished()
         self.manager.close()
 

@@ -22,7 +22,7 @@ Encode = Callable[[Variables, Array], Array]
 
 
 def embedding_function(config: ModelConfig, preprocessing: Preprocessing) -> Encode:
-    """Returns the pure function `(variables, photos) -> embeddings`.
+    """Return the pure function `(variables, photos) -> embeddings`.
 
     Photos are uint8 [batch, height, width, 3]; embeddings are taken after the neck, L2-normalised,
     float32 [batch, features].

@@ -164,7 +164,7 @@ class EmbeddingModel:
 
 
 def load_model(path: str | os.PathLike[str], mesh: Mesh | None = None) -> EmbeddingModel:
-    """Loads a model from the workdir of a run, or from the folder of an export.
+    """Load a model from the workdir of a run, or from the folder of an export.
 
     Of a run it is the checkpoint with the best validation mAP.
 
@@ -198,7 +198,7 @@ def load_pretrained_model(
     width: int | None = None,
     mesh: Mesh | None = None,
 ) -> EmbeddingModel:
-    """Loads a network with published weights, which was never trained on products.
+    """Load a network with published weights, which was never trained on products.
 
     Args:
         backbone: name from docs/models.md, such as `efficientnet_lite0`.

@@ -32,7 +32,7 @@ class Preprocessing:
     def normalise(
         self, images: UInt8[Array, "batch height width 3"], dtype: DTypeLike = jnp.float32
     ) -> Float[Array, "batch height width 3"]:
-        """Returns `(images - mean) / std`, computed in at least float32, as `dtype`."""
+        """Return `(images - mean) / std`, computed in at least float32, as `dtype`."""
         compute = accumulation_dtype(dtype)
         mean = jnp.asarray(self.mean, compute).reshape(1, 1, 1, 3)
         std = jnp.asarray(self.std, compute).reshape(1, 1, 1, 3)
@@ -40,7 +40,7 @@ class Preprocessing:
 
 
 def preprocessing_for(config: ExperimentConfig) -> Preprocessing:
-    """Returns the config's preprocessing.
+    """Return the config's preprocessing.
 
     The scale of pixels is the one that the backbone's published weights were trained with, where
     the config does not say otherwise (`image.pixel_mean`, `image.pixel_std`).

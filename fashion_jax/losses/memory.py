@@ -47,7 +47,7 @@ def enqueue(
     domains: Int[Array, " batch"],
     where: Bool[Array, " batch"],
 ) -> Memory:
-    """Appends a batch and drops as many of the oldest rows.
+    """Append a batch and drop as many of the oldest rows.
 
     Example:
         >>> import jax.numpy as jnp

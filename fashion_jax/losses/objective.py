@@ -118,7 +118,7 @@ class Objective(ObjectiveLike):
         state: LossState | None = None,
         key: Key[Array, ""] | None = None,
     ) -> tuple[Float[Array, ""], Scalars]:
-        """Computes the total and the scalars to log.
+        """Compute the total and the scalars to log.
 
         No gradient reaches the centers: they follow `center_gradient`, which is not weighted.
 

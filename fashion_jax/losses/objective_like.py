@@ -61,7 +61,7 @@ class ObjectiveLike(Protocol):
         state: LossState,
         key: Key[Array, ""],
     ) -> tuple[Float[Array, ""], Scalars]:
-        """Computes the total to minimise, and scalars to log.
+        """Compute the total to minimise, and scalars to log.
 
         Gradients flow through `features`, `embedding` and `classifier`.
 

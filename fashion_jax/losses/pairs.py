@@ -51,7 +51,7 @@ def make_pairs(
     memory: Memory | None = None,
     mining: MiningConfig = ALL_PAIRS,
 ) -> Pairs:
-    """Lists the pairs of a batch, and of a batch with the memory.
+    """List the pairs of a batch, and of a batch with the memory.
 
     Args:
         features: rows to compare.

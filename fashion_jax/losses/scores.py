@@ -37,7 +37,7 @@ def label(
     where: Bool[Array, " batch"] | None,
     where_classes: Bool[Array, " classes"] | None,
 ) -> LabelledScores:
-    """Joins scores and identities; `None` stands for all rows, or all columns."""
+    """Join scores and identities; `None` stands for all rows, or all columns."""
     where = all_rows(identities) if where is None else where
     classes = jnp.ones(scores.shape[1], dtype=bool) if where_classes is None else where_classes
     own = identities[:, None] == jnp.arange(scores.shape[1], dtype=identities.dtype)[None, :]

@@ -25,7 +25,7 @@ def confidence_intervals(
     level: float = LEVEL,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Computes percentile intervals of the mean of each metric.
+    """Compute percentile intervals of the mean of each metric.
 
     Args:
         values: value of each query, by metric.

@@ -50,7 +50,7 @@ class Labels:
 
     @classmethod
     def of(cls, split: Any, domain: np.ndarray | None = None) -> "Labels":
-        """Reads the labels of a dataset's split, or of any object with the same attributes.
+        """Read the labels of a dataset's split, or of any object with the same attributes.
 
         Args:
             split: object with `identity` and, optionally, `category`, `camera` and `photo_id`.
@@ -64,7 +64,7 @@ class Labels:
         return len(self.identity)
 
     def take(self, rows: Int[np.ndarray, " chosen"]) -> "Labels":
-        """Returns the labels of some rows."""
+        """Return the labels of some rows."""
         return Labels(**{name: column[rows] for name, column in self._columns().items()})
 
     def _columns(self) -> dict[str, np.ndarray]:
@@ -74,7 +74,7 @@ class Labels:
 
 
 def check_pair(queries: Labels, gallery: Labels) -> None:
-    """Checks that labels of queries and gallery can be compared with each other.
+    """Check that labels of queries and gallery can be compared with each other.
 
     Raises:
         MetricsError: if only one side has cameras or photo ids, or one side of a column holds
@@ -97,7 +97,7 @@ def check_pair(queries: Labels, gallery: Labels) -> None:
 
 
 def numbered(queries: Labels, gallery: Labels) -> tuple[Labels, Labels]:
-    """Replaces identities and photo ids by integers, which compare many times faster than texts.
+    """Replace identities and photo ids by integers, which compare many times faster than texts.
 
     Returns:
         The labels of queries and gallery; numbers are equal where the values were.
@@ -114,7 +114,7 @@ def numbered(queries: Labels, gallery: Labels) -> tuple[Labels, Labels]:
 
 
 def loses_other_products(queries: Labels, gallery: Labels) -> Bool[np.ndarray, " queries"]:
-    """Finds queries whose photo id is also that of a gallery photo of another product.
+    """Find queries whose photo id is also that of a gallery photo of another product.
 
     Args:
         queries: labels from `numbered`.

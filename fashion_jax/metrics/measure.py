@@ -22,7 +22,7 @@ class RetrievalMetrics(Mapping[str, float]):
     """
 
     def __init__(self, rankings: Mapping[str, Ranking], depths: Sequence[int]) -> None:
-        """Computes the metrics; see `Ranking.metrics`."""
+        """Compute the metrics; see `Ranking.metrics`."""
         self.rankings = rankings
         self._depths = tuple(depths)
         self._values: dict[str, float] = {}
@@ -43,7 +43,7 @@ class RetrievalMetrics(Mapping[str, float]):
         return f"{type(self).__name__}({self._values})"
 
     def per_query(self) -> dict[str, Float[np.ndarray, " queries"]]:
-        """Computes each metric for each query, in the order of the queries.
+        """Compute each metric for each query, in the order of the queries.
 
         Returns:
             Values by the mapping's names; NaN for queries without a correct match.
@@ -57,7 +57,7 @@ class RetrievalMetrics(Mapping[str, float]):
         return found
 
     def intervals(self) -> dict[str, Interval]:
-        """Computes the 95 % bootstrap interval of each metric.
+        """Compute the 95 % bootstrap interval of each metric.
 
         Products are resampled with all of their queries.
 
@@ -87,7 +87,7 @@ def retrieval_metrics(
     depths: Sequence[int] = ACCURACY_RANKS,
     normalise: bool = False,
 ) -> RetrievalMetrics:
-    """Computes exact retrieval metrics over the full ranking of the gallery for each query.
+    """Compute exact retrieval metrics over the full ranking of the gallery for each query.
 
     The gallery is ranked by cosine similarity, ties by row. A query without a correct match is
     skipped and counted. Formulas and sources: `fashion_jax.metrics.query_metrics`.

@@ -109,7 +109,7 @@ PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
 
 
 def find_protocol(name: str) -> Protocol:
-    """Returns the protocol of a name from `PROTOCOLS`.
+    """Return the protocol of a name from `PROTOCOLS`.
 
     Raises:
         MetricsError: if the name is unknown; lists the known ones.
@@ -122,7 +122,7 @@ def find_protocol(name: str) -> Protocol:
 
 
 def ignored(queries: Labels, query: int, gallery: Labels) -> Bool[np.ndarray, " gallery"]:
-    """Finds the gallery photos that are left out of a query's ranking.
+    """Find the gallery photos that are left out of a query's ranking.
 
     They are the query's own photo, whatever product is on it, and photos of the query's product by
     the query's camera. Without photo ids or cameras the respective rule does not apply.

@@ -32,7 +32,7 @@ def query_metrics(
     relevant: Int[np.ndarray, " queries"],
     depths: Sequence[int] = ACCURACY_RANKS,
 ) -> dict[str, PerQuery]:
-    """Computes every metric of every query.
+    """Compute every metric of every query.
 
     Args:
         ranks: ranks of the correct matches of all queries, from 1, query after query, ascending

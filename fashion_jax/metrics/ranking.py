@@ -61,7 +61,7 @@ class GroupMetrics:
     accuracy_at_1: float
 
     def to_json(self) -> dict[str, int | float | None]:
-        """Returns plain values; metrics are None if no query was measured."""
+        """Return plain values; metrics are None if no query was measured."""
         return {
             "queries": self.queries,
             "skipped": self.skipped,
@@ -112,15 +112,15 @@ class Ranking:
     def per_query(
         self, depths: Sequence[int] = ACCURACY_RANKS
     ) -> dict[str, Float[np.ndarray, " measured"]]:
-        """Computes every metric of each measured query, by name without the protocol."""
+        """Compute every metric of each measured query, by name without the protocol."""
         return query_metrics(self.ranks, self.relevant[self.measured], depths)
 
     def skipped(self) -> dict[str, int]:
-        """Counts the skipped queries by reason, zeros included."""
+        """Count the skipped queries by reason, zeros included."""
         return {reason: int(np.sum(self.skip_reason == reason)) for reason in SKIP_REASONS}
 
     def metrics(self, depths: Sequence[int] = ACCURACY_RANKS) -> dict[str, float]:
-        """Computes means over the measured queries, by names such as `instance/Acc@20`.
+        """Compute means over the measured queries, by names such as `instance/Acc@20`.
 
         Args:
             depths: values of k for `Acc@k`, `Recall@k` and `nDCG@k`.
@@ -133,7 +133,7 @@ class Ranking:
         return {f"{self.protocol}/{name}": float(np.mean(each)) for name, each in values.items()}
 
     def intervals(self, depths: Sequence[int] = ACCURACY_RANKS) -> dict[str, Interval]:
-        """Computes 95 % bootstrap intervals of `metrics`, resampling products.
+        """Compute 95 % bootstrap intervals of `metrics`, resampling products.
 
         Raises:
             NothingToMeasureError: if every query was skipped.
@@ -143,7 +143,7 @@ class Ranking:
         return {f"{self.protocol}/{name}": interval for name, interval in found.items()}
 
     def cmc(self, length: int) -> Float[np.ndarray, " length"]:
-        """Computes the cumulative matching characteristic: Acc@1, Acc@2, ..., Acc@length.
+        """Compute the cumulative matching characteristic: Acc@1, Acc@2, ..., Acc@length.
 
         Raises:
             NothingToMeasureError: if every query was skipped.
@@ -153,11 +153,11 @@ class Ranking:
         return np.cumsum(found_at[1 : length + 1]) / len(first)
 
     def per_category(self) -> dict[str, GroupMetrics]:
-        """Computes metrics of the queries of each category; empty without categories."""
+        """Compute metrics of the queries of each category; empty without categories."""
         return self._groups(self.queries.category)
 
     def per_domain(self) -> dict[str, GroupMetrics]:
-        """Computes metrics of the queries of each domain; empty without domains."""
+        """Compute metrics of the queries of each domain; empty without domains."""
         return self._groups(self.queries.domain)
 
     def _groups(self, column: Shaped[np.ndarray, " queries"] | None) -> dict[str, GroupMetrics]:
@@ -290,7 +290,7 @@ def rank(
 def match_ranks(
     scores: Float[np.ndarray, " gallery"], matches: Int[np.ndarray, " matches"]
 ) -> Int[np.ndarray, " matches"]:
-    """Computes the ranks of some gallery rows, from 1 and ascending; ties are ranked by row.
+    """Compute the ranks of some gallery rows, from 1 and ascending; ties are ranked by row.
 
     Ranks are counted rather than sorted for, as long as the matches are few: the gallery is large.
     """

@@ -23,7 +23,7 @@ class RankingUnit(abc.ABC):
     """
 
     def __init__(self, pool: Pool, queries: Labels, gallery: Labels, scores: Scores) -> None:
-        """Groups the pool's gallery photos by product and by photo id."""
+        """Group the pool's gallery photos by product and by photo id."""
         self._queries = queries
         self._gallery = gallery.take(pool.gallery)
         self._rows = pool.gallery

@@ -43,7 +43,7 @@ class EmbeddingScores:
         queries_qd: Float32[np.ndarray, "queries dimensions"],
         gallery_gd: Float32[np.ndarray, "gallery dimensions"],
     ) -> None:
-        """Keeps both arrays without copying them."""
+        """Keep both arrays without copying them."""
         self._queries_qd = queries_qd
         self._gallery_gd = gallery_gd
 
@@ -71,14 +71,14 @@ class _WithoutCentroids:
     """Scores between photos, from which those of their means do not follow."""
 
     def centroids(self, rows: GalleryRows, starts: Int[np.ndarray, " items"]) -> ScoreBlock:
-        """Raises MetricsError."""
+        """Raise MetricsError."""
         raise MetricsError(
             "centroids are means of embeddings and cannot be computed from distances between "
             "photos; rank embeddings, or use a protocol without centroids"
         )
 
     def centroid(self, query: int, rows: GalleryRows) -> float:
-        """Raises MetricsError."""
+        """Raise MetricsError."""
         raise MetricsError("distances between photos have no centroids")
 
 
@@ -86,7 +86,7 @@ class DistanceScores(_WithoutCentroids):
     """Precomputed distances, negated."""
 
     def __init__(self, distances: Float[np.ndarray, "queries gallery"]) -> None:
-        """Keeps the distances; smaller is better."""
+        """Keep the distances; smaller is better."""
         self._distances = distances
 
     def against(self, rows: GalleryRows) -> ScoreBlock:

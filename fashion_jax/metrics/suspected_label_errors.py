@@ -37,7 +37,7 @@ def find_suspected_label_errors(
     photo_id: Shaped[np.ndarray, " photos"] | None = None,
     count: int = 12,
 ) -> list[SuspectedPair]:
-    """Finds the most similar photos with different identities.
+    """Find the most similar photos with different identities.
 
     Args:
         embeddings_nd: L2-normalised embeddings.

@@ -40,7 +40,7 @@ _STYLE: Any = {
 
 @matplotlib.rc_context(_STYLE)
 def new_axes(x_label: str, y_range: tuple[float, float] = (0.0, 0.0), log_x: bool = False) -> Axes:
-    """Makes axes to plot lines on, in a figure of their own.
+    """Make axes to plot lines on, in a figure of their own.
 
     Args:
         x_label: unit of the x axis.
@@ -56,7 +56,7 @@ def new_axes(x_label: str, y_range: tuple[float, float] = (0.0, 0.0), log_x: boo
 
 @matplotlib.rc_context(_STYLE)
 def finish(axes: Axes) -> Figure:
-    """Adds what depends on the lines: ticks, legend, and dots for points without neighbours."""
+    """Add what depends on the lines: ticks, legend, and dots for points without neighbours."""
     for line in axes.lines:
         line.set_clip_on(False)  # a dot on the edge is whole
         finite = np.pad(np.isfinite(line.get_ydata()), 1)
@@ -118,7 +118,7 @@ def to_svg(axes: Axes, name: str) -> Markup:
 
 
 def _for_page(svg: str) -> Markup:
-    """Takes the shapes out of Matplotlib's SVG, which is made for a file of its own."""
+    """Take the shapes out of Matplotlib's SVG, which is made for a file of its own."""
     radii = dict(re.findall(r'<path id="(m\w+)" d="M 0 ([\d.]+)', svg))  # of dots
 
     def rewrite(tag: re.Match[str]) -> str:

@@ -63,7 +63,7 @@ def write_cross_domain_page(
     command: str,
     environment: Mapping[str, object],
 ) -> None:
-    """Writes the page atomically: an interrupted write leaves the previous page.
+    """Write the page atomically: an interrupted write leaves the previous page.
 
     Args:
         path: HTML file; missing folders are made.
@@ -77,7 +77,7 @@ def write_cross_domain_page(
 def render_cross_domain(
     result: CrossDomainResult, command: str, environment: Mapping[str, object]
 ) -> str:
-    """Renders the page as HTML; see `write_cross_domain_page`."""
+    """Render the page as HTML; see `write_cross_domain_page`."""
     return render_page(
         "cross_domain.html",
         result=result,
@@ -93,7 +93,7 @@ def render_cross_domain(
 
 
 def heat_maps(result: CrossDomainResult) -> list[HeatMap]:
-    """Makes heat maps of the metrics in `HEAT_MAPS` for every protocol."""
+    """Make heat maps of the metrics in `HEAT_MAPS` for every protocol."""
     return [
         HeatMap(
             protocol,
@@ -122,5 +122,5 @@ def _square(result: CrossDomainResult, cell: Cell, metric: str) -> Square:
 
 
 def _skipped(result: CrossDomainResult, dataset: SearchedDataset) -> dict[str, Mapping[str, int]]:
-    """Counts skipped queries by protocol and reason, which depend on the labels alone."""
+    """Count skipped queries by protocol and reason, which depend on the labels alone."""
     return dict(result.cell(result.runs[0].name, dataset.name).skipped)

@@ -85,7 +85,7 @@ def _principal_plane(embeddings_nd: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _share(values: np.ndarray) -> np.ndarray:
-    """Returns the share of values before each one, from 0 to 1."""
+    """Return the share of values before each one, from 0 to 1."""
     order = np.argsort(values, kind="stable")
     ranks = np.empty(len(values))
     ranks[order] = (np.arange(len(values)) + 0.5) / len(values)

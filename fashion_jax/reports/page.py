@@ -18,7 +18,7 @@ UNKNOWN = "–"
 
 
 def render_page(template: str, **values: Any) -> str:
-    """Renders a page as HTML.
+    """Render a page as HTML.
 
     Args:
         template: file in `report_page/` that extends `base.html`.
@@ -28,14 +28,14 @@ def render_page(template: str, **values: Any) -> str:
 
 
 def score(value: float | None) -> str:
-    """Formats a metric with three decimals, or as a dash if unknown."""
+    """Format a metric with three decimals, or as a dash if unknown."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no negative zero
 
 
 def gain(value: float | None) -> str:
-    """Formats a difference of metrics with its sign."""
+    """Format a difference of metrics with its sign."""
     sign = "+" if value is not None and math.isfinite(value) and round(value, 3) > 0 else ""
     return sign + score(value)
 

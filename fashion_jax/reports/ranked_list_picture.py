@@ -60,7 +60,7 @@ def draw_ranked_list(query: Photo, answers: Sequence[Answer], query_caption: str
 
 
 def write_picture(path: str | os.PathLike[str], picture: Photo) -> None:
-    """Writes a picture as PNG, atomically.
+    """Write a picture as PNG, atomically.
 
     Args:
         path: PNG file; missing folders are made.

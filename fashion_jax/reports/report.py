@@ -69,7 +69,7 @@ class RankedList:
     refined: Sequence[RankedAnswer] = ()
 
     def right_answers(self) -> int:
-        """Counts the correct answers among those shown."""
+        """Count the correct answers among those shown."""
         return sum(answer.right is True for answer in self.answers)
 
 
@@ -191,7 +191,7 @@ class ReportData:
 
 
 def write_report(path: str | os.PathLike[str], data: ReportData) -> None:
-    """Writes the page atomically: an interrupted write leaves the previous page.
+    """Write the page atomically: an interrupted write leaves the previous page.
 
     Args:
         path: HTML file; missing folders are made.
@@ -201,7 +201,7 @@ def write_report(path: str | os.PathLike[str], data: ReportData) -> None:
 
 
 def render_report(data: ReportData) -> str:
-    """Renders the page as HTML."""
+    """Render the page as HTML."""
     lists = [*data.ranked_lists, *data.searches]
     return render_page(
         "page.html",

@@ -14,7 +14,7 @@ from fashion_jax.retrieval.scann_tuning import Point, Tuning, fastest
 
 
 def best_points(tuning: Tuning) -> list[Point]:
-    """Returns the points that are the fastest for their recall, and the chosen one, by speed."""
+    """Return the points that are the fastest for their recall, and the chosen one, by speed."""
     # A point as fast as the chosen one may find more, and be the fastest in its place.
     points = {*fastest(tuning.points), *([tuning.chosen] if tuning.chosen else [])}
     return sorted(points, key=lambda point: (-point.queries_per_second, -point.recall))
@@ -26,7 +26,7 @@ def tuning_chart(tuning: Tuning) -> Markup:
 
 
 def write_curve(path: str | os.PathLike[str], tuning: Tuning) -> None:
-    """Writes a measured curve.
+    """Write a measured curve.
 
     Args:
         path: PNG file; missing folders are made.

@@ -65,7 +65,7 @@ class EmbeddingPlan:
         ]
 
     def digest(self) -> str:
-        """Returns a checksum of the plan, which every shard carries."""
+        """Return a checksum of the plan, which every shard carries."""
         return hashlib.sha256(to_json(self)).hexdigest()
 
     def require_same(self, other: "EmbeddingPlan", folder: pathlib.Path) -> None:
@@ -94,7 +94,7 @@ class EmbeddingPlan:
 
 
 def agree_on_plan(folder: pathlib.Path, plan: EmbeddingPlan) -> EmbeddingPlan:
-    """Writes the plan, or compares it with the stored one.
+    """Write the plan, or compare it with the stored one.
 
     Returns:
         The stored plan, which is the same for all hosts.
@@ -118,7 +118,7 @@ def agree_on_plan(folder: pathlib.Path, plan: EmbeddingPlan) -> EmbeddingPlan:
 
 
 def read_plan(folder: pathlib.Path) -> EmbeddingPlan:
-    """Reads a folder's plan.
+    """Read a folder's plan.
 
     Raises:
         StorageError: no plan, or one that is damaged or of another version.

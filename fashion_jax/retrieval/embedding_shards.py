@@ -117,7 +117,7 @@ class StoredEmbeddings:
         return self.plan.card.embedding_width
 
     def shards(self) -> Iterator[Shard]:
-        """Reads one shard at a time: each photo once, in the split's order.
+        """Read one shard at a time: each photo once, in the split's order.
 
         Raises:
             StorageError: a shard (which is named) is missing or damaged.
@@ -126,13 +126,13 @@ class StoredEmbeddings:
             yield _read(self.folder, entry, self.plan)
 
     def embeddings(self) -> Float32[np.ndarray, "photos dimensions"]:
-        """Returns all embeddings, which have to fit into memory."""
+        """Return all embeddings, which have to fit into memory."""
         parts = [shard.embeddings for shard in self.shards()]
         return np.concatenate(parts) if parts else np.empty((0, self.dimensions), np.float32)
 
 
 def open_embeddings(directory: str | os.PathLike[str]) -> StoredEmbeddings:
-    """Opens a finished folder of embeddings; checksums are verified as shards are read.
+    """Open a finished folder of embeddings; checksums are verified as shards are read.
 
     Raises:
         StorageError: not a folder of embeddings, or an unfinished one.
@@ -156,7 +156,7 @@ def write_shard(
     split: Split,
     embeddings: Float32[np.ndarray, "photos dimensions"],
 ) -> None:
-    """Writes a shard of a split; a killed writer leaves it complete or absent.
+    """Write a shard of a split; a killed writer leaves it complete or absent.
 
     Raises:
         EmbeddingError: the embeddings fail `check_embeddings`.
@@ -172,7 +172,7 @@ def write_shard(
 
 
 def shard_files(folder: pathlib.Path, plan: EmbeddingPlan) -> list[ShardFile | None]:
-    """Lists all shards; None for those that are missing, truncated or of another plan."""
+    """List all shards; None for those that are missing, truncated or of another plan."""
     return [_read_entry(folder, number, plan) for number in range(len(plan.shards))]
 
 
@@ -190,7 +190,7 @@ def discard_damaged(folder: pathlib.Path, plan: EmbeddingPlan, numbers: list[int
 
 
 def finish(folder: pathlib.Path, plan: EmbeddingPlan) -> bool:
-    """Writes the manifest if all shards are complete; returns whether they are."""
+    """Write the manifest if all shards are complete; return whether they are."""
     found = shard_files(folder, plan)
     if any(entry is None for entry in found):
         return False

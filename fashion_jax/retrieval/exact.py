@@ -77,7 +77,7 @@ class ExactIndex:
         query_block: int = QUERY_BLOCK,
         mesh: Mesh | None = None,
     ) -> None:
-        """Moves the gallery to the devices.
+        """Move the gallery to the devices.
 
         Args:
             gallery: [rows, dimensions] embeddings, L2-normalised, any float dtype, at least one
@@ -109,7 +109,7 @@ class ExactIndex:
         return self._dimensions
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes the index to a new folder, which can be moved and copied.
+        """Write the index to a new folder, which can be moved and copied.
 
         Raises:
             StorageError: the folder exists and is not empty.
@@ -124,7 +124,7 @@ class ExactIndex:
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "ExactIndex":
-        """Opens a saved index, after checking its file.
+        """Open a saved index, after checking its file.
 
         Raises:
             StorageError: the folder holds no index, or its file is damaged.
@@ -134,13 +134,13 @@ class ExactIndex:
         return cls(np.load(path / _EMBEDDINGS, mmap_mode="r", allow_pickle=False))
 
     def search(self, queries: Any, k: int) -> Neighbours:
-        """Finds the k most similar rows; see `fashion_jax.retrieval.index.Index.search`."""
+        """Find the k most similar rows; see `fashion_jax.retrieval.index.Index.search`."""
         return self._search(queries, k, with_lowest=False)[0]
 
     def search_with_lowest(
         self, queries: Any, k: int
     ) -> tuple[Neighbours, Float32[np.ndarray, " queries"]]:
-        """Finds the k most similar rows, and each query's lowest score in the whole gallery.
+        """Find the k most similar rows, and each query's lowest score in the whole gallery.
 
         Args:
             queries: [queries, dimensions] embeddings; see `search`.
@@ -237,7 +237,7 @@ def _search(
     mesh: Mesh,
     with_lowest: bool,
 ) -> TopK:
-    """Searches the rows of each device and merges the results."""
+    """Search the rows of each device and merge the results."""
     axes = mesh.axis_names
 
     def on_each(queries_qd: Array, own_gd: Array) -> TopK:
@@ -272,7 +272,7 @@ def _search_own(
     block_size: int,
     with_lowest: bool,
 ) -> TopK:
-    """Searches one device's rows block by block.
+    """Search one device's rows block by block.
 
     The first block holds the rows left over by whole blocks and all padding, so that the other
     blocks need no mask; masking them cost a twentieth of a search on a CPU.
@@ -309,7 +309,7 @@ def _search_own(
 
 
 def _merge(so_far: TopK, scores: Array, first_row: Array, padded: bool = False) -> TopK:
-    """Merges a block's scores into the k best, and the lowest, so far.
+    """Merge a block's scores into the k best, and the lowest, so far.
 
     Selecting the best of all scores in a block takes as long as computing them. After a few blocks,
     only few scores beat the k best so far, so that only the chunks with the highest scores are

@@ -46,7 +46,7 @@ class Index(Protocol):
         ...
 
     def search(self, queries: Any, k: int) -> Neighbours:
-        """Finds the k gallery rows most similar to each query.
+        """Find the k gallery rows most similar to each query.
 
         Args:
             queries: [queries, dimensions] embeddings, L2-normalised, any float dtype.
@@ -64,7 +64,7 @@ class Index(Protocol):
 def check_embeddings(
     embeddings: Any, name: str, dimensions: int | None = None, normalise: bool | None = None
 ) -> Float32[np.ndarray, "rows dimensions"]:
-    """Converts embeddings to contiguous float32 and checks their shape, values and lengths.
+    """Convert embeddings to contiguous float32 and check their shape, values and lengths.
 
     Args:
         embeddings: [rows, dimensions], NumPy or JAX, any float dtype, each row of length 1.
@@ -96,7 +96,7 @@ def check_embeddings(
 
 
 def check_k(k: int, rows: int) -> int:
-    """Returns min(k, rows).
+    """Return min(k, rows).
 
     Raises:
         EmbeddingError: if k is below 1.

@@ -58,7 +58,7 @@ def encodings(
     farthest: Float32[np.ndarray, " photos"],
     config: KReciprocalConfig,
 ) -> sp.csr_array:
-    """Encodes every photo by its reciprocal neighbours (equations 5 to 7 and 11).
+    """Encode every photo by its reciprocal neighbours (equations 5 to 7 and 11).
 
     Args:
         embeddings_nd: L2-normalised embeddings.
@@ -93,7 +93,7 @@ def _reciprocal(adjacency: sp.csr_array) -> sp.csr_array:
 
 
 def _expand(near: sp.csr_array, half: sp.csr_array) -> sp.csr_array:
-    """Adds the neighbourhoods of neighbours that share most of theirs (equation 3)."""
+    """Add the neighbourhoods of neighbours that share most of theirs (equation 3)."""
     shared = (near @ half).multiply(near).tocoo()
     sizes = half.sum(axis=1)
     # shared > 2/3 · size in integers, so that rounding does not decide ties.

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def make_index(embeddings: Any, kind: str = "auto") -> ExactIndex | ScannIndex:
-    """Makes embeddings searchable.
+    """Make embeddings searchable.
 
     Example:
         >>> import numpy as np
@@ -45,7 +45,7 @@ def make_index(embeddings: Any, kind: str = "auto") -> ExactIndex | ScannIndex:
 
 
 def open_index(folder: str | os.PathLike[str]) -> ExactIndex | ScannIndex:
-    """Opens an index that `save` wrote, after checking its files.
+    """Open an index that `save` wrote, after checking its files.
 
     Raises:
         StorageError: the folder holds no index, or files (which are named) are damaged.
@@ -62,7 +62,7 @@ def open_index(folder: str | os.PathLike[str]) -> ExactIndex | ScannIndex:
 
 
 def check_kind(kind: str) -> Kind:
-    """Returns a kind of index, or refuses it.
+    """Return a kind of index, or refuse it.
 
     Raises:
         FashionJaxError: an unknown kind.

@@ -28,7 +28,7 @@ def require_memory(need: int, what: str) -> None:
 
 
 def available_memory() -> int | float:
-    """Returns the bytes a program may still take, limited by the machine or its container."""
+    """Return the bytes a program may still take, limited by the machine or its container."""
     return min(_machine(), _container())
 
 

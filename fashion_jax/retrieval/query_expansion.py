@@ -24,7 +24,7 @@ _GATHERED_AT_ONCE = 2**24
 def expand_queries(
     queries: Any, gallery: Any, neighbours: int, alpha: float = 0.0, index: Index | None = None
 ) -> Float32[np.ndarray, "queries dimensions"]:
-    """Adds to each query its nearest gallery embeddings: q + Σ max(0, sᵢ)^α · xᵢ, normalised.
+    """Add to each query its nearest gallery embeddings: q + Σ max(0, sᵢ)^α · xᵢ, normalised.
 
     Args:
         queries: [queries, dimensions] embeddings, L2-normalised, NumPy or JAX.
@@ -65,7 +65,7 @@ def expand_queries(
 def augment_database(
     gallery: Any, neighbours: int, alpha: float = 0.0, index: Index | None = None
 ) -> Float32[np.ndarray, "gallery dimensions"]:
-    """Adds to each gallery embedding its nearest others, as `expand_queries` does to queries.
+    """Add to each gallery embedding its nearest others, as `expand_queries` does to queries.
 
     Args:
         gallery: [gallery, dimensions] embeddings, L2-normalised, NumPy or JAX.
@@ -122,7 +122,7 @@ def _with_neighbours(
 
 
 def _without_itself(found: Neighbours, rows: np.ndarray) -> Neighbours:
-    """Drops the row itself, or the last neighbour if copies of the row displaced it."""
+    """Drop the row itself, or the last neighbour if copies of the row displaced it."""
     itself = found.rows == rows[:, None]
     itself[~itself.any(axis=1), -1] = True
     count, k = found.rows.shape

@@ -39,7 +39,7 @@ def rerank(
     config: KReciprocalConfig | None = None,
     top: int | None = None,
 ) -> Neighbours:
-    """Finds the k nearest gallery photos of each query by k-reciprocal re-ranking.
+    """Find the k nearest gallery photos of each query by k-reciprocal re-ranking.
 
     For distances to the whole gallery, such as for `rank_distances`, use `Reranked`.
 
@@ -77,7 +77,7 @@ class Reranked:
         index: Index | None = None,
         progress: bool = False,
     ) -> None:
-        """Finds the neighbours of all queries and gallery photos, and encodes them.
+        """Find the neighbours of all queries and gallery photos, and encode them.
 
         Args:
             queries: [queries, dimensions] embeddings, L2-normalised, NumPy or JAX.
@@ -127,7 +127,7 @@ class Reranked:
     def distances(
         self, queries: Int[np.ndarray, " some"] | None = None, top: int | None = None
     ) -> Float32[np.ndarray, "some gallery"]:
-        """Computes final distances of queries to the whole gallery.
+        """Compute final distances of queries to the whole gallery.
 
         Args:
             queries: rows of some queries; by default all queries.
@@ -152,7 +152,7 @@ class Reranked:
         return final
 
     def search(self, k: int, top: int | None = None, block: int = 256) -> Neighbours:
-        """Finds the k nearest gallery photos of each query by final distance.
+        """Find the k nearest gallery photos of each query by final distance.
 
         Args:
             k: number of neighbours; values above the size of the gallery return all photos.
@@ -199,7 +199,7 @@ class Reranked:
         return self._encoded_queries.indices[start:end], self._encoded_queries.data[start:end]
 
     def _meet(self, photos: np.ndarray, values: np.ndarray, shared: np.ndarray) -> None:
-        """Adds min(v, w) to every gallery photo whose encoding shares one of the photos."""
+        """Add min(v, w) to every gallery photo whose encoding shares one of the photos."""
         matrix = self._encoded_gallery
         starts, counts = matrix.indptr[photos], np.diff(matrix.indptr)[photos]
         ends = np.cumsum(counts)
@@ -256,7 +256,7 @@ def _neighbours(
 
 
 def _with_itself(rows: Int32[np.ndarray, "photos found"], start: int) -> np.ndarray:
-    """Puts a photo in the last place of its neighbours if copies or the index left it out.
+    """Put a photo in the last place of its neighbours if copies or the index left it out.
 
     A photo that is not its own neighbour might have no reciprocal neighbour, and an empty encoding.
     """

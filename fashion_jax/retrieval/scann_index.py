@@ -69,7 +69,7 @@ class ScannIndex:
 
     @classmethod
     def build(cls, gallery: Any, settings: ScannSettings | None = None) -> "ScannIndex":
-        """Builds an index of a gallery.
+        """Build an index of a gallery.
 
         Args:
             gallery: [rows, dimensions] embeddings, L2-normalised, any float dtype, at least one
@@ -98,7 +98,7 @@ class ScannIndex:
         return self._dimensions
 
     def search(self, queries: Any, k: int) -> Neighbours:
-        """Finds the k most similar rows; see `fashion_jax.retrieval.index.Index.search`.
+        """Find the k most similar rows; see `fashion_jax.retrieval.index.Index.search`.
 
         The number of candidates grows with k, and a query whose partitions hold fewer than k rows
         is searched in all partitions, so that the result always has min(k, len(self)) distinct
@@ -114,7 +114,7 @@ class ScannIndex:
         return by_score_then_row(found)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Saves the index to a new folder, which can be moved and copied.
+        """Save the index to a new folder, which can be moved and copied.
 
         Raises:
             StorageError: if the folder exists and is not empty.
@@ -129,7 +129,7 @@ class ScannIndex:
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "ScannIndex":
-        """Loads a saved index, after checking every file that ScaNN will read.
+        """Load a saved index, after checking every file that ScaNN will read.
 
         Raises:
             StorageError: if the folder contains no index, or files (which are named) are damaged.
@@ -145,7 +145,7 @@ class ScannIndex:
         return cls(searcher, description.settings, description.rows, description.dimensions)
 
     def searched_with(self, reorder: int, leaves_to_search: int) -> "ScannIndex":
-        """Returns the same index with other search settings, for more recall or speed.
+        """Return the same index with other search settings, for more recall or speed.
 
         Args:
             reorder: number of candidates whose exact scores are computed.
@@ -178,7 +178,7 @@ class ScannIndex:
         candidates: int,
         leaves: int,
     ) -> Neighbours:
-        """Searches with ScaNN, which pads missing results with row 0 and NaN."""
+        """Search with ScaNN, which pads missing results with row 0 and NaN."""
         if len(queries_qd) == 0:
             return Neighbours(np.empty((0, k), np.int32), np.empty((0, k), np.float32))
         many = len(queries_qd) >= _PARALLEL_FROM
@@ -212,7 +212,7 @@ def _build_searcher(
 
 
 def check_files(folder: pathlib.Path) -> StoredScann:
-    """Checks every file of a saved index that ScaNN would read.
+    """Check every file of a saved index that ScaNN would read.
 
     Returns:
         Description of the index.
@@ -227,7 +227,7 @@ def check_files(folder: pathlib.Path) -> StoredScann:
 
 
 def scann_is_installed() -> bool:
-    """Returns whether ScaNN can be imported."""
+    """Return whether ScaNN can be imported."""
     try:
         _scann()
     except ScannMissingError:

@@ -43,7 +43,7 @@ class ScannSettings:
 
     @classmethod
     def for_rows(cls, rows: int) -> "ScannSettings":
-        """Returns settings for a gallery of this size: exact, hashed, or hashed and partitioned."""
+        """Return settings for a gallery of this size: exact, hashed, or hashed and partitioned."""
         if rows < HASHED_FROM:
             return cls(hashed=False)
         if rows < PARTITIONED_FROM:
@@ -53,7 +53,7 @@ class ScannSettings:
         return cls(leaves=leaves, leaves_to_search=searched)
 
     def check(self, rows: int) -> None:
-        """Checks that ScaNN can build an index of this many rows.
+        """Check that ScaNN can build an index of this many rows.
 
         Raises:
             ScannError: if it cannot; names the setting.

@@ -92,7 +92,7 @@ class Tuning:
             raise ValueError("settings that were chosen, but not measured")
 
     def to_table(self) -> str:
-        """Formats the curve as a table."""
+        """Format the curve as a table."""
         ordered = sorted(self.points, key=lambda point: -point.queries_per_second)
         rows = [
             (
@@ -121,7 +121,7 @@ class Tuning:
 def gallery_queries(
     embeddings: Float32[np.ndarray, "rows dimensions"], count: int, seed: int = 0
 ) -> TuningQueries:
-    """Samples rows of a gallery as queries; a query does not count as its own answer."""
+    """Sample rows of a gallery as queries; a query does not count as its own answer."""
     rows = np.random.default_rng(seed).permutation(len(embeddings))[:count]
     rows = np.sort(rows).astype(np.int64)
     return TuningQueries(np.array(embeddings[rows]), rows)
@@ -167,13 +167,13 @@ def measure(
 
 
 def choose(points: Sequence[Point], wanted: float) -> Point | None:
-    """Returns the fastest point with the wanted recall, or None."""
+    """Return the fastest point with the wanted recall, or None."""
     good = [point for point in points if point.recall >= wanted]
     return max(good, key=lambda point: point.queries_per_second, default=None)
 
 
 def fastest(points: Sequence[Point]) -> list[Point]:
-    """Returns the points that no other point beats in both recall and speed, by recall."""
+    """Return the points that no other point beats in both recall and speed, by recall."""
     front: list[Point] = []
     for point in sorted(points, key=lambda p: (-p.recall, -p.queries_per_second)):
         if not front or point.queries_per_second > front[-1].queries_per_second:
@@ -184,7 +184,7 @@ def fastest(points: Sequence[Point]) -> list[Point]:
 def _grid(
     index: ScannIndex, k: int, measured: Sequence[Point], enough: float
 ) -> Iterator[tuple[int, int]]:
-    """Yields settings with different effects, with more leaves until the recall is enough."""
+    """Yield settings with different effects, with more leaves until the recall is enough."""
     all_leaves = index.settings.leaves
     leaves = sorted({max(1, round(share * all_leaves)) for share in _SHARES_OF_LEAVES})
     done = set()

@@ -33,7 +33,7 @@ def checksums(folder: pathlib.Path) -> dict[str, str]:
 
 
 def verify(folder: pathlib.Path, expected: Mapping[str, str]) -> None:
-    """Checks a folder's files against their checksums.
+    """Check a folder's files against their checksums.
 
     Raises:
         StorageError: with the names of all files that are missing or damaged.
@@ -54,7 +54,7 @@ def verify(folder: pathlib.Path, expected: Mapping[str, str]) -> None:
 
 @contextlib.contextmanager
 def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields an empty folder beside `target`, which is removed at the end unless it was renamed.
+    """Yield an empty folder beside `target`, which is removed at the end unless it was renamed.
 
     Staging folders of killed writers, recognised by their missing lock, are removed as well.
     """
@@ -71,14 +71,14 @@ def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def new_data_folder(staging: pathlib.Path) -> pathlib.Path:
-    """Makes a data folder under a name that was never used before."""
+    """Make a data folder under a name that was never used before."""
     folder = staging / f"{DATA_PREFIX}{secrets.token_hex(8)}"
     folder.mkdir()
     return folder
 
 
 def install_new(staging: pathlib.Path, target: pathlib.Path) -> None:
-    """Renames a filled folder to a name that is free or belongs to an empty folder.
+    """Rename a filled folder to a name that is free or belongs to an empty folder.
 
     Raises:
         StorageError: if the name is taken.
@@ -91,7 +91,7 @@ def install_new(staging: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def install(staging: pathlib.Path, target: pathlib.Path) -> None:
-    """Replaces `target` by a filled folder in one step; a missing target is created.
+    """Replace `target` by a filled folder in one step; a missing target is created.
 
     Args:
         staging: filled folder with a manifest, and the data folders that it names.
@@ -108,7 +108,7 @@ def install(staging: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def replace_manifest(staging: pathlib.Path, target: pathlib.Path, in_use: Collection[str]) -> None:
-    """Moves new data folders into `target`, then replaces its manifest in one step.
+    """Move new data folders into `target`, then replace its manifest in one step.
 
     Args:
         staging: folder with the new manifest and those of its data folders that are new.
@@ -145,7 +145,7 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
 
 
 def _sync(*paths: pathlib.Path) -> None:
-    """Waits until files and folders are on the disk."""
+    """Wait until files and folders are on the disk."""
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -156,7 +156,7 @@ def _sync(*paths: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _new_locked_folder(prefix: str, parent: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Makes and locks a folder."""
+    """Make and lock a folder."""
     while True:
         folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         with contextlib.ExitStack() as stack:

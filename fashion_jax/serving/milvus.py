@@ -86,7 +86,7 @@ class DroppedBuilds:
 
 
 def build_collection_of(place: MilvusPlace, embeddings: str | pathlib.Path) -> ChangedCollection:
-    """Builds a collection of a finished bulk embedding, shard by shard.
+    """Build a collection of a finished bulk embedding, shard by shard.
 
     Raises:
         StorageError: the embedding is not finished, or a shard is damaged.
@@ -99,7 +99,7 @@ def build_collection_of(place: MilvusPlace, embeddings: str | pathlib.Path) -> C
 
 
 def collection_info(place: MilvusPlace) -> CollectionInfo:
-    """Describes a collection.
+    """Describe a collection.
 
     Raises:
         MilvusError: no such collection, or no server.
@@ -114,7 +114,7 @@ def collection_info(place: MilvusPlace) -> CollectionInfo:
 
 
 def remove_photos(place: MilvusPlace, photo_ids: Sequence[str]) -> ChangedCollection:
-    """Removes photos by the dataset's own names.
+    """Remove photos by the dataset's own names.
 
     Raises:
         MilvusError: no such collection, or no server.
@@ -127,7 +127,7 @@ def remove_photos(place: MilvusPlace, photo_ids: Sequence[str]) -> ChangedCollec
 
 
 def remove_left_over(place: MilvusPlace) -> DroppedBuilds:
-    """Drops what killed builds have left; no build may be running.
+    """Drop what killed builds have left; no build may be running.
 
     Raises:
         MilvusError: no server.
@@ -149,7 +149,7 @@ def search_collection(
     k: int = 10,
     categories: Sequence[str] | None = None,
 ) -> Answers:
-    """Searches a collection with a photo.
+    """Search a collection with a photo.
 
     Args:
         photo: a file of any common format.

@@ -56,7 +56,7 @@ class Defaults:
 
 
 def find_photos(places: Sequence[pathlib.Path], defaults: Defaults) -> list[ListedPhoto]:
-    """Lists all files of folders, and single files.
+    """List all files of folders, and single files.
 
     A photo's id is its path below the folder, or a single file's name. Hidden files are skipped.
 
@@ -82,7 +82,7 @@ def find_photos(places: Sequence[pathlib.Path], defaults: Defaults) -> list[List
 
 
 def read_list(path: pathlib.Path, root: pathlib.Path, defaults: Defaults) -> list[ListedPhoto]:
-    """Reads a CSV file with the column `photo` and, if present, `category` and `product`.
+    """Read a CSV file with the column `photo` and, if present, `category` and `product`.
 
     Photos are paths relative to `root`. An empty cell or a missing column means the default. A
     photo may appear once for each product that it shows.
@@ -114,7 +114,7 @@ def read_list(path: pathlib.Path, root: pathlib.Path, defaults: Defaults) -> lis
 
 
 def read_names(path: pathlib.Path) -> list[str]:
-    """Reads photo ids from a text file, one a line; empty lines are skipped.
+    """Read photo ids from a text file, one a line; empty lines are skipped.
 
     Raises:
         FashionJaxError: no such file, or not text in UTF-8.

@@ -60,7 +60,7 @@ def search_photo(
     picture: str | os.PathLike[str] | None = None,
     categories: Collection[str] | None = None,
 ) -> Answers:
-    """Searches a run's index with a photo.
+    """Search a run's index with a photo.
 
     Args:
         photo: a file of any common format.
@@ -90,7 +90,7 @@ def search_photo(
 
 
 def read_query(path: pathlib.Path, box: str | None = None) -> Photo:
-    """Decodes a photo and crops it to a box.
+    """Decode a photo and crop it to a box.
 
     Raises:
         FashionJaxError: not a usable photo, or a box that does not fit it.
@@ -111,7 +111,7 @@ def read_query(path: pathlib.Path, box: str | None = None) -> Photo:
 
 
 def parse_box(text: str) -> Box:
-    """Reads `x,y,width,height`.
+    """Read `x,y,width,height`.
 
     Raises:
         FashionJaxError: anything else.

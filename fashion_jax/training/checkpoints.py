@@ -30,7 +30,7 @@ class Checkpoints(StoredCheckpoints):
     """
 
     def __init__(self, directory: epath.PathLike) -> None:
-        """Opens (and creates) the folder; what an interrupted run left half-written is removed."""
+        """Open (and create) the folder; what an interrupted run left half-written is removed."""
         self._trash = epath.Path(directory) / _TRASH
         self._empty_trash()
         best = BestN(get_metric_fn=selection, n=1, keep_checkpoints_without_metrics=False)
@@ -49,7 +49,7 @@ class Checkpoints(StoredCheckpoints):
         card: ModelCard,
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Starts writing a checkpoint; the state may be donated as soon as this returns."""
+        """Start writing a checkpoint; the state may be donated as soon as this returns."""
         self._empty_trash()
         self.manager.save(
             int(state.step),
@@ -63,7 +63,7 @@ class Checkpoints(StoredCheckpoints):
         )
 
     def restore(self, step: int, abstract: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """Reads a whole state, placed as `abstract` says, and the reader's position."""
+        """Read a whole state, placed as `abstract` says, and the reader's position."""
         items = self.manager.restore(
             step,
             args=ocp.args.Composite(
@@ -75,7 +75,7 @@ class Checkpoints(StoredCheckpoints):
         return _state(items["model"], items["learner"]), items["reader"]
 
     def close(self) -> None:
-        """Waits until everything is written."""
+        """Wait until everything is written."""
         super().close()
         self._empty_trash()
 

@@ -34,13 +34,13 @@ class CollapseMonitor:
     """Warns, once for each term, when a triplet loss is stuck at its value at rest."""
 
     def __init__(self, loss: LossConfig) -> None:
-        """Monitors the terms of the config's objective."""
+        """Monitor the terms of the config's objective."""
         self._at_rest = resting_losses(loss)
         self._since: dict[str, int] = {}
         self._warned: set[str] = set()
 
     def update(self, step: int, values: Mapping[str, float]) -> None:
-        """Takes the scalars of a step; steps come in order."""
+        """Take the scalars of a step; steps come in order."""
         for name, rest in self._at_rest.items():
             value = values.get(f"loss/{name}", math.inf)  # an own objective may lack the term
             if abs(value - rest) > NEAR * rest:

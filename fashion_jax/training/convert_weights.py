@@ -68,7 +68,7 @@ class ConvertedModel:
 def convert_weights(
     path: str | pathlib.Path, workdir: str | pathlib.Path, overrides: Mapping[str, str]
 ) -> ConvertedModel:
-    """Writes `config.json` and a checkpoint with a whole model's weights and model card.
+    """Write `config.json` and a checkpoint with a whole model's weights and model card.
 
     Args:
         path: a file of any framework in docs/weights.md.

@@ -30,7 +30,7 @@ def create_train_state(
     mesh: Mesh,
     param_dtype: DTypeLike = jnp.float32,
 ) -> TrainState:
-    """Makes the state, with the pretrained weights that the config names.
+    """Make the state, with the pretrained weights that the config names.
 
     Classifier, centers and the optimizer's moments are made divided over the devices that share
     them: none has to hold them whole.
@@ -107,7 +107,7 @@ def _complete(
     widths: tuple[int, int],
     embedder: PureTree,
 ) -> TrainState:
-    """Adds classifier, optimizer and the objective's state."""
+    """Add classifier, optimizer and the objective's state."""
     key = jax.random.key(config.training.seed)
     feature_width, embedding_width = widths
     classifier = _classifier(

@@ -10,7 +10,7 @@ ERASED_VALUE = (0.485, 0.456, 0.406)
 def erase(
     images: Float[Array, "batch height width 3"], rectangles: Int[Array, "batch 4"]
 ) -> Float[Array, "batch height width 3"]:
-    """Fills a rectangle (top, left, height, width) of each normalised photo."""
+    """Fill a rectangle (top, left, height, width) of each normalised photo."""
     _, height, width, _ = images.shape
     top, left, erased_height, erased_width = (rectangles[:, i : i + 1] for i in range(4))
     rows = jnp.arange(height, dtype=rectangles.dtype)[None, :]

@@ -73,7 +73,7 @@ def make_learner(
     param_dtype: DTypeLike = jnp.float32,
     objective: ObjectiveLike | None = None,
 ) -> Learner:
-    """Makes the step and its parts; each function compiles at its first call.
+    """Make the step and its parts; each function compiles at its first call.
 
     Args:
         config: config of the run.

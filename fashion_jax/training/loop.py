@@ -205,7 +205,7 @@ def training_batches(
 
 
 def _claim(workdir: pathlib.Path, config: ExperimentConfig, objective: ObjectiveLike) -> None:
-    """Stores config and objective, or checks that an earlier run in this workdir had the same."""
+    """Store config and objective, or check that an earlier run in this workdir had the same."""
     path, own_path = workdir / CONFIG_FILE, workdir / OBJECTIVE_FILE
     own = _own_objective(objective, config)
     if not path.exists():
@@ -342,7 +342,7 @@ def _numbered(source: Iterator[Batch], start: int, total: int) -> Iterator[tuple
 
 
 def _log_pending(run: Run) -> dict[str, str]:
-    """Checks the losses of all steps since the last time and writes the last one's down."""
+    """Check the losses of all steps since the last time and write the last one's down."""
     values: dict[str, float] = {}
     for step, metrics in run.pending:
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}

@@ -30,7 +30,7 @@ def make_train_step(
     microbatches: int = 1,
     ema_decay: float = 0.0,
 ) -> TrainStep:
-    """Joins network, objective and optimizer into `(state, batch) -> (state, metrics)`.
+    """Join network, objective and optimizer into `(state, batch) -> (state, metrics)`.
 
     The batch is global, and so are its BatchNorm statistics and the mining of pairs.
 

@@ -36,7 +36,7 @@ def parse_record(data):
 
 
 def read_all(data_dir, dataset):
-    """Records of all splits."""
+    """Record of all splits."""
     return {split: read_split(data_dir / dataset / "1.0.0", split) for split in SPLITS}
 
 

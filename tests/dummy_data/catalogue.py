@@ -60,7 +60,7 @@ Row = Mapping[str, Any]
 
 
 def write_dummy_data(folder: pathlib.Path) -> None:
-    """Writes `items.csv`, `items.parquet` and `photos/`."""
+    """Write `items.csv`, `items.parquet` and `photos/`."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = manifest_rows()
     write_csv(folder / "items.csv", rows)
@@ -101,7 +101,7 @@ def write_csv(
     columns: Sequence[str] = COLUMNS,
     encoding: str = "utf-8-sig",
 ) -> None:
-    """Writes some columns of rows as spreadsheets do: with a byte order mark, lines with CRLF."""
+    """Write some columns of rows as spreadsheets do: with a byte order mark, lines with CRLF."""
     with path.open("w", encoding=encoding, newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
@@ -111,7 +111,7 @@ def write_csv(
 def write_parquet(
     path: pathlib.Path, rows: Sequence[Row], columns: Sequence[str] = COLUMNS
 ) -> None:
-    """Writes some columns of rows, numbers as numbers."""
+    """Write some columns of rows, numbers as numbers."""
     pq.write_table(pa.table({name: [row[name] for row in rows] for name in columns}), path)
 
 

@@ -48,7 +48,7 @@ _ANNOTATED_PAIRS = {TRAIN: 8, VALIDATION: 4}
 
 
 def write_dummy_data(folder: pathlib.Path) -> None:
-    """Writes annotations and photos, and photos without annotations of the test set."""
+    """Write annotations and photos, and photos without annotations of the test set."""
     for photo_id, annotation in _annotations():
         part, number = photo_id.split("/")
         path = folder / part / "annos" / f"{number}.json"

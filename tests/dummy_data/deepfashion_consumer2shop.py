@@ -50,7 +50,7 @@ LEAKED_ITEM = 4  # for training, but one of its pairs is for testing as well
 
 
 def write_dummy_data(folder: pathlib.Path) -> None:
-    """Writes both lists, and the photos in both resolutions."""
+    """Write both lists, and the photos in both resolutions."""
     _write_list(folder / BOXES, _BOX_COLUMNS, list(_box_rows()))
     _write_list(folder / PARTITION, _PAIR_COLUMNS, list(_pair_rows()))
     for photo in all_photos():

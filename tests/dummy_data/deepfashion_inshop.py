@@ -65,7 +65,7 @@ class DummyPhoto:
 
 
 def write_dummy_data(folder: pathlib.Path) -> None:
-    """Writes both lists and the photos."""
+    """Write both lists and the photos."""
     photos = list(dummy_list())
     rows = [(photo.name, photo.item, photo.status) for photo in photos]
     repeated, contradicting = photos[REPEATED_ROW - 1], photos[CONTRADICTING_ROW - 1]

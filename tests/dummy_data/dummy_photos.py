@@ -20,7 +20,7 @@ def soft_pattern(number: int, width: int, height: int) -> UInt8[np.ndarray, "hei
 def write_photo(
     path: pathlib.Path, pixels: UInt8[np.ndarray, "height width 3"], damage: str | None = None
 ) -> None:
-    """Writes a JPEG; missing folders are made.
+    """Write a JPEG; missing folders are made.
 
     Args:
         path: the file.

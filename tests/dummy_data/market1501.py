@@ -45,7 +45,7 @@ _DAMAGED = {
 
 
 def write_dummy_data(folder: pathlib.Path) -> None:
-    """Writes the photos, and what else lies there."""
+    """Write the photos, and what else lies there."""
     for name in photo_names():
         dummy_photos.write_photo(folder / name, photo_pixels(name), _DAMAGED.get(name))
     for name in (TRAIN, QUERY, TEST):

@@ -53,7 +53,7 @@ _Rows = dict[tuple[str, str], list[dict[str, Any]]]
 
 
 def write_dummy_data(folder: pathlib.Path) -> None:
-    """Writes lists, photos and the list of links."""
+    """Write lists, photos and the list of links."""
     rows = _rows()
     lists = folder / "meta" / "json"
     lists.mkdir(parents=True)

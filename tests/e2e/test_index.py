@@ -58,14 +58,14 @@ def photos(dataset, tmp_path):
 
 
 def call(capsys, *arguments):
-    """Calls a command that succeeds; returns what it prints."""
+    """Call a command that succeeds; return what it prints."""
     capsys.readouterr()
     assert main(list(map(str, arguments))) == 0
     return capsys.readouterr().out
 
 
 def refused(capsys, *arguments):
-    """Calls a command that is refused; returns what it says."""
+    """Call a command that is refused; return what it says."""
     capsys.readouterr()
     assert main(list(map(str, arguments))) == 2
     return capsys.readouterr().err

@@ -19,7 +19,7 @@ NAME = "synthetic_street2shop"
 
 @pytest.fixture
 def make_run(tiny_config, tmp_path, monkeypatch):
-    """Makes workdirs that look as if they had a checkpoint, and may say where their data lies."""
+    """Make workdirs that look as if they had a checkpoint, and may say where their data lies."""
     with_checkpoint = set()
 
     class Listed(StoredCheckpoints):

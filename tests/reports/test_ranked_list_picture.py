@@ -15,7 +15,7 @@ def answers(rights, photo=BLUE, caption="dresses 12"):
 
 
 def frames(picture, colour, thickness):
-    """Counts frames by the pixels of their edges, which no photo of these tests has."""
+    """Count frames by the pixels of their edges, which no photo of these tests has."""
     width, height = ranked_list_picture.TILE
     same = (picture == np.array(colour, np.uint8)).all(axis=-1)
     inner = (width - 2 * thickness) * (height - 2 * thickness)

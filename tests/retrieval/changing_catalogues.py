@@ -52,7 +52,7 @@ class Change:
         return [photo for photo in photos if photo.name not in gone] + list(self.add)
 
     def make(self, directory):
-        """Changes a catalogue."""
+        """Change a catalogue."""
         if self.add:
             catalogue_changes.add_photos(directory, *parts(self.add), CARD, replace=True)
         elif self.remove:

@@ -4,7 +4,7 @@ import builtins
 
 
 def hide_scann(monkeypatch):
-    """Makes every import of ScaNN fail, as where it has no wheel."""
+    """Make every import of ScaNN fail, as where it has no wheel."""
     real_import = builtins.__import__
 
     def no_scann(name, *args, **kwargs):

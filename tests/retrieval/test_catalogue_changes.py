@@ -303,7 +303,7 @@ def test_any_sequence_of_changes_equals_a_fresh_build(tmp_path_factory, steps, k
 
 
 def take(index, photos, version, word, what, flag):
-    """Makes one change in the catalogue and in a plain list of photos."""
+    """Make one change in the catalogue and in a plain list of photos."""
     if word == "compact":
         compact(index)
         return photos

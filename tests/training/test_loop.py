@@ -60,7 +60,7 @@ def finish(process: subprocess.Popen[bytes]) -> None:
 def kill_after_progress(
     process: subprocess.Popen[bytes], workdir: pathlib.Path, steps: int, delay: float
 ) -> None:
-    """Sends SIGKILL some time after the log has grown by some steps."""
+    """Send SIGKILL some time after the log has grown by some steps."""
     before = len(read_metrics(workdir))
     deadline = time.monotonic() + 240
     while len(read_metrics(workdir)) < before + steps and process.poll() is None:

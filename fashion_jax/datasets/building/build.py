@@ -132,7 +132,7 @@ def build(
 
 @contextlib.contextmanager
 def _sole_build(root: pathlib.Path, dataset: str) -> Iterator[pathlib.Path]:
-    """Yields the path of a directory to build in, to one process at a time."""
+    """Yield the path of a directory to build in, to one process at a time."""
     staging = root / f".{dataset}.building"
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,7 @@ class PrivateAddressError(OSError):
 
 
 def public_socket(address_info: tuple[Any, ...]) -> socket.socket:
-    """Makes the socket for a connection; the `socket_factory` of `aiohttp.TCPConnector`.
+    """Make the socket for a connection; the `socket_factory` of `aiohttp.TCPConnector`.
 
     Args:
         address_info: one of the tuples of `socket.getaddrinfo`.

@@ -25,7 +25,7 @@ def download(
     options: DownloadOptions | None = None,
     progress: bool = True,
 ) -> DownloadReport:
-    """Fetches the photos that a raw copy lacks, as far as their links still work.
+    """Fetch the photos that a raw copy lacks, as far as their links still work.
 
     Safe to interrupt or kill: photos are whole or absent, and the outcome of each is appended to
     a journal beside the list of links. The next run fetches what is absent, except what an
@@ -88,7 +88,7 @@ def _no_links(dataset: str) -> DownloadError:
 
 @contextlib.contextmanager
 def _sole_download(source: LinkList) -> Iterator[None]:
-    """Keeps other processes out of a directory; removes what killed ones left half written."""
+    """Keep other processes out of a directory; remove what killed ones left half written."""
     path = source.journal.with_name(f".{source.journal.name}.lock")
     try:
         source.folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def _sole_download(source: LinkList) -> Iterator[None]:
 
 
 def _absent(report: DownloadReport, options: DownloadOptions) -> list[Link]:
-    """Returns the links to fetch; counts the photos that need no fetching."""
+    """Return the links to fetch; count the photos that need no fetching."""
     source = report.source
     gone = {} if options.retry_failed else read_permanent_failures(source.journal)
     absent = []

@@ -65,7 +65,7 @@ class Answer(NamedTuple):
 
 
 def open_session(options: DownloadOptions) -> aiohttp.ClientSession:
-    """Opens an HTTP client for links from strangers; call it in the event loop.
+    """Open an HTTP client for links from strangers; call it in the event loop.
 
     It keeps no cookies and uses no proxy, which would connect to unchecked addresses.
     """
@@ -92,7 +92,7 @@ def open_session(options: DownloadOptions) -> aiohttp.ClientSession:
 
 
 async def get(session: aiohttp.ClientSession, url: str, max_bytes: int) -> Answer:
-    """Requests a link once; redirects are returned, not followed.
+    """Request a link once; redirects are returned, not followed.
 
     Args:
         session: client made by `open_session`.
@@ -113,7 +113,7 @@ async def get(session: aiohttp.ClientSession, url: str, max_bytes: int) -> Answe
 
 
 def follow_redirect(visited: Sequence[str], target: str, max_redirects: int) -> str:
-    """Returns the absolute link that a redirect leads to.
+    """Return the absolute link that a redirect leads to.
 
     Args:
         visited: links requested so far, from the photo's to the one that redirects.
@@ -135,7 +135,7 @@ def follow_redirect(visited: Sequence[str], target: str, max_redirects: int) -> 
 
 
 def http_failure(status: int, headers: Mapping[str, str]) -> FetchError:
-    """Returns the failure for a status that is neither a success nor a redirect."""
+    """Return the failure for a status that is neither a success nor a redirect."""
     return FetchError(
         f"http_{status}",
         http.client.responses.get(status, "unknown status"),
@@ -147,7 +147,7 @@ def http_failure(status: int, headers: Mapping[str, str]) -> FetchError:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime.datetime | None = None) -> float | None:
-    """Returns the seconds that the header Retry-After asks for (RFC 9110, section 10.2.3).
+    """Return the seconds that the header Retry-After asks for (RFC 9110, section 10.2.3).
 
     >>> retry_after({"Retry-After": "120"})
     120.0

@@ -36,11 +36,11 @@ class Host:
         self._failures_in_a_row = 0
 
     def answered(self) -> None:
-        """Notes an answer from the host; that a photo is gone is one."""
+        """Note an answer from the host; that a photo is gone is one."""
         self._failures_in_a_row = 0
 
     def failed(self, error: FetchError) -> None:
-        """Notes a failed attempt, and gives the host up if it was one too many."""
+        """Note a failed attempt, and give the host up if it was one too many."""
         if error.permanent:
             self.answered()
         elif not self.given_up:
@@ -51,10 +51,10 @@ class Host:
                 self.given_up = f"{self._failures_in_a_row} failures in a row, the last: {error}"
 
     def check(self) -> None:
-        """Raises `FetchError` if the host was given up."""
+        """Raise `FetchError` if the host was given up."""
         if self.given_up:
             raise FetchError("host_given_up", f"{self._name}: {self.given_up}")
 
     def pause(self, until: float) -> None:
-        """Keeps requests from the host until a time of the event loop; the longest pause counts."""
+        """Keep requests from the host until a time of the event loop; the longest pause counts."""
         self.paused_until = max(self.paused_until, until)

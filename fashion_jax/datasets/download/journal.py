@@ -62,7 +62,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self._file.close()
 
     def write(self, entry: Entry) -> None:
-        """Appends a line with the time and the outcome; fields that are `None` are left out."""
+        """Append a line with the time and the outcome; fields that are `None` are left out."""
         time = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         outcome = FETCHED if entry.reason is None else FAILED
         values = {"time": time, "outcome": outcome, **dataclasses.asdict(entry)}
@@ -79,7 +79,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
 
 
 def read_permanent_failures(path: pathlib.Path) -> dict[str, tuple[str, str]]:
-    """Returns link and reason of each photo whose last line in a journal is a permanent failure.
+    """Return link and reason of each photo whose last line in a journal is a permanent failure.
 
     Unreadable lines, such as one torn by a kill, are skipped.
     """

@@ -55,7 +55,7 @@ class LinkList:
 
 
 def clean_url(text: str) -> str:
-    """Returns a link in the form in which it is sent.
+    """Return a link in the form in which it is sent.
 
     Non-ASCII letters, blanks and the like are percent-encoded, the host in IDNA (RFC 3490); what
     is percent-encoded already is kept. Bytes that are not UTF-8 (surrogate escapes in `text`) are
@@ -87,6 +87,6 @@ def host_of(url: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Returns the start of a text in quotes, for a message."""
+    """Return the start of a text in quotes, for a message."""
     shown = ascii(text)  # surrogate escapes cannot be printed
     return shown if len(shown) <= 80 else shown[:77] + "..."

@@ -41,7 +41,7 @@ class DownloadReport:
     interrupted: bool = False
 
     def add(self, entry: Entry) -> None:
-        """Counts a photo's outcome."""
+        """Count a photo's outcome."""
         self.hosts[host_of(entry.link)][entry.reason or FETCHED] += 1
         if entry.reason is None:
             self.fetched += 1
@@ -51,7 +51,7 @@ class DownloadReport:
             self.permanent.update([entry.reason] if entry.permanent else [])
 
     def photos(self) -> dict[str, int]:
-        """Counts of photos by outcome; those left were beyond the limit, or interrupted."""
+        """Count of photos by outcome; those left were beyond the limit, or interrupted."""
         counts = {
             "there_before": self.there,
             "failed_in_earlier_runs": self.failed_before.total(),
@@ -72,7 +72,7 @@ class DownloadReport:
         return sorted(failing, key=lambda each: (-each["failed"], each["host"]))[:_LISTED]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the report as plain dicts, lists, texts and numbers."""
+        """Return the report as plain dicts, lists, texts and numbers."""
         return {
             "dataset": self.dataset,
             "source": str(self.source.source),
@@ -88,7 +88,7 @@ class DownloadReport:
         }
 
     def to_table(self) -> str:
-        """Returns the report for a person to read."""
+        """Return the report for a person to read."""
         counts = [
             {"photos": name.replace("_", " "), "count": count}
             for name, count in self.photos().items()

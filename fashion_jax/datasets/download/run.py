@@ -73,7 +73,7 @@ class Run:
             self._host(link.url).links.append(link)
 
     async def run(self) -> None:
-        """Returns when every photo is settled, or soon after Ctrl-C.
+        """Return when every photo is settled, or soon after Ctrl-C.
 
         Raises:
             DownloadError: a photo or the journal cannot be written.
@@ -104,7 +104,7 @@ class Run:
             self._tasks.create_task(self._fetch(host.links.popleft()))
 
     async def _fetch(self, link: Link) -> None:
-        """Fetches a photo, in several attempts if failures may pass, and settles it."""
+        """Fetch a photo, in several attempts if failures may pass, and settle it."""
         retrying = self._retrying.copy()
         try:
             async with self._host(link.url).unsettled:
@@ -130,7 +130,7 @@ class Run:
         self.bar.update()
 
     async def _attempt(self, link: Link) -> Entry:
-        """Requests a photo and stores it; redirects wait for the turn of their own host."""
+        """Request a photo and store it; redirects wait for the turn of their own host."""
         visited = [link.url]
         while True:
             url = visited[-1]
@@ -144,7 +144,7 @@ class Run:
 
     @contextlib.asynccontextmanager
     async def _turn(self, url: str) -> AsyncIterator[Host]:
-        """Waits for the turn of a link's host, and holds one of its connections."""
+        """Wait for the turn of a link's host, and hold one of its connections."""
         host = self._host(url)
         try:
             async with host.connections:
@@ -191,7 +191,7 @@ class Run:
         return not self._host(error.url).given_up
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """Returns the seconds until a photo's next attempt."""
+        """Return the seconds until a photo's next attempt."""
         seconds = float(self._backoff(state))
         error = state.outcome and state.outcome.exception()
         if not isinstance(error, FetchError) or error.wait is None:

@@ -21,7 +21,7 @@ _ENDINGS = (
 
 
 def store_photo(folder: pathlib.Path, photo_id: str, content: bytes) -> pathlib.Path:
-    """Decodes a photo once to check it, then writes it, whole or not at all.
+    """Decode a photo once to check it, then write it, whole or not at all.
 
     Args:
         folder: directory; made if missing.
@@ -48,7 +48,7 @@ def store_photo(folder: pathlib.Path, photo_id: str, content: bytes) -> pathlib.
 
 
 def ending_of(content: bytes) -> str:
-    """Returns the suffix for a photo's file, by its first bytes; empty if they are unknown.
+    """Return the suffix for a photo's file, by its first bytes; empty if they are unknown.
 
     >>> ending_of(b"GIF89a")
     '.gif'
@@ -57,6 +57,6 @@ def ending_of(content: bytes) -> str:
 
 
 def remove_unfinished(folder: pathlib.Path) -> None:
-    """Removes what killed processes left half written; no other process may write there."""
+    """Remove what killed processes left half written; no other process may write there."""
     for path in folder.glob(".*.unfinished"):
         path.unlink(missing_ok=True)

@@ -52,7 +52,7 @@ class Export:
 def export(
     workdir: str | pathlib.Path, format: str, output: str | pathlib.Path | None = None
 ) -> Export:
-    """Exports a run's best model; the folder is there whole or not at all.
+    """Export a run's best model; the folder is there whole or not at all.
 
     It holds the model, `model_card.json`, `parity.json` and `usage.py`.
 

@@ -39,7 +39,7 @@ class Parity:
 
 
 def check_parity(model: Embed, exported: Embed, card: ModelCard) -> Parity:
-    """Compares the embeddings of drawn photos in several batch sizes.
+    """Compare the embeddings of drawn photos in several batch sizes.
 
     Args:
         model: photos [batch, height, width, 3] to embeddings.
@@ -67,7 +67,7 @@ def check_parity(model: Embed, exported: Embed, card: ModelCard) -> Parity:
 
 
 def drawn_photos(count: int, height: int, width: int) -> UInt8[np.ndarray, "count height width 3"]:
-    """Returns photos of noise, and every second one a ramp, the same ones each time."""
+    """Return photos of noise, and every second one a ramp, the same ones each time."""
     photos = np.random.default_rng(count).integers(0, 256, (count, height, width, 3), np.uint8)
     ramp = np.linspace(0, 255, height * width).reshape(height, width, 1).astype(np.uint8)
     photos[1::2] = ramp

@@ -27,7 +27,7 @@ backbone = {{name[len(prefix):]: t for name, t in tensors.items() if name.starts
 
 
 def write_safetensors(model: EmbeddingModel, folder: pathlib.Path) -> Embed:
-    """Writes the weights, with the model card in the file's metadata.
+    """Write the weights, with the model card in the file's metadata.
 
     Returns:
         What reads the file back and embeds by it.

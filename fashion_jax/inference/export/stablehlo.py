@@ -24,7 +24,7 @@ embeddings = model.call(photos)                          # float32, length 1: co
 
 
 def write_stablehlo(embed: Embed, card: ModelCard, folder: pathlib.Path) -> Embed:
-    """Writes a function of photos with its weights; the number of photos is free.
+    """Write a function of photos with its weights; the number of photos is free.
 
     Returns:
         The function that the file holds.

@@ -35,7 +35,7 @@ class StoredExport:
 
 
 def read_export(folder: pathlib.Path) -> StoredExport | None:
-    """Reads an export; `None` for a folder without one.
+    """Read an export; `None` for a folder without one.
 
     Raises:
         FashionJaxError: damaged, or without a model.
@@ -53,7 +53,7 @@ def read_export(folder: pathlib.Path) -> StoredExport | None:
 
 
 def read_stablehlo(path: pathlib.Path) -> Encode:
-    """Reads a model of StableHLO as a function `(variables, photos)`; its weights are inside."""
+    """Read a model of StableHLO as a function `(variables, photos)`; its weights are inside."""
     try:
         call = export.deserialize(bytearray(path.read_bytes())).call
     except Exception as error:  # flatbuffers raises whatever a damaged file leads it to
@@ -62,7 +62,7 @@ def read_stablehlo(path: pathlib.Path) -> Encode:
 
 
 def read_safetensors(path: pathlib.Path, card: ModelCard) -> Variables:
-    """Reads weights into the network that a card describes.
+    """Read weights into the network that a card describes.
 
     Raises:
         WeightsError: they do not fit it.

@@ -37,7 +37,7 @@ SHIPPED = frozenset(BACKBONES)
 def register_backbone(
     name: str, backbone: BackboneSpec | Callable[[LayerFactory, BackboneOptions], Backbone]
 ) -> None:
-    """Makes a backbone known as `model.backbone = name`.
+    """Make a backbone known as `model.backbone = name`.
 
     Training, evaluation and search look the name up: whatever process reads the run's config has
     to import the module that registers it. A name that is registered again stands for the new
@@ -75,7 +75,7 @@ def register_backbone(
 
 
 def backbone_spec(name: str) -> BackboneSpec:
-    """Returns the backbone of that name.
+    """Return the backbone of that name.
 
     Raises:
         UnknownBackboneError: for an unknown name; the message has the nearest and all others.

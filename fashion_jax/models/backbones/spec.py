@@ -59,7 +59,7 @@ class Backbone(nnx.Module):
     width: int
 
     def __call__(self, images: Float[Array, "batch height width 3"], train: bool) -> FeatureMap:
-        """Returns the feature map; `train` uses the batch's statistics and updates them."""
+        """Return the feature map; `train` uses the batch's statistics and updates them."""
         raise NotImplementedError
 
 
@@ -86,5 +86,5 @@ class BackboneSpec:
     package_weights: Callable[[], str] | None = None
 
     def build(self, layers: LayerFactory, options: BackboneOptions) -> Backbone:
-        """Returns the network with fresh weights."""
+        """Return the network with fresh weights."""
         return self.network(self.variant, layers, options)

@@ -58,7 +58,7 @@ class MetricTable:
     rows: tuple[MetricRow, ...]
 
     def key_rows(self) -> list[MetricRow]:
-        """Returns the few rows that are shown large."""
+        """Return the few rows that are shown large."""
         rows = {row.name: row for row in self.rows}
         return [rows[name] for name in KEY_METRICS if name in rows]
 
@@ -77,7 +77,7 @@ def metric_tables(
     refined: Mapping[str, float] | None = None,
     intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> list[MetricTable]:
-    """Groups metrics named `protocol/metric` into tables: `instance` first, mAP on top."""
+    """Group metrics named `protocol/metric` into tables: `instance` first, mAP on top."""
     protocols = sorted({_protocol(name) for name in trained}, key=_protocol_order)
     tables = []
     for protocol in protocols:
@@ -112,7 +112,7 @@ def meaning(metric: str) -> str:
 
 
 def usable_photos(photos: Mapping[str, int]) -> int | None:
-    """Counts the usable photos of the raw copy; None if it was not examined."""
+    """Count the usable photos of the raw copy; None if it was not examined."""
     if "expected" not in photos:
         return None
     return photos["expected"] - sum(photos.get(defect, 0) for defect in _DEFECTS)
@@ -164,7 +164,7 @@ def _flat(config: Mapping[str, object], prefix: str = "") -> list[tuple[str, str
 
 
 def plain(value: object) -> str:
-    """Formats a setting for readers.
+    """Format a setting for readers.
 
     Example:
         >>> [plain(value) for value in (None, True, 3.5e-4, (40.0, 70.0))]

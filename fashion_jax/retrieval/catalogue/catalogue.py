@@ -43,7 +43,7 @@ class Catalogue:
         card: ModelCard,
         kind: str = "auto",
     ) -> "Catalogue":
-        """Builds a catalogue, or replaces one in a single step; interrupted, it changes nothing.
+        """Build a catalogue, or replace one in a single step; interrupted, it changes nothing.
 
         Args:
             directory: folder of the catalogue.
@@ -75,7 +75,7 @@ class Catalogue:
 
     @classmethod
     def open(cls, directory: str | os.PathLike[str]) -> "Catalogue":
-        """Opens a catalogue after checking all of its files.
+        """Open a catalogue after checking all of its files.
 
         It keeps answering from this state when the catalogue is changed, replaced or moved.
 
@@ -135,7 +135,7 @@ class Catalogue:
     def search(
         self, queries: Any, k: int, card: ModelCard, categories: Collection[str] | None = None
     ) -> list[list[Hit]]:
-        """Finds the k photos most similar to each query.
+        """Find the k photos most similar to each query.
 
         Args:
             queries: [queries, dimensions] embeddings, L2-normalised.
@@ -167,7 +167,7 @@ class Catalogue:
         ]
 
     def thumbnail(self, row: int) -> bytes:
-        """Returns the photo in `row` as a small JPEG."""
+        """Return the photo in `row` as a small JPEG."""
         if not 0 <= row < len(self):
             raise IndexError(f"row {row} is out of range for a catalogue of {len(self)} photos")
         return self._contents.thumbnail(int(row))

@@ -85,7 +85,7 @@ def add_photos(
     replace: bool = False,
     contents: Contents | None = None,
 ) -> ChangedCatalogue:
-    """Adds photos to a catalogue as a new segment; existing segments stay as they are.
+    """Add photos to a catalogue as a new segment; existing segments stay as they are.
 
     Args:
         directory: folder of the catalogue.
@@ -138,7 +138,7 @@ def remove_photos(
     identities: Collection[int] = (),
     missing_ok: bool = False,
 ) -> ChangedCatalogue:
-    """Removes photos by id, and all photos of given products.
+    """Remove photos by id, and all photos of given products.
 
     Args:
         directory: folder of the catalogue.
@@ -169,7 +169,7 @@ def remove_photos(
 
 
 def compact(directory: str | os.PathLike[str], kind: str | None = None) -> CompactedCatalogue:
-    """Merges all segments into one, without removed photos, and rebuilds its index.
+    """Merge all segments into one, without removed photos, and rebuild its index.
 
     Args:
         directory: folder of the catalogue.
@@ -194,7 +194,7 @@ def compact(directory: str | os.PathLike[str], kind: str | None = None) -> Compa
 def set_search_settings(
     directory: str | os.PathLike[str], settings: Mapping[str, SearchSettings]
 ) -> None:
-    """Stores search settings of segments.
+    """Store search settings of segments.
 
     Args:
         directory: folder of the catalogue.
@@ -234,12 +234,12 @@ class CatalogueChange:
     contents: Contents
 
     def commit(self, manifest: Manifest) -> None:
-        """Makes a manifest, and the data folders staged for it, the catalogue."""
+        """Make a manifest, and the data folders staged for it, the catalogue."""
         manifest.write(self.staging)
         storage.replace_manifest(self.staging, self.target, manifest.folders)
 
     def commit_without(self, photos: Sequence[int], segments: Sequence[SegmentEntry]) -> None:
-        """Commits a manifest of these segments, without some of the present photos.
+        """Commit a manifest of these segments, without some of the present photos.
 
         Args:
             photos: numbers of the photos to remove.
@@ -286,7 +286,7 @@ def open_for_change(
 def _existing(
     contents: Contents, photo_ids: Collection[str], card: ModelCard, replace: bool
 ) -> list[int]:
-    """Returns the photos with these ids, which are to be replaced."""
+    """Return the photos with these ids, which are to be replaced."""
     contents.manifest.card.require_same(card, "the catalogue", "the new photos' model")
     existing = [i for i, item in enumerate(contents.items) if item.photo_id in photo_ids]
     if existing and not replace:

@@ -40,7 +40,7 @@ class Contents:
 
     @classmethod
     def read(cls, folder: pathlib.Path, manifest: Manifest | None = None) -> "Contents":
-        """Reads the manifest and the removed rows; segments are opened when they are used.
+        """Read the manifest and the removed rows; segments are opened when they are used.
 
         Args:
             folder: folder of the catalogue.
@@ -68,19 +68,19 @@ class Contents:
         ]
 
     def locate(self, photo: int) -> tuple[int, int]:
-        """Returns the segment of a photo and its row there."""
+        """Return the segment of a photo and its row there."""
         segment = int(np.searchsorted(self._starts, photo, side="right")) - 1
         return segment, int(self.kept[segment][photo - self._starts[segment]])
 
     def photo_numbers(self, segment: int) -> Int32[np.ndarray, " rows"]:
-        """Returns the photo number of each row of a segment; −1 for removed rows."""
+        """Return the photo number of each row of a segment; −1 for removed rows."""
         numbers = np.full(self.segments[segment].entry.rows, -1, np.int32)
         kept = self.kept[segment]
         numbers[kept] = np.arange(len(kept)) + self._starts[segment]
         return numbers
 
     def embeddings(self) -> Float32[np.ndarray, "photos dimensions"]:
-        """Returns all embeddings; those of a single whole segment stay mapped into memory."""
+        """Return all embeddings; those of a single whole segment stay mapped into memory."""
         if len(self.segments) == 1 and len(self) == self.segments[0].entry.rows:
             return self.segments[0].embeddings
         gathered = np.empty((len(self), self.manifest.card.embedding_width), np.float32)
@@ -88,7 +88,7 @@ class Contents:
         return gathered
 
     def copy_embeddings(self, target: Float32[np.ndarray, "photos dimensions"]) -> None:
-        """Copies all embeddings, block by block."""
+        """Copy all embeddings, block by block."""
         for start, segment, kept in zip(self._starts, self.segments, self.kept, strict=False):
             for first in range(0, len(kept), _BLOCK):
                 rows = kept[first : first + _BLOCK]
@@ -98,7 +98,7 @@ class Contents:
     def embeddings_of(
         self, photos: Sequence[int] | np.ndarray
     ) -> Float32[np.ndarray, "photos dimensions"]:
-        """Returns the embeddings of some photos, whose numbers ascend."""
+        """Return the embeddings of some photos, whose numbers ascend."""
         photos = np.asarray(photos, np.int64)
         bounds = np.searchsorted(photos, self._starts)
         parts = [
@@ -110,12 +110,12 @@ class Contents:
         return np.concatenate(parts)
 
     def thumbnail(self, photo: int) -> bytes:
-        """Returns a photo as a small JPEG."""
+        """Return a photo as a small JPEG."""
         segment, row = self.locate(photo)
         return self.segments[segment].thumbnails.read([row])[0]
 
     def thumbnails(self) -> Iterator[bytes]:
-        """Yields the thumbnails of all photos, in order."""
+        """Yield the thumbnails of all photos, in order."""
         for segment, kept in zip(self.segments, self.kept, strict=True):
             for first in range(0, len(kept), _BLOCK):
                 yield from segment.thumbnails.read(kept[first : first + _BLOCK].tolist())

@@ -94,7 +94,7 @@ class CatalogueInfo:
 
 
 def catalogue_info(directory: str | os.PathLike[str]) -> CatalogueInfo:
-    """Describes a catalogue after checking all of its files.
+    """Describe a catalogue after checking all of its files.
 
     Raises:
         StorageError: not a catalogue, or files (which are named) are damaged.

@@ -45,13 +45,13 @@ class Hit:
 
 
 def named(names: Sequence[object]) -> str:
-    """Lists the first of many names for a message."""
+    """List the first of many names for a message."""
     shown = ", ".join(map(str, names[:_SHOWN]))
     return f"{shown}, ... and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else shown
 
 
 def named_by_defect(photos: Mapping[str, Sequence[str]]) -> str:
-    """Counts and names unusable photos by defect for a message."""
+    """Count and name unusable photos by defect for a message."""
     return "; ".join(
         f"{len(names):,} {defect} ({named(names)})" for defect, names in photos.items()
     )

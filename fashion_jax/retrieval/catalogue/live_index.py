@@ -44,7 +44,7 @@ class LiveIndex:
 
     @classmethod
     def of_contents(cls, contents: Contents) -> "LiveIndex":
-        """Searches ScaNN segments by their own indexes, all others by one exact index."""
+        """Search ScaNN segments by their own indexes, all others by one exact index."""
         scann = [segment.scann for segment in contents.segments]
         indexes = [
             PartialIndex(index, contents.photo_numbers(number))
@@ -62,7 +62,7 @@ class LiveIndex:
 
     @classmethod
     def of_photos(cls, contents: Contents, photos: Int32[np.ndarray, " photos"]) -> "LiveIndex":
-        """Searches only some photos, whose numbers ascend, exactly."""
+        """Search only some photos, whose numbers ascend, exactly."""
         index = PartialIndex(ExactIndex(contents.embeddings_of(photos)), photos)
         return cls([index], contents.manifest.card.embedding_width)
 
@@ -76,7 +76,7 @@ class LiveIndex:
         return self._dimensions
 
     def search(self, queries: Any, k: int) -> Neighbours:
-        """Finds the k most similar photos; see `fashion_jax.retrieval.index.Index.search`.
+        """Find the k most similar photos; see `fashion_jax.retrieval.index.Index.search`.
 
         Returns:
             min(k, len(self)) photo numbers for each query, in place of rows.
@@ -103,7 +103,7 @@ def _search_live(
     wanted: int,
     live: int,
 ) -> Neighbours:
-    """Finds the `wanted` best photos; asks for more where removed rows are among the answers."""
+    """Find the `wanted` best photos; ask for more where removed rows are among the answers."""
     removed = len(partial.numbers) - live
     asked = wanted + min(removed, max(wanted, _FEWEST_SPARE))
     found, short = _live_answers(partial, queries_qd, asked if removed else wanted, wanted)
@@ -121,7 +121,7 @@ def _live_answers(
     asked: int,
     wanted: int,
 ) -> tuple[Neighbours, Bool[np.ndarray, " queries"]]:
-    """Returns the first `wanted` live answers, and the queries that have fewer."""
+    """Return the first `wanted` live answers, and the queries that have fewer."""
     found = partial.index.search(queries_qd, asked)
     numbers = partial.numbers[found.rows]
     first_live = np.argsort(numbers < 0, axis=1, kind="stable")[:, :wanted]

@@ -115,12 +115,12 @@ class Manifest:
         return {segment.data for segment in self.segments} | removed
 
     def write(self, staging: pathlib.Path) -> None:
-        """Writes the manifest into a staging folder."""
+        """Write the manifest into a staging folder."""
         (staging / storage.MANIFEST).write_bytes(to_json(self, SCHEMA))
 
     @classmethod
     def read(cls, folder: pathlib.Path) -> "Manifest":
-        """Reads the manifest of a catalogue.
+        """Read the manifest of a catalogue.
 
         Raises:
             StorageError: not a catalogue, or a manifest that is damaged or of another version.
@@ -130,7 +130,7 @@ class Manifest:
 
 
 def write_removed(staging: pathlib.Path, removed: Mapping[str, Rows]) -> RemovedEntry:
-    """Writes removed rows, by segment, to a new data folder."""
+    """Write removed rows, by segment, to a new data folder."""
     folder = storage.new_data_folder(staging)
     rows = {segment: rows.tolist() for segment, rows in removed.items()}
     (folder / REMOVED).write_bytes(to_json(RemovedRows(rows), _REMOVED_SCHEMA))
@@ -138,7 +138,7 @@ def write_removed(staging: pathlib.Path, removed: Mapping[str, Rows]) -> Removed
 
 
 def read_removed(folder: pathlib.Path, entry: RemovedEntry | None) -> dict[str, Rows]:
-    """Reads the removed rows of a catalogue, by segment, ascending.
+    """Read the removed rows of a catalogue, by segment, ascending.
 
     Raises:
         StorageError: the file is missing or damaged.

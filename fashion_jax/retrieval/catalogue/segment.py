@@ -40,7 +40,7 @@ class Segment:
     """A stored segment; each of its files is checked before it is read."""
 
     def __init__(self, folder: pathlib.Path, entry: SegmentEntry) -> None:
-        """Reads nothing yet.
+        """Read nothing yet.
 
         Args:
             folder: folder of the segment.
@@ -51,7 +51,7 @@ class Segment:
         self._checked: set[str] = set()
 
     def open(self) -> None:
-        """Checks and opens every file; the segment stays usable after its files are removed.
+        """Check and open every file; the segment stays usable after its files are removed.
 
         Raises:
             StorageError: files (all of which are named) are missing or damaged.
@@ -61,7 +61,7 @@ class Segment:
             getattr(self, part)
 
     def check(self) -> ScannSettings | None:
-        """Checks every file, those of ScaNN included, and opens none.
+        """Check every file, those of ScaNN included, and open none.
 
         Returns:
             Settings of the ScaNN index, if the segment has one.
@@ -127,7 +127,7 @@ def write_segment(
     kind: str,
     dimensions: int,
 ) -> SegmentEntry:
-    """Writes a new segment into a staging folder.
+    """Write a new segment into a staging folder.
 
     Args:
         staging: staging folder.

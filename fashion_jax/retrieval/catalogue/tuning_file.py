@@ -25,12 +25,12 @@ class Tunings:
 
 
 def write_tunings(directory: str | os.PathLike[str], tunings: Mapping[str, Tuning]) -> None:
-    """Writes the curves of a catalogue's segments, by segment folder, atomically."""
+    """Write the curves of a catalogue's segments, by segment folder, atomically."""
     atomic_write(pathlib.Path(directory) / TUNING, to_json(Tunings(tunings), _SCHEMA))
 
 
 def read_tunings(directory: str | os.PathLike[str]) -> dict[str, Tuning]:
-    """Reads the curves of the segments that still exist.
+    """Read the curves of the segments that still exist.
 
     Args:
         directory: folder of the catalogue.

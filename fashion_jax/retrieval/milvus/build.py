@@ -40,7 +40,7 @@ def build_collection(
     card: ModelCard,
     settings: MilvusSettings | None,
 ) -> tuple[MilvusConnection, str, CollectionDescription]:
-    """Fills a new collection and gives it its name; see `MilvusIndex.build_from`.
+    """Fill a new collection and give it its name; see `MilvusIndex.build_from`.
 
     Returns:
         Connection, internal name and description of the collection.
@@ -66,7 +66,7 @@ def build_collection(
 
 
 def _discard(connection: MilvusConnection, name: str) -> None:
-    """Drops an unfinished collection; a failure to do so would hide the build's own error."""
+    """Drop an unfinished collection; a failure to do so would hide the build's own error."""
     with contextlib.suppress(MilvusError):
         if resolve(connection) != name:
             drop(connection, [name])
@@ -75,7 +75,7 @@ def _discard(connection: MilvusConnection, name: str) -> None:
 def _fill(
     connection: MilvusConnection, name: str, photos: Iterable[PhotoBatch], dimensions: int
 ) -> int:
-    """Inserts all rows; returns their number."""
+    """Insert all rows; return their number."""
     rows = 0
     for batch in photos:
         what = "gallery embeddings" if rows == 0 else f"gallery embeddings from row {rows} on"

@@ -37,7 +37,7 @@ class CollectionDescription:
 
 
 def create(connection: MilvusConnection, dimensions: int) -> str:
-    """Makes an empty collection without an alias; returns its internal name."""
+    """Make an empty collection without an alias; return its internal name."""
     pymilvus = _pymilvus()
     types = pymilvus.DataType
     schema = pymilvus.MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -85,7 +85,7 @@ def finish(connection: MilvusConnection, name: str, description: CollectionDescr
 
 
 def resolve(connection: MilvusConnection) -> str | None:
-    """Returns the internal name behind the collection's alias; None if it does not exist.
+    """Return the internal name behind the collection's alias; None if it does not exist.
 
     Raises:
         MilvusError: the name belongs to a collection that fashion-jax did not build.
@@ -104,7 +104,7 @@ def resolve(connection: MilvusConnection) -> str | None:
 
 
 def read_description(connection: MilvusConnection, name: str) -> CollectionDescription:
-    """Reads the description that `finish` stored with a collection.
+    """Read the description that `finish` stored with a collection.
 
     Raises:
         MilvusError: a description that is damaged or of another version.
@@ -119,7 +119,7 @@ def read_description(connection: MilvusConnection, name: str) -> CollectionDescr
 
 
 def left_over(connection: MilvusConnection) -> list[str]:
-    """Lists collections of builds that were killed or are still running."""
+    """List collections of builds that were killed or are still running."""
     current = resolve(connection)
     with connection.errors("list the collections"):
         names = connection.client.list_collections()
@@ -128,14 +128,14 @@ def left_over(connection: MilvusConnection) -> list[str]:
 
 
 def drop(connection: MilvusConnection, names: Iterable[str]) -> None:
-    """Drops collections by their internal names."""
+    """Drop collections by their internal names."""
     with connection.errors("drop a collection"):
         for name in names:
             connection.client.drop_collection(name)
 
 
 def _is_build(name: str, place: MilvusPlace) -> bool:
-    """Returns whether this is an internal name of the place's collection, and of no other."""
+    """Return whether this is an internal name of the place's collection, and of no other."""
     return re.fullmatch(f"{place.collection}{_MARK}[0-9a-f]{{8}}", name) is not None
 
 

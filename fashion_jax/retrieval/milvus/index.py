@@ -65,7 +65,7 @@ class MilvusIndex:
         items: Sequence[Item] | None = None,
         settings: MilvusSettings | None = None,
     ) -> "MilvusIndex":
-        """Builds a collection from a gallery in memory; see `build_from`."""
+        """Build a collection from a gallery in memory; see `build_from`."""
         return cls.build_from(place, [PhotoBatch(gallery, items)], card, settings)
 
     @classmethod
@@ -76,7 +76,7 @@ class MilvusIndex:
         card: ModelCard,
         settings: MilvusSettings | None = None,
     ) -> "MilvusIndex":
-        """Builds a collection, or replaces one in a single step; interrupted, it changes nothing.
+        """Build a collection, or replace one in a single step; interrupted, it changes nothing.
 
         Args:
             place: server and name of the collection.
@@ -96,7 +96,7 @@ class MilvusIndex:
 
     @classmethod
     def open(cls, place: MilvusPlace, card: ModelCard | None = None) -> "MilvusIndex":
-        """Opens a collection.
+        """Open a collection.
 
         Args:
             place: server and name of the collection.
@@ -143,7 +143,7 @@ class MilvusIndex:
     def add(
         self, rows: Sequence[int], embeddings: Any, items: Sequence[Item] | None = None
     ) -> None:
-        """Adds or replaces rows; safe to repeat after an interruption.
+        """Add or replace rows; safe to repeat after an interruption.
 
         Args:
             rows: distinct row numbers, from 0 to 2³¹ − 1.
@@ -168,7 +168,7 @@ class MilvusIndex:
                 self._connection.client.upsert(self._name, message)
 
     def remove(self, rows: Sequence[int]) -> int:
-        """Removes rows; skips those that do not exist.
+        """Remove rows; skip those that do not exist.
 
         Returns:
             Number of removed rows.
@@ -183,7 +183,7 @@ class MilvusIndex:
         return removed
 
     def search(self, queries: Any, k: int, categories: Sequence[str] | None = None) -> Neighbours:
-        """Finds the k most similar rows; see `fashion_jax.retrieval.index.Index.search`.
+        """Find the k most similar rows; see `fashion_jax.retrieval.index.Index.search`.
 
         A query whose partitions hold fewer than k rows is repeated in all partitions, so that
         every query gets min(k, number of rows of the categories) distinct rows.
@@ -220,7 +220,7 @@ class MilvusIndex:
     def search_items(
         self, queries: Any, k: int, card: ModelCard, categories: Sequence[str] | None = None
     ) -> list[list[Hit]]:
-        """Finds the k most similar photos, with their items; see `search`.
+        """Find the k most similar photos, with their items; see `search`.
 
         Raises:
             ModelCardError: the queries come from another model; each differing field is named.
@@ -237,13 +237,13 @@ class MilvusIndex:
         ]
 
     def items(self, rows: Sequence[int]) -> dict[int, Item]:
-        """Returns the items of rows by row number, without rows that do not exist."""
+        """Return the items of rows by row number, without rows that do not exist."""
         fields = list(ITEM_FIELDS)
         found = self._query(ROW, check_rows(rows), fields)
         return {record[ROW]: Item(**{name: record[name] for name in fields}) for record in found}
 
     def rows_of(self, photo_ids: Sequence[str]) -> dict[str, list[int]]:
-        """Returns the rows of photos by photo id, without photos that do not exist."""
+        """Return the rows of photos by photo id, without photos that do not exist."""
         keys = [key(photo_id) for photo_id in photo_ids]
         rows: dict[str, list[int]] = {}
         for record in self._query(PHOTO_KEY, keys, ["photo_id"]):

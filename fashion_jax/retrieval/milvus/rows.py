@@ -43,7 +43,7 @@ def messages(
 
 
 def check_rows(rows: Iterable[int]) -> list[int]:
-    """Returns row numbers as a list.
+    """Return row numbers as a list.
 
     Raises:
         MilvusError: numbers below 0 or above 2³¹ − 1, or repeated ones.
@@ -59,7 +59,7 @@ def check_rows(rows: Iterable[int]) -> list[int]:
 
 
 def category_filter(categories: Sequence[str] | None) -> str:
-    """Returns a filter for photos of some categories; empty for `None`.
+    """Return a filter for photos of some categories; empty for `None`.
 
     Raises:
         MilvusError: an empty list, or a single text.
@@ -78,7 +78,7 @@ def key(text: str) -> int:
 
 
 def is_one_of(field: str, numbers: Iterable[int]) -> str:
-    """Returns a filter for rows whose field has one of the numbers."""
+    """Return a filter for rows whose field has one of the numbers."""
     return f"{field} in [{', '.join(str(int(number)) for number in numbers)}]"
 
 

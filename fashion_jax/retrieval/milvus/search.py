@@ -23,7 +23,7 @@ def search_batches(
     k: int,
     where: str,
 ) -> Neighbours | None:
-    """Finds exactly k rows for each query.
+    """Find exactly k rows for each query.
 
     Args:
         connection: connection to the server.

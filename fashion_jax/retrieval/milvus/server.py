@@ -63,7 +63,7 @@ class MilvusPlace:
         return pathlib.Path(self.uri).expanduser().absolute()
 
     def __str__(self) -> str:
-        """Describes the place without user, password and token."""
+        """Describe the place without user, password and token."""
         return f"{self.collection} at {self.hidden(self.uri)}"
 
     def __repr__(self) -> str:
@@ -119,7 +119,7 @@ class MilvusConnection:
 
     @contextlib.contextmanager
     def errors(self, doing: str) -> Iterator[None]:
-        """Turns exceptions of Milvus into a `MilvusError` that names the failed action."""
+        """Turn exceptions of Milvus into a `MilvusError` that names the failed action."""
         exceptions = importlib.import_module("pymilvus.exceptions")
         grpc = importlib.import_module("grpc")
         try:
@@ -137,7 +137,7 @@ class MilvusConnection:
 
 
 def token_from_environment() -> str:
-    """Returns the token; as a flag, it would be visible to every user of the machine."""
+    """Return the token; as a flag, it would be visible to every user of the machine."""
     return os.environ.get(TOKEN_VARIABLE, "")
 
 

@@ -72,7 +72,7 @@ class MilvusSettings:
         return cls(LOCAL_INDEX if local else CLUSTER_INDEX, nlist, nprobe)
 
     def to_build(self) -> dict[str, Any]:
-        """Returns the parameters of the index."""
+        """Return the parameters of the index."""
         params: dict[str, Any] = {"nlist": self.nlist}
         if self.index_type == CLUSTER_INDEX:
             # Without raw data, scores would be those of the compressed rows.
@@ -82,7 +82,7 @@ class MilvusSettings:
         return {"params": params}
 
     def to_search(self, k: int, all_lists: bool) -> dict[str, Any]:
-        """Returns the parameters of a search for k rows, in `nprobe` or in all partitions."""
+        """Return the parameters of a search for k rows, in `nprobe` or in all partitions."""
         params = {"nprobe": self.nlist if all_lists else self.nprobe}
         if self.index_type == CLUSTER_INDEX:
             params["reorder_k"] = max(self.reorder, CANDIDATES_PER_NEIGHBOUR * k)

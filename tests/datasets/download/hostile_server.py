@@ -47,7 +47,7 @@ def redirect(target: str, status: int = 302) -> Answer:
 
 
 async def drop(writer: asyncio.StreamWriter) -> None:
-    """Resets the connection."""
+    """Reset the connection."""
     writer.transport.abort()
 
 

@@ -22,7 +22,7 @@ DEADLINE = 120  # of a wait that ends at once unless something is broken
 
 
 def start(server, folder):
-    """Starts the command; returns when it has the quick photos and waits for others."""
+    """Start the command; return when it has the quick photos and waits for others."""
     links = [
         server.on(f"/{i}", reply(photo(i)) if i < QUICK else server.gate(reply(photo(i))))
         for i in range(PHOTOS)

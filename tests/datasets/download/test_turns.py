@@ -73,7 +73,7 @@ class FakeWeb:
         monkeypatch.setattr(run.Run, "_store", self._store)
 
     def fetch(self, *photos, backoff=0.0, **changes):
-        """Fetches photos; returns what was requested, in order."""
+        """Fetch photos; return what was requested, in order."""
         nowhere = pathlib.Path("nowhere")
         links = [Link(photo, url_of(photo)) for photo in photos]
         report = DownloadReport("fake", LinkList(nowhere, links, [], set(), nowhere, nowhere))
