@@ -51,7 +51,8 @@ class Conv2d(nnx.Module):
     ) -> Float[Array, "batch height2 width2 outputs"]:
         """Return the convolved images."""
         kernel = self.kernel[...].astype(images.dtype)
-        padding = explicit_padding(self.padding, images.shape[1:3], kernel.shape[0], self.stride)
+        _, height, width, _ = images.shape
+        padding = explicit_padding(self.padding, height, width, kernel.shape[0], self.stride)
         outputs = convolution(images, kernel, self.stride, padding, self.groups)
         return _add_bias(outputs, self.bias)
 
@@ -83,13 +84,14 @@ class Linear(nnx.Module):
         return _add_bias(features @ self.kernel[...].astype(features.dtype), self.bias)
 
 
-def explicit_padding(kind: str, sides: tuple[int, int], kernel_size: int, stride: int) -> Padding:
+def explicit_padding(kind: str, height: int, width: int, kernel_size: int, stride: int) -> Padding:
     """Return the pixels of zeros that a convolution adds on each side.
 
     Args:
         kind: `half` for half a kernel on every side (PyTorch's usual padding), `same` for
             TensorFlow's `SAME`, whose odd pixel goes below and to the right, or `none`.
-        sides: height and width of the image.
+        height: height of the image.
+        width: width of the image.
         kernel_size: side of the kernel.
         stride: stride of the convolution.
 
@@ -97,10 +99,11 @@ def explicit_padding(kind: str, sides: tuple[int, int], kernel_size: int, stride
         ValueError: for another kind.
     """
     if kind == "same":
-        height, width = (
-            max((-(-side // stride) - 1) * stride + kernel_size - side, 0) for side in sides
+        rows, columns = (
+            max((-(-side // stride) - 1) * stride + kernel_size - side, 0)
+            for side in (height, width)
         )
-        return (height // 2, height - height // 2), (width // 2, width - width // 2)
+        return (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)
     if kind not in ("half", "none"):
         raise ValueError(f"padding of a convolution is {kind!r}; choose 'half', 'same' or 'none'")
     pair = (kernel_size // 2, kernel_size // 2) if kind == "half" else (0, 0)
