@@ -47,7 +47,7 @@ def depthwise_rows(
 ) -> list[list]:
     images = random(arguments.batch, side, side, channels)
     kernel = random(size, size, 1, channels)
-    padding = explicit_padding("same", side, side, size, stride)
+    padding = explicit_padding("same", (side, side), size, stride)
     ours = functools.partial(convolution, stride=stride, padding=padding, groups=channels)
     xla = functools.partial(xla_convolution, stride=stride, padding=padding, groups=channels)
     title = f"depthwise {size}x{size}, stride {stride}, {side}x{side}x{channels}"

@@ -56,7 +56,7 @@ class Conv2d(nnx.Module):
         """Return the convolved images."""
         kernel = self.kernel[...].astype(images.dtype)
         _, height, width, _ = images.shape
-        padding = explicit_padding(self.padding, height, width, kernel.shape[0], self.stride)
+        padding = explicit_padding(self.padding, (height, width), kernel.shape[0], self.stride)
         outputs = convolution(images, kernel, self.stride, padding, self.groups)
         return _add_bias(outputs, self.bias)
 
@@ -88,14 +88,13 @@ class Linear(nnx.Module):
         return _add_bias(features @ self.kernel[...].astype(features.dtype), self.bias)
 
 
-def explicit_padding(kind: str, height: int, width: int, kernel_size: int, stride: int) -> Padding:
+def explicit_padding(kind: str, sides: tuple[int, int], kernel_size: int, stride: int) -> Padding:
     """Return the pixels of zeros that a convolution adds on each side.
 
     Args:
         kind: `half` for half a kernel on every side (PyTorch's usual padding), `same` for
             TensorFlow's `SAME`, whose odd pixel goes below and to the right, or `none`.
-        height: height of the image.
-        width: width of the image.
+        sides: height and width of the image.
         kernel_size: side of the kernel.
         stride: stride of the convolution.
 
@@ -103,11 +102,10 @@ def explicit_padding(kind: str, height: int, width: int, kernel_size: int, strid
         ValueError: for another kind.
     """
     if kind == "same":
-        rows, columns = (
-            max((-(-side // stride) - 1) * stride + kernel_size - side, 0)
-            for side in (height, width)
+        height, width = (
+            max((-(-side // stride) - 1) * stride + kernel_size - side, 0) for side in sides
         )
-        return (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)
+        return (height // 2, height - height // 2), (width // 2, width - width // 2)
     if kind not in ("half", "none"):
         raise ValueError(f"padding of a convolution is {kind!r}; choose 'half', 'same' or 'none'")
     pair = (kernel_size // 2, kernel_size // 2) if kind == "half" else (0, 0)

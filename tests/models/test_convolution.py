@@ -16,11 +16,11 @@ NO_PADDING = ((0, 0), (0, 0))
 
 def half(size):
     """Padding of half a kernel on each side."""
-    return explicit_padding("half", 0, 0, size, 1)
+    return explicit_padding("half", (0, 0), size, 1)
 
 
 def same(height, width, size, stride):
-    return explicit_padding("same", height, width, size, stride)
+    return explicit_padding("same", (height, width), size, stride)
 
 
 def random(*shape, dtype=np.float64):

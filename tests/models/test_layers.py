@@ -17,14 +17,14 @@ from fashion_jax.models.layers import Conv2d, Linear, explicit_padding
     ],
 )
 def test_same_padding_is_tensorflows(size, kernel, stride, pair):
-    assert explicit_padding("same", size, size, kernel, stride) == (pair, pair)
+    assert explicit_padding("same", (size, size), kernel, stride) == (pair, pair)
 
 
 def test_other_paddings():
-    assert explicit_padding("half", 8, 6, 5, 2) == ((2, 2), (2, 2))
-    assert explicit_padding("none", 8, 6, 5, 2) == ((0, 0), (0, 0))
+    assert explicit_padding("half", (8, 6), 5, 2) == ((2, 2), (2, 2))
+    assert explicit_padding("none", (8, 6), 5, 2) == ((0, 0), (0, 0))
     with pytest.raises(ValueError, match="'valid'; choose 'half', 'same' or 'none'"):
-        explicit_padding("valid", 8, 6, 5, 2)
+        explicit_padding("valid", (8, 6), 5, 2)
 
 
 def test_fresh_weights_have_the_stated_spread():
