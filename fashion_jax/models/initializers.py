@@ -26,11 +26,3 @@ def normal(
 @jax.jit
 def _piece(key: Key[Array, ""], index: Int[ArrayLike, ""]) -> Float[Array, "numbers"]:
     return jax.random.normal(jax.random.fold_in(key, index), (PIECE,), jnp.float32)
-
-
-def kaiming_std(fan_out: int) -> float:
-    """Return the standard deviation that keeps the size of gradients through a ReLU.
-
-    He et al. 2015, arXiv:1502.01852, equation 14, as PyTorch's ResNets start.
-    """
-    return math.sqrt(2.0 / fan_out)

@@ -4,6 +4,8 @@ Every layer computes in the dtype of its input; parameters are cast to it. Norma
 `norms.py`.
 """
 
+import math
+
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -11,7 +13,7 @@ from jaxtyping import Array, Float
 
 from fashion_jax.models.convolution import convolution
 from fashion_jax.models.depthwise import Padding
-from fashion_jax.models.initializers import kaiming_std, normal
+from fashion_jax.models.initializers import normal
 
 
 class Conv2d(nnx.Module):
@@ -39,7 +41,9 @@ class Conv2d(nnx.Module):
         param_dtype: DTypeLike = jnp.float32,
     ) -> None:
         shape = (kernel_size, kernel_size, inputs // groups, outputs)
-        std = kaiming_std(kernel_size**2 * outputs // groups)
+        # Keeps the size of gradients through a ReLU (He et al. 2015, arXiv:1502.01852,
+        # equation 14), as PyTorch's ResNets start.
+        std = math.sqrt(2.0 / (kernel_size**2 * outputs // groups))
         self.kernel = nnx.Param(normal(rngs.params(), shape, std, param_dtype))
         self.bias = nnx.Param(jnp.zeros(outputs, param_dtype)) if use_bias else None
         self.stride = stride
