@@ -53,7 +53,7 @@ def label_smoothed_cross_entropy_loss(
     normaliser = log_sum_exp(labelled.scores, everywhere)
     classes = jnp.maximum(jnp.sum(labelled.classes), 1).astype(normaliser.dtype)
     mean = jnp.sum(labelled.scores, axis=1) / classes
-    terms = normaliser - (1.0 - smoothing) * labelled.own_score - smoothing * mean
+    terms = normaliser - (1.0 - smoothing) * labelled.own_score() - smoothing * mean
     return reduce_rows(terms, labelled.where, reduction)
 
 
@@ -145,7 +145,7 @@ def cosface_loss(
 def _margin_softmax(
     labelled: LabelledScores, with_margin: Callable[[Array], Array], scale: float, reduction: str
 ) -> Float[Array, ""] | Float[Array, " batch"]:
-    own = with_margin(labelled.own_score)
+    own = with_margin(labelled.own_score())
     scores = scale * jnp.where(labelled.own, own[:, None], labelled.scores)
     everywhere = jnp.broadcast_to(labelled.classes[None, :], scores.shape)
     terms = log_sum_exp(scores, everywhere) - scale * own

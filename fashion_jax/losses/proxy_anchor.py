@@ -52,6 +52,6 @@ def proxy_anchor_loss(
     others = labelled.where[None, :] & labelled.classes[:, None] & ~own
     pull = log_one_plus_sum_exp(-alpha * (scores - delta), own)
     push = log_one_plus_sum_exp(alpha * (scores + delta), others)
-    unknown = 0.0 * jnp.sum(labelled.own_score)  # NaN for a label that does not exist
+    unknown = 0.0 * jnp.sum(labelled.own_score())  # NaN for a label that does not exist
     loss = masked_mean(pull, jnp.any(own, axis=1)) + masked_mean(push, labelled.classes)
     return jnp.where(jnp.any(labelled.where), loss + unknown, 0.0)

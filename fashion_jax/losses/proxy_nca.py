@@ -44,5 +44,5 @@ def proxy_nca_loss(
     labelled = label(cosines, identities, where, where_classes)
     others = labelled.classes[None, :] & ~labelled.own
     against = log_sum_exp(scale * labelled.scores, others)
-    terms = against - scale * labelled.own_score
+    terms = against - scale * labelled.own_score()
     return reduce_rows(terms, labelled.where & jnp.any(others, axis=1), reduction)

@@ -19,16 +19,23 @@ class LabelledScores(NamedTuple):
     Attributes:
         scores: scores, 0 in columns that do not count.
         own: the column of the row's identity; nowhere for padding.
-        own_score: score of the row's identity; NaN if the row counts and has no column.
         classes: columns that count.
         where: rows that count.
     """
 
     scores: Float[Array, "batch classes"]
     own: Bool[Array, "batch classes"]
-    own_score: Float[Array, " batch"]
     classes: Bool[Array, " classes"]
     where: Bool[Array, " batch"]
+
+    def own_score(self) -> Float[Array, " batch"]:
+        """Each row's score of its own identity; NaN if the row counts and has no column.
+
+        Computed where a loss needs it and not before: the order in which the scores are used is
+        the order in which their gradients are added, which decides the last bit.
+        """
+        score = jnp.sum(jnp.where(self.own, self.scores, 0.0), axis=1)
+        return jnp.where(jnp.any(self.own, axis=1) | ~self.where, score, jnp.nan)
 
 
 def label(
@@ -43,9 +50,7 @@ def label(
     own = identities[:, None] == jnp.arange(scores.shape[1], dtype=identities.dtype)[None, :]
     own = own & where[:, None] & classes[None, :]
     scores = jnp.where(classes[None, :], zero_padding(scores, where), 0.0)
-    own_score = jnp.sum(jnp.where(own, scores, 0.0), axis=1)
-    own_score = jnp.where(jnp.any(own, axis=1) | ~where, own_score, jnp.nan)
-    return LabelledScores(scores, own, own_score, classes, where)
+    return LabelledScores(scores, own, classes, where)
 
 
 def linear_scores(

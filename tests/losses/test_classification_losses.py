@@ -5,6 +5,7 @@ import pytest
 from jax.test_util import check_grads
 
 from fashion_jax.losses import label_smoothed_cross_entropy_loss
+from fashion_jax.losses.masking import log_sum_exp
 
 LOGITS = np.array([[2.0, 0.0, -1.0, 0.5], [0.0, 1.0, 0.0, 3.0]], dtype=np.float32)
 LABELS = np.array([0, 2])
@@ -59,3 +60,22 @@ def test_gradient_agrees_with_differences():
             (logits,),
             order=1,
         )
+
+
+def test_gradients_are_added_in_the_formulas_order():
+    """To the last bit: normaliser first, own score second, mean third."""
+    rng = np.random.default_rng(0)
+    logits = jnp.asarray(rng.normal(size=(32, 10)), jnp.float32)
+    labels = jnp.asarray(rng.integers(0, 10, 32))
+    everywhere = jnp.ones(logits.shape, dtype=bool)
+    own = labels[:, None] == jnp.arange(10)[None, :]
+
+    def written_out(logits):
+        normaliser = log_sum_exp(logits, everywhere)
+        own_score = jnp.sum(jnp.where(own, logits, 0.0), axis=1)
+        mean = jnp.sum(logits, axis=1) / 10.0
+        return jnp.mean(normaliser - 0.9 * own_score - 0.1 * mean)
+
+    expected = jax.grad(written_out)(logits)
+    found = jax.grad(label_smoothed_cross_entropy_loss)(logits, labels)
+    np.testing.assert_array_equal(found, expected)

@@ -17,7 +17,7 @@ from fashion_jax.models.backbones import (
     register_backbone,
 )
 from fashion_jax.models.embedder import Embedder
-from fashion_jax.training.state import split_model
+from fashion_jax.models.pure import split_model
 from tests.models.backbones.tiny import TINY
 
 WIDTH = 6

@@ -163,5 +163,5 @@ def test_columns_that_devices_cannot_share_are_refused():
 
 def test_a_sample_without_room_for_the_batch_is_refused():
     config = dataclasses.replace(CONFIG, classifier=ClassifierConfig(sample_rate=0.5))
-    with pytest.raises(ConfigError, match=r"looks at 5 identities.*may have 8"):
+    with pytest.raises(ConfigError, match=r"samples 5 identities.*may have 8"):
         learner_of(config)

@@ -17,18 +17,14 @@ from fashion_jax.config import (
     OptimizerConfig,
     TrainingConfig,
 )
+from fashion_jax.inference.embed import without_classifier
 from fashion_jax.inference.model import load_model
 from fashion_jax.losses import Objective, batch_hard_triplet_loss
 from fashion_jax.models.backbones import BACKBONES, UnknownBackboneError, register_backbone
 from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training import loop
-from fashion_jax.training.learner import (
-    Learner,
-    check_objective,
-    make_learner,
-    without_classifier,
-)
+from fashion_jax.training.learner import Learner, check_objective, make_learner
 from fashion_jax.training.loop import train
 from fashion_jax.training.metrics_log import read_metrics
 from tests.models.backbones.tiny import TINY
@@ -178,10 +174,10 @@ def still(backbone: str, **training) -> ExperimentConfig:
 
 @pytest.mark.parametrize("microbatches", [1, 2])
 def test_dropout_draws_anew_each_step_from_the_runs_seed(microbatches):
-    _, history = after(learner_of(still("dropout_net", slices=microbatches)), [0, 0, 0])
-    _, again = after(learner_of(still("dropout_net", slices=microbatches)), [0, 0, 0])
-    _, other = after(learner_of(still("dropout_net", slices=microbatches, seed=1)), [0])
-    _, without = after(learner_of(still("no_dropout_net", slices=microbatches)), [0, 0])
+    _, history = after(learner_of(still("dropout_net", microbatches=microbatches)), [0, 0, 0])
+    _, again = after(learner_of(still("dropout_net", microbatches=microbatches)), [0, 0, 0])
+    _, other = after(learner_of(still("dropout_net", microbatches=microbatches, seed=1)), [0])
+    _, without = after(learner_of(still("no_dropout_net", microbatches=microbatches)), [0, 0])
     assert history == again
     assert len({line["features/norm"] for line in [*history, *other]}) == 4
     assert len({line["features/norm"] for line in without}) == 1
@@ -249,7 +245,7 @@ def test_a_run_with_own_parts_resumes_bit_identical(
         with pytest.raises(KilledError):
             train(own_config, halved, one_device, progress=False, objective=objective)
     for other in (None, Objective.from_config(own_config, {"uniformity": (0.4, uniformity)})):
-        with pytest.raises(ConfigError, match=r"another objective(.|\n)*stored .*asked for"):
+        with pytest.raises(ConfigError, match=r"(?s)another objective.*stored .*asked for"):
             train(own_config, halved, one_device, progress=False, objective=other)
     found = train(own_config, halved, one_device, progress=False, objective=objective)
     assert int(found.step) == int(expected.step) > 2
