@@ -64,9 +64,9 @@ def copy(embedded, tmp_path):
 
 
 def embed(run, folder, **options):
-    return embed_catalogue(
-        run, folder, **{"photos_per_shard": PER_SHARD, "progress": False, **options}
-    )
+    """Embeds a host's shards; returns the printed table."""
+    options = {"photos_per_shard": PER_SHARD, "progress": False, **options}
+    return embed_catalogue(run, folder, **options).to_table()
 
 
 def contents(folder):
