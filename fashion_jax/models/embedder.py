@@ -35,7 +35,7 @@ class Embedding(NamedTuple):
 class Embedder(nnx.Module):
     """Network from images to embeddings.
 
-    Parameters are `nnx.Param`, running statistics `nnx.BatchStat`; there is no other state.
+    Parameters are `nnx.Param`, running statistics `nnx.BatchStat`, without any other state.
 
     Attributes:
         backbone: network from images to feature maps.
@@ -107,7 +107,7 @@ class Embedder(nnx.Module):
         Args:
             images: images as `Preprocessing.normalise` returns them.
             train: use the batch's statistics, update the running ones, and apply dropout.
-            key: for dropout; needed in training where there is some.
+            key: random key for dropout; needed in training with dropout.
         """
         maps = self.backbone(images.astype(self.compute_dtype), train)
         features = self.pool(maps)
