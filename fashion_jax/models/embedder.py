@@ -109,7 +109,7 @@ class Embedder(nnx.Module):
         Args:
             images: images as `Preprocessing.normalise` returns them.
             train: use the batch's statistics, update the running ones, and apply dropout.
-            key: for dropout; needed in training where there is some.
+            key: random key for dropout; needed in training with dropout.
         """
         with seeded_streams(self.backbone, train, key):
             maps = self.backbone(images.astype(self.compute_dtype), train)
