@@ -44,7 +44,7 @@ def create_train_state(
         param_dtype: dtype of parameters, statistics and optimizer.
 
     Raises:
-        PretrainedWeightsError: if the weights cannot be read or do not fit.
+        WeightsError: if the weights cannot be read or do not fit.
     """
     parts = config, num_identities, objective, optimizer
     places = jax.tree.map(

@@ -100,8 +100,8 @@ def test_a_protocol_with_nothing_to_measure_leaves_the_others(
     """The gallery has every product under another category."""
     plain = embedded.Labels.of
 
-    def elsewhere(split):
-        found = plain(split)
+    def elsewhere(split, domain):
+        found = plain(split, domain)
         if split.name != "gallery":
             return found
         return dataclasses.replace(found, category=np.full(len(found.category), "elsewhere"))

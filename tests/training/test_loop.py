@@ -16,8 +16,9 @@ import orbax.checkpoint as ocp
 import pytest
 
 from fashion_jax.config import ConfigError, ExperimentConfig, store_config
+from fashion_jax.inference.checkpoints import SELECTION_METRIC
 from fashion_jax.parallel.mesh import make_mesh
-from fashion_jax.training.checkpoints import SELECTION_METRIC, Checkpoints
+from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.loop import NonFiniteLossError, describe_batch_norm_scope, train
 from fashion_jax.training.metrics_log import read_metrics
 
