@@ -1,4 +1,4 @@
-"""Which distance and which rate a short run needs: how the base of `ablation_small.py` was found.
+"""Distances and learning rates for short runs: how the base of `ablation_small.py` was found.
 
 EfficientNet-Lite0 at 64×64, two epochs of a small copy of Street2Shop, one seed. The batch-hard
 triplet loss of features as they are (Luo et al. 2019, arXiv:1906.08332) against that of normalised

@@ -1,4 +1,4 @@
-"""What each trick of the strong baseline brings, on two CPU cores.
+"""The gain of each trick of the strong baseline, on two CPU cores.
 
 The ablation of Luo et al. 2019 (arXiv:1906.08332, table 1), with quadruplet loss and re-ranking on
 top of it as Wieczorek et al. 2020 (arXiv:2003.04094) have them; then a relative of its losses.

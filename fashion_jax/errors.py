@@ -2,4 +2,4 @@
 
 
 class FashionJaxError(Exception):
-    """What was found, where, and what to do; the command line prints it without a traceback."""
+    """Says what was found, where, and what to do; commands print it without a traceback."""

@@ -42,7 +42,7 @@ def to_json(value: Any, schema: int | None = None) -> bytes:
     """Encode dataclasses, dicts, lists and numbers as JSON for programs and people.
 
     Args:
-        value: to encode; `read_json` is the inverse.
+        value: value to encode; `read_json` is the inverse.
         schema: version of its fields, stored beside them.
     """
     plain = msgspec.to_builtins(value)

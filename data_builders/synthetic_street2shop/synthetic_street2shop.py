@@ -21,7 +21,7 @@ _GROUPS = {"train": 0, "val": 1, "test": 2}
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticOptions(BuildOptions):
-    """How much is drawn.
+    """Amount and size of the drawings.
 
     Attributes:
         longest_side: longest side of a photo, in pixels.

@@ -36,7 +36,7 @@ class ModelCardError(FashionJaxError):
 
 @dataclasses.dataclass(frozen=True)
 class ModelCard:
-    """How a photo becomes an embedding, and how two embeddings are compared.
+    """Description of a model: from a photo to an embedding, and the comparison of two.
 
     Attributes:
         backbone: name such as `resnet50`.
@@ -46,7 +46,7 @@ class ModelCard:
         pooling: name such as `average`.
         gem_power: power of the pooling `gem`; 3 (its usual value) for the others.
         neck: name such as `bnneck`.
-        normalisation: of the embedding, such as `l2`.
+        normalisation: normalisation of the embedding, such as `l2`.
         metric: similarity of two embeddings, such as `cosine`.
         embedding_width: dimensions of an embedding.
         image_height: height of the network's input, in pixels.

@@ -34,7 +34,7 @@ class StoredCheckpoints:
 
         Args:
             directory: `checkpoints` in a run's workdir.
-            **options: of Orbax's manager; by default it only reads.
+            **options: options of Orbax's manager; by default it only reads.
         """
         self.directory = epath.Path(directory)
         reading = {"read_only": True, "create": False, "cleanup_tmp_directories": False}

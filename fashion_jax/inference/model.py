@@ -203,8 +203,8 @@ def load_pretrained_model(
     Args:
         backbone: name from docs/models.md, such as `efficientnet_lite0`.
         pretrained: `package`, or the path of a file of weights.
-        height: of the network's input, in pixels; by default that of the published weights.
-        width: see `height`.
+        height: input height in pixels; by default that of the published weights.
+        width: input width in pixels.
         mesh: devices to run on; by default all of the job.
 
     Raises:

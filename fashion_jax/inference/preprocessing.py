@@ -1,4 +1,4 @@
-"""What a backbone expects of a photo: its size, and the scale of its pixels."""
+"""Input of a backbone: the size of a photo, and the scale of its pixels."""
 
 import dataclasses
 
@@ -46,7 +46,7 @@ def preprocessing_for(config: ExperimentConfig) -> Preprocessing:
     the config does not say otherwise (`image.pixel_mean`, `image.pixel_std`).
 
     Raises:
-        UnknownBackboneError: there is no such backbone.
+        UnknownBackboneError: the backbone is unknown.
     """
     spec, image = backbone_spec(config.model.backbone), config.image
     return Preprocessing(

@@ -86,7 +86,7 @@ class Checkpoints(StoredCheckpoints):
 
 
 def _model(state: TrainState) -> dict[str, Any]:
-    """What embeds: the average of the weights, if the run keeps one."""
+    """Return the weights that embed: their average, if the run keeps one."""
     return {"params": state.embedding_params, "model_state": state.embedding_model_state}
 
 

@@ -73,8 +73,8 @@ def convert_weights(
     Args:
         path: a file of any framework in docs/weights.md.
         workdir: new, or empty.
-        overrides: of the config, such as `{"image.height": "320"}`; of the model's fields those
-            that the file does not tell.
+        overrides: config fields by name, such as `{"image.height": "320"}`; of the model's fields
+            only those that the file does not tell.
 
     Raises:
         FashionJaxError: the file cannot be read or does not fit, or the workdir is not empty.

@@ -57,13 +57,13 @@ def export(
     It holds the model, `model_card.json`, `parity.json` and `usage.py`.
 
     Args:
-        workdir: of the run.
+        workdir: directory of the run.
         format: one of `FORMATS`.
         output: folder to write; by default `export/FORMAT` in the workdir.
 
     Raises:
         ParityError: what was exported does not embed as the model does; nothing is kept.
-        FashionJaxError: there is no run, or the folder exists already.
+        FashionJaxError: `workdir` holds no run, or the folder exists already.
     """
     if format == "onnx":
         raise FashionJaxError(NO_ONNX)

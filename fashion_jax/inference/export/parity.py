@@ -23,13 +23,13 @@ class ParityError(FashionJaxError):
 
 @dataclasses.dataclass(frozen=True)
 class Parity:
-    """How an export compares with the model that it was made of.
+    """Comparison of an export with the model that it was made from.
 
     Attributes:
         photos: compared, in batches of `BATCH_SIZES`.
-        largest_difference: of any number of an embedding.
-        smallest_cosine: between the two embeddings of a photo.
-        tolerance: that the difference had to stay below.
+        largest_difference: largest difference of any number of an embedding.
+        smallest_cosine: smallest cosine between the two embeddings of a photo.
+        tolerance: upper bound of the difference.
     """
 
     photos: int
@@ -44,7 +44,7 @@ def check_parity(model: Embed, exported: Embed, card: ModelCard) -> Parity:
     Args:
         model: photos [batch, height, width, 3] to embeddings.
         exported: the same, by what was exported.
-        card: of the model; its input size and compute dtype.
+        card: card of the model, with its input size and compute dtype.
 
     Raises:
         ParityError: they differ by more than the tolerance.

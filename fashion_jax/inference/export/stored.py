@@ -24,7 +24,7 @@ class StoredExport:
     """A model that `fashion-jax export` wrote.
 
     Attributes:
-        card: of the model.
+        card: card of the model.
         encode: `(variables, photos) -> embeddings` with weights of its own; of StableHLO.
         variables: weights for the network that the card describes; of safetensors.
     """
