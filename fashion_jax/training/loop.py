@@ -276,6 +276,8 @@ def _iterator_state(
         "seed": config.training.seed,
         "identities_per_batch": config.data.identities_per_batch,
         "photos_per_identity": config.data.photos_per_identity,
+        "balance_domains": config.data.balance_domains,
+        "quotas": list(plan.quotas),
     }
     return DataIteratorState(next_step, {"datasets": prints}, numbers)
 

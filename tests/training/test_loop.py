@@ -16,9 +16,8 @@ import orbax.checkpoint as ocp
 import pytest
 
 from fashion_jax.config import ConfigError, ExperimentConfig, store_config
-from fashion_jax.inference.checkpoints import SELECTION_METRIC
+from fashion_jax.inference.checkpoints import SELECTION_METRIC, StoredCheckpoints
 from fashion_jax.parallel.mesh import make_mesh
-from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.loop import NonFiniteLossError, describe_batch_norm_scope, train
 from fashion_jax.training.metrics_log import read_metrics
 
@@ -74,9 +73,9 @@ def kill_after_progress(
 
 def everything(workdir: pathlib.Path) -> list[np.ndarray]:
     """All arrays of the last checkpoint: weights, statistics, optimizer, centers, key, step."""
-    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
+    checkpoints = StoredCheckpoints(workdir / "checkpoints")
     step = checkpoints.latest_step()
-    items = checkpoints._manager.restore(
+    items = checkpoints.manager.restore(
         step,
         args=ocp.args.Composite(
             model=ocp.args.StandardRestore(), learner=ocp.args.StandardRestore()
@@ -123,7 +122,7 @@ def without_time(workdir: pathlib.Path) -> list[dict]:
 @pytest.mark.slow
 def test_run_keeps_latest_and_best(tiny_config, one_device, tmp_path):
     state = train(tiny_config, tmp_path, one_device, progress=False)
-    checkpoints = Checkpoints(tmp_path / "checkpoints", read_only=True)
+    checkpoints = StoredCheckpoints(tmp_path / "checkpoints")
     scores = {
         line["step"]: line[SELECTION_METRIC]
         for line in read_metrics(tmp_path)
@@ -133,7 +132,7 @@ def test_run_keeps_latest_and_best(tiny_config, one_device, tmp_path):
     best = max(scores, key=lambda step: (scores[step], step))
     assert checkpoints.latest_step() == int(state.step) == max(scores)
     assert checkpoints.best_step() == best
-    assert set(checkpoints._manager.all_steps()) == {best, max(scores)}
+    assert set(checkpoints.manager.all_steps()) == {best, max(scores)}
     checkpoints.close()
 
     # A run that is over is not trained again.

@@ -14,9 +14,10 @@ from fashion_jax.datasets.building.build import build
 from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.experiments import cross_domain as cross_domain_module
 from fashion_jax.experiments.cross_domain import cross_domain
+from fashion_jax.files import to_json
+from fashion_jax.inference.checkpoints import StoredCheckpoints
 from fashion_jax.inference.model import EmbeddingModel, load_model
 from fashion_jax.parallel.mesh import make_mesh
-from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.loop import _iterator_state, make_plan, train
 from fashion_jax.training.metrics_log import read_metrics
 
@@ -58,12 +59,12 @@ def run(config, one_device, tmp_path_factory):
 
 def stored(workdir) -> tuple[dict, dict, dict]:
     """Reader, model card and the learner's shapes of the last checkpoint."""
-    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
+    checkpoints = StoredCheckpoints(workdir / "checkpoints")
     step = checkpoints.latest_step()
-    items = checkpoints._manager.restore(
+    items = checkpoints.manager.restore(
         step, args=ocp.args.Composite(reader=ocp.args.JsonRestore())
     )
-    learner = checkpoints._manager.item_metadata(step)["learner"]
+    learner = checkpoints.manager.item_metadata(step)["learner"]
     card = checkpoints.restore_card(step)
     checkpoints.close()
     return items["reader"], card, learner
@@ -77,7 +78,7 @@ def test_each_dataset_is_validated_on_its_own_and_the_mean_selects(run):
         )
         assert mean == pytest.approx((first + second) / 2)
     assert "val/instance/mAP" not in line
-    checkpoints = Checkpoints(run / "checkpoints", read_only=True)
+    checkpoints = StoredCheckpoints(run / "checkpoints")
     assert checkpoints.best_step() == line["step"]
     checkpoints.close()
 
@@ -102,7 +103,7 @@ def test_a_finished_run_is_found_finished_and_other_weights_are_refused(run, con
         train(changed, run, one_device, progress=False)
 
 
-def test_one_dataset_keeps_the_form_of_its_checkpoints(config):
+def test_the_checkpoint_of_one_dataset_has_the_same_form(config):
     alone = dataclasses.replace(
         config, data=dataclasses.replace(config.data, extra_datasets=(), dataset_weights=())
     )
@@ -111,8 +112,16 @@ def test_one_dataset_keeps_the_form_of_its_checkpoints(config):
     photos = {name: len(dataset.split(name)) for name in dataset.splits}
     assert dataclasses.asdict(reader) == {
         "next_step": 5,
-        "dataset": {"dataset": SECOND, "version": dataset.version, "photos": photos},
-        "plan": {"seed": 0, "identities_per_batch": 4, "photos_per_identity": 2},
+        "dataset": {
+            "datasets": [{"dataset": SECOND, "version": dataset.version, "photos": photos}]
+        },
+        "plan": {
+            "seed": 0,
+            "identities_per_batch": 4,
+            "photos_per_identity": 2,
+            "balance_domains": False,
+            "quotas": [4],
+        },
     }
 
 
@@ -185,10 +194,10 @@ def test_matrix_of_two_runs_and_two_datasets(run, config, counted, tmp_path, cap
     assert result.gap(result.cell("one", SECOND), "instance/mAP") == pytest.approx(0)
     assert own_report.read_text() == "my own"
     stored_numbers = (report / "cross_domain.json").read_text()
-    assert stored_numbers == json.dumps(result.to_json(), indent=2) + "\n"
+    assert stored_numbers == to_json(result).decode()
     assert f"trained on 2 datasets: {FIRST.replace('_', '_<wbr>')}" in result.report.read_text()
 
-    arguments = ["--runs", f"{run},{one}", "--datasets", SECOND, "--report", str(tmp_path)]
+    arguments = ["--runs", str(run), str(one), "--datasets", SECOND, "--report", str(tmp_path)]
     assert main(["cross-domain", *arguments, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert [cell["dataset"] for cell in printed["cells"]] == [SECOND] * 2

@@ -103,7 +103,7 @@ def test_datasets_without_links():
         download("synthetic_street2shop")
     with pytest.raises(FashionJaxError, match="did you mean street2shop"):
         download("steet2shop")
-    with pytest.raises(FashionJaxError, match=r"no dataset named '\.\./x'"):
+    with pytest.raises(FashionJaxError, match=r"unknown dataset '\.\./x'"):
         download("../x")
 
 

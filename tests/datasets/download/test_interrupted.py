@@ -68,7 +68,7 @@ def test_ctrl_c_finishes_what_is_under_way(server, tmp_path):
     server.open_gate()
     output, errors = started.communicate(timeout=DEADLINE)
     assert started.returncode == 130
-    assert "the same command goes on" in errors
+    assert "run the same command again to resume" in errors
     assert "Traceback" not in errors
     report = json.loads(output)
     done = QUICK + AT_ONCE
