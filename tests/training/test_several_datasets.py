@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 import shutil
 
 import jax
@@ -15,6 +16,7 @@ from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.experiments import cross_domain as cross_domain_module
 from fashion_jax.experiments.cross_domain import cross_domain
 from fashion_jax.files import to_json
+from fashion_jax.inference.card import ModelCard
 from fashion_jax.inference.checkpoints import StoredCheckpoints
 from fashion_jax.inference.model import EmbeddingModel, load_model
 from fashion_jax.parallel.mesh import make_mesh
@@ -57,7 +59,7 @@ def run(config, one_device, tmp_path_factory):
     return workdir
 
 
-def stored(workdir) -> tuple[dict, dict, dict]:
+def stored(workdir) -> tuple[dict, ModelCard, dict]:
     """Reader, model card and the learner's shapes of the last checkpoint."""
     checkpoints = StoredCheckpoints(workdir / "checkpoints")
     step = checkpoints.latest_step()
@@ -88,7 +90,7 @@ def test_checkpoint_names_both_datasets(run, config):
     datasets = [open_dataset(name, config.data.data_dir) for name in (FIRST, SECOND)]
     assert reader["dataset"] == {"datasets": [dataset.fingerprint() for dataset in datasets]}
     assert reader["plan"]["quotas"] == [2, 2]
-    assert card["dataset"] == f"{FIRST} {datasets[0].version}, {SECOND} {datasets[1].version}"
+    assert card.dataset == f"{FIRST} {datasets[0].version}, {SECOND} {datasets[1].version}"
     assert learner["loss_state"]["centers"].shape[0] == 12 + 7
 
 
@@ -195,7 +197,10 @@ def test_matrix_of_two_runs_and_two_datasets(run, config, counted, tmp_path, cap
     assert own_report.read_text() == "my own"
     stored_numbers = (report / "cross_domain.json").read_text()
     assert stored_numbers == to_json(result).decode()
-    assert f"trained on 2 datasets: {FIRST.replace('_', '_<wbr>')}" in result.report.read_text()
+    assert (
+        f"trained on 2 datasets: {FIRST.replace('_', '_<wbr>')}"
+        in pathlib.Path(result.report).read_text()
+    )
 
     arguments = ["--runs", str(run), str(one), "--datasets", SECOND, "--report", str(tmp_path)]
     assert main(["cross-domain", *arguments, "--json"]) == 0
