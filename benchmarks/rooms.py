@@ -1,4 +1,4 @@
-"""How large is each room, and which rooms import each other in a circle?
+"""Size of each room, and rooms that import each other in a circle.
 
     python benchmarks/rooms.py
 
