@@ -63,7 +63,14 @@ register_backbone("patches", Patches)
 
 `layers` makes this package's layers; Flax's own take `rngs=layers.rngs`. Dropout draws from a key
 of the step, so that runs resume bit by bit, and does nothing at test. Every process that reads the
-run (evaluation, indexing, search) has to import the module that registers the backbone first.
+run (evaluation, indexing, search) must import the module that registers the backbone first.
+
+The commands find it without that if your package names the class in its entry points:
+
+```toml
+[project.entry-points."fashion_jax.backbones"]
+patches = "my_package.networks:Patches"
+```
 """
 
 

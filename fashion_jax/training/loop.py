@@ -36,7 +36,7 @@ from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.collapse import CollapseMonitor
 from fashion_jax.training.learner import Learner, check_objective, make_learner
-from fashion_jax.training.metrics_log import MetricsLog
+from fashion_jax.training.metrics_log import MetricsLog, OwnLog
 from fashion_jax.training.state import TrainState
 from fashion_jax.training.validation import model_of, validate
 
@@ -96,8 +96,9 @@ def train(
     objective: ObjectiveLike | None = None,
     augment: OwnAugmentation | None = None,
     datasets: Sequence[Dataset] | None = None,
+    log: OwnLog | None = None,
 ) -> TrainState:
-    """Trains, or resumes an interrupted run to bit-identical weights.
+    """Train, or resume an interrupted run to bit-identical weights.
 
     Args:
         config: stored as `config.json` in the workdir.
@@ -111,6 +112,9 @@ def train(
             before the config's augmentations; see `TrainingBatches`.
         datasets: datasets to train on; by default the built ones that `config.data` names. Their
             names replace those of the config, in `config.json` as well.
+        log: `(step, values)`, called with each line of `metrics.jsonl` on the host that writes it:
+            an experiment tracker's `log`, for instance. After a resume, steps that were logged
+            after the restored checkpoint come again.
 
     Returns:
         The last state.
@@ -146,7 +150,7 @@ def train(
             checkpoints, learner, _iterator_state(config, datasets, plan, 0)
         )
         origin = _origin(checkpoints, config)
-        log = MetricsLog(workdir, start, enabled=jax.process_index() == 0)
+        metrics_log = MetricsLog(workdir, start, jax.process_index() == 0, log)
         monitor = CollapseMonitor(config.loss)
         run = Run(
             config,
@@ -155,13 +159,13 @@ def train(
             plan,
             learner,
             checkpoints,
-            log,
+            metrics_log,
             progress,
             origin,
             monitor,
             augment,
         )
-        with closing(log):
+        with closing(metrics_log):
             return _steps(run, state, start)
 
 

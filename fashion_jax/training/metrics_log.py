@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tensorboardX import SummaryWriter
@@ -10,13 +10,28 @@ from tensorboardX import SummaryWriter
 from fashion_jax.files import atomic_write
 
 METRICS_FILE = "metrics.jsonl"
+OwnLog = Callable[[int, Mapping[str, float]], None]
 
 
 class MetricsLog:
     """Appends lines; after a resume, lines beyond the restored step are gone, never doubled."""
 
-    def __init__(self, workdir: pathlib.Path, resumed_step: int, enabled: bool = True) -> None:
-        """Open the log of a run that goes on after `resumed_step`; only one host writes."""
+    def __init__(
+        self,
+        workdir: pathlib.Path,
+        resumed_step: int,
+        enabled: bool = True,
+        own_log: OwnLog | None = None,
+    ) -> None:
+        """Open the log of a run that resumes from `resumed_step`.
+
+        Args:
+            workdir: directory of the run.
+            resumed_step: last step whose lines stay.
+            enabled: whether this host writes; only one does.
+            own_log: called with each line's step and values as well.
+        """
+        self._own_log = own_log
         self._file = None
         if not enabled:
             return
@@ -34,6 +49,8 @@ class MetricsLog:
         self._file.flush()
         for name, value in values.items():
             self._events.add_scalar(name, value, step)
+        if self._own_log is not None:
+            self._own_log(step, values)
 
     def close(self) -> None:
         """Write what is buffered."""

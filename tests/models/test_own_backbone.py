@@ -1,5 +1,7 @@
 """A registered backbone, and random streams that leave no state behind."""
 
+from importlib import metadata
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ from flax import nnx
 
 from fashion_jax.config import ModelConfig
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.models import backbones
 from fashion_jax.models.backbones import (
     BACKBONES,
     Backbone,
@@ -70,6 +73,18 @@ def test_a_name_of_the_package_stays_its_own():
 def test_a_name_can_be_registered_anew_and_takes_a_spec():
     register_backbone("counts", TINY)
     assert backbone_spec("counts") is TINY
+
+
+def test_an_entry_point_of_another_package_is_found_by_its_name(monkeypatch):
+    def entry_points(group, name):
+        found = [metadata.EntryPoint("elsewhere", f"{__name__}:KeepsItsRngs", group)]
+        return found if (group, name) == ("fashion_jax.backbones", "elsewhere") else []
+
+    monkeypatch.setattr(metadata, "entry_points", entry_points)
+    monkeypatch.setattr(backbones, "BACKBONES", dict(BACKBONES))
+    assert isinstance(embedder("elsewhere")[0].backbone, KeepsItsRngs)
+    with pytest.raises(UnknownBackboneError, match=r"entry points fashion_jax\.backbones"):
+        backbone_spec("somewhere")
 
 
 def test_an_unknown_name_says_what_to_import():

@@ -247,7 +247,10 @@ def test_a_run_with_own_parts_resumes_bit_identical(
     for other in (None, Objective.from_config(own_config, {"uniformity": (0.4, uniformity)})):
         with pytest.raises(ConfigError, match=r"(?s)another objective.*stored .*asked for"):
             train(own_config, halved, one_device, progress=False, objective=other)
-    found = train(own_config, halved, one_device, progress=False, objective=objective)
+    own = []
+    log = lambda step, values: own.append({"step": step, **values})  # noqa: E731
+    found = train(own_config, halved, one_device, progress=False, objective=objective, log=log)
+    assert own == [line for line in read_metrics(halved) if line["step"] > 2]
     assert int(found.step) == int(expected.step) > 2
     jax.tree.map(np.testing.assert_array_equal, found, expected)
     logged = "loss/uniformity" if kind == "term" else "loss/noisy"

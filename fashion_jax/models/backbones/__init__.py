@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable
+from importlib import metadata
 
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.models.backbones import efficientnet_lite, osnet, resnet, vit_specs
@@ -32,6 +33,7 @@ BACKBONES: dict[str, BackboneSpec] = {
     **vit_specs.SPECS,
 }
 SHIPPED = frozenset(BACKBONES)
+ENTRY_POINTS = "fashion_jax.backbones"
 
 
 def register_backbone(
@@ -39,9 +41,11 @@ def register_backbone(
 ) -> None:
     """Make a backbone known as `model.backbone = name`.
 
-    Training, evaluation and search look the name up: whatever process reads the run's config has
-    to import the module that registers it. A name that is registered again stands for the new
-    backbone, except for those that come with the package.
+    Training, evaluation and search look the name up, so every process that reads the run's config
+    must import the module that registers it. A class named in the entry points
+    `fashion_jax.backbones` of an installed package needs no call: it is found by name, by commands
+    as well. A name that is registered again stands for the new backbone; names of this package
+    cannot be replaced.
 
     Example:
         >>> import jax.numpy as jnp
@@ -75,18 +79,21 @@ def register_backbone(
 
 
 def backbone_spec(name: str) -> BackboneSpec:
-    """Return the backbone of that name.
+    """Return the backbone of that name: registered, or an entry point of an installed package.
 
     Raises:
         UnknownBackboneError: for an unknown name; the message has the nearest and all others.
     """
+    if name not in BACKBONES:
+        for entry in metadata.entry_points(group=ENTRY_POINTS, name=name):
+            register_backbone(name, entry.load())
     if name in BACKBONES:
         return BACKBONES[name]
     nearest = difflib.get_close_matches(name, BACKBONES, 1, 0)
     raise UnknownBackboneError(
         f"model.backbone is {name!r}; did you mean {nearest[0]!r}? Registered are "
-        f"{', '.join(BACKBONES)}. A backbone of your own has to be registered in this process: "
-        "import the module that calls register_backbone first."
+        f"{', '.join(BACKBONES)}. For a backbone of your own, import the module that calls "
+        f"register_backbone first, or name its class in your package's entry points {ENTRY_POINTS}."
     )
 
 
