@@ -1,6 +1,7 @@
 """The demo: drawn garments, a small network, a few minutes on two CPU cores.
 
-It is what `fashion-jax demo` trains; the report says what came of it.
+`fashion-jax demo` trains it. In so few steps the supervised contrastive loss on normalised features
+learns more than the strong baseline's triplet loss, as in `street2shop_small_contrastive.py`.
 """
 
 import ml_collections
@@ -20,9 +21,15 @@ def get_config() -> ml_collections.ConfigDict:
     config.image.width = 96
     config.model.backbone = "efficientnet_lite0"
     config.model.pretrained = "package"
-    config.optimizer.warmup_epochs = 1.0
-    config.optimizer.milestones = (5.0,)
+    config.model.last_stride = 2
+    config.augment.erase_probability = 0.3
+    config.loss.triplet_weight = 0.0
+    config.loss.center_weight = 0.0
+    config.loss.supervised_contrastive_weight = 1.0
+    config.optimizer.learning_rate = 1e-3
+    config.optimizer.schedule = "cosine"
+    config.optimizer.warmup_epochs = 0.5
     config.optimizer.schedule_granularity = "step"
-    config.training.epochs = 6
-    config.training.evaluate_every_epochs = 2
+    config.training.epochs = 3
+    config.training.evaluate_every_epochs = 3
     return config
