@@ -1,6 +1,6 @@
 """The demo: drawn garments, a small network, a few minutes on two CPU cores.
 
-It is what `fashion-jax demo` trains; the report says what came of it.
+`fashion-jax demo` trains it and writes a report.
 """
 
 import ml_collections
