@@ -1,4 +1,4 @@
-"""Pictures of photos in tiles with texts beside them, drawn by Pillow."""
+"""Pictures of photos in labelled tiles, drawn by Pillow."""
 
 import bisect
 import functools

@@ -56,8 +56,8 @@ class EmbeddingModel:
     """A model that embeds photos.
 
     Attributes:
-        config: how it was made; its `data` and `evaluation` say how photos are read.
-        card: what the model is; whatever is compared with its embeddings needs the same.
+        config: config of the model; its `data` and `evaluation` say how photos are read.
+        card: description of the model; comparable embeddings have the same card.
         encode: compiled `(variables, photos) -> embeddings`.
         variables: its weights.
         mesh: devices it runs on.
@@ -80,7 +80,7 @@ class EmbeddingModel:
                 `config.evaluation.batch_size`.
 
         Returns:
-            L2-normalised, one row a photo, in their order.
+            L2-normalised embeddings, one row per photo, in their order.
 
         Raises:
             FashionJaxError: a file cannot be read as a photo (its name is given).

@@ -16,7 +16,7 @@ class MetricsLog:
     """Appends lines; after a resume, lines beyond the restored step are gone, never doubled."""
 
     def __init__(self, workdir: pathlib.Path, resumed_step: int, enabled: bool = True) -> None:
-        """Open the log of a run that goes on after `resumed_step`; only one host writes."""
+        """Open the log of a run that resumes after `resumed_step`; only one host writes."""
         self._file = None
         if not enabled:
             return
@@ -36,7 +36,7 @@ class MetricsLog:
             self._events.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Write what is buffered."""
+        """Write buffered lines."""
         if self._file is not None:
             self._file.close()
             self._events.close()
