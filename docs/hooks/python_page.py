@@ -16,7 +16,7 @@ PACKAGES = (
 _HEAD = """\
 # Python API
 
-The public names, from their docstrings. [The Python API in six snippets](../python.md) shows them
+The public names, from their docstrings. [The Python API by example](../python.md) shows them
 at work.
 """
 

@@ -113,8 +113,8 @@ class EmbeddingModel:
     ) -> Iterator[Embeddings]:
         """Embeds ranges of a split's rows, one after the other; each begins with its own batch.
 
-        So a photo is always in the same place of the same batch, and on devices of one kind its
-        embedding the same to the last bit, whatever else is embedded.
+        A photo is thus always in the same place of the same batch: on devices of one kind, its
+        embedding is the same to the last bit, whatever else is embedded.
 
         Args:
             split: a built dataset's.
@@ -166,7 +166,7 @@ class EmbeddingModel:
 def load_model(path: str | os.PathLike[str], mesh: Mesh | None = None) -> EmbeddingModel:
     """Load a model from the workdir of a run, or from the folder of an export.
 
-    Of a run it is the checkpoint with the best validation mAP.
+    For a run, that is the checkpoint with the best validation mAP.
 
     Args:
         path: the folder.

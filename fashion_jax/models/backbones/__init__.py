@@ -1,4 +1,4 @@
-"""Backbones: an image in, a map of features out. One family a file."""
+"""Backbones: an image in, a map of features out. One family per file."""
 
 import difflib
 from collections.abc import Callable
@@ -85,7 +85,7 @@ def backbone_spec(name: str) -> BackboneSpec:
     nearest = difflib.get_close_matches(name, BACKBONES, 1, 0)
     raise UnknownBackboneError(
         f"model.backbone is {name!r}; did you mean {nearest[0]!r}? Registered are "
-        f"{', '.join(BACKBONES)}. A backbone of your own has to be registered in this process: "
+        f"{', '.join(BACKBONES)}. Your own backbone has to be registered in this process: "
         "import the module that calls register_backbone first."
     )
 
