@@ -54,7 +54,7 @@ def write_dummy_data(folder: pathlib.Path) -> None:
 
 
 def photo_pixels(name: str) -> UInt8[np.ndarray, "height width 3"]:
-    """What a photo shows."""
+    """Content of a photo."""
     return dummy_photos.soft_pattern(sum(name.encode()), WIDTH, HEIGHT)
 
 

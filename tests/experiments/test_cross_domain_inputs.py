@@ -1,4 +1,4 @@
-"""What is missing for a matrix is said before anything is embedded, all of it at once."""
+"""Everything missing for a matrix is reported at once, before anything is embedded."""
 
 import dataclasses
 import json
