@@ -3,9 +3,9 @@
     python benchmarks/build_memory.py [--photos 3000 12000]
 
 Draws raw copies in the layout of Street2Shop out of 640x480 photos into a temporary folder (about
-80 KB a photo, raw and built), builds each in a process of its own through the command line, and
-prints seconds, photos a second and the process's peak of resident memory side by side. What the
-larger copy needs more, a photo, says what a copy of any size needs.
+80 KB each, raw and built), builds each in its own process through the command line, and prints
+seconds, photos per second and the process's peak of resident memory side by side. The additional
+memory per photo of the larger copy predicts the need of a copy of any size.
 """
 
 import argparse

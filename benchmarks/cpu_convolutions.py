@@ -1,4 +1,4 @@
-"""How much faster than XLA's own are the convolutions that fashion-jax uses on a CPU?
+"""Compares the convolutions that fashion-jax uses on a CPU with XLA's own.
 
     python benchmarks/cpu_convolutions.py [--batch 64]
 

@@ -1,7 +1,7 @@
 """k-reciprocal re-ranking with matrices of photos × photos, as its authors' program does it.
 
-Written anew from the paper (Zhong et al. 2017, arXiv:1701.08398), for benchmarks and tests only.
-The authors' program keeps encodings and their sums in float16; `dtype` does that here, too.
+Written from the paper (Zhong et al. 2017, arXiv:1701.08398), for benchmarks and tests only. The
+authors' program keeps encodings and their sums in float16, which `dtype` reproduces.
 """
 
 import numpy as np

@@ -1,13 +1,13 @@
-"""How far is exact search from the bare matrix products, and from FAISS?
+"""Compares exact search with the bare matrix products, and with FAISS.
 
     python benchmarks/exact_search.py [--queries 10000] [--gallery 400000] [--dimensions 512]
 
-The k nearest of a gallery for all queries: by `ExactIndex`, by FAISS's flat index, and the products
-alone, block by block (1,024 queries × 8,192 photos), in NumPy and in JAX, each in a process of its
-own on the same cores, one after the other, and so a few times in turns, as a machine's speed
-drifts: medians are compared. Before it is timed, each has done the same work once, so that programs
-are compiled and threads started. Peak memory is that of the whole process, the gallery in it; what
-the gallery and the queries have is written beside it. Needs the extra `benchmarks`.
+Finds the k nearest of a gallery for all queries: by `ExactIndex`, by FAISS's flat index, and by the
+products alone, block by block (1,024 queries × 8,192 photos), in NumPy and in JAX. Each runs in its
+own process on the same cores, one after the other. The speed of a machine drifts, so all of them
+take several turns and medians are compared. Each does the same work once before it is timed, so
+that programs are compiled and threads started. Peak memory is that of the whole process, with the
+gallery; the size of gallery and queries is printed as well. Needs the extra `benchmarks`.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--gallery", type=int, default=400_000)
     parser.add_argument("--dimensions", type=int, default=512)
     parser.add_argument("--k", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3, help="medians of so many are compared")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds whose medians are compared")
     arguments = parser.parse_args()
     size = (arguments.queries, arguments.gallery, arguments.dimensions, arguments.k)
     peers = {
@@ -53,10 +53,10 @@ def main() -> None:
     print(f"{size[0]:,} queries × {size[1]:,} photos × {size[2]}, k = {size[3]}")
     print(f"{os.cpu_count()} cores, {arguments.rounds} rounds")
     print(f"gallery and queries: {(size[0] + size[1]) * size[2] * 4 / 2**30:.2f} GiB\n")
-    headers = ["", "seconds", "of", "ours / its", "peak [GiB]"]
+    headers = ["", "median [s]", "rounds [s]", "ours / its", "peak [GiB]"]
     print(tabulate(rows, headers, floatfmt=".2f", tablefmt="github"))
     same = np.mean(runs[OURS][0]["rows"] == runs[FAISS][0]["rows"])
-    print(f"\nof our rows, {same:.6f} are FAISS's in the same place")
+    print(f"\nshare of our rows that equal FAISS's in the same place: {same:.6f}")
 
 
 def data(queries: int, gallery: int, dimensions: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,10 +1,10 @@
-"""How long do exact metrics over full rankings of a whole catalogue take?
+"""Times exact metrics over full rankings of a whole catalogue.
 
     python benchmarks/full_ranking.py [--queries 10000] [--gallery 400000] [--dimensions 512]
         [--protocols instance in_category item centroid]
 
-Drawn embeddings of products with four photos each in eleven categories, by each protocol, beside
-the matrix products alone; each in a process of its own, one after the other.
+Ranks drawn embeddings of products with four photos each in eleven categories by each protocol, and
+compares with the matrix products alone; each in its own process, one after the other.
 """
 
 import argparse

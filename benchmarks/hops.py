@@ -1,4 +1,4 @@
-"""Through how many functions and files does a reader go to follow one piece of work?
+"""Counts the functions and files that a reader goes through to follow one piece of work.
 
     python benchmarks/hops.py
 
@@ -44,7 +44,7 @@ Chains = dict[str, list[str]]  # of each function, the longest chain of calls to
 
 
 def project() -> types.SimpleNamespace:
-    """All that is taken from the package: what moves is mended here and nowhere else."""
+    """Everything taken from the package, in one place: only this function follows its changes."""
     from fashion_jax.cli import main
     from fashion_jax.config import load_config
     from fashion_jax.training.learner import make_learner
@@ -59,7 +59,7 @@ def project() -> types.SimpleNamespace:
 
 
 def main() -> None:
-    # Each in a process of its own: what another one has cached would not be entered again.
+    # Each in its own process: functions cached by another one would not be entered again.
     with concurrent.futures.ProcessPoolExecutor(1, max_tasks_per_child=1) as pool:
         added, opened = pool.submit(add_two_photos).result()
         counted = {"`index add` of two photos": added, **pool.submit(trace_a_step).result()}
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def add_two_photos() -> tuple[Chains, dict[tuple[str, str], int]]:
-    """The functions of `index add`, and how often which of them opened which file of the index."""
+    """Functions that `index add` enters, and how often each opens each file of the index."""
     with tempfile.TemporaryDirectory() as folder:
         workdir, data = f"--workdir={folder}/run", f"data_dir={folder}/data"
         options = [f"--option.{field}" for field in OPTIONS.split()]
@@ -102,7 +102,7 @@ def add_two_photos() -> tuple[Chains, dict[tuple[str, str], int]]:
 
 
 def trace_a_step() -> dict[str, Chains]:
-    """The functions from a config on, and those of the step alone; nothing is compiled."""
+    """Functions from a config to the traced step, and those of the step alone; compiles nothing."""
     ours, batch = project(), {name: jax.ShapeDtypeStruct(*spec) for name, spec in BATCH.items()}
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]).reshape(1, 1), ("data", "model"))
     with counting() as made:
@@ -115,7 +115,7 @@ def trace_a_step() -> dict[str, Chains]:
 
 @contextlib.contextmanager
 def counting() -> Iterator[Chains]:
-    """Give the project's functions that are entered, in threads begun meanwhile as well."""
+    """Collect the project's functions that are entered, also in threads started meanwhile."""
     chains: Chains = {}
 
     def profile(frame: types.FrameType, event: str, _: object) -> None:

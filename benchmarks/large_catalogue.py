@@ -1,13 +1,13 @@
-"""What do building, tuning, searching and changing a catalogue of 400,000 photos take?
+"""Measures building, tuning, searching and changing a catalogue of 400,000 photos.
 
     python benchmarks/large_catalogue.py [--photos 400000] [--dimensions 512] [--recall 0.99]
         [--folder DIR]
 
-Drawn embeddings of products with four photos each, a hundred products a style, with ScaNN's index;
-every step in a process of its own, on the catalogue that the step before left. Queries are further
-photos of the products. Searches are compared with exact search of the same catalogue, also after
-photos were added and removed. Peak memory is that of the whole process, in which the drawn
-embeddings are in some steps.
+Uses drawn embeddings of products with four photos each, a hundred products per style, with ScaNN's
+index. Each step runs in its own process, on the catalogue that the previous step left. Queries are
+additional photos of the products. Searches are compared with exact search of the same catalogue,
+also after photos were added and removed. Peak memory is that of the whole process, which in some
+steps includes the drawn embeddings.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=400_000)
     parser.add_argument("--dimensions", type=int, default=512)
     parser.add_argument("--recall", type=float, default=0.99)
-    parser.add_argument("--folder", help="where the catalogue is kept; by default it is removed")
+    parser.add_argument("--folder", help="folder to keep the catalogue in (default: it is removed)")
     arguments = parser.parse_args()
     size = arguments.photos, arguments.dimensions
     print(f"{size[0]:,} photos × {size[1]}, {os.cpu_count()} cores")
@@ -76,7 +76,7 @@ def tune(folder: str, photos: int, dimensions: int, recall: float) -> dict:
 
 
 def search(folder: str, photos: int, dimensions: int, recall: float) -> dict:
-    """All queries at once, one after the other, and what of exact search's answers they find."""
+    """Time all queries at once and one after the other; measure recall against exact search."""
     from fashion_jax.retrieval.catalogue import Catalogue
     from fashion_jax.retrieval.exact import ExactIndex
 
@@ -131,7 +131,7 @@ STEPS = {
 
 
 def drawn(photos: int, dimensions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A shop's photos, queries of its products, and photos of its products that are to be added.
+    """Photos of a shop, queries for its products, and photos of its products to be added.
 
     Products of a style have directions with a cosine of 1/2, and so have photos of a product.
     """
@@ -161,7 +161,7 @@ def _items(first: int, count: int) -> list:
 
 
 def card(dimensions: int) -> ModelCard:
-    """Of a model that could have made the embeddings."""
+    """Card of a model that could have made the embeddings."""
     return ModelCard(
         backbone="resnet50",
         last_stride=1,

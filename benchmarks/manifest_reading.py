@@ -1,10 +1,9 @@
-"""How long does it take to check the manifest of a million photos? The limit is 20 seconds.
+"""Times the check of a manifest of a million photos; the limit is 20 seconds.
 
     python benchmarks/manifest_reading.py
 
-Every row is checked, as `fashion-jax data check` does before it opens the first photo; dividing the
-products into splits is timed beside it. On a machine that has other things to do, look at the
-processor's time.
+Every row is checked, as `fashion-jax data check` does before it opens the first photo. Dividing the
+products into splits is timed as well. On a machine with other work running, compare CPU time.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Runs a function in a process of its own, and says how long it took and what memory it had."""
+"""Runs a function in its own process, and measures its time and memory."""
 
 import concurrent.futures
 import multiprocessing
@@ -11,14 +11,14 @@ import numpy as np
 
 
 def measured(function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-    """What the function returned, a dict, with `peak` [GiB] of its process added."""
+    """Return the function's result, a dict, with the `peak` [GiB] of its process added."""
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
         return pool.submit(_in_child, function, arguments).result()
 
 
 def timed(function: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
-    """Seconds of wall time, and what the function returned."""
+    """Return seconds of wall time, and the function's result."""
     start = time.perf_counter()
     result = function(*arguments)
     return time.perf_counter() - start, result
@@ -27,7 +27,7 @@ def timed(function: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
 def clustered(
     rows: int, dimensions: int, per_product: int, seed: int, noise: float = 3.0
 ) -> np.ndarray:
-    """Drawn unit embeddings, float32: photos of a product lie about a direction of its own."""
+    """Drawn unit embeddings, float32: photos of a product lie around one direction."""
     rng = np.random.default_rng(seed)
     centers = rng.standard_normal((-(-rows // per_product), dimensions), dtype=np.float32)
     drawn = rng.standard_normal((rows, dimensions), dtype=np.float32)

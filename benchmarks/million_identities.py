@@ -1,12 +1,12 @@
-"""Does a classifier of a million identities fit eight devices, each with an eighth of it?
+"""Measures whether a classifier of a million identities fits eight devices, an eighth on each.
 
     python benchmarks/million_identities.py [--identities 1000000] [--sample_rate 0.1]
 
-Compiles and takes steps of the training step (a small network, embeddings of 512 numbers) on eight
-virtual devices of the CPU that share the classifier's columns. Prints what XLA says each device
-needs beside an eighth of weights, gradient and Adam's two moments, and beside one device that
-would hold them all; the losses and the time of the steps. Then, with as few identities as fit one
-device, the largest relative difference between eight devices and one.
+Compiles the training step (a small network, embeddings of 512 numbers) on eight virtual devices of
+the CPU that share the classifier's columns, and takes some steps. Prints each device's memory
+according to XLA, next to the size of an eighth of weights, gradient and Adam's two moments, and of
+all of them on one device; then losses and times of the steps. Finally, with few enough identities
+to fit one device, prints the largest relative difference between eight devices and one.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def batch(step: int, identities: int) -> dict[str, np.ndarray]:
 
 
 def measure(identities: int, share: float, steps: int) -> dict[str, object]:
-    """What a device needs, and what the steps give."""
+    """Memory of a device; losses and times of the steps."""
     learner = learner_of(identities, share, MeshConfig(1, 8), 8)
     photos = global_batch(batch(0, identities), learner.mesh)
     start = time.perf_counter()
@@ -110,7 +110,7 @@ def measure(identities: int, share: float, steps: int) -> dict[str, object]:
 
 
 def compare(share: float) -> dict[str, object]:
-    """Eight devices beside one, where one holds all."""
+    """Compare eight devices with one that holds everything."""
     found = []
     for mesh, devices in ((MeshConfig(1, 1), 1), (MeshConfig(1, 8), 8), (MeshConfig(2, 4), 8)):
         learner = learner_of(FEW, share, mesh, devices)

@@ -1,11 +1,11 @@
-"""Do our networks give the feature maps that timm's give with the same weights?
+"""Compares the feature maps of our networks with those of timm for the same weights.
 
     pip install torch torchvision timm
     python benchmarks/parity_with_timm.py
 
-Weights are drawn, BatchNorm's statistics too, written as safetensors under timm's names and read
-by what reads a user's weights. Prints the largest difference of any number, over the largest
-number.
+Weights and BatchNorm's statistics are drawn at random, written as safetensors under timm's names,
+and read by the code that reads a user's weights. Prints the largest difference of any number,
+divided by the largest number.
 """
 
 import pathlib

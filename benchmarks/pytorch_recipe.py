@@ -60,7 +60,7 @@ class Trainer:
 
     Attributes:
         model: the network.
-        centers: one row an identity.
+        centers: one row per identity.
         optimizer: Adam, of the network.
     """
 

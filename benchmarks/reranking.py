@@ -1,10 +1,10 @@
-"""What does k-reciprocal re-ranking take, with sparse encodings and with dense matrices?
+"""Measures k-reciprocal re-ranking with sparse encodings and with dense matrices.
 
     python benchmarks/reranking.py [--photos 100000] [--beside 8000] [--dimensions 512]
 
-First ours on a large gallery, a tenth of the photos as queries, each against all others; then ours
-and the dense algorithm (`dense_reranking.py`) on the same few photos. Each in a process of its own,
-one after the other.
+Runs ours on a large gallery, with a tenth of the photos as queries, each against all others; then
+ours and the dense algorithm (`dense_reranking.py`) on the same few photos. Each runs in its own
+process, one after the other.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from tabulate import tabulate
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--photos", type=int, default=100_000, help="0: only the comparison")
-    parser.add_argument("--beside", type=int, default=8_000, help="photos to compare with")
+    parser.add_argument("--beside", type=int, default=8_000, help="photos of the comparison")
     parser.add_argument("--dimensions", type=int, default=512)
     arguments = parser.parse_args()
     few, many, dimensions = arguments.beside, arguments.photos, arguments.dimensions
@@ -35,7 +35,7 @@ def main() -> None:
     print(tabulate(rows, headers, floatfmt=".2f", intfmt=",", tablefmt="github"))
     print(f"\ndense / ours at {few:,} photos: {dense['seconds'] / sparse['seconds']:.1f}")
     apart = np.abs(dense["distances"] - sparse["distances"]).max()
-    print(f"largest difference of a distance there: {apart:.1e} (the dense one adds up in float16)")
+    print(f"largest difference of a distance there: {apart:.1e} (the dense one sums in float16)")
 
 
 def photos(count: int, dimensions: int) -> tuple[np.ndarray, np.ndarray]:

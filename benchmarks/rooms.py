@@ -1,4 +1,4 @@
-"""Size of each room, and rooms that import each other in a circle.
+"""Size of each room, and import cycles between rooms.
 
     python benchmarks/rooms.py
 
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Set
 from tabulate import tabulate
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PACKAGE, ASIDE = "fashion_jax", ("data_builders", "configs")  # these lie beside it in a checkout
+PACKAGE, ASIDE = "fashion_jax", ("data_builders", "configs")  # next to it in a checkout
 
 
 def main() -> None:
@@ -34,11 +34,11 @@ def main() -> None:
     rows.append(["all", files.total(), lines.total()])
     print(tabulate(rows, ["room", "files", "lines"], "github", intfmt=","))
     found = list(circles({room: others & imports.keys() for room, others in imports.items()}))
-    print(f"\ncircles of imports between rooms: {len(found)}", *map(" → ".join, found), sep="\n  ")
+    print(f"\nimport cycles between rooms: {len(found)}", *map(" → ".join, found), sep="\n  ")
 
 
 def room_of(parts: tuple[str, ...]) -> str:
-    """Of a module's or file's name, split at its dots or slashes."""
+    """Room of a module or file, whose name is split at its dots or slashes."""
     if parts[0] != PACKAGE:
         return parts[0]
     name = parts[1] if len(parts) > 1 else "__init__"
@@ -46,7 +46,7 @@ def room_of(parts: tuple[str, ...]) -> str:
 
 
 def imported(tree: ast.AST, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Names of what a file imports, split at their dots."""
+    """Names of the modules that a file imports, split at their dots."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (tuple(alias.name.split(".")) for alias in node.names)
@@ -57,7 +57,7 @@ def imported(tree: ast.AST, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def circles(imports: Mapping[str, Set[str]], path: tuple[str, ...] = ()) -> Iterator[list[str]]:
-    """Each simple circle once, from the first of its rooms in the alphabet."""
+    """Each simple cycle once, from its alphabetically first room."""
     for room in sorted(imports[path[-1]] if path else imports):
         if path[1:] and room == path[0]:
             yield [*path, room]

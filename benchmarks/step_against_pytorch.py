@@ -1,12 +1,12 @@
-"""Is fashion-jax as fast as PyTorch eager on a CPU?
+"""Compares the speed of fashion-jax with that of PyTorch eager on a CPU.
 
     python benchmarks/step_against_pytorch.py [--networks resnet50,efficientnet_lite0]
 
 A training step (forward, identity and triplet loss, backward, Adam) and an inference step
-(normalised embeddings) of both, float32, side by side: each in a process of its own, taking turns
-step by step, so that other load on the machine meets both alike. PyTorch runs in both memory
-formats, and its better one counts. Prints least and median wall time and least processor time of a
-step, and PyTorch's least over ours: above 1 we are faster. Needs the extra `benchmarks`.
+(normalised embeddings) of both, float32, side by side: each in its own process, alternating
+step by step, so that other load on the machine affects both alike. PyTorch runs in both memory
+formats, and its better one counts. Prints minimum and median wall time and minimum processor time
+of a step, and PyTorch's minimum over ours: above 1, ours is faster. Needs the extra `benchmarks`.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def compare(network: str, kind: str, arguments: argparse.Namespace) -> list[list]:
-    """Return a row a peer; ratios are PyTorch's better time over ours, above 1 we are faster."""
+    """Return a row per peer; ratios are PyTorch's better time over ours (above 1: ours wins)."""
     context = multiprocessing.get_context("spawn")
     pipes, processes = [], []
     for peer in PEERS:
@@ -81,7 +81,7 @@ def compare(network: str, kind: str, arguments: argparse.Namespace) -> list[list
 def serve(
     pipe: Connection, peer: str, network: str, kind: str, last_stride: int, threads: int
 ) -> None:
-    """Take a step whenever asked; send its wall and processor time in ms."""
+    """Take a step on each request; send its wall and processor time in ms."""
     make = jax_step if peer == "fashion-jax" else pytorch_step
     step = make(peer, network, kind, last_stride, threads)
     for _ in range(2):
@@ -94,7 +94,7 @@ def serve(
 
 
 def processor_time() -> float:
-    """Seconds of all threads of this process, in the system too."""
+    """Processor time of all threads of this process, user and system, in seconds."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 

@@ -1,14 +1,14 @@
-"""Does training here follow the same trajectory as PyTorch?
+"""Compares the training trajectory with that of PyTorch.
 
     python benchmarks/trajectory_against_pytorch.py [--network resnet18] [--dtype both]
         [--plot trajectory.png]
 
-The whole recipe, by us and by an implementation of its own in plain PyTorch (`pytorch_recipe.py`):
-from the same weights, on the same batches of drawn photos, through a warm-up and two drops of the
-learning rate. Prints the largest relative difference of each term of the loss. In float64 none may
-exceed 1e-6, or the exit status is 1. In float32 rounding grows from step to step: what one step
-makes of it, and how far float32 is from float64 on either side, is printed beside it. Needs the
-extra `benchmarks`, and matplotlib for the picture.
+Runs the whole recipe, here and in an independent implementation in plain PyTorch
+(`pytorch_recipe.py`): from the same weights, on the same batches of drawn photos, through a warm-up
+and two drops of the learning rate. Prints the largest relative difference of each term of the loss.
+In float64 none may exceed 1e-6, or the exit status is 1. In float32 rounding errors grow from step
+to step: the differences after the first step, and those between float32 and float64 of either
+implementation, are printed as well. Needs the extra `benchmarks`, and matplotlib for the picture.
 """
 
 import argparse
@@ -48,7 +48,7 @@ from fashion_jax.training.learner import Learner, make_learner
 from fashion_jax.training.state import TrainState
 
 NETWORKS = ("resnet18", "resnet50", "efficientnet_lite0")
-# Small: XLA's convolutions in float64 on a CPU are plain loops, some seconds a step.
+# Small: XLA's convolutions in float64 on a CPU are plain loops, some seconds per step.
 HEIGHT, WIDTH = 32, 32
 IDENTITIES, PER_BATCH, PHOTOS = 12, 4, 4
 # Two steps an epoch: full rate from step 19 on, a tenth from step 35, a hundredth from step 45.
@@ -63,12 +63,13 @@ Run = tuple[str, str]  # implementation and dtype
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """What both begin with, in float32.
+    """Initial state of both, in float32.
 
     Attributes:
-        state: ours.
+                state: state of our training.
+
         tensors: the network's weights and statistics under PyTorch's names.
-        centers: of the center loss.
+        centers: centers of the center loss.
     """
 
     state: TrainState
@@ -78,7 +79,7 @@ class Start:
 
 @dataclasses.dataclass(frozen=True)
 class Trajectory:
-    """What a run leaves behind.
+    """Record of a run.
 
     Attributes:
         terms: each term's value at each step, and the learning rate.
@@ -117,12 +118,12 @@ def main() -> None:
 def print_differences(one: Run, other: Run, runs: Mapping[Run, Trajectory]) -> None:
     """The terms over the steps; then gradients and weights after the first step."""
     ours, theirs = runs[one], runs[other]
-    print(f"\n{' '.join(one)} beside {' '.join(other)}\n")
+    print(f"\n{' '.join(one)} against {' '.join(other)}\n")
     print(table_of_terms(ours.terms, theirs.terms))
     print("\nmean of gradients after the first step")
     print(table_of_tensors(ours.gradient, theirs.gradient))
     share = share_of_flipped(ours.gradient, theirs.gradient)
-    print(f"of these numbers, {share:.1e} have another sign")
+    print(f"share of these numbers with another sign: {share:.1e}")
     print("\nweights and statistics after the first step")
     print(table_of_tensors(ours.first, theirs.first))
     print("\nafter the last step")
@@ -184,7 +185,7 @@ def drawn_batch(patterns: np.ndarray, rng: np.random.Generator) -> Batch:
 
 
 def our_learner(network: str, dtype: str) -> Learner:
-    """What `fashion-jax train` trains with, the recipe's defaults but for sizes and epochs."""
+    """Learner of `fashion-jax train`, with the recipe's defaults except for sizes and epochs."""
     config = ExperimentConfig(
         image=ImageConfig(HEIGHT, WIDTH),
         data=DataConfig(identities_per_batch=PER_BATCH, photos_per_identity=PHOTOS),

@@ -1,4 +1,4 @@
-"""How far two trajectories are apart, in numbers."""
+"""Tables of the differences between two trajectories."""
 
 from collections.abc import Mapping
 

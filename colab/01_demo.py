@@ -12,11 +12,11 @@
 # # Fashion visual search, step by step
 #
 # A person takes a photo of a garment in the street; the shop's own photo of the very same product
-# comes back first. This notebook goes all the way on garments that it draws itself: build a
-# dataset, train a model, index the gallery, search it, measure it.
+# comes back first. This notebook runs every step on drawn garments: build a dataset, train a model,
+# index the gallery, search it and measure it.
 #
-# It takes a few minutes on two CPU cores and less on a GPU or TPU. The runtime's own JAX is used
-# and never reinstalled.
+# It takes a few minutes on two CPU cores and less on a GPU or TPU. It uses the runtime's JAX and
+# never reinstalls it.
 
 # %%
 import importlib.metadata
@@ -159,8 +159,9 @@ plt.axis("off")
 # %% [markdown]
 # ## 5. Measure
 #
-# On products never seen in training, beside the network before training. `mAP` goes over the full
-# ranking; `Acc@k` is the share of queries with a photo of the same product among the first k.
+# The metrics compare the network before and after training, on products never seen in training.
+# `mAP` covers the full ranking; `Acc@k` is the share of queries with a photo of the same product
+# among the first k.
 
 # %%
 from fashion_jax.experiments.evaluate import evaluate_run

@@ -1,7 +1,7 @@
 """Distances and learning rates for short runs: how the base of `ablation_small.py` was found.
 
 EfficientNet-Lite0 at 64×64, two epochs of a small copy of Street2Shop, one seed. The batch-hard
-triplet loss of features as they are (Luo et al. 2019, arXiv:1906.08332) against that of normalised
+triplet loss of raw features (Luo et al. 2019, arXiv:1906.08332) against that of normalised
 features, and supervised contrastive loss (Khosla et al. 2020, arXiv:2004.11362).
 
     fashion-jax data build --dataset street2shop --manual_dir RAW --data_dir data

@@ -1,12 +1,12 @@
 """The gain of each trick of the strong baseline, on two CPU cores.
 
-The ablation of Luo et al. 2019 (arXiv:1906.08332, table 1), with quadruplet loss and re-ranking on
-top of it as Wieczorek et al. 2020 (arXiv:2003.04094) have them; then a relative of its losses.
+The ablation of Luo et al. 2019 (arXiv:1906.08332, table 1), followed by quadruplet loss and
+re-ranking as in Wieczorek et al. 2020 (arXiv:2003.04094), and by supervised contrastive loss.
 EfficientNet-Lite0 at 48×48, one epoch of a small copy of Street2Shop.
 
-Distances of the triplet loss are those of normalised features in every variant: Euclidean ones of
-features as they are begin at 30 beside a margin of 0.3, and so few steps go into shrinking them
-(docs/ablation.md has those numbers).
+The triplet loss uses distances of normalised features in every variant. Euclidean distances of raw
+features begin at 30, against a margin of 0.3, and all of so few steps would go into shrinking them
+(docs/ablation.md has the numbers).
 
     fashion-jax data build --dataset street2shop --manual_dir RAW --data_dir data
     fashion-jax ablation --config=ablation_small --seeds=3 --workdir=runs/ablation_small

@@ -1,8 +1,8 @@
 """Published recipes: every field that changes what a model learns, stated once.
 
-A config calls one of them and then sets what it does otherwise, so that no experiment changes with
-a default. What only concerns the machine (`data.data_dir`, `data.workers`, `mesh`, ...) is left
-alone.
+A config calls one of them and then sets the fields in which it differs, so that changed defaults do
+not change an experiment. Fields of the machine (`data.data_dir`, `data.workers`, `mesh`, ...) are
+left unset.
 """
 
 import ml_collections
@@ -37,7 +37,7 @@ def fashion_baseline(config: ml_collections.ConfigDict) -> None:
 
 
 def transformer_fine_tuning(config: ml_collections.ConfigDict) -> None:
-    """Fine-tuning of a Vision Transformer on clothes as BEiT and MAE do it.
+    """Fine-tuning of a Vision Transformer on clothes, as in BEiT and MAE.
 
     arXiv:2106.08254, arXiv:2111.06377: AdamW, layer-wise decay, no decay of biases and
     normalisations, a cosine schedule, an average of the weights; losses as in `fashion_baseline`.

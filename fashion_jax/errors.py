@@ -2,4 +2,4 @@
 
 
 class FashionJaxError(Exception):
-    """Says what was found, where, and what to do; commands print it without a traceback."""
+    """An error that says what is wrong, where, and what to do; printed without a traceback."""

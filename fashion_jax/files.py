@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all, and JSON that is what it says it is."""
+"""Atomically written files, and validated JSON."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def to_json(value: Any, schema: int | None = None) -> bytes:
 
     Args:
         value: value to encode; `read_json` is the inverse.
-        schema: version of its fields, stored beside them.
+        schema: version of its fields, stored with them.
     """
     plain = msgspec.to_builtins(value)
     versioned = plain if schema is None else {"schema": schema, **plain}
@@ -55,7 +55,7 @@ def read_json(path: pathlib.Path, kind: type[Stored], schema: int, what: str) ->
 
     Args:
         path: the file.
-        kind: dataclass of its fields; bounds stand beside them as `Annotated[..., msgspec.Meta]`.
+        kind: dataclass of its fields; bounds are annotated as `Annotated[..., msgspec.Meta]`.
         schema: the version that is understood.
         what: content of the file's folder, for messages, such as `a catalogue`.
 

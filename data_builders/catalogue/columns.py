@@ -78,7 +78,7 @@ def _repeated(names: Sequence[str]) -> list[str]:
 def _slips(name: str, names: Sequence[str]) -> list[str]:
     """Guess the missing column that a name of nearly the same length misspells.
 
-    A team may well have columns of its own, such as `category_id` or `photographer`.
+    Teams often have additional columns, such as `category_id` or `photographer`.
     """
     free = [known for known in COLUMNS if known not in names and abs(len(known) - len(name)) <= 1]
     return difflib.get_close_matches(name, free, n=1, cutoff=_SIMILAR)

@@ -27,7 +27,7 @@ def scheme_of(uri: str) -> str:
 
 
 def absolute(place: str) -> str:
-    """Make a path absolute; a URI or an empty text stays as it is."""
+    """Make a path absolute; leave a URI or an empty text unchanged."""
     if not place or is_uri(place):
         return place.rstrip("/")
     return str(pathlib.Path(place).expanduser().resolve())

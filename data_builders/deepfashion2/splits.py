@@ -47,7 +47,7 @@ class GarmentCollector:
         return PlannedItem(annotation.photo_id, category, identity, annotation.domain, garment.box)
 
     def _identity(self, part: str, annotation: Annotation, garment: Garment) -> Identity:
-        """Name the product: (set, pair, style), or an identity of its own without a style.
+        """Name the product: (set, pair, style), or a separate identity without a style.
 
         Pairs are numbered from 1 in each set: the same number in another set is another product.
         """

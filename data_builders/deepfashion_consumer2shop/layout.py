@@ -12,7 +12,7 @@ PARTITION = "Eval/list_eval_partition.txt"
 LOW, HIGH = "img", "img_highres"
 """Folders of the low- and high-resolution photos."""
 
-# Photos come as archives, which people unpack beside Img/ or in it.
+# Photos come as archives, which people unpack next to Img/ or into it.
 _ABOVE_PHOTOS = ("", "Img/")
 # img_highres.zip has another name for one folder.
 _HIGH_NAMES = {"CLOTHING/Summer_Wear/": "CLOTHING/Summer_Suit/"}

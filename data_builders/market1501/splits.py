@@ -80,7 +80,7 @@ def _item(photo: NamedPhoto) -> PlannedItem:
 
 
 def _distractor(photo: NamedPhoto) -> PlannedItem:
-    """Make an item of a false detection: an identity of its own, without a query."""
+    """Make an item of a false detection: a separate identity, without a query."""
     return _make_item(photo, ("distractor", photo.photo_id))
 
 

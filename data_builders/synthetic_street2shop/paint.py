@@ -11,7 +11,7 @@ from .palette import Colour
 from .parts import Part
 
 CANVAS = 224
-UNIT = 0.6 * CANVAS  # pixels a garment unit
+UNIT = 0.6 * CANVAS  # pixels per garment unit
 ORIGIN = (0.5 * CANVAS, 0.21 * CANVAS)
 
 # RGBA; colours are premultiplied by alpha, so that edges blend without dark fringes.
@@ -19,7 +19,7 @@ Layer = UInt8[np.ndarray, "_ _ 4"]
 Mask = UInt8[np.ndarray, "_ _"]
 
 _SHIFT = 4  # OpenCV draws at 1/16 pixel
-_SEAM = np.array([0.78, 0.78, 0.78, 1], np.float32)  # what a seam leaves of the colours below
+_SEAM = np.array([0.78, 0.78, 0.78, 1], np.float32)  # share of the colours below that a seam keeps
 
 
 def empty(height: int = CANVAS, width: int = CANVAS) -> Layer:
@@ -35,13 +35,13 @@ def paint(
     origin: tuple[float, float] = ORIGIN,
     seams: bool = False,
 ) -> Layer:
-    """Paint parts on a layer, the first one undermost, and return it.
+    """Paint parts on a layer from bottom to top, and return it.
 
     Args:
         layer: layer to paint on.
-        parts: parts of a garment or of anything else.
-        fills: colour, or picture of the layer's size, of every fill but `seam`.
-        scale: pixels a unit, across and down.
+        parts: parts of a garment or of anything else, bottom first.
+        fills: colour, or picture of the layer's size, by name of the fill; without `seam`.
+        scale: pixels per unit, across and down.
         origin: place of the parts' origin, in pixels.
         seams: whether areas get a seam along their outline.
     """
@@ -60,7 +60,7 @@ def paint(
 
 
 def blend(layer: Layer, mask: Mask, fill: Colour | Layer | None = None, light: float = 1.0) -> None:
-    """Lay a fill over the layer where the mask says so; `None` draws a seam there."""
+    """Blend a fill into the layer by a mask; `None` draws a seam."""
     left, top, width, height = cv2.boundingRect(mask)
     window = (slice(top, top + height), slice(left, left + width))
     under = layer[window]

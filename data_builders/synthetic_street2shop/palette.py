@@ -29,7 +29,7 @@ def contrast(first: str, second: str) -> float:
 
 
 def product_colours(names: tuple[str, str, str], rng: np.random.Generator) -> dict[str, Colour]:
-    """Fill of a product: its own shades of base, second and accent, and what goes with them."""
+    """Fills of a product: its own shades of base, second and accent, and derived colours."""
     base, second, accent = (
         np.clip(colour(name) * rng.uniform(0.9, 1.1) + rng.uniform(-8, 8, 3), 0, 255)
         for name in names
@@ -40,7 +40,7 @@ def product_colours(names: tuple[str, str, str], rng: np.random.Generator) -> di
 
 
 def scene_colours(rng: np.random.Generator) -> dict[str, Colour]:
-    """Fill of one person or one thing of the surroundings."""
+    """Fills of one person or one thing in the background."""
     choices = {"skin": _SKIN, "hair": _HAIR, "wear": NAMES, "shoe": NAMES}
     return {fill: colour(str(rng.choice(names))) for fill, names in choices.items()} | {
         "dull": rng.uniform(60, 180) + rng.uniform(-18, 18, 3),

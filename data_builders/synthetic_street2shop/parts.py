@@ -1,7 +1,7 @@
-"""The parts that everything drawn is made of, and the words that `drawings.toml` is written in.
+"""Parts of all drawings, and the vocabulary of `drawings.toml`.
 
-A garment's coordinates: x to the right, 0 on its axis; y downwards, 0 at its upper edge and 1 at
-the hem of its full length. Points are written "x,y x,y ...", corners "x,y!".
+Coordinates of a garment: x points right, 0 on its axis; y points down, 0 at the upper edge and 1 at
+the hem at full length. Points are written "x,y x,y ...", corners "x,y!".
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ Path = Float[np.ndarray, "_ 2"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Part:
-    """A piece of cloth, a seam, a button: something of one colour.
+    """A piece of cloth, a seam or a button: a shape of one colour.
 
     Attributes:
         paths: outlines or lines, all drawn alike.
@@ -47,7 +47,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Grade:
-    """A change of cut, as tailors grade a pattern: of lengths and widths below some height.
+    """A change of cut, as tailors grade a pattern: scales lengths and widths below some height.
 
     Attributes:
         start: height where the change begins.
@@ -75,7 +75,7 @@ class Grade:
 def area(points: str, fill: str = "cloth", light: float = 1.0, mirror: str = "") -> Part:
     """The inside of a curve along points.
 
-    `mirror` is `join` for a half that its mirror image completes, `copy` for a mirrored twin.
+    `mirror` is `join` to complete a half with its mirror image, or `copy` to add a mirrored copy.
     """
     return Part(_curves(points, True, mirror), fill, light)
 
@@ -86,7 +86,7 @@ def line(points: str, fill: str = "seam", width: float = 0.0, mirror: str = "") 
 
 
 def dots(points: str, fill: str, width: float, height: float = 0.0) -> Part:
-    """Discs or ellipses around points; `width` and `height` are half of theirs."""
+    """Discs or ellipses around points; `width` and `height` are their half axes."""
     disc = area("1,0 .71,.71 0,1 -.71,.71 -1,0 -.71,-.71 0,-1 .71,-.71", fill)
     # The curve stays inside its control points.
     return disc.placed(_parse(points), [(1.08 * width, 1.08 * (height or width))])
@@ -99,7 +99,7 @@ def box(corners: str, fill: str = "cloth", light: float = 1.0) -> Part:
 
 
 def grid(columns: int, rows: int, gap: float, shift: float, fill: str, light: float) -> Part:
-    """Boxes in a square of side 1; gaps, and the shift of every other row, in shares of a box."""
+    """Boxes in a square of side 1; gaps and the shift of every other row are fractions of a box."""
     x, y = np.meshgrid(np.arange(columns), np.arange(rows))
     places = np.stack([x + shift * (y % 2), y], axis=-1).reshape(-1, 2) + gap / 2
     size = (1 / columns, 1 / rows)
@@ -121,7 +121,7 @@ _CONSTRUCTORS: dict[str, Callable[..., Part | Grade]] = {
 
 
 def _read(table: Any, shared: dict[str, list[Part | Grade]]) -> Any:
-    """A table with parts in place of their words."""
+    """A table with descriptions replaced by parts."""
     if isinstance(table, dict):
         return {name: _read(each, shared) for name, each in table.items()}
     parts: list[Part | Grade] = []
@@ -132,7 +132,7 @@ def _read(table: Any, shared: dict[str, list[Part | Grade]]) -> Any:
 
 
 def _parse(points: str) -> Path:
-    """Control points; a corner comes twice."""
+    """Control points; a corner is repeated."""
     words = [word for each in points.split() for word in [each] * (1 + each.endswith("!"))]
     return np.array([word.removesuffix("!").split(",") for word in words], np.float64)
 
@@ -152,4 +152,4 @@ def _curves(points: str, closed: bool, mirror: str) -> Float[np.ndarray, "copies
 _TABLES = tomllib.loads(pathlib.Path(__file__).with_name("drawings.toml").read_text("utf-8"))
 _SHARED = _read(_TABLES.pop("shared"), {})
 DRAWINGS: dict[str, Any] = _read(_TABLES, _SHARED)
-"""The tables of `drawings.toml`, with parts in place of their words."""
+"""The tables of `drawings.toml`, with descriptions replaced by parts."""

@@ -22,14 +22,14 @@ _CORNERS = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
 def shop_photo(
     garment: Layer, category: str, view: str, side: int, rng: np.random.Generator
 ) -> Photo:
-    """A photo as a shop would show it.
+    """A photo as in a shop.
 
     Args:
         garment: as `draw_product` gives it.
-        category: decides what a model shows of herself.
+        category: decides which part of a model is visible.
         view: one of `VIEWS`.
         side: longest side of the photo, in pixels.
-        rng: decides on everything else.
+        rng: source of all other choices.
     """
     flat, model = view == "flat_lay", view == "model"
     garment = _folded(garment, _relief(rng, 6), rng.uniform(0.06, 0.14))

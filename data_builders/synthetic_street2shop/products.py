@@ -11,11 +11,10 @@ from .parts import DRAWINGS, Grade, Part
 from .prints import PRINTS, print_cloth
 
 FAMILY = 4
-"""Products that follow each other form a family of this many."""
+"""Number of consecutive products that form a family."""
 
 PATTERNS: dict[str, dict[str, dict[str, list[Part | Grade]]]] = DRAWINGS["garments"]
-"""What every value of every cut of every category is made of; the first part lies undermost, and a
-grade changes all parts after it."""
+"""Parts and grades by category, cut and value, bottom first; a grade changes all later parts."""
 
 _LOGOS = {"bags": 0.66, "hats": 0.47, "tops": 0.36}  # height of a graphic, where there is room
 _PLACES = {"footwear": [(0.06, -0.2), (-0.05, 0.06)]}  # a pair, one behind the other
@@ -24,7 +23,7 @@ _LEAST_CONTRAST = 110.0
 
 @dataclasses.dataclass(frozen=True)
 class Product:
-    """Everything that makes a product what it is.
+    """Description of a product.
 
     Attributes:
         category: a name in `PATTERNS`.
@@ -42,11 +41,11 @@ class Product:
 
 
 def make_product(seed: int, group: int, number: int) -> Product:
-    """A pure function of its arguments: other products have no influence on it.
+    """Make a product: a pure function of the arguments, independent of other products.
 
     Args:
         seed: seed of the whole dataset.
-        group: number of the split; products of different groups are never of one family.
+        group: number of the split; families do not span groups.
         number: number of the product in its group.
     """
     family, member = divmod(number, FAMILY)
@@ -62,7 +61,7 @@ def make_product(seed: int, group: int, number: int) -> Product:
 
 
 def _changed(founder: Product, change: str, rng: np.random.Generator) -> Product:
-    """A product that differs in nothing but one thing."""
+    """A product that differs from the founder in one respect."""
     if change == "colours":
         names = founder.colour_names
         while contrast(names[0], founder.colour_names[0]) < _LEAST_CONTRAST:
@@ -77,12 +76,12 @@ def _changed(founder: Product, change: str, rng: np.random.Generator) -> Product
 
 
 def _prints(category: str) -> list[str]:
-    """Print to choose from; those that come more often are more likely."""
+    """Prints to choose from; repeated ones are more likely."""
     return [*PRINTS, "plain", "plain", *["logo"] * (3 * (category in _LOGOS))]
 
 
 def _choose_colours(rng: np.random.Generator) -> tuple[str, str, str]:
-    """Base, second and accent; both can be told from the base."""
+    """Base, second and accent colour; both others contrast with the base."""
     while True:
         base, second, accent = (str(name) for name in rng.choice(NAMES, 3, replace=False))
         if min(contrast(base, second), contrast(base, accent)) >= _LEAST_CONTRAST:
@@ -101,7 +100,7 @@ def draw_product(product: Product) -> Layer:
 
 
 def cut_out(product: Product, rng: np.random.Generator) -> list[Part]:
-    """Parts of a product in its own proportions, undermost first."""
+    """Parts of a product in its own proportions, bottom first."""
     flare, size = rng.uniform(0.95, 1.05), rng.uniform((0.92, 0.94), (1.08, 1.06))
     parts, grades = [], [Grade(0, middle=flare**0.5, end=flare)]
     for cut, value in product.cut.items():

@@ -1,4 +1,4 @@
-"""People and surroundings: who wears a garment, what is behind it, what is in the way."""
+"""People and surroundings: wearers, backgrounds and obstacles."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ from .parts import DRAWINGS
 
 _WEARERS = {"hats": "face", "bags": "hand", "footwear": "feet", "pants": "legs", "skirts": "legs"}
 # fmt: off
-# Groups of things: least and greatest number, and the range of left, top, width and height, in
-# shares of the photo.
+# Groups of things: least and greatest number, and the range of left, top, width and height, as
+# fractions of the photo.
 Group = list[tuple[str, int, int, tuple[float, ...], tuple[float, ...]]]
 _ALL = (0, 0, 1, 1)
 SCENES: list[Group] = [
@@ -47,6 +47,6 @@ def scatter(photo: Layer, groups: list[Group], rng: np.random.Generator) -> Laye
 
 
 def wearer(category: str, rng: np.random.Generator) -> Layer:
-    """Somebody who wears a garment of a category, as far as a photo shows one."""
+    """The visible part of a person who wears a garment of a category."""
     person = DRAWINGS["people"][_WEARERS.get(category, "whole")]
     return paint(empty(), person, scene_colours(rng))

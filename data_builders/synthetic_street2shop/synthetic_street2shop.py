@@ -21,7 +21,7 @@ _GROUPS = {"train": 0, "val": 1, "test": 2}
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticOptions(BuildOptions):
-    """Amount and size of the drawings.
+    """Number and size of the drawings.
 
     Attributes:
         longest_side: longest side of a photo, in pixels.
@@ -82,7 +82,7 @@ class Atelier:
 
 
 def draw_garment(seed: int, group: int, number: int) -> tuple[Product, Layer]:
-    """A product, and its picture."""
+    """A product and its picture."""
     product = make_product(seed, group, number)
     return product, draw_product(product)
 

@@ -12,7 +12,7 @@ _HEAD = """\
 Every command and flag of `fashion-jax`, from its own parser. `fashion-jax COMMAND --help` prints
 the same. `--flag VALUE` and `--flag=VALUE` are equivalent.
 
-Exit status: 0 on success; 2 for an error that you can mend (the message says how); 130 after
+Exit status: 0 on success; 2 for an error that you can fix (the message says how); 130 after
 Ctrl-C.
 """
 _WIDTH = 88  # characters of a line of usage
@@ -20,7 +20,7 @@ _FLAG = re.compile(r"(?<![\w`-])(--[\w.]+(?:=[\w.]+)?)")
 
 
 def commands_page() -> str:
-    """Return the page in Markdown: one section a command."""
+    """Return the page in Markdown: one section per command."""
     return "\n".join([_HEAD, *map(_section, leaf_parsers(make_parser()))])
 
 

@@ -16,13 +16,13 @@ PACKAGES = (
 _HEAD = """\
 # Python API
 
-The public names, from their docstrings. [The Python API in six snippets](../python.md) shows them
+The public names, from their docstrings. [The Python API by example](../python.md) shows them
 at work.
 """
 
 
 def python_page() -> str:
-    """Return the page in Markdown: one section a package, each name where it comes first."""
+    """Return the page in Markdown: one section per package, each name where it first appears."""
     parts, shown = [_HEAD], set[str]()
     for package in PACKAGES:
         paths = [path for path in public_names(package).values() if path not in shown]
@@ -36,7 +36,7 @@ def python_page() -> str:
 def public_names(package: str) -> dict[str, str]:
     """Functions and classes of a package's `__all__`, each with the path of its definition.
 
-    Constants have no such path, and modules have sections of their own: both are left out.
+    Constants have no such path, and modules have their own sections: both are left out.
     """
     module = importlib.import_module(package)
     values = {name: getattr(module, name) for name in getattr(module, "__all__", ())}

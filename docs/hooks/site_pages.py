@@ -1,6 +1,6 @@
 """MkDocs hook: adds the pages that come from the code, and points links into the site.
 
-MkDocs calls `on_files` and `on_page_markdown`; it finds the modules beside this one by itself.
+MkDocs calls `on_files` and `on_page_markdown`; it finds the modules in this folder by itself.
 """
 
 import pathlib

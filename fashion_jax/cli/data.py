@@ -10,7 +10,7 @@ from fashion_jax.errors import FashionJaxError
 
 _DOWNLOAD = """\
 Photos that are present are skipped. An answer is kept only if it decodes as a photo. A journal
-beside the list of links records the outcome of each photo, with the reason of each failure.
+next to the list of links records the outcome of each photo and the reason for each failure.
 
 Safe to interrupt or kill; run the same command again to resume. It retries failures that may
 have passed (no answer, an overloaded host) and skips photos that are gone for good (no such

@@ -29,7 +29,7 @@ def _add_evaluate(commands: Any) -> None:
 
 def _add_refinements(evaluate: Any) -> None:
     group = evaluate.add_argument_group(
-        "refinements", "applied in this order and measured beside the plain embeddings"
+        "refinements", "applied in this order and measured alongside the plain embeddings"
     )
     group.add_argument("--flip", action=YES, help="average with the mirrored photo")
     group.add_argument(
@@ -127,7 +127,7 @@ def _add_robustness(commands: Any) -> None:
         _robustness,
         "measure a run's best model under increasing blur, lighting changes, occlusion and others",
         "The gallery stays clean; the queries are embedded again for every corruption at each of\n"
-        "five severities. Writes a page with curves and photos, and robustness.json beside it.",
+        "five severities. Writes a page with curves and photos, and robustness.json next to it.",
     )
     add_model(robustness)
     robustness.add_argument(

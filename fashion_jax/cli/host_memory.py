@@ -1,6 +1,6 @@
 """Lets a process on a CPU keep the memory that each step needs again.
 
-XLA's CPU backend allocates a program's temporary memory anew at every call. Blocks that large
+XLA's CPU backend allocates a program's temporary memory at every call. Blocks that large
 come straight from the operating system and go straight back, so that every page of gigabytes is
 mapped and zeroed in every training step: a third of the step's time.
 """
@@ -17,7 +17,7 @@ M_ARENA_MAX = -8
 def keep_freed_memory() -> bool:
     """Tells glibc to keep freed memory for the next allocation instead of unmapping it.
 
-    The process never shrinks after that; for a training run that is what one wants.
+    The process never shrinks after that; a training run wants that.
 
     Returns:
         Whether it worked: it does on Linux with glibc; elsewhere nothing happens.

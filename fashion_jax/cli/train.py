@@ -42,7 +42,7 @@ def _add_ablation(commands: Any) -> None:
         "ablation",
         _ablation,
         "train and evaluate the variants of an experiment over several seeds",
-        "The config file has get_sweep() beside get_config(); see configs/ablation_small.py.\n"
+        "The config file has get_config() and get_sweep(); see configs/ablation_small.py.\n"
         "Prints mean and standard deviation over seeds. Safe to interrupt; run the same command\n"
         "again to resume.",
     )

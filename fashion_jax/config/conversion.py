@@ -33,7 +33,7 @@ def to_nested_dict(config: ExperimentConfig) -> dict[str, dict[str, typing.Any]]
 
 
 def from_nested_dict(values: Mapping[str, typing.Any]) -> ExperimentConfig:
-    """Validate nested dicts; what is left out has its default.
+    """Validate nested dicts; missing fields get their defaults.
 
     Raises:
         ConfigError: if a section or a field is unknown, or a value does not fit; names the field.
@@ -44,7 +44,7 @@ def from_nested_dict(values: Mapping[str, typing.Any]) -> ExperimentConfig:
 
 
 def store_config(config: ExperimentConfig, path: pathlib.Path) -> None:
-    """Write `config.json`; the file is there whole or not at all."""
+    """Write `config.json`; the file is complete or absent."""
     atomic_write(path, (json.dumps(to_nested_dict(config), indent=2) + "\n").encode())
 
 

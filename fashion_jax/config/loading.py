@@ -1,4 +1,4 @@
-"""Config files: found by path or by a shipped config's name, run, and asked for a variant."""
+"""Config files: found by path or by a shipped config's name, run, and resolved to a variant."""
 
 import importlib
 import importlib.util

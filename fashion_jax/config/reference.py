@@ -61,7 +61,7 @@ def section_reference(section: str) -> list[FieldReference]:
 
 
 def page() -> str:
-    """The reference in Markdown, one table a section."""
+    """The reference in Markdown, one table per section."""
     return "\n\n".join(["# Config fields", *map(_section_page, SECTIONS)]) + "\n"
 
 

@@ -36,7 +36,7 @@ class Experiment:
 
     Attributes:
         name: the variant's name.
-        on: name of the variant that it builds upon; `None` for the first.
+        on: name of the variant that it builds on; `None` for the first.
         config: the whole experiment.
     """
 
@@ -53,7 +53,7 @@ class Experiment:
 def load_sweep(
     source: str | os.PathLike[str], overrides: Mapping[str, str] | None = None
 ) -> list[Experiment]:
-    """Read a config file that has `get_sweep()` beside `get_config()`.
+    """Read a config file with both `get_config()` and `get_sweep()`.
 
     `get_sweep()` returns a list of `Variant`; the first one's changes apply to `get_config()`.
 
@@ -82,14 +82,14 @@ def load_sweep(
 def _accumulate(
     variants: Sequence[Variant],
 ) -> dict[str, tuple[str | None, dict[str, typing.Any]]]:
-    """By name: the variant that it builds upon, and all changes since the base."""
+    """By name: the variant that it builds on, and all changes since the base."""
     known: dict[str, tuple[str | None, dict[str, typing.Any]]] = {}
     previous = None
     for variant in variants:
         on = variant.on or previous
         if on is not None and on not in known:
             raise ConfigError(
-                f"variant {variant.name!r} builds upon {on!r}, which does not come before it"
+                f"variant {variant.name!r} builds on {on!r}, which does not come before it"
                 f"{nearest(on, list(known))}"
             )
         if variant.name in known:

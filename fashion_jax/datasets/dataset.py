@@ -214,7 +214,7 @@ def _read_columns(directory: str, split: str) -> dict[str, np.ndarray]:
     """Read the small features of every record.
 
     They are scattered between the photos, so that the first reading goes through the whole split;
-    it stores them beside the data for the next one.
+    it stores them next to the data for the next one.
     """
     stored = pathlib.Path(directory) / f"columns_{split}.npz"
     if stored.exists():

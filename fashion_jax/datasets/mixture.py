@@ -48,7 +48,7 @@ class DatasetMixture:
     """Rows of a `MixtureSplit` for every step: a fixed number of identities of each dataset.
 
     An epoch has as many steps as the longest epoch among the datasets; the others start their next
-    epoch when they finish one. Every identity of every dataset so appears in every epoch. Like the
+    epoch when they finish one. So every identity of every dataset appears in every epoch. Like the
     plan of each dataset, the mixture is a pure function of (seed, step).
 
     Attributes:

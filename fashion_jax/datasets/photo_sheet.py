@@ -1,4 +1,4 @@
-"""Pictures of photos in tiles with texts beside them, drawn by Pillow."""
+"""Pictures of photos in labelled tiles, drawn by Pillow."""
 
 import bisect
 import functools
@@ -74,7 +74,7 @@ class PhotoSheet:
         lines: int = 1,
         keep_end: bool = False,
     ) -> None:
-        """Write a text; see `fit_text`. What cannot be printed becomes a question mark.
+        """Write a text; see `fit_text`. Unprintable characters become question marks.
 
         Args:
             text: any text.
@@ -109,7 +109,7 @@ def fit_text(
 ) -> list[str]:
     """Break a text into lines at spaces, or within a word that is wider than a line.
 
-    An ellipsis stands for what does not fit: in the last line, or with `keep_end` (for paths,
+    An ellipsis stands for omitted text: in the last line, or with `keep_end` (for paths,
     which differ at their ends) at its beginning.
     """
     rest = " ".join(text.split())

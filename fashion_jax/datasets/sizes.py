@@ -64,7 +64,7 @@ def training_sizes(image: ImageConfig) -> tuple[ImageConfig, ...]:
 def size_of_batch(sizes: Sequence[ImageConfig], seed: int, step: int) -> ImageConfig:
     """Draw the size of batch `step`, uniformly: a pure function of its arguments.
 
-    All threads, workers and hosts so read the batch at the same size.
+    All threads, workers and hosts therefore read the batch at the same size.
     """
     rng = np.random.default_rng((_SIZE, seed, step))
     return sizes[int(rng.integers(len(sizes)))]

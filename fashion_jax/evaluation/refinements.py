@@ -1,4 +1,4 @@
-"""Refinements of embeddings after the model, each switched on by itself.
+"""Refinements of embeddings after the model, each switched on separately.
 
 They are applied in this order: flip averaging, PCA whitening, database augmentation, query
 expansion, re-ranking. None of them uses labels.

@@ -43,7 +43,7 @@ def evaluate_run(
         report: path of the page; by default `report/index.html` in the workdir, or
             `report/DATASET/index.html` for a dataset other than the run's only one.
         progress: whether to show bars.
-        refinements: refinements to measure beside the plain embeddings; by default those of the
+        refinements: refinements to measure alongside the plain embeddings; by default those of the
             config.
 
     Raises:
@@ -73,7 +73,7 @@ def evaluate_datasets(
         data_dir: directory of built datasets; by default the run's.
         untrained: also measure the network before training.
         progress: whether to show bars.
-        refinements: refinements to measure beside the plain embeddings; by default those of the
+        refinements: refinements to measure alongside the plain embeddings; by default those of the
             config.
 
     Returns:

@@ -220,7 +220,7 @@ def make_card(
 
 
 def require_config(card: ModelCard, config: ExperimentConfig, where: str) -> None:
-    """Refuses a config that describes another model than the card beside it.
+    """Refuses a config that describes another model than the card next to it.
 
     Args:
         card: stored with the weights.
@@ -239,7 +239,7 @@ def require_config(card: ModelCard, config: ExperimentConfig, where: str) -> Non
         raise ModelCardError(
             f"the config in {where} is not that of its checkpoint:\n"
             + "\n".join(lines)
-            + "\nBring the config back, or use another workdir."
+            + "\nRestore the config, or use another workdir."
         )
 
 

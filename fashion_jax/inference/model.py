@@ -56,8 +56,8 @@ class EmbeddingModel:
     """A model that embeds photos.
 
     Attributes:
-        config: how it was made; its `data` and `evaluation` say how photos are read.
-        card: what the model is; whatever is compared with its embeddings needs the same.
+        config: config of the model; its `data` and `evaluation` say how photos are read.
+        card: description of the model; comparable embeddings have the same card.
         encode: compiled `(variables, photos) -> embeddings`.
         variables: its weights.
         mesh: devices it runs on.
@@ -80,7 +80,7 @@ class EmbeddingModel:
                 `config.evaluation.batch_size`.
 
         Returns:
-            L2-normalised, one row a photo, in their order.
+            L2-normalised embeddings, one row per photo, in their order.
 
         Raises:
             FashionJaxError: a file cannot be read as a photo (its name is given).
@@ -113,8 +113,8 @@ class EmbeddingModel:
     ) -> Iterator[Embeddings]:
         """Embeds ranges of a split's rows, one after the other; each begins with its own batch.
 
-        So a photo is always in the same place of the same batch, and on devices of one kind its
-        embedding the same to the last bit, whatever else is embedded.
+        A photo is thus always in the same place of the same batch: on devices of one kind, its
+        embedding is the same to the last bit, whatever else is embedded.
 
         Args:
             split: a built dataset's.
@@ -166,7 +166,7 @@ class EmbeddingModel:
 def load_model(path: str | os.PathLike[str], mesh: Mesh | None = None) -> EmbeddingModel:
     """Load a model from the workdir of a run, or from the folder of an export.
 
-    Of a run it is the checkpoint with the best validation mAP.
+    For a run, that is the checkpoint with the best validation mAP.
 
     Args:
         path: the folder.

@@ -21,7 +21,7 @@ class Preprocessing:
         height: in pixels.
         width: in pixels.
         mean: subtracted from the red, green and blue channel, in units of 0..255.
-        std: what the channels are divided by after that, in units of 0..255.
+        std: divisor of the channels after that, in units of 0..255.
     """
 
     height: int

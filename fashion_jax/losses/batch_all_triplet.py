@@ -51,7 +51,7 @@ def batch_all_triplet_loss(
         2.0
 
     Args:
-        features: before the neck, not normalised.
+        features: features before the neck, not normalised.
         identities: identity of each row.
         margin: `None` for the soft margin.
         distance: `euclidean` or `cosine`.

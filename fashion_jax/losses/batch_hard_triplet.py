@@ -64,7 +64,7 @@ def batch_hard_triplet_loss(
         Array([0., 2., 0., 0.], dtype=float32)
 
     Args:
-        features: before the neck, not normalised.
+        features: features before the neck, not normalised.
         identities: identity of each row.
         margin: `None` for the soft margin.
         distance: `euclidean`, sqrt(max(d², 1e-12)), or `cosine`.
@@ -87,8 +87,8 @@ def batch_hard_triplet_loss(
 def hardest_pairs(pairs: Pairs, distance: str = "euclidean") -> HardPairs:
     """Mines each anchor's farthest positive and nearest negative.
 
-    Pairs are chosen from all distances without a gradient; the distances returned are computed
-    anew from the chosen rows, exactly, and carry the gradient.
+    Pairs are chosen from all distances without a gradient; the distances returned are
+    recomputed exactly from the chosen rows and carry the gradient.
     """
     distances = mining_distances(pairs.anchors, pairs.candidates, distance)
     positives = pairs.positives | pairs.itself

@@ -29,7 +29,7 @@ def center_loss(
         25.0
 
     Args:
-        features: before the neck, not normalised.
+        features: features before the neck, not normalised.
         identities: row of each photo's center.
         centers: one center for each training identity.
         where: rows that count; `None` for all.
@@ -56,7 +56,7 @@ def center_gradient(
 ) -> Float[Array, "identities features"]:
     """Gradient of the unweighted center loss with respect to the centers.
 
-    The centers have an optimizer of their own, which does not see the loss's weight: their
+    The centers have their own optimizer, which does not see the loss's weight: their
     gradient is 2(c − x)/B, summed over the identity's rows.
 
     Reference: Luo et al. 2019, "Bag of Tricks and a Strong Baseline", arXiv:1906.08332.
@@ -67,7 +67,7 @@ def center_gradient(
         Array([[-6., -8.]], dtype=float32)
 
     Args:
-        features: before the neck; treated as a constant.
+        features: features before the neck; treated as a constant.
         identities: row of each photo's center.
         centers: one center for each training identity.
         where: rows that count; `None` for all.

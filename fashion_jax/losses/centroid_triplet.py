@@ -34,7 +34,7 @@ def centroid_triplet_loss(
         1.25
 
     Args:
-        features: before the neck, not normalised.
+        features: features before the neck, not normalised.
         identities: identity of each row; any number of photos of each.
         margin: `None` for the soft margin.
         distance: `euclidean` or `cosine`.

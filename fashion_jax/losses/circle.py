@@ -38,7 +38,7 @@ def circle_loss(
         0.7944
 
     Args:
-        features: before the neck; normalised here.
+        features: features before the neck; normalised here.
         identities: identity of each row.
         margin: m.
         scale: γ.

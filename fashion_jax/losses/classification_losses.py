@@ -69,7 +69,7 @@ def arcface_loss(
 ) -> Float[Array, ""] | Float[Array, " batch"]:
     """Mean cross entropy of s·cos θ, with s·cos(θ + m) for the own class.
 
-    Where θ + m is beyond π, cos θ − m·sin m stands for it, so that the loss goes on growing with
+    Where θ + m is beyond π, cos θ − m·sin m stands for it, so that the loss keeps growing with
     θ, as in the authors' code.
 
     Reference: Deng et al. 2019, "ArcFace", arXiv:1801.07698, equation 3.

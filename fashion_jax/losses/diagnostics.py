@@ -1,4 +1,4 @@
-"""Distances, active triplets and norms to watch beside the losses; without a gradient."""
+"""Distances, active triplets and norms to watch along with the losses; without a gradient."""
 
 from typing import Any
 

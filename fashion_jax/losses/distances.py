@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from fashion_jax.losses.masking import at_least_float32
 
-# Keeps the square root's gradient finite; a pair nearer than 1e-6 gets no gradient at all.
+# Keeps the square root's gradient finite; a pair nearer than 1e-6 gets no gradient.
 SMALLEST_SQUARED_DISTANCE = 1e-12
 # Keeps the gradient of a direction finite; a row shorter than 1e-6 is left shorter than 1.
 SMALLEST_SQUARED_NORM = 1e-12

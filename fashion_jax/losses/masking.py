@@ -8,7 +8,7 @@ MEAN, NONE = "mean", "none"
 
 
 def at_least_float32(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Raise bfloat16 and float16 to float32; float32 and float64 stay as they are."""
+    """Raise bfloat16 and float16 to float32; float32 and float64 stay unchanged."""
     return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)
 
 

@@ -41,7 +41,7 @@ def multi_similarity_loss(
         0.0
 
     Args:
-        features: before the neck; normalised here.
+        features: features before the neck; normalised here.
         identities: identity of each row.
         alpha: α, weight of the positives' similarities.
         beta: β, weight of the negatives' similarities.

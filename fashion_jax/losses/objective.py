@@ -123,8 +123,8 @@ class Objective(ObjectiveLike):
         No gradient reaches the centers: they follow `center_gradient`, which is not weighted.
 
         Args:
-            features: before the neck, for losses over pairs.
-            embedding: after the neck and dropout, for classification losses.
+            features: features before the neck, for losses over pairs.
+            embedding: embedding after the neck and dropout, for classification losses.
             batch: `identity`, `domain` and `valid`, each [batch].
             classifier: `kernel` and perhaps `bias`; needed by classification losses.
             num_identities: training identities; 0 if every class of the classifier is one.
@@ -231,7 +231,7 @@ def _weighted_sum(
 ) -> tuple[Float[Array, ""], Scalars]:
     total = jnp.zeros_like(scalars["features/norm"])
     for name, value in values.items():
-        value = value.astype(total.dtype)  # an own term's may be another
+        value = value.astype(total.dtype)  # a custom term may have another
         total += weights[name] * value
         weight = jnp.full_like(value, weights[name])
         scalars |= {f"loss/{name}": value, f"weight/{name}": weight}

@@ -1,4 +1,4 @@
-"""The protocol of an objective, for one's own as well as the config's."""
+"""The protocol of an objective: the config's, or your own."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
@@ -66,8 +66,8 @@ class ObjectiveLike(Protocol):
         Gradients flow through `features`, `embedding` and `classifier`.
 
         Args:
-            features: before the neck.
-            embedding: after the neck and dropout.
+            features: features before the neck.
+            embedding: embedding after the neck and dropout.
             batch: `identity` (dense, int32), `domain` (0 street, 1 shop) and `valid` (False for
                 padding), each [batch], over all devices.
             classifier: `kernel` [embedding, columns] and perhaps `bias` [classes].
@@ -92,7 +92,7 @@ class ObjectiveLike(Protocol):
 
         Args:
             state: state before the step.
-            features: before the neck, without a gradient.
+            features: features before the neck, without a gradient.
             batch: as in `__call__`.
             step: steps done before this one.
         """

@@ -57,7 +57,7 @@ def quadruplet_loss(
         0.625
 
     Args:
-        features: before the neck, not normalised.
+        features: features before the neck, not normalised.
         identities: identity of each row.
         margin: α of the paper, margin of the triplet term.
         second_margin: β of the paper, smaller than α.

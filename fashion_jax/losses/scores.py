@@ -68,7 +68,7 @@ def linear_scores(
         Array([[1., 2.]], dtype=float32)
 
     Args:
-        embedding: after the neck.
+        embedding: embedding after the neck.
         kernel: a column for each identity.
         bias: a number for each identity.
         where: rows that count; `None` for all.
@@ -95,7 +95,7 @@ def cosine_scores(
         Array([[0., 1.]], dtype=float32)
 
     Args:
-        embedding: after the neck.
+        embedding: embedding after the neck.
         kernel: `sub_centers` neighbouring columns for each identity.
         sub_centers: columns of an identity.
         where: rows that count; `None` for all.

@@ -35,7 +35,7 @@ def supervised_contrastive_loss(
         1.09861
 
     Args:
-        features: before the neck; normalised here.
+        features: features before the neck; normalised here.
         identities: identity of each row.
         temperature: τ.
         where: rows that count; `None` for all.

@@ -40,7 +40,7 @@ class Protocol:
 
     Attributes:
         name: prefix of its metrics, such as `instance` in `instance/mAP`.
-        unit: what competes: `instance`, `item` or `centroid`.
+        unit: competing unit: `instance`, `item` or `centroid`.
         in_category: whether a query competes in its own category only.
         meaning: description in one line.
     """

@@ -195,8 +195,8 @@ def rank_embeddings(
 ) -> Ranking:
     """Ranks the gallery for each query by cosine similarity; ties by row.
 
-    Memory beside the embeddings is one block of queries against the gallery: 256 MiB of scores, or
-    those of one query if the gallery is larger than that. Protocols on items and categories copy
+    Memory on top of the embeddings is one block of queries against the gallery: 256 MiB of scores,
+    or those of one query if the gallery is larger than that. Protocols on items and categories copy
     the part of the gallery that they search.
 
     Args:

@@ -101,7 +101,7 @@ class NoNeck(nnx.Module):
     def __call__(
         self, features: Float[Array, "batch features"], train: bool
     ) -> Float[Array, "batch features"]:
-        """Return the features as they are."""
+        """Return the features unchanged."""
         return features
 
 

@@ -23,7 +23,7 @@ def split_model(model: nnx.Module) -> tuple[Any, PureTree, PureTree]:
     ]
     if unknown:
         raise FashionJaxError(
-            f"the network keeps variables that training does not know: {', '.join(unknown)}; "
+            f"the network has variables of types unknown to training: {', '.join(unknown)}; "
             "make them nnx.Param (trained) or nnx.BatchStat (updated by the forward pass)"
         )
     return graphdef, nnx.to_pure_dict(params), nnx.to_pure_dict(model_state)

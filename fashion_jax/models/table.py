@@ -27,15 +27,16 @@ PATCH_SIZE = (252, 126)
 _HEAD = """\
 # Backbones, poolings and necks
 
-Made by `make docs` from the code; a test compares.
+All backbones, poolings and necks that a config can choose. `make docs` generates this page from the
+code.
 
 `model.backbone` takes one of these names. Parameters are counted up to the last map, without neck
 and classifier. FLOPs are two per multiply-add of convolutions and matrix products, for one image
 and the same part of the network: at the size of the published weights, and at 256 × 128 (252 × 126
 for patches of 14 pixels) with last stride 1. The column `map` is for that size. `last_stride`,
-`stem_relu` and `stem_pool` have no effect on OSNet and ViT, the latter two none on
-EfficientNet-Lite. Pixels are scaled as the published weights expect, unless `image.pixel_mean` and
-`image.pixel_std` say otherwise.
+`stem_relu` and `stem_pool` have no effect on OSNet and ViT; `stem_relu` and `stem_pool` have none
+on EfficientNet-Lite. Pixels are scaled as the published weights expect, unless `image.pixel_mean`
+and `image.pixel_std` say otherwise.
 """
 
 _OWN = """\

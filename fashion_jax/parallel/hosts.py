@@ -75,7 +75,7 @@ def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, Any]:
 def join_job() -> None:
     """Join the other hosts of the job, if the environment names any.
 
-    On a TPU pod the environment does; elsewhere `JAX_COORDINATOR_ADDRESS`, `JAX_NUM_PROCESSES` and
+    A TPU pod's environment names them; elsewhere `JAX_COORDINATOR_ADDRESS`, `JAX_NUM_PROCESSES` and
     `JAX_PROCESS_ID` have to be set.
     """
     if os.environ.get("JAX_COORDINATOR_ADDRESS"):

@@ -40,7 +40,7 @@ _STYLE: Any = {
 
 @matplotlib.rc_context(_STYLE)
 def new_axes(x_label: str, y_range: tuple[float, float] = (0.0, 0.0), log_x: bool = False) -> Axes:
-    """Make axes to plot lines on, in a figure of their own.
+    """Make axes to plot lines on, in their own figure.
 
     Args:
         x_label: unit of the x axis.

@@ -53,7 +53,7 @@ def breakable(name: str) -> Markup:
 def bar(value: float, reference: float | None = None) -> Markup:
     """Draws a horizontal bar for a value in 0..1, with a stroke at a reference value.
 
-    Screen readers skip it: the number stands beside it.
+    Screen readers skip it: the number is next to it.
     """
     parts = ['<rect class="track" width="100" height="8"/>']
     if math.isfinite(value):

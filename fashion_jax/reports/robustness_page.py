@@ -19,7 +19,7 @@ JSON_NAME = "robustness.json"
 def write_robustness(
     page: pathlib.Path, robustness: Robustness, strips: Mapping[str, Sequence[Strip]], model: str
 ) -> None:
-    """Write the page, and `robustness.json` beside it.
+    """Write the page, and `robustness.json` next to it.
 
     Args:
         page: HTML file.

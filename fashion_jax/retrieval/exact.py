@@ -47,7 +47,7 @@ class TopK(NamedTuple):
     Attributes:
         scores: k highest scores, descending.
         rows: gallery rows of these scores.
-        lowest: lowest score of all rows; None unless asked for.
+        lowest: lowest score of all rows; None unless requested.
     """
 
     scores: Float32[Array, "queries k"]
@@ -59,7 +59,7 @@ class ExactIndex:
     """Cosine similarity to every row, in blocks, on one device or on all devices of a mesh.
 
     A mesh shards the gallery: each device searches its own rows, and the best rows of all devices
-    are merged. Scores are accumulated in float32. Memory beside the gallery is a few times
+    are merged. Scores are accumulated in float32. Memory on top of the gallery is a few times
     `query_block · (block_size + k)` floats per device, and twice that on a single device, which
     searches two blocks of queries concurrently; never queries × gallery.
 

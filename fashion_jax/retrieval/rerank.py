@@ -210,7 +210,7 @@ class Reranked:
 
 
 def memory_need(photos: int, dimensions: int, config: KReciprocalConfig) -> int:
-    """Estimates the bytes that re-ranking takes beside the given embeddings, on the safe side.
+    """Estimates the bytes that re-ranking takes on top of the embeddings, on the safe side.
 
     Args:
         photos: number of queries and gallery photos together.

@@ -1,6 +1,6 @@
 """Folders that are replaced or changed atomically, and checksums of their files.
 
-A new folder is filled under a temporary name beside its final one, then renamed. To change a
+A new folder is filled under a temporary name next to its final one, then renamed. To change a
 folder, new data folders are moved into it; then its manifest, the one file that names the data
 folders in use, is replaced. A writer killed at any moment leaves the old state or the new one.
 """
@@ -54,7 +54,7 @@ def verify(folder: pathlib.Path, expected: Mapping[str, str]) -> None:
 
 @contextlib.contextmanager
 def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yield an empty folder beside `target`, which is removed at the end unless it was renamed.
+    """Yield an empty folder next to `target`, which is removed at the end unless it was renamed.
 
     Staging folders of killed writers, recognised by their missing lock, are removed as well.
     """
@@ -131,7 +131,7 @@ def replace_manifest(staging: pathlib.Path, target: pathlib.Path, in_use: Collec
 def locked(folder: pathlib.Path) -> Iterator[None]:
     """Locks a folder against other writers; waits until no other writer holds the lock.
 
-    The folder itself is locked, so that a lock leaves no file in it or beside it. The kernel
+    The folder itself is locked, so that a lock leaves no file in it or next to it. The kernel
     releases the lock when the process dies, however it dies. Readers need no lock.
     """
     descriptor = os.open(folder, os.O_RDONLY)

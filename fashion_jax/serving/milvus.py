@@ -26,7 +26,7 @@ class CollectionInfo:
         photos: photos in it now.
         settings: settings of its index.
         card: model card of the embeddings.
-        left_over: names of builds that were killed, or still run.
+        left_over: names of builds that were killed or are still running.
     """
 
     collection: str
@@ -75,7 +75,7 @@ class ChangedCollection:
 
 @dataclasses.dataclass(frozen=True)
 class DroppedBuilds:
-    """Unfinished builds that were dropped; their own names."""
+    """Names of unfinished builds that were dropped."""
 
     place: str
     names: Sequence[str]

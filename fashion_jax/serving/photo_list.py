@@ -21,7 +21,7 @@ class ListedPhoto:
     """A photo to add.
 
     Attributes:
-        path: path of the file, whatever is in it.
+        path: path of the file; its content is not checked.
         item: the catalogue's entry.
     """
 
@@ -61,7 +61,7 @@ def find_photos(places: Sequence[pathlib.Path], defaults: Defaults) -> list[List
     A photo's id is its path below the folder, or a single file's name. Hidden files are skipped.
 
     Raises:
-        FashionJaxError: a missing place, two photos with the same id, or no photo at all.
+        FashionJaxError: a missing place, two photos with the same id, or no photo.
     """
     photos = []
     for place in places:
@@ -114,7 +114,7 @@ def read_list(path: pathlib.Path, root: pathlib.Path, defaults: Defaults) -> lis
 
 
 def read_names(path: pathlib.Path) -> list[str]:
-    """Read photo ids from a text file, one a line; empty lines are skipped.
+    """Read photo ids from a text file, one per line; empty lines are skipped.
 
     Raises:
         FashionJaxError: no such file, or not text in UTF-8.

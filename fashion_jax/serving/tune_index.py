@@ -160,7 +160,7 @@ def _settings(tuning: Tuning) -> SearchSettings:
 
 
 def _numbered(path: pathlib.Path, number: int) -> pathlib.Path:
-    """Further segments' pictures stand beside the first one's."""
+    """Pictures of further segments are next to the first one's."""
     return path if number == 0 else path.with_stem(f"{path.stem}_{number + 1}")
 
 

@@ -1,1 +1,1 @@
-"""One pure jitted step, the loop around it, and checkpoints that resume bit by bit."""
+"""One pure jitted step, the loop around it, and checkpoints that resume bit for bit."""

@@ -23,7 +23,7 @@ _TRASH = "deleted"
 
 
 class Checkpoints(StoredCheckpoints):
-    """The checkpoints of a run, written while training goes on.
+    """The checkpoints of a run, written while training continues.
 
     Each holds the `model` (parameters, running statistics), the `learner` (step, optimizer, what
     the losses keep, random key), the `reader` (where the data iterator stands) and the `card`.

@@ -9,7 +9,7 @@ from fashion_jax.config import LossConfig
 logger = logging.getLogger(__name__)
 
 PATIENCE = 200  # steps
-NEAR = 0.01  # share of the value at rest
+NEAR = 0.01  # fraction of the collapse value
 
 
 def resting_losses(loss: LossConfig) -> dict[str, float]:
@@ -31,7 +31,7 @@ def resting_losses(loss: LossConfig) -> dict[str, float]:
 
 
 class CollapseMonitor:
-    """Warns, once for each term, when a triplet loss is stuck at its value at rest."""
+    """Warns, once for each term, when a triplet loss is stuck at its collapse value."""
 
     def __init__(self, loss: LossConfig) -> None:
         """Monitor the terms of the config's objective."""
@@ -42,7 +42,7 @@ class CollapseMonitor:
     def update(self, step: int, values: Mapping[str, float]) -> None:
         """Take the scalars of a step; steps come in order."""
         for name, rest in self._at_rest.items():
-            value = values.get(f"loss/{name}", math.inf)  # an own objective may lack the term
+            value = values.get(f"loss/{name}", math.inf)  # a custom objective may lack the term
             if abs(value - rest) > NEAR * rest:
                 self._since.pop(name, None)
                 continue

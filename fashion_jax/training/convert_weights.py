@@ -96,7 +96,7 @@ def convert_weights(
     workdir.mkdir(parents=True, exist_ok=True)
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
         checkpoints.save(state, {}, card)
-    store_config(config, workdir / CONFIG_FILE)  # last: without it the folder is no run's
+    store_config(config, workdir / CONFIG_FILE)  # last: without it the folder is not a run's
     used, ignored = len(translation.tensors), len(translation.ignored)
     return ConvertedModel(str(workdir), translation.framework, used, ignored, config)
 
@@ -109,7 +109,7 @@ def _require_empty(workdir: pathlib.Path) -> None:
 
 
 def _config(translation: ConvertedStateDict, overrides: Mapping[str, str]) -> ExperimentConfig:
-    """The defaults, what the file tells about the model, and what is asked for."""
+    """The defaults, then the file's settings of the model, then the overrides."""
     editable = default_config()
     set_fields(editable, overrides)
     asked = [name.removeprefix(MODEL_SECTION) for name in overrides if name.startswith("model.")]
@@ -120,7 +120,7 @@ def _config(translation: ConvertedStateDict, overrides: Mapping[str, str]) -> Ex
 
 
 def _state(model: Embedder) -> TrainState:
-    """A state without optimizer: it embeds, but training cannot go on from it."""
+    """A state without optimizer: it embeds, but training cannot resume from it."""
     _, params, model_state = split_model(model)
     return TrainState(
         step=jnp.zeros((), jnp.int32),

@@ -1,4 +1,4 @@
-"""The state before the first step, made where it will lie."""
+"""The state before the first step, created in its final placement."""
 
 import functools
 

@@ -21,7 +21,7 @@ Loss = Callable[..., tuple[Array, dict[str, Array]]]
 
 
 class GradientResult(NamedTuple):
-    """Gradient of a batch, and what was computed with it.
+    """Gradient of a batch, and the values computed along with it.
 
     Attributes:
         gradients: gradient of the total by the parameters.

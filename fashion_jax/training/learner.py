@@ -82,7 +82,7 @@ def make_learner(
         mesh: devices.
         param_dtype: dtype of parameters, statistics and optimizer; float64 only for tests.
         objective: the total to minimise, in place of the one that the config describes; for
-            further terms beside the config's, `Objective.from_config(config, extra_terms)`.
+            terms on top of the config's, `Objective.from_config(config, extra_terms)`.
 
     Raises:
         ConfigError: if the classifier's columns do not fit the mesh or the batch.
@@ -150,7 +150,7 @@ def check_objective(objective: object) -> None:
     """Refuses an object that is not an objective, such as a loss function.
 
     Raises:
-        ValueError: naming what is missing.
+        ValueError: naming the missing methods.
     """
     if isinstance(objective, type) or not isinstance(objective, ObjectiveLike):
         raise ValueError(

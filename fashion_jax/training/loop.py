@@ -106,9 +106,9 @@ def train(
         mesh: devices; by default those that `config.mesh` asks for.
         progress: whether to show a bar.
         objective: the total to minimise, in place of the one that the config describes; for
-            further terms beside the config's, `Objective.from_config(config, extra_terms)`. Its
+            terms on top of the config's, `Objective.from_config(config, extra_terms)`. Its
             class and weights are stored as `objective.json`; a run resumes with the same ones.
-        augment: `(image, random generator) -> image` of one's own, applied to each resized image
+        augment: `(image, random generator) -> image` of your own, applied to each resized image
             before the config's augmentations; see `TrainingBatches`.
         datasets: datasets to train on; by default the built ones that `config.data` names. Their
             names replace those of the config, in `config.json` as well.
@@ -226,9 +226,9 @@ def _claim(workdir: pathlib.Path, config: ExperimentConfig, objective: Objective
     ]
     if changed:
         raise ConfigError(
-            f"{workdir.resolve()} holds a run of another config (stored != asked for):\n  "
+            f"{workdir.resolve()} holds a run of another config (stored != requested):\n  "
             + "\n  ".join(changed)
-            + "\nGo on with the same config, or choose another --workdir."
+            + "\nResume with the same config, or choose another --workdir."
         )
     stored = json.loads(own_path.read_bytes()) if own_path.exists() else None
     if stored != own:
@@ -303,14 +303,14 @@ def _first_or_latest(
         raise FashionJaxError(
             "the dataset or its plan changed since this run was interrupted:\n"
             f"  then {there.dataset} {there.plan}\n  now  {here.dataset} {here.plan}\n"
-            "Bring the dataset back, or choose another --workdir."
+            "Restore the dataset, or choose another --workdir."
         )
     logger.info("resuming from step %d", latest)
     return state, there.next_step
 
 
 def _origin(checkpoints: Checkpoints, config: ExperimentConfig) -> WeightsOrigin:
-    """Of the first weights; of a run that goes on it is in its cards, the file may have moved."""
+    """Origin of the first weights; a resumed run reads it from its cards, not from the file."""
     latest = checkpoints.latest_step()
     if latest is None:
         return weights_origin(config.model)

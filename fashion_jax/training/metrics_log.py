@@ -53,7 +53,7 @@ class MetricsLog:
             self._own_log(step, values)
 
     def close(self) -> None:
-        """Write what is buffered."""
+        """Write buffered lines."""
         if self._file is not None:
             self._file.close()
             self._events.close()

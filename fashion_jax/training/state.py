@@ -21,7 +21,7 @@ class TrainState:
         optimizer_state: state of the Optax optimizer.
         loss_state: state of the objective, such as `centers` [identities, features] and `memory`.
         average: moving average of `params` and `model_state`; empty without one.
-        rng: raw key of the run, uint32 [2]; whatever draws on the device folds the step into it.
+        rng: raw key of the run, uint32 [2]; each user on the device folds the step into it.
     """
 
     step: Leaf

@@ -59,7 +59,7 @@ def test_a_sweep_of_a_variant(sweep_of):
         ('[Variant("a", {"training.epochs": "three"})]', "variant 'a': .*training.epochs.*integer"),
         (
             '[Variant("a", {}), Variant("b", {}, on="c")]',
-            "'b' builds upon 'c', which does not come before it",
+            "'b' builds on 'c', which does not come before it",
         ),
         ('[Variant("a", {}), Variant("a", {})]', "two variants are named 'a'"),
     ],

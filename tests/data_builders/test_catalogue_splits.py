@@ -1,4 +1,4 @@
-"""Who goes where, by hand and by hash."""
+"""Splits of a catalogue, as given and by hash."""
 
 import pytest
 from fashion_jax.data_builders.catalogue.manifest import read_manifest

@@ -1,4 +1,4 @@
-"""The real photos beside the project: each one is looked at here, without the builder."""
+"""The real photos in `shared/`: each one is examined here, without the builder."""
 
 import collections
 

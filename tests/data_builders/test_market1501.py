@@ -103,7 +103,7 @@ def test_distractors_are_in_the_gallery_and_match_nothing(built, records):
     of_distractors = {record.identity for record in distractors}
     assert len(of_distractors) == dummy_data.DISTRACTORS
     assert not of_distractors & identities(records, "train", "query", "val_query", "val_gallery")
-    # Beside them, two persons whom nobody asks for.
+    # In addition, two persons without a query.
     assert built[1].counts["distractor_identities"] == dummy_data.DISTRACTORS + 2
 
 

@@ -1,4 +1,4 @@
-"""The real photos beside the project: what is wrong with them is known."""
+"""The real photos in `shared/`, whose defects are known."""
 
 import pytest
 

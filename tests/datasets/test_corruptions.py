@@ -1,4 +1,4 @@
-"""What holds for every corruption, and how they are found by name."""
+"""Properties of every corruption, and their lookup by name."""
 
 import cv2
 import numpy as np

@@ -14,7 +14,7 @@ from fashion_jax.datasets.corruptions.light import expose, to_linear, to_srgb
 
 
 def outcomes(name, image, severity):
-    """What becomes of a photo under many names."""
+    """A photo corrupted under many names."""
     corruption = CORRUPTIONS[name]
     return [
         corruption.apply(image, severity, generator(name, str(photo_id), 0))

@@ -19,7 +19,7 @@ DATASET = "synthetic_street2shop"
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory, tiny_data_dir, tiny_config) -> pathlib.Path:
-    """What a user has before a snippet, by the names that the pages use.
+    """Files that a user has before a snippet, under the names on the pages.
 
     data/            the built demo dataset
     runs/a/          a run with a model and an index

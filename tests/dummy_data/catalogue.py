@@ -86,12 +86,12 @@ def photos() -> list[str]:
 
 
 def number_of(photo: str) -> int:
-    """Which pattern a photo shows."""
+    """Pattern on a photo."""
     return photos().index(photo)
 
 
 def good_box(number: int) -> tuple[float, float, float, float]:
-    """Where the product is on the street photos of product `number`."""
+    """Box of product `number` on its street photos."""
     return number % 7, 5 + number % 5, 30, 41
 
 

@@ -60,7 +60,7 @@ def write_dummy_data(folder: pathlib.Path) -> None:
 
 
 def photo_pixels(photo_id: str) -> UInt8[np.ndarray, "height width 3"]:
-    """What a photo shows."""
+    """Content of a photo."""
     part, number = photo_id.split("/")
     return dummy_photos.soft_pattern(int(number) + 100 * len(part), WIDTH, HEIGHT)
 

@@ -76,7 +76,7 @@ def path_of(photo: Photo) -> str:
 
 
 def high_path_of(photo: Photo) -> str:
-    """Where a photo lies in high resolution; one folder has another name there."""
+    """Path of a photo in high resolution, where one folder has another name."""
     path = path_of(photo).replace(f"{LOW}/", f"{HIGH}/", 1)
     return path.replace("CLOTHING/Summer_Wear", "CLOTHING/Summer_Suit")
 

@@ -100,7 +100,7 @@ def dummy_list() -> Iterator[DummyPhoto]:
 
 
 def photo_pixels(number: int) -> UInt8[np.ndarray, "height width 3"]:
-    """What photo `number` shows."""
+    """Content of photo `number`."""
     return dummy_photos.soft_pattern(number, SIZE, SIZE)
 
 

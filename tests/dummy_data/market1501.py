@@ -1,10 +1,10 @@
-"""Writes a tiny raw copy of Market-1501, with all that real copies have beside the persons.
+"""Writes a tiny raw copy of Market-1501, with everything that real copies have besides persons.
 
     python -m tests.dummy_data.market1501 FOLDER
 
 Six training persons are seen twice by each of three cameras. Each of four test persons has a query
-by each of two cameras, and two photos by each of them in the gallery. The others are described
-beside their numbers.
+by each of two cameras, and two photos by each of them in the gallery. The comments next to
+the numbers describe the others.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def write_dummy_data(folder: pathlib.Path) -> None:
 
 
 def photo_pixels(name: str) -> UInt8[np.ndarray, "height width 3"]:
-    """What a photo shows."""
+    """Content of a photo."""
     return dummy_photos.soft_pattern(sum(name.encode()), WIDTH, HEIGHT)
 
 

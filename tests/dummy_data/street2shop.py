@@ -69,14 +69,14 @@ def write_dummy_data(folder: pathlib.Path) -> None:
 
 
 def photo_pixels(number: int) -> UInt8[np.ndarray, "height width 3"]:
-    """What photo `number` shows: a soft pattern of its own, which JPEG keeps well."""
+    """Content of photo `number`: its own soft pattern, which JPEG keeps well."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
     waves = [np.sin(x / (9 + channel) + number) + np.cos(y / 11 + channel) for channel in range(3)]
     return np.rint(127 + 60 * np.stack(waves, axis=2)).astype(np.uint8)
 
 
 def good_box(number: int) -> dict[str, int]:
-    """Where the garment is on photo `number`."""
+    """Box of the garment on photo `number`."""
     return {"left": number % 7, "top": 5 + number % 5, "width": 30, "height": 41}
 
 

@@ -1,4 +1,4 @@
-"""What `evaluate` does with embeddings after the network."""
+"""Refinements of embeddings in `evaluate`."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What an evaluation says to programs and to people, where there is little to say."""
+"""Results for programs and people, where little was measured."""
 
 import dataclasses
 import json

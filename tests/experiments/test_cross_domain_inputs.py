@@ -1,4 +1,4 @@
-"""What is missing for a matrix is said before anything is embedded, all of it at once."""
+"""Everything missing for a matrix is reported at once, before anything is embedded."""
 
 import dataclasses
 import json
@@ -96,7 +96,7 @@ def test_data_lies_where_each_run_says_or_where_it_is_said(make_run, copied_data
 
 
 def test_different_builds_of_a_dataset_are_refused(make_run, copied_data):
-    open_dataset(NAME, copied_data).split("query")  # leaves its columns beside the data
+    open_dataset(NAME, copied_data).split("query")  # stores its columns next to the data
     columns = built_folder(copied_data) / "columns_query.npz"
     stored = dict(np.load(columns))
     stored["photo_id"] = stored["photo_id"][::-1]
@@ -108,7 +108,7 @@ def test_different_builds_of_a_dataset_are_refused(make_run, copied_data):
 
 
 def test_a_dataset_with_nothing_to_find_is_refused(make_run, copied_data):
-    open_dataset(NAME, copied_data).split("query")  # leaves its columns beside the data
+    open_dataset(NAME, copied_data).split("query")  # stores its columns next to the data
     columns = built_folder(copied_data) / "columns_query.npz"
     stored = dict(np.load(columns))
     stored["identity"] = stored["identity"] + 1000

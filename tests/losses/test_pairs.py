@@ -1,4 +1,4 @@
-"""Which pairs count: domains, weights and the memory, against the formulas written out."""
+"""Pairs that count: domains, weights and the memory, against the formulas written out."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""What a recipe may add: other optimizers, decay of kernels only, layers, freezing, clipping."""
+"""Options of a recipe: other optimizers, decay of kernels only, layers, freezing, clipping."""
 
 import dataclasses
 

@@ -77,7 +77,7 @@ def random_change(number, names):
 
 
 def parts(photos):
-    """What a catalogue is made of."""
+    """Content of a catalogue."""
     vectors = np.array([photo.vector for photo in photos]).reshape(-1, DIMENSIONS)
     items = [photo.item for photo in photos]
     return unit(vectors), items, [photo.thumbnail for photo in photos]

@@ -35,7 +35,7 @@ def run(tiny_config, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def flags(run, tmp_path_factory):
-    """Where the collection of the run's embeddings is."""
+    """Place of the collection of the run's embeddings."""
     require_milvus_lite()
     folder = tmp_path_factory.mktemp("milvus")
     embed_catalogue(run, folder / "embeddings", photos_per_shard=6, progress=False)

@@ -1,4 +1,4 @@
-"""What every network of the registry has to do: train in bfloat16 on eight devices, compiled once.
+"""Every network of the registry trains in bfloat16 on eight devices, compiled once.
 
 Each with its own blocks and widths, and as few of them as there can be: depth changes nothing
 but the time to compile. Two files share the networks, so that two workers share the minutes.

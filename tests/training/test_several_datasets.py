@@ -148,7 +148,7 @@ def test_evaluate_measures_each_dataset_on_its_own(run, capsys):
 
 @pytest.fixture
 def counted(monkeypatch) -> list[tuple[str, ...]]:
-    """What was loaded and embedded, in turn."""
+    """Names of everything loaded and embedded, in order."""
     calls = []
     embed_split = EmbeddingModel.embed_split
 

@@ -1,6 +1,6 @@
-"""Base class of dataset builders: options, records, counts, and the report beside the data.
+"""Base class of dataset builders: options, records, counts, and the report next to the data.
 
-A dataset of your own is a subclass of `RetrievalBuilder` with a `name` and a `plan`:
+Your own dataset is a subclass of `RetrievalBuilder` with a `name` and a `plan`:
 
 ```python
 class MyShop(RetrievalBuilder):  # photos named PRODUCT-NUMBER.jpg, 1 taken by a customer
@@ -24,7 +24,7 @@ your own package, commands and configs find it by name:
 my_shop = "my_package.my_shop:MyShop"
 ```
 
-Options of your own are fields of a subclass of `BuildOptions`, the class attribute `OPTIONS`.
+Your own options are fields of a subclass of `BuildOptions`, the class attribute `OPTIONS`.
 """
 
 import abc

@@ -33,7 +33,7 @@ def builder_class(dataset: Builder) -> Any:
     """Find the builder of a dataset among the entry points `fashion_jax.datasets`.
 
     Args:
-        dataset: name of an entry point; or a builder class, which is returned as it is.
+        dataset: name of an entry point; or a builder class, which is returned unchanged.
 
     Raises:
         BuildError: if it is not installed; with the nearest known name.
@@ -88,7 +88,7 @@ def build(
     progress: bool = True,
     **options: Any,
 ) -> BuildReport:
-    """Build a dataset into `<data_dir>/<name>/<version>/`, with a report beside the data.
+    """Build a dataset into `<data_dir>/<name>/<version>/`, with a report next to the data.
 
     The directory appears only when the build is complete; leftovers of an interrupted build are
     removed. An existing dataset built with the same options is left unchanged.

@@ -190,13 +190,13 @@ def published_sizes(
 
 
 def write_report(report: BuildReport, directory: pathlib.Path) -> None:
-    """Store a report beside the data."""
+    """Store a report next to the data."""
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
     atomic_write(directory / REPORT_NAME, f"{text}\n".encode())
 
 
 def read_report(directory: pathlib.Path) -> BuildReport:
-    """Read the report beside built data.
+    """Read the report of built data.
 
     Raises:
         FashionJaxError: if it is missing or damaged.

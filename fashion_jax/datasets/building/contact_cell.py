@@ -28,7 +28,7 @@ Photo = UInt8[np.ndarray, "height width 3"]
 def draw_cell(
     sheet: PhotoSheet, corner: tuple[int, int], photo: Photo, place: ItemPlace, name: str
 ) -> None:
-    """Draws a photo with the box on it, the crop beside it, and captions below.
+    """Draws a photo with the box on it, the crop to its right, and captions below.
 
     Where a box reaches beyond the photo's border, the ground around the photo is shown as well.
 

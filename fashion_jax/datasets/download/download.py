@@ -28,7 +28,7 @@ def download(
     """Fetch the photos that a raw copy lacks, as far as their links still work.
 
     Safe to interrupt or kill: photos are whole or absent, and the outcome of each is appended to
-    a journal beside the list of links. The next run fetches what is absent, except what an
+    a journal next to the list of links. The next run fetches what is absent, except what an
     earlier run found gone for good. In the main thread, Ctrl-C ends the run with its report.
 
     Args:

@@ -13,7 +13,7 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9.])?|[0-9a-f:.]*:[0-9a-f:.]*")
 
 
 class DownloadError(FashionJaxError):
-    """Raised when a download cannot start or cannot go on."""
+    """Raised when a download cannot start or continue."""
 
 
 class BadLinkError(DownloadError):

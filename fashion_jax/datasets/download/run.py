@@ -33,7 +33,7 @@ class _Stopped(Exception):  # noqa: N818
 
 @dataclasses.dataclass
 class Run:
-    """Fetches photos, each in a task of its own.
+    """Fetches photos, each in its own task.
 
     A task waits for a connection of its host, then for one of all connections, both first come,
     first served, so that hosts take turns. (aiohttp could limit connections as well, but counts
@@ -201,7 +201,7 @@ class Run:
         return 0.0
 
     async def _sleep(self, seconds: float) -> None:
-        """Sleeps until Ctrl-C at the most; 0 seconds do not let other tasks run."""
+        """Sleep, at most until Ctrl-C; 0 seconds do not let other tasks run."""
         if seconds > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):

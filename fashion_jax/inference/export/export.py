@@ -21,7 +21,7 @@ from fashion_jax.inference.model import EmbeddingModel, load_model
 
 FORMATS = ("stablehlo", "safetensors")
 NO_ONNX = (
-    "--format onnx is not offered: jax2onnx, the converter that is kept up, does not convert "
+    "--format onnx is not offered: jax2onnx, the maintained converter, does not convert "
     "ResNets with a free number of photos; docs/export.md says what was tried. Use stablehlo"
 )
 
@@ -52,7 +52,7 @@ class Export:
 def export(
     workdir: str | pathlib.Path, format: str, output: str | pathlib.Path | None = None
 ) -> Export:
-    """Export a run's best model; the folder is there whole or not at all.
+    """Export a run's best model; the folder is complete or absent.
 
     It holds the model, `model_card.json`, `parity.json` and `usage.py`.
 
@@ -62,7 +62,7 @@ def export(
         output: folder to write; by default `export/FORMAT` in the workdir.
 
     Raises:
-        ParityError: what was exported does not embed as the model does; nothing is kept.
+        ParityError: the export does not embed like the model; nothing is kept.
         FashionJaxError: `workdir` holds no run, or the folder exists already.
     """
     if format == "onnx":
@@ -85,7 +85,7 @@ def export(
 
 
 def _write(model: EmbeddingModel, format: str, folder: pathlib.Path) -> Parity:
-    # On one device: whoever loads the export may have no more.
+    # On one device: the user of the export may have only one.
     variables = jax.tree.map(jnp.asarray, jax.device_get(model.variables))
     embed = embedding_function(model.config.model, model.card.preprocessing)
 

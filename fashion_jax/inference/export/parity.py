@@ -1,4 +1,4 @@
-"""Does what was exported embed the same photos to the same embeddings?"""
+"""Checks that an export gives the same embeddings as the model."""
 
 import dataclasses
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def check_parity(model: Embed, exported: Embed, card: ModelCard) -> Parity:
 
     Args:
         model: photos [batch, height, width, 3] to embeddings.
-        exported: the same, by what was exported.
+        exported: the same function of the export.
         card: card of the model, with its input size and compute dtype.
 
     Raises:

@@ -30,7 +30,7 @@ def write_safetensors(model: EmbeddingModel, folder: pathlib.Path) -> Embed:
     """Write the weights, with the model card in the file's metadata.
 
     Returns:
-        What reads the file back and embeds by it.
+        A function that reads the file back and embeds with it.
     """
     arrays = named_arrays(model.variables["params"]) | named_arrays(model.variables["model_state"])
     tensors = to_torch_names(arrays, model.card.backbone)

@@ -1,4 +1,4 @@
-"""StableHLO by `jax.export`: for programs that have JAX and nothing of ours."""
+"""StableHLO by `jax.export`: for programs with JAX but without fashion-jax."""
 
 import pathlib
 

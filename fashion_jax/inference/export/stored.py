@@ -25,8 +25,8 @@ class StoredExport:
 
     Attributes:
         card: card of the model.
-        encode: `(variables, photos) -> embeddings` with weights of its own; of StableHLO.
-        variables: weights for the network that the card describes; of safetensors.
+        encode: `(variables, photos) -> embeddings` with its own weights; for StableHLO.
+        variables: weights for the network that the card describes; for safetensors.
     """
 
     card: ModelCard

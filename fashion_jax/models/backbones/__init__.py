@@ -1,4 +1,4 @@
-"""Backbones: an image in, a map of features out. One family a file."""
+"""Backbones: an image in, a map of features out. One family per file."""
 
 import difflib
 from collections.abc import Callable

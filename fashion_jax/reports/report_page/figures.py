@@ -12,7 +12,7 @@ from markupsafe import Markup
 from fashion_jax.reports import charts
 
 _MOST_POINTS = 200  # in a line; more than its pixels would only swell the file
-_MEAN = "mean_of_datasets"  # beside the values of each dataset, where a run has several
+_MEAN = "mean_of_datasets"  # in addition to the values of each dataset of several
 _TERMS = {
     "loss/total": ("Loss: total", "the weighted sum that is minimised"),
     "loss/identity": ("Loss: identity", "cross entropy over the training products"),
@@ -124,7 +124,7 @@ def _term_figure(key: str, values: Series, unit: str) -> Figure:
 
 
 def _number(value: object) -> float:
-    """A number as it is; NaN for anything else."""
+    """Return a number unchanged; NaN for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         return math.nan
     return float(value)

@@ -85,7 +85,7 @@ def add_photos(
     replace: bool = False,
     contents: Contents | None = None,
 ) -> ChangedCatalogue:
-    """Add photos to a catalogue as a new segment; existing segments stay as they are.
+    """Add photos to a catalogue as a new segment; existing segments stay unchanged.
 
     Args:
         directory: folder of the catalogue.

@@ -1,4 +1,4 @@
-"""What hosts answer: photos, lies, silence, circles, endless bodies."""
+"""Answers of hosts: photos, lies, silence, redirect loops, endless bodies."""
 
 import gc
 import gzip

@@ -1,4 +1,4 @@
-"""How hosts are treated: few photos at once, pauses, turns; dead ones are left alone."""
+"""Politeness to hosts: few photos at once, pauses, turns; dead ones are left alone."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Whose turn it is, and which hosts are given up; no connection, and a clock that costs no time."""
+"""Turns of hosts, and hosts that are given up; without connections, on a simulated clock."""
 
 import asyncio
 import collections

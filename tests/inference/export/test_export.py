@@ -1,4 +1,4 @@
-"""What is exported embeds as the model does, by itself."""
+"""An export embeds like the model, without fashion-jax."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What holds for a block or a network of any family."""
+"""Properties of a block or a network of any family."""
 
 import jax
 import jax.numpy as jnp
