@@ -20,7 +20,7 @@ check: $(VENV)/installed ## lint, format, types, floors and the site
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(VENV)/installed ## mend what ruff can mend
 	$(BIN)/ruff check --fix .

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from tabulate import tabulate
 
 from fashion_jax.evaluation.refinements import Refinements
 from fashion_jax.metrics.confidence import Interval
+from fashion_jax.metrics.measure import RetrievalMetrics
+from fashion_jax.metrics.query_metrics import ACCURACY_RANKS
 from fashion_jax.metrics.ranking import GroupMetrics, Ranking
 
 _SHOWN = ("mAP", "mINP")
@@ -55,6 +58,10 @@ class Evaluation:
             for name, interval in ranking.intervals().items()
             if np.isfinite(interval).all()
         }
+
+    def per_query(self) -> dict[str, Float[np.ndarray, " queries"]]:
+        """Return each metric for each query, as `RetrievalMetrics.per_query` does."""
+        return RetrievalMetrics(measured_rankings(self.rankings), ACCURACY_RANKS).per_query()
 
     def unmeasured(self) -> list[str]:
         """Return a line for each protocol without a measurable query."""

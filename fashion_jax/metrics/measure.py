@@ -30,6 +30,8 @@ class RetrievalMetrics(Mapping[str, float]):
             self._values |= ranking.metrics(self._depths)
 
     def __getitem__(self, name: str) -> float:
+        if name not in self._values:
+            raise KeyError(f"{name}; measured are {', '.join(self._values)}")
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:

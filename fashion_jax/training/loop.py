@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -43,6 +44,7 @@ from fashion_jax.training.validation import model_of, validate
 logger = logging.getLogger(__name__)
 
 OBJECTIVE_FILE = "objective.json"
+FEW_IDENTITIES = 10
 
 # Fields that may change when a run is resumed: they change no number.
 _FREE_FIELDS = ("data.data_dir", "data.workers", "data.threads", "mesh.", "training.log_every")
@@ -133,7 +135,7 @@ def train(
     mesh = make_mesh(config.mesh) if mesh is None else mesh
     if datasets is None:
         datasets = [open_dataset(name, config.data.data_dir) for name in config.data.datasets]
-    _require_validation(datasets)
+    _check_validation(datasets)
     plan = make_plan(config, datasets)
     check_batch_size(
         config.data.identities_per_batch * config.data.photos_per_identity,
@@ -166,7 +168,10 @@ def train(
             augment,
         )
         with closing(metrics_log):
-            return _steps(run, state, start)
+            state = _steps(run, state, start)
+        best = checkpoints.best_step()
+        logger.info("finished after step %d; best checkpoint: step %d", int(state.step), best)
+        return state
 
 
 def _with_datasets(config: ExperimentConfig, names: Sequence[str]) -> ExperimentConfig:
@@ -209,12 +214,17 @@ def training_batches(
 
 
 def _claim(workdir: pathlib.Path, config: ExperimentConfig, objective: ObjectiveLike) -> None:
-    """Store config and objective, or check that an earlier run in this workdir had the same."""
+    """Store config and objective; once there is a checkpoint, they must be the stored ones.
+
+    Until then they are replaced: a config that failed to train must not stand in the way of the
+    corrected one.
+    """
     path, own_path = workdir / CONFIG_FILE, workdir / OBJECTIVE_FILE
     own = _own_objective(objective, config)
-    if not path.exists():
+    if not any(entry.name.isdigit() for entry in (workdir / "checkpoints").glob("*")):
         workdir.mkdir(parents=True, exist_ok=True)
         if jax.process_index() == 0:
+            own_path.unlink(missing_ok=True)
             if own:
                 atomic_write(own_path, json.dumps(own, indent=2).encode())
             store_config(config, path)  # last: it makes the folder a run's
@@ -234,7 +244,7 @@ def _claim(workdir: pathlib.Path, config: ExperimentConfig, objective: Objective
     if stored != own:
         raise ConfigError(
             f"{workdir.resolve()} holds a run of another objective (null: the config's own):\n"
-            f"  stored    {json.dumps(stored)}\n  asked for {json.dumps(own)}\n"
+            f"  stored    {json.dumps(stored)}\n  requested {json.dumps(own)}\n"
             "Give `train` the same objective, or choose another workdir."
         )
 
@@ -260,7 +270,7 @@ def describe_batch_norm_scope(config: ExperimentConfig) -> str:
     return f"BatchNorm statistics: over each {group} of the global batch's {batch} photos"
 
 
-def _require_validation(datasets: Sequence[Dataset]) -> None:
+def _check_validation(datasets: Sequence[Dataset]) -> None:
     for dataset in datasets:
         missing = {"train", "val_query", "val_gallery"} - set(dataset.splits)
         if missing:
@@ -269,6 +279,14 @@ def _require_validation(datasets: Sequence[Dataset]) -> None:
                 mend = f": build {dataset.directory} again without --splits"
             raise FashionJaxError(
                 f"{dataset.name} lacks {', '.join(sorted(missing))}, which training needs{mend}"
+            )
+        identities = len(np.unique(dataset.split("val_query").identity))
+        if identities < FEW_IDENTITIES:
+            logger.warning(
+                "%s has %d validation identities: too few for metrics that choose a checkpoint. "
+                "Build it with a larger share of them",
+                dataset.name,
+                identities,
             )
 
 
@@ -326,7 +344,7 @@ def _steps(run: Run, state: TrainState, start: int) -> TrainState:
     bar = tqdm(
         total=run.total_steps, initial=start, desc="train", unit="step", disable=not run.progress
     )
-    bar.set_postfix_str("compiling the step")
+    bar.set_postfix_str("compiling")
     with closing(source), logging_redirect_tqdm(), bar:
         for step, batch in _numbered(source, start, run.total_steps):
             photos = global_batch(batch, mesh)
@@ -334,6 +352,8 @@ def _steps(run: Run, state: TrainState, start: int) -> TrainState:
                 state, metrics = run.learner.train_step(state, photos)
             if run.pending:
                 jax.block_until_ready(run.pending[-1])  # at most two steps ahead of the device
+            elif step == start + 1:
+                bar.set_postfix_str("")
             run.pending.append((step, metrics))
             if step % config.training.log_every_steps == 0:
                 bar.set_postfix(_log_pending(run))
@@ -367,7 +387,7 @@ def _require_finite(step: int, values: dict[str, float]) -> None:
     if wrong:
         found = ", ".join(f"{name} = {values[name]}" for name in wrong)
         raise NonFiniteLossError(
-            f"step {step}: {found}. The checkpoint before it is intact. Lower "
+            f"step {step}: {found}. Earlier checkpoints are intact. Lower "
             "optimizer.learning_rate, or compute in float32 if model.compute_dtype is bfloat16."
         )
 

@@ -15,9 +15,12 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from fashion_jax.config import ConfigError, ExperimentConfig, store_config
+from fashion_jax.config import ConfigError, ExperimentConfig, read_stored_config, store_config
+from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.checkpoints import SELECTION_METRIC, StoredCheckpoints
+from fashion_jax.losses import Objective
 from fashion_jax.parallel.mesh import make_mesh
+from fashion_jax.training import loop
 from fashion_jax.training.loop import NonFiniteLossError, describe_batch_norm_scope, train
 from fashion_jax.training.metrics_log import read_metrics
 
@@ -159,6 +162,15 @@ def test_non_finite_loss_stops_the_run_and_names_step_and_term(tiny_config, one_
     # Whatever was saved is finite.
     for line in read_metrics(tmp_path):
         assert np.isfinite(list(line.values())).all()
+
+
+def test_a_config_that_cannot_train_does_not_keep_the_workdir(tiny_config, one_device, tmp_path):
+    data = dataclasses.replace(tiny_config.data, identities_per_batch=40)
+    wrong = dataclasses.replace(tiny_config, data=data)
+    with pytest.raises(FashionJaxError, match=r"lower data\.identities_per_batch"):
+        train(wrong, tmp_path, one_device, progress=False)
+    loop._claim(tmp_path, tiny_config, Objective.from_config(tiny_config))
+    assert read_stored_config(tmp_path / "config.json") == tiny_config
 
 
 @pytest.mark.parametrize(

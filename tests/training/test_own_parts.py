@@ -245,7 +245,7 @@ def test_a_run_with_own_parts_resumes_bit_identical(
         with pytest.raises(KilledError):
             train(own_config, halved, one_device, progress=False, objective=objective)
     for other in (None, Objective.from_config(own_config, {"uniformity": (0.4, uniformity)})):
-        with pytest.raises(ConfigError, match=r"(?s)another objective.*stored .*asked for"):
+        with pytest.raises(ConfigError, match=r"(?s)another objective.*stored .*requested"):
             train(own_config, halved, one_device, progress=False, objective=other)
     own = []
     log = lambda step, values: own.append({"step": step, **values})  # noqa: E731

@@ -15,7 +15,7 @@ from fashion_jax.datasets.download.journal import Journal, read_permanent_failur
 from fashion_jax.datasets.download.links import DownloadError, Link, LinkList
 from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.datasets.download.report import DownloadReport
-from fashion_jax.datasets.download.run import Run
+from fashion_jax.datasets.download.scheduler import Scheduler
 from fashion_jax.datasets.download.store import remove_unfinished
 
 
@@ -49,7 +49,7 @@ def download(
         links = _absent(report, options)
         bar = tqdm(links, f"{dataset}: fetching", unit=" photos", disable=not progress)
         with bar, Journal(source.journal) as journal:
-            asyncio.run(Run(links, options, report, journal, bar).run())
+            asyncio.run(Scheduler(links, options, report, journal, bar).run())
     return report
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tqdm.auto import tqdm
 
-from fashion_jax.datasets.download import run
+from fashion_jax.datasets.download import scheduler
 from fashion_jax.datasets.download.fetch import (
     Answer,
     FetchError,
@@ -17,11 +17,11 @@ from fashion_jax.datasets.download.fetch import (
     http_failure,
     retry_after,
 )
-from fashion_jax.datasets.download.hosts import Host
 from fashion_jax.datasets.download.journal import Entry, Journal
 from fashion_jax.datasets.download.links import Link, LinkList, host_of
 from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.datasets.download.report import DownloadReport
+from fashion_jax.datasets.download.scheduler import RemoteHost
 
 
 class Clock(asyncio.SelectorEventLoop):
@@ -69,8 +69,8 @@ class FakeWeb:
         self.journal = KeptJournal()
         self.entries = self.journal.entries
         self._active = collections.Counter()
-        monkeypatch.setattr(run, "get", self._get)
-        monkeypatch.setattr(run.Run, "_store", self._store)
+        monkeypatch.setattr(scheduler, "get", self._get)
+        monkeypatch.setattr(scheduler.Scheduler, "_store", self._store)
 
     def fetch(self, *photos, backoff=0.0, **changes):
         """Fetch photos; return what was requested, in order."""
@@ -79,7 +79,7 @@ class FakeWeb:
         report = DownloadReport("fake", LinkList(nowhere, links, [], set(), nowhere, nowhere))
         options = DownloadOptions(backoff=backoff, **changes)
         with asyncio.Runner(loop_factory=Clock) as runner, tqdm(disable=True) as bar:
-            runner.run(run.Run(links, options, report, self.journal, bar).run())
+            runner.run(scheduler.Scheduler(links, options, report, self.journal, bar).run())
         return [photo for _, photo in self.asked]
 
     def times(self, photo):
@@ -225,7 +225,7 @@ def test_redirects_that_lead_nowhere(targets, reason):
 
 
 def host(**options):
-    return Host("a.com", DownloadOptions(**options))
+    return RemoteHost("a.com", DownloadOptions(**options))
 
 
 def test_a_host_is_given_up_after_failures_in_a_row():

@@ -1,6 +1,7 @@
 """Schedules a download: photos wait for their turn, are attempted, and settled in the journal."""
 
 import asyncio
+import collections
 import contextlib
 import dataclasses
 import os
@@ -18,7 +19,6 @@ from fashion_jax.datasets.download.fetch import (
     get,
     open_session,
 )
-from fashion_jax.datasets.download.hosts import Host
 from fashion_jax.datasets.download.journal import Entry, Journal
 from fashion_jax.datasets.download.links import Link, host_of
 from fashion_jax.datasets.download.options import DownloadOptions
@@ -26,13 +26,64 @@ from fashion_jax.datasets.download.report import DownloadReport
 from fashion_jax.datasets.download.store import store_photo
 from fashion_jax.datasets.photos import UndecodablePhotoError
 
+_UNSETTLED = 100  # times `per_host`
+
 
 class _Stopped(Exception):  # noqa: N818
     """Raised in photos that wait for their turn after Ctrl-C."""
 
 
+class RemoteHost:
+    """A host that photos are fetched from: its links, its connections, its health.
+
+    A list of 424,000 links has hosts with thousands of links that are all dead: waiting for each of
+    them to time out, several times, would take weeks. Such a host is given up for the run.
+
+    Attributes:
+        links: links that were not requested yet.
+        connections: those in use are photos in progress; first come, first served.
+        unsettled: bounds the photos that wait for their next attempt or for another host.
+        paused_until: time of the event loop before which the host gets no request.
+        given_up: why the host is left alone for the rest of the run; empty if it is not.
+    """
+
+    def __init__(self, name: str, options: DownloadOptions):
+        self.links: collections.deque[Link] = collections.deque()
+        self.connections = asyncio.Semaphore(options.per_host)
+        self.unsettled = asyncio.Semaphore(_UNSETTLED * options.per_host)
+        self.paused_until = 0.0
+        self.given_up = ""
+        self._name = name
+        self._options = options
+        self._failures_in_a_row = 0
+
+    def answered(self) -> None:
+        """Note an answer from the host; that a photo is gone is one."""
+        self._failures_in_a_row = 0
+
+    def failed(self, error: FetchError) -> None:
+        """Note a failed attempt, and give the host up if it was one too many."""
+        if error.permanent:
+            self.answered()
+        elif not self.given_up:
+            self._failures_in_a_row += 1
+            if error.wait is not None and error.wait > self._options.longest_wait:
+                self.given_up = f"asked for a pause of {error.wait:,.0f} seconds"
+            elif self._failures_in_a_row >= self._options.give_up_after:
+                self.given_up = f"{self._failures_in_a_row} failures in a row, the last: {error}"
+
+    def check(self) -> None:
+        """Raise `FetchError` if the host was given up."""
+        if self.given_up:
+            raise FetchError("host_given_up", f"{self._name}: {self.given_up}")
+
+    def pause(self, until: float) -> None:
+        """Keep requests from the host until a time of the event loop; the longest pause counts."""
+        self.paused_until = max(self.paused_until, until)
+
+
 @dataclasses.dataclass
-class Run:
+class Scheduler:
     """Fetches photos, each in its own task.
 
     A task waits for a connection of its host, then for one of all connections, both first come,
@@ -56,7 +107,7 @@ class Run:
 
     def __post_init__(self) -> None:
         options = self.options
-        self._hosts: dict[str, Host] = {}
+        self._hosts: dict[str, RemoteHost] = {}
         self._connections = asyncio.Semaphore(options.concurrency)
         self._stopping = asyncio.Event()
         self._backoff = tenacity.wait_exponential_jitter(
@@ -99,7 +150,7 @@ class Run:
         except ExceptionGroup as errors:  # the first one cancelled the other tasks
             raise errors.exceptions[0] from None
 
-    def _start_next(self, host: Host) -> None:
+    def _start_next(self, host: RemoteHost) -> None:
         if host.links and not host.connections.locked() and not self._stopping.is_set():
             self._tasks.create_task(self._fetch(host.links.popleft()))
 
@@ -143,7 +194,7 @@ class Run:
                 visited.append(follow_redirect(visited, answer.location, limit))
 
     @contextlib.asynccontextmanager
-    async def _turn(self, url: str) -> AsyncIterator[Host]:
+    async def _turn(self, url: str) -> AsyncIterator[RemoteHost]:
         """Wait for the turn of a link's host, and hold one of its connections."""
         host = self._host(url)
         try:
@@ -162,7 +213,7 @@ class Run:
             raise
         self._start_next(host)
 
-    def _check(self, host: Host) -> None:
+    def _check(self, host: RemoteHost) -> None:
         if self._stopping.is_set():
             raise _Stopped
         host.check()
@@ -207,10 +258,10 @@ class Run:
                 async with asyncio.timeout(seconds):
                     await self._stopping.wait()
 
-    def _host(self, url: str) -> Host:
+    def _host(self, url: str) -> RemoteHost:
         name = host_of(url)
         if name not in self._hosts:
-            self._hosts[name] = Host(name, self.options)
+            self._hosts[name] = RemoteHost(name, self.options)
         return self._hosts[name]
 
 
