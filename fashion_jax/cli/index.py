@@ -164,7 +164,7 @@ def _build(flags: argparse.Namespace) -> None:
 
 
 def _add(flags: argparse.Namespace) -> None:
-    from fashion_jax.serving.add_photos import add_files, add_split
+    from fashion_jax.serving.build_index import add_files, add_split
 
     if (flags.photos is None) == (flags.split is None):
         raise FashionJaxError("name what to add: either --photos PATH or --split NAME")
