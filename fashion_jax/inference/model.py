@@ -35,7 +35,7 @@ from fashion_jax.inference.embed import (
     mirrored,
     without_classifier,
 )
-from fashion_jax.inference.export.stored import read_export
+from fashion_jax.inference.export.stored import CARD, read_export
 from fashion_jax.inference.weights.origin import weights_hash, weights_origin
 from fashion_jax.inference.weights.pretrained import load_pretrained
 from fashion_jax.models.backbones import backbone_spec
@@ -84,7 +84,7 @@ class EmbeddingModel:
             FashionJaxError: a file cannot be read as a photo (its name is given).
         """
         batch_size = self._padded(batch_size or self.config.evaluation.batch_size)
-        image = self.config.image
+        image, sharding = self.config.image, batch_sharding(self.mesh)
         pixels = _pixels(photos)
         parts = [np.empty((0, self.card.embedding_width), np.float32)]
         while part := list(itertools.islice(pixels, batch_size)):
@@ -93,8 +93,8 @@ class EmbeddingModel:
             images = np.zeros((batch_size, image.height, image.width, 3), np.uint8)
             for slot, photo in enumerate(part):
                 images[slot] = resize(photo, image)
-            mine = images[self._host.part(batch_size)]
-            parts.append(self._embed_batch(mine)[: len(part)])
+            placed = jax.make_array_from_callback(images.shape, sharding, images.__getitem__)
+            parts.append(np.asarray(self.encode(self.variables, placed))[: len(part)])
         return np.concatenate(parts)
 
     def embed_split(self, split: Split, progress: bool = True) -> Embeddings:
@@ -124,7 +124,10 @@ class EmbeddingModel:
             Embeddings of each range, in the order of its rows.
         """
         batch_size = self._padded(batch_size or self.config.evaluation.batch_size)
-        batches = EvaluationBatches(split, self.config.image, batch_size, self._host, ranges)
+        # This host reads its part of a batch: all of it where the devices are its own.
+        shared = len({device.process_index for device in self.mesh.devices.flat}) > 1
+        host, sharding = this_host() if shared else Host(), batch_sharding(self.mesh)
+        batches = EvaluationBatches(split, self.config.image, batch_size, host, ranges)
         total = sum(map(len, ranges))
         bar = tqdm(
             total=total, desc=f"embed {split.name}", unit="photo", disable=not progress, leave=False
@@ -134,7 +137,9 @@ class EmbeddingModel:
                 parts = [np.empty((0, self.card.embedding_width), np.float32)]
                 for start in range(0, len(rows), batch_size):
                     photos = min(batch_size, len(rows) - start)
-                    parts.append(self._embed_batch(next(source)["image"])[:photos])
+                    images = next(source)["image"]
+                    placed = jax.make_array_from_process_local_data(sharding, images)
+                    parts.append(np.asarray(self.encode(self.variables, placed))[:photos])
                     bar.update(photos)
                 yield np.concatenate(parts)
 
@@ -142,20 +147,9 @@ class EmbeddingModel:
         """The same model, which sees each photo's mirror image."""
         return dataclasses.replace(self, encode=mirrored(self.encode))
 
-    @property
-    def _host(self) -> Host:
-        """This host's part of a batch: all of it where the devices are this host's own."""
-        hosts = {device.process_index for device in self.mesh.devices.flat}
-        return this_host() if len(hosts) > 1 else Host()
-
     def _padded(self, batch_size: int) -> int:
         """A batch that the devices can divide evenly."""
         return batch_size + -batch_size % self.mesh.shape["data"]
-
-    def _embed_batch(self, images: UInt8[np.ndarray, "batch height width 3"]) -> Embeddings:
-        sharding = batch_sharding(self.mesh)
-        placed = jax.make_array_from_process_local_data(sharding, images)
-        return np.asarray(self.encode(self.variables, placed))
 
 
 def load_model(path: str | os.PathLike[str], mesh: Mesh | None = None) -> EmbeddingModel:
@@ -171,9 +165,9 @@ def load_model(path: str | os.PathLike[str], mesh: Mesh | None = None) -> Embedd
         FashionJaxError: neither a run nor an export, a run without checkpoint, or damaged weights.
     """
     folder = pathlib.Path(path)
-    export = read_export(folder)
-    if export is None:
+    if not (folder / CARD).is_file():
         return _load_run(folder, mesh or make_mesh(MeshConfig()))
+    export = read_export(folder)
     config = ExperimentConfig(
         model=export.card.model_config,
         image=ImageConfig(export.card.image_height, export.card.image_width),
