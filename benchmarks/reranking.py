@@ -1,6 +1,6 @@
 """Measures k-reciprocal re-ranking with sparse encodings and with dense matrices.
 
-    python benchmarks/reranking.py [--photos 100000] [--beside 8000] [--dimensions 512]
+    python benchmarks/reranking.py [--photos 100000] [--compared 8000] [--dimensions 512]
 
 Runs ours on a large gallery, with a tenth of the photos as queries, each against all others; then
 ours and the dense algorithm (`dense_reranking.py`) on the same few photos. Each runs in its own
@@ -19,10 +19,10 @@ from tabulate import tabulate
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--photos", type=int, default=100_000, help="0: only the comparison")
-    parser.add_argument("--beside", type=int, default=8_000, help="photos of the comparison")
+    parser.add_argument("--compared", type=int, default=8_000, help="photos of the comparison")
     parser.add_argument("--dimensions", type=int, default=512)
     arguments = parser.parse_args()
-    few, many, dimensions = arguments.beside, arguments.photos, arguments.dimensions
+    few, many, dimensions = arguments.compared, arguments.photos, arguments.dimensions
     dense = measured(by_dense, few, dimensions)
     sparse = measured(by_sparse, few, dimensions)
     rows = [("dense", few, dense["seconds"], dense["peak"], None)]

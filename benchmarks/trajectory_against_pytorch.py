@@ -40,7 +40,7 @@ from fashion_jax.config import (
     ModelConfig,
     OptimizerConfig,
 )
-from fashion_jax.inference.weights.checksum import named_arrays
+from fashion_jax.inference.weights.origin import named_arrays
 from fashion_jax.inference.weights.torch_names import to_torch_names
 from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh

@@ -48,7 +48,7 @@ _MODULES = {
     "cross-domain": "evaluate",
     "robustness": "evaluate",
     "index": "index",
-    "search": "search",
+    "search": "index",
     "embed": "embed",
     "milvus": "milvus",
     "weights": "weights",
@@ -62,7 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = make_parser(next((each for each in arguments if not each.startswith("-")), None))
     flags, rest = parser.parse_known_args(arguments)
-    _set_up_logging(flags.verbose)
+    libraries = logging.INFO if flags.verbose else logging.ERROR
+    logging.basicConfig(level=libraries, format="%(message)s")
+    logging.getLogger("fashion_jax").setLevel(logging.INFO)
+    logging.getLogger("absl").setLevel(libraries)
     try:
         flags.overrides = _overrides(flags, rest)
         flags.run(flags)
@@ -91,13 +94,6 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
     for module in modules:
         importlib.import_module(f"fashion_jax.cli.{module}").add(commands)
     return parser
-
-
-def _set_up_logging(verbose: bool) -> None:
-    """Show the project's messages always, those of libraries only if asked."""
-    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(message)s")
-    logging.getLogger("fashion_jax").setLevel(logging.INFO)
-    logging.getLogger("absl").setLevel(logging.INFO if verbose else logging.ERROR)
 
 
 def _overrides(flags: argparse.Namespace, rest: Sequence[str]) -> dict[str, str]:

@@ -2,15 +2,55 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 YES = "store_true"
+Flags = dict[str, Mapping[str, Any]]  # arguments of argparse's `add_argument`, by flag
+
+# Flags of a command that measures or uses a run's model.
+MODEL: Flags = {
+    "--workdir": {
+        "required": True,
+        "metavar": "RUN",
+        "help": "directory of the run whose model to use",
+    },
+    "--dataset": {"metavar": "NAME", "help": "name of a built dataset (default: the run's own)"},
+    "--data_dir": {"metavar": "DIR", "help": "directory of built datasets (default: the run's)"},
+}
+
+# Flags of a search with a photo.
+QUERY: Flags = {
+    "photo": {"metavar": "PHOTO", "help": "photo to search with: JPEG, PNG, WebP, GIF, ..."},
+    "--workdir": MODEL["--workdir"],
+    "--box": {
+        "metavar": "X,Y,W,H",
+        "help": "box of the garment, in pixels (default: the whole photo)",
+    },
+    "--category": {
+        "nargs": "+",
+        "metavar": "NAME",
+        "help": "restrict the search to these categories",
+    },
+    "--k": {
+        "type": int,
+        "default": 10,
+        "metavar": "N",
+        "help": "number of answers (default: %(default)s)",
+    },
+}
 
 
 def command(
-    commands: Any, name: str, run: Any, text: str, epilog: str = "", json_output: bool = True
+    commands: Any,
+    name: str,
+    run: Any,
+    text: str,
+    epilog: str = "",
+    flags: Flags | None = None,
+    json_output: bool = True,
 ) -> Any:
     """Add a command.
 
@@ -20,6 +60,7 @@ def command(
         run: function to call with the flags.
         text: description in one line, in the imperative.
         epilog: details below the flags.
+        flags: its flags.
         json_output: whether it prints a result, and so has `--json`.
     """
     parser = commands.add_parser(
@@ -33,20 +74,9 @@ def command(
     parser.set_defaults(run=run, takes_config=False, takes_options=False)
     if json_output:
         parser.add_argument("--json", action=YES, help="print the result as JSON")
+    for flag, options in (flags or {}).items():
+        parser.add_argument(flag, **options)
     return parser
-
-
-def add_model(parser: Any) -> None:
-    """Add the flags of a command that measures or uses a run's model."""
-    parser.add_argument(
-        "--workdir", required=True, metavar="RUN", help="directory of the run whose model to use"
-    )
-    parser.add_argument(
-        "--dataset", metavar="NAME", help="name of a built dataset (default: the run's own)"
-    )
-    parser.add_argument(
-        "--data_dir", metavar="DIR", help="directory of built datasets (default: the run's)"
-    )
 
 
 def print_result(result: Any, flags: argparse.Namespace) -> None:

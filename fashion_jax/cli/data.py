@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from fashion_jax.cli.command import YES, command, print_result
+from fashion_jax.cli.command import YES, Flags, command, print_result
 from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.errors import FashionJaxError
 
@@ -25,89 +25,98 @@ Set any option of the dataset's builder by --option.NAME=VALUE, for example:
 data_builders/DATASET/README.md describes a dataset's own options; a wrong name lists them all."""
 
 
+_RAW_COPY: Flags = {
+    "--dataset": {
+        "required": True,
+        "metavar": "NAME",
+        "help": "name of a builder, such as street2shop",
+    },
+    "--manual_dir": {"metavar": "RAW", "help": "directory of the raw copy"},
+    "--manifest": {
+        "metavar": "FILE",
+        "help": "CSV or Parquet file that lists the photos; for --dataset catalogue",
+    },
+    "--photos": {
+        "metavar": "DIR",
+        "help": "directory of the photos, also gs:// or s3://; for --dataset catalogue",
+    },
+    "--splits": {
+        "nargs": "+",
+        "metavar": "NAME",
+        "help": "splits to read, such as query gallery (default: all)",
+    },
+}
+_CHECK_FLAGS: Flags = {
+    "--contact_sheet": {
+        "metavar": "FILE",
+        "help": "PNG file for boxes and crops of some photos, or none (default: DATASET_crops.png)",
+    },
+}
+_BUILD_FLAGS: Flags = {
+    "--data_dir": {
+        "default": "data",
+        "metavar": "DIR",
+        "help": "directory of built datasets (default: %(default)s)",
+    },
+    "--overwrite": {"action": YES, "help": "replace splits that are built already"},
+}
+_DEFAULT = DownloadOptions()
+_DOWNLOAD_FLAGS: Flags = {
+    "--dataset": {
+        "required": True,
+        "metavar": "NAME",
+        "help": "dataset that publishes links: street2shop",
+    },
+    "--manual_dir": {
+        "metavar": "RAW",
+        "help": "directory of the raw copy, with the list of links",
+    },
+    "--concurrency": {
+        "type": int,
+        "metavar": "N",
+        "default": _DEFAULT.concurrency,
+        "help": "photos at once, over all hosts (default: %(default)s)",
+    },
+    "--per_host": {
+        "type": int,
+        "metavar": "N",
+        "default": _DEFAULT.per_host,
+        "help": "photos at once on one host (default: %(default)s)",
+    },
+    "--retries": {
+        "type": int,
+        "metavar": "N",
+        "default": _DEFAULT.retries,
+        "help": "further attempts if a failure may pass (default: %(default)s)",
+    },
+    "--timeout": {
+        "type": float,
+        "metavar": "S",
+        "default": _DEFAULT.timeout,
+        "help": "seconds without data after which an attempt fails; an answer that trickles in "
+        f"fails after {_DEFAULT.total_timeouts:g} times as long (default: %(default)g)",
+    },
+    "--limit": {"type": int, "metavar": "N", "help": "fetch at most N photos in this run"},
+    "--retry_failed": {"action": YES, "help": "retry photos that were gone for good"},
+    "--allow_private_hosts": {
+        "action": YES,
+        "help": "follow links into the local network; only for a list that you trust",
+    },
+}
+
+
 def add(commands: Any) -> None:
     """Add `data` and its actions."""
     data = commands.add_parser("data", help="download, check or build a dataset")
     actions = data.add_subparsers(metavar="ACTION", required=True, title="actions", dest="action")
-    text = "check a raw copy of a dataset and report its contents"
-    check = command(actions, "check", _data_check, text, _BUILDER_OPTIONS)
-    text = "build a dataset's records and report their counts"
-    build = command(actions, "build", _data_build, text, _BUILDER_OPTIONS)
-    _add_raw_copy(check)
-    _add_raw_copy(build)
-    check.add_argument(
-        "--contact_sheet",
-        metavar="FILE",
-        help="PNG file for boxes and crops of some photos, or none (default: DATASET_crops.png)",
-    )
-    build.add_argument(
-        "--data_dir",
-        default="data",
-        metavar="DIR",
-        help="directory of built datasets (default: %(default)s)",
-    )
-    build.add_argument("--overwrite", action=YES, help="replace splits that are built already")
-    _add_download(actions)
-
-
-def _add_raw_copy(parser: Any) -> None:
-    parser.set_defaults(takes_options=True)
-    add = parser.add_argument
-    add("--dataset", required=True, metavar="NAME", help="name of a builder, such as street2shop")
-    add("--manual_dir", metavar="RAW", help="directory of the raw copy")
-    add(
-        "--manifest",
-        metavar="FILE",
-        help="CSV or Parquet file that lists the photos; for --dataset catalogue",
-    )
-    add(
-        "--photos",
-        metavar="DIR",
-        help="directory of the photos, also gs:// or s3://; for --dataset catalogue",
-    )
-    add(
-        "--splits",
-        nargs="+",
-        metavar="NAME",
-        help="splits to read, such as query gallery (default: all)",
-    )
-
-
-def _add_download(actions: Any) -> None:
+    text, flags = "check a raw copy of a dataset and report its contents", _RAW_COPY | _CHECK_FLAGS
+    check = command(actions, "check", _data_check, text, _BUILDER_OPTIONS, flags)
+    text, flags = "build a dataset's records and report their counts", _RAW_COPY | _BUILD_FLAGS
+    build = command(actions, "build", _data_build, text, _BUILDER_OPTIONS, flags)
+    for parser in (check, build):
+        parser.set_defaults(takes_options=True)
     text = "download the photos that a raw copy lacks from its list of links"
-    download = command(actions, "download", _data_download, text, _DOWNLOAD)
-    default = DownloadOptions()
-    add = download.add_argument
-    add(
-        "--dataset",
-        required=True,
-        metavar="NAME",
-        help="dataset that publishes links: street2shop",
-    )
-    add("--manual_dir", metavar="RAW", help="directory of the raw copy, with the list of links")
-    _add_number(download, "concurrency", default.concurrency, "photos at once, over all hosts")
-    _add_number(download, "per_host", default.per_host, "photos at once on one host")
-    _add_number(download, "retries", default.retries, "further attempts if a failure may pass")
-    add(
-        "--timeout",
-        type=float,
-        metavar="S",
-        default=default.timeout,
-        help="seconds without data after which an attempt fails; an answer that trickles in fails "
-        f"after {default.total_timeouts:g} times as long (default: %(default)g)",
-    )
-    add("--limit", type=int, metavar="N", help="fetch at most N photos in this run")
-    add("--retry_failed", action=YES, help="retry photos that were gone for good")
-    add(
-        "--allow_private_hosts",
-        action=YES,
-        help="follow links into the local network; only for a list that you trust",
-    )
-
-
-def _add_number(parser: Any, name: str, default: int, text: str) -> None:
-    text = f"{text} (default: %(default)s)"
-    parser.add_argument(f"--{name}", type=int, metavar="N", default=default, help=text)
+    command(actions, "download", _data_download, text, _DOWNLOAD, _DOWNLOAD_FLAGS)
 
 
 def _data_check(flags: argparse.Namespace) -> None:

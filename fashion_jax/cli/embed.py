@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from fashion_jax.cli.command import YES, add_model, command, print_result
+from fashion_jax.cli.command import MODEL, YES, Flags, command, print_result
 from fashion_jax.errors import FashionJaxError
 
 _EPILOG = """\
@@ -12,35 +12,33 @@ interrupt; run the same command again, on any number of hosts, to resume. Withou
 and --hosts say which part is this host's. Format and guarantees: docs/bulk_embedding.md."""
 
 
+_FLAGS: Flags = {
+    "--split": {"default": "gallery", "help": "split to embed (default: %(default)s)"},
+    "--output": {"required": True, "metavar": "DIR", "help": "directory that all hosts see"},
+    "--photos_per_shard": {
+        "type": int,
+        "default": 4096,
+        "metavar": "N",
+        "help": "photos in a shard, the same on every host (default: %(default)s)",
+    },
+    "--batch_size": {
+        "type": int,
+        "metavar": "N",
+        "help": "photos embedded at once on this host (default: the run's evaluation.batch_size)",
+    },
+    "--host": {"type": int, "metavar": "N", "help": "number of this host, from 0; needs --hosts"},
+    "--hosts": {"type": int, "metavar": "N", "help": "number of hosts; needs --host"},
+    "--repair": {
+        "action": YES,
+        "help": "check this host's finished shards, and make damaged ones again",
+    },
+}
+
+
 def add(commands: Any) -> None:
     """Add `embed`."""
-    embed = command(
-        commands, "embed", _embed, "embed a huge catalogue into Parquet files, resumably", _EPILOG
-    )
-    add_model(embed)
-    add = embed.add_argument
-    add("--split", default="gallery", help="split to embed (default: %(default)s)")
-    add("--output", required=True, metavar="DIR", help="directory that all hosts see")
-    add(
-        "--photos_per_shard",
-        type=int,
-        default=4096,
-        metavar="N",
-        help="photos in a shard, the same on every host (default: %(default)s)",
-    )
-    add(
-        "--batch_size",
-        type=int,
-        metavar="N",
-        help="photos embedded at once on this host (default: the run's evaluation.batch_size)",
-    )
-    add("--host", type=int, metavar="N", help="number of this host, from 0; needs --hosts")
-    add("--hosts", type=int, metavar="N", help="number of hosts; needs --host")
-    add(
-        "--repair",
-        action=YES,
-        help="check this host's finished shards, and make damaged ones again",
-    )
+    text = "embed a huge catalogue into Parquet files, resumably"
+    command(commands, "embed", _embed, text, _EPILOG, MODEL | _FLAGS)
 
 
 def _embed(flags: argparse.Namespace) -> None:

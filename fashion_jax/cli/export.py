@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from fashion_jax.cli.command import command, print_result
+from fashion_jax.cli.command import Flags, command, print_result
 
 FORMATS = ("stablehlo", "safetensors", "onnx")
 
@@ -12,17 +12,21 @@ StableHLO loads with JAX alone and carries its preprocessing; safetensors has Py
 is not offered: docs/export.md says why."""
 
 
+_FLAGS: Flags = {
+    "--workdir": {
+        "required": True,
+        "metavar": "RUN",
+        "help": "directory of the run whose model to export",
+    },
+    "--format": {"required": True, "choices": FORMATS, "help": "format to write"},
+    "--output": {"metavar": "DIR", "help": "directory to write (default: RUN/export/FORMAT)"},
+}
+
+
 def add(commands: Any) -> None:
     """Add `export`."""
     text = "write a run's best model for other programs, and check that it embeds the same"
-    export = command(commands, "export", _export, text, _EPILOG)
-    export.add_argument(
-        "--workdir", required=True, metavar="RUN", help="directory of the run whose model to export"
-    )
-    export.add_argument("--format", required=True, choices=FORMATS, help="format to write")
-    export.add_argument(
-        "--output", metavar="DIR", help="directory to write (default: RUN/export/FORMAT)"
-    )
+    command(commands, "export", _export, text, _EPILOG, _FLAGS)
 
 
 def _export(flags: argparse.Namespace) -> None:

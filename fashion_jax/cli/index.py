@@ -1,10 +1,10 @@
-"""`fashion-jax index`: searchable indexes, and changes to them."""
+"""`fashion-jax index` and `search`: searchable indexes, and changes to them."""
 
 import argparse
 import pathlib
 from typing import Any
 
-from fashion_jax.cli.command import YES, add_model, command, print_result
+from fashion_jax.cli.command import MODEL, QUERY, YES, Flags, command, print_result
 from fashion_jax.errors import FashionJaxError
 
 KINDS = ("auto", "exact", "scann")
@@ -35,116 +35,132 @@ Merges all additions, drops removed photos, and rebuilds the index. Searches kee
 old state until it is done. Tuned settings have to be tuned again."""
 
 
+_INDEX: Flags = {
+    "--index": {"metavar": "DIR", "help": "directory of the index"},
+    "--workdir": {"metavar": "RUN", "help": "directory of the run whose index is RUN/index"},
+}
+_BUILD_FLAGS: Flags = {
+    "--split": {"default": "gallery", "help": "split to index (default: %(default)s)"},
+    "--kind": {
+        "choices": KINDS,
+        "default": "auto",
+        "help": "kind of index (default: %(default)s)",
+    },
+    "--index": {"metavar": "DIR", "help": "directory to write (default: RUN/index)"},
+}
+_ADD_FLAGS: Flags = {
+    "--index": {"metavar": "DIR", "help": "directory of the index (default: RUN/index)"},
+    "--photos": {
+        "nargs": "+",
+        "metavar": "PATH",
+        "help": "photos to add: directories or files",
+    },
+    "--list": {
+        "metavar": "FILE",
+        "help": "CSV file: photo,category,product; photos below --photos",
+    },
+    "--split": {"help": "split of the built dataset to add, instead of --photos"},
+    "--category": {
+        "default": "item",
+        "metavar": "NAME",
+        "help": "category for photos not covered by --list (default: %(default)s)",
+    },
+    "--product": {
+        "type": int,
+        "metavar": "N",
+        "help": "product for photos not covered by --list",
+    },
+    "--domain": {
+        "choices": ("shop", "street"),
+        "default": "shop",
+        "help": "domain of the photos (default: %(default)s)",
+    },
+    "--replace": {"action": YES, "help": "replace existing photos with the same id"},
+    "--skip_bad": {"action": YES, "help": "leave out unusable photos, and add the rest"},
+}
+_REMOVE_FLAGS: Flags = {
+    "--photo_id": {
+        "nargs": "+",
+        "default": [],
+        "metavar": "ID",
+        "help": "ids of photos to remove",
+    },
+    "--product": {
+        "nargs": "+",
+        "default": [],
+        "metavar": "N",
+        "help": "products to remove, with all of their photos",
+    },
+    "--from": {
+        "dest": "file",
+        "metavar": "FILE",
+        "help": "text file of photo ids to remove, one a line",
+    },
+    "--missing_ok": {
+        "action": YES,
+        "help": "skip photos and products that are not in the index",
+    },
+}
+_TUNE_FLAGS: Flags = {
+    "--recall": {
+        "type": float,
+        "default": 0.99,
+        "metavar": "R",
+        "help": "recall (default: %(default)s)",
+    },
+    "--k": {
+        "type": int,
+        "default": 10,
+        "metavar": "N",
+        "help": "neighbours that the recall counts (default: %(default)s)",
+    },
+    "--queries": {
+        "type": int,
+        "default": 1000,
+        "metavar": "N",
+        "help": "largest number of queries (default: %(default)s)",
+    },
+    "--split": {"help": "split to take the queries from, such as query; needs --workdir"},
+    "--dataset": {
+        "metavar": "NAME",
+        "help": "dataset of that split (default: the run's own)",
+    },
+    "--data_dir": MODEL["--data_dir"],
+    "--picture": {
+        "metavar": "FILE",
+        "help": "PNG file for the curve (default: tuning.png in the index)",
+    },
+}
+_COMPACT_FLAGS: Flags = {
+    "--kind": {"choices": KINDS, "help": "index type after compaction (default: unchanged)"}
+}
+_SEARCH_FLAGS: Flags = {
+    "--index": {"metavar": "DIR", "help": "directory of the index to search (default: RUN/index)"},
+    "--picture": {
+        "metavar": "FILE",
+        "default": "search.png",
+        "help": "PNG file for a picture of the ranked list (default: %(default)s)",
+    },
+}
+
+
 def add(commands: Any) -> None:
-    """Add `index` and its actions."""
+    """Add `index` with its actions, and `search`."""
     index = commands.add_parser("index", help="build, change, tune and describe indexes")
     actions = index.add_subparsers(metavar="ACTION", required=True, title="actions", dest="action")
-    _add_build(actions)
-    _add_add(actions)
-    _add_remove(actions)
-    info = command(actions, "info", _info, "check an index and describe it")
-    _add_place(info)
-    _add_tune(actions)
-    _add_compact(actions)
-
-
-def _add_build(actions: Any) -> None:
     text = "embed a gallery with a run's model and make it searchable"
-    build = command(actions, "build", _build, text, _BUILD)
-    add_model(build)
-    build.add_argument("--split", default="gallery", help="split to index (default: %(default)s)")
-    build.add_argument(
-        "--kind", choices=KINDS, default="auto", help="kind of index (default: %(default)s)"
-    )
-    build.add_argument("--index", metavar="DIR", help="directory to write (default: RUN/index)")
-
-
-def _add_add(actions: Any) -> None:
+    command(actions, "build", _build, text, _BUILD, MODEL | _BUILD_FLAGS)
     text = "embed photos with a run's model and add them to an index"
-    parser = command(actions, "add", _add, text, _ADD)
-    add_model(parser)
-    add = parser.add_argument
-    add("--index", metavar="DIR", help="directory of the index (default: RUN/index)")
-    add("--photos", nargs="+", metavar="PATH", help="photos to add: directories or files")
-    add("--list", metavar="FILE", help="CSV file: photo,category,product; photos below --photos")
-    add("--split", help="split of the built dataset to add, instead of --photos")
-    add(
-        "--category",
-        default="item",
-        metavar="NAME",
-        help="category for photos not covered by --list (default: %(default)s)",
-    )
-    add("--product", type=int, metavar="N", help="product for photos not covered by --list")
-    add(
-        "--domain",
-        choices=("shop", "street"),
-        default="shop",
-        help="domain of the photos (default: %(default)s)",
-    )
-    add("--replace", action=YES, help="replace existing photos with the same id")
-    add("--skip_bad", action=YES, help="leave out unusable photos, and add the rest")
-
-
-def _add_remove(actions: Any) -> None:
-    remove = command(actions, "remove", _remove, "remove photos from an index", _REMOVE)
-    _add_place(remove)
-    add = remove.add_argument
-    add("--photo_id", nargs="+", default=[], metavar="ID", help="ids of photos to remove")
-    add(
-        "--product",
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="products to remove, with all of their photos",
-    )
-    add("--from", dest="file", metavar="FILE", help="text file of photo ids to remove, one a line")
-    add("--missing_ok", action=YES, help="skip photos and products that are not in the index")
-
-
-def _add_tune(actions: Any) -> None:
+    command(actions, "add", _add, text, _ADD, MODEL | _ADD_FLAGS)
+    text = "remove photos from an index"
+    command(actions, "remove", _remove, text, _REMOVE, _INDEX | _REMOVE_FLAGS)
+    command(actions, "info", _info, "check an index and describe it", "", _INDEX)
     text = "measure recall and speed, and use the fastest settings that reach a recall"
-    tune = command(actions, "tune", _tune, text, _TUNE)
-    _add_place(tune)
-    add = tune.add_argument
-    add("--recall", type=float, default=0.99, metavar="R", help="recall (default: %(default)s)")
-    add(
-        "--k",
-        type=int,
-        default=10,
-        metavar="N",
-        help="neighbours that the recall counts (default: %(default)s)",
-    )
-    add(
-        "--queries",
-        type=int,
-        default=1000,
-        metavar="N",
-        help="largest number of queries (default: %(default)s)",
-    )
-    add("--split", help="split to take the queries from, such as query; needs --workdir")
-    add("--dataset", metavar="NAME", help="dataset of that split (default: the run's own)")
-    add("--data_dir", metavar="DIR", help="directory of built datasets (default: the run's)")
-    add(
-        "--picture",
-        metavar="FILE",
-        help="PNG file for the curve (default: tuning.png in the index)",
-    )
-
-
-def _add_compact(actions: Any) -> None:
+    command(actions, "tune", _tune, text, _TUNE, _INDEX | _TUNE_FLAGS)
     text = "merge an index's segments and drop removed photos"
-    compact = command(actions, "compact", _compact, text, _COMPACT)
-    _add_place(compact)
-    compact.add_argument(
-        "--kind", choices=KINDS, help="index type after compaction (default: unchanged)"
-    )
-
-
-def _add_place(parser: Any) -> None:
-    parser.add_argument("--index", metavar="DIR", help="directory of the index")
-    parser.add_argument(
-        "--workdir", metavar="RUN", help="directory of the run whose index is RUN/index"
-    )
+    command(actions, "compact", _compact, text, _COMPACT, _INDEX | _COMPACT_FLAGS)
+    text = "find the product that a photo shows"
+    command(commands, "search", _search, text, "", QUERY | _SEARCH_FLAGS)
 
 
 def _place(flags: argparse.Namespace) -> pathlib.Path:
@@ -164,30 +180,27 @@ def _build(flags: argparse.Namespace) -> None:
 
 
 def _add(flags: argparse.Namespace) -> None:
-    from fashion_jax.serving.add_photos import add_files, add_split
+    from fashion_jax.serving.build_index import add_files, add_split
+    from fashion_jax.serving.photo_list import UNKNOWN_PRODUCT, Defaults, find_photos, read_list
 
     if (flags.photos is None) == (flags.split is None):
         raise FashionJaxError("name what to add: either --photos PATH or --split NAME")
     if flags.split is not None:
         place = flags.data_dir, flags.index
         result = add_split(flags.workdir, flags.dataset, flags.split, *place, flags.replace)
-    else:
-        photos = _listed(flags)
-        result = add_files(flags.workdir, photos, flags.index, flags.replace, flags.skip_bad)
-    print_result(result, flags)
-
-
-def _listed(flags: argparse.Namespace) -> Any:
-    from fashion_jax.serving.photo_list import UNKNOWN_PRODUCT, Defaults, find_photos, read_list
-
+        print_result(result, flags)
+        return
     product = UNKNOWN_PRODUCT if flags.product is None else flags.product
     defaults = Defaults(flags.category, product, flags.domain)
     places = [pathlib.Path(place) for place in flags.photos]
     if flags.list is None:
-        return find_photos(places, defaults)
-    if len(places) > 1:
+        photos = find_photos(places, defaults)
+    elif len(places) > 1:
         raise FashionJaxError("the photos of a --list lie below one directory: --photos DIR")
-    return read_list(pathlib.Path(flags.list), places[0], defaults)
+    else:
+        photos = read_list(pathlib.Path(flags.list), places[0], defaults)
+    result = add_files(flags.workdir, photos, flags.index, flags.replace, flags.skip_bad)
+    print_result(result, flags)
 
 
 def _remove(flags: argparse.Namespace) -> None:
@@ -197,17 +210,13 @@ def _remove(flags: argparse.Namespace) -> None:
     photos = list(flags.photo_id)
     if flags.file is not None:
         photos += read_names(pathlib.Path(flags.file))
-    products = _numbers(flags.product)
+    try:
+        products = [int(text) for text in flags.product]
+    except ValueError as error:
+        raise FashionJaxError(f"--product takes numbers, such as 7 12: {error}") from error
     if not photos and not products:
         raise FashionJaxError("name what to remove: --photo_id ID, --product N or --from FILE")
     print_result(remove_photos(_place(flags), photos, products, flags.missing_ok), flags)
-
-
-def _numbers(texts: list[str]) -> list[int]:
-    try:
-        return [int(text) for text in texts]
-    except ValueError as error:
-        raise FashionJaxError(f"--product takes numbers, such as 7 12: {error}") from error
 
 
 def _info(flags: argparse.Namespace) -> None:
@@ -249,3 +258,18 @@ def _compact(flags: argparse.Namespace) -> None:
     from fashion_jax.retrieval.catalogue.changes import compact
 
     print_result(compact(_place(flags), flags.kind), flags)
+
+
+def _search(flags: argparse.Namespace) -> None:
+    from fashion_jax.serving.search import search_photo
+
+    answers = search_photo(
+        flags.photo,
+        flags.workdir,
+        flags.index,
+        flags.box,
+        flags.k,
+        flags.picture,
+        flags.category,
+    )
+    print_result(answers, flags)

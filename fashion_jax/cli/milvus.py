@@ -4,8 +4,7 @@ import argparse
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from fashion_jax.cli.command import command, print_result
-from fashion_jax.cli.search import add_query
+from fashion_jax.cli.command import QUERY, Flags, command, print_result
 
 if TYPE_CHECKING:
     from fashion_jax.retrieval.milvus.server import MilvusPlace
@@ -15,31 +14,40 @@ _URI = """\
 local file NAME.db (milvus-lite). Needs: pip install 'fashion-jax[milvus]'. See docs/milvus.md."""
 
 
+_COLLECTION: Flags = {
+    "--uri": {"required": True, "help": "address of the server, or a file NAME.db"},
+    "--collection": {"required": True, "metavar": "NAME", "help": "name of the collection"},
+}
+_BUILD_FLAGS: Flags = {
+    "--embeddings": {
+        "required": True,
+        "metavar": "DIR",
+        "help": "output directory of `fashion-jax embed`",
+    }
+}
+_REMOVE_FLAGS: Flags = {
+    "--photo_id": {
+        "required": True,
+        "nargs": "+",
+        "metavar": "ID",
+        "help": "ids of the photos to remove",
+    }
+}
+
+
 def add(commands: Any) -> None:
     """Add `milvus` and its actions."""
     milvus = commands.add_parser("milvus", help="build, search and change collections in Milvus")
     actions = milvus.add_subparsers(metavar="ACTION", required=True, title="actions", dest="action")
-    build = _action(actions, "build", _build, "build a searchable collection of embeddings")
-    build.add_argument(
-        "--embeddings", required=True, metavar="DIR", help="output directory of `fashion-jax embed`"
-    )
-    search = _action(actions, "search", _search, "find the product that a photo shows")
-    add_query(search)
-    _action(actions, "info", _info, "describe a collection")
-    remove = _action(actions, "remove", _remove, "remove photos from a collection")
-    remove.add_argument(
-        "--photo_id", required=True, nargs="+", metavar="ID", help="ids of the photos to remove"
-    )
-    _action(actions, "clean", _clean, "drop unfinished builds that killed processes left behind")
-
-
-def _action(actions: Any, name: str, run: Any, text: str) -> Any:
-    parser = command(actions, name, run, text, _URI)
-    parser.add_argument("--uri", required=True, help="address of the server, or a file NAME.db")
-    parser.add_argument(
-        "--collection", required=True, metavar="NAME", help="name of the collection"
-    )
-    return parser
+    text = "build a searchable collection of embeddings"
+    command(actions, "build", _build, text, _URI, _COLLECTION | _BUILD_FLAGS)
+    text = "find the product that a photo shows"
+    command(actions, "search", _search, text, _URI, _COLLECTION | QUERY)
+    command(actions, "info", _info, "describe a collection", _URI, _COLLECTION)
+    text = "remove photos from a collection"
+    command(actions, "remove", _remove, text, _URI, _COLLECTION | _REMOVE_FLAGS)
+    text = "drop unfinished builds that killed processes left behind"
+    command(actions, "clean", _clean, text, _URI, _COLLECTION)
 
 
 def _place(flags: argparse.Namespace) -> "MilvusPlace":

@@ -3,13 +3,28 @@
 import argparse
 from typing import Any
 
-from fashion_jax.cli.command import command, print_result
+from fashion_jax.cli.command import Flags, command, print_result
 
 _CONVERT = """\
 The result works like a run's directory: evaluate, index, search, export. Set what the file does not
 say by --config.FIELD=VALUE, for example:
   fashion-jax weights convert market_resnet50.pth --workdir=runs/theirs \\
       --config.image.height=256 --config.image.width=128 --config.model.last_stride=1"""
+
+
+_FILE: Flags = {
+    "file": {
+        "metavar": "FILE",
+        "help": "file of weights: .safetensors, .pth, .pt, .tar, .ckpt or .bin",
+    }
+}
+_CONVERT_FLAGS: Flags = {
+    "--workdir": {
+        "required": True,
+        "metavar": "RUN",
+        "help": "directory to write; new, or empty",
+    }
+}
 
 
 def add(commands: Any) -> None:
@@ -19,18 +34,9 @@ def add(commands: Any) -> None:
         metavar="ACTION", required=True, title="actions", dest="action"
     )
     text = "show the contents of a file of weights and the backbones that fit it"
-    inspect = command(actions, "inspect", _inspect, text)
+    command(actions, "inspect", _inspect, text, "", _FILE)
     text = "make a run's directory from another framework's whole model"
-    convert = command(actions, "convert", _convert, text, _CONVERT)
-    for parser in (inspect, convert):
-        parser.add_argument(
-            "file",
-            metavar="FILE",
-            help="file of weights: .safetensors, .pth, .pt, .tar, .ckpt or .bin",
-        )
-    convert.add_argument(
-        "--workdir", required=True, metavar="RUN", help="directory to write; new, or empty"
-    )
+    convert = command(actions, "convert", _convert, text, _CONVERT, _FILE | _CONVERT_FLAGS)
     convert.set_defaults(takes_config=True)
 
 

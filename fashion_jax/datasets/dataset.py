@@ -155,7 +155,10 @@ class BuiltDataset(Dataset):
     def build_options(self) -> dict[str, str]:
         """Options of the build, such as `box_reading`, as texts; empty without a report."""
         options = (self.build_report() or {}).get("options", {})
-        return {name: _option_text(value) for name, value in options.items()}
+        return {
+            name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            for name, value in options.items()
+        }
 
 
 def open_dataset(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
@@ -169,7 +172,9 @@ def open_dataset(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
         DatasetNotFoundError: if it was not built; with the place searched and the command to
             build it.
     """
-    root = _resolve(data_dir)
+    root = epath.Path(data_dir)
+    if "://" not in os.fspath(root):
+        root = root.expanduser().resolve()
     versions = [path for path in _folders(root / name) if (path / "dataset_info.json").exists()]
     if not versions:
         raise DatasetNotFoundError(
@@ -179,11 +184,6 @@ def open_dataset(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
         )
     newest = max(versions, key=lambda path: tuple(int(part) for part in path.name.split(".")))
     return BuiltDataset(name, os.fspath(newest))
-
-
-def _resolve(data_dir: str | os.PathLike[str]) -> epath.Path:
-    path = epath.Path(data_dir)
-    return path.expanduser().resolve() if "://" not in os.fspath(path) else path
 
 
 def _folders(path: epath.Path) -> list[epath.Path]:
@@ -222,7 +222,9 @@ def _read_columns(directory: str, split: str) -> dict[str, np.ndarray]:
             return {name: columns[name] for name in _COLUMN_NAMES}
     columns = _scan_columns(_data_source(directory, split))
     if os.access(directory, os.W_OK):
-        _store_columns(stored, columns)
+        encoded = io.BytesIO()
+        np.savez(encoded, **columns)  # type: ignore[arg-type]
+        atomic_write(stored, encoded.getvalue())
     return columns
 
 
@@ -241,15 +243,5 @@ def _scan_columns(records: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
     }
 
 
-def _option_text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
 def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _store_columns(path: pathlib.Path, columns: dict[str, np.ndarray]) -> None:
-    encoded = io.BytesIO()
-    np.savez(encoded, **columns)  # type: ignore[arg-type]
-    atomic_write(path, encoded.getvalue())

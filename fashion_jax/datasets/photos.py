@@ -4,17 +4,20 @@ Bytes from links may be anything: a web page, half a file, a GIF named jpg, an i
 pixels. `decode_photo` returns pixels or raises one error whose kind can be counted.
 """
 
+import contextlib
 import io
 import os
 import pathlib
 import re
+import threading
+import warnings
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
-from PIL import ExifTags, Image
+from jaxtyping import Float, UInt8
+from PIL import ExifTags, Image, ImageOps
 
-from fashion_jax.datasets.pillow import ignore_pillow_warnings, to_rgb, upright
 from fashion_jax.errors import FashionJaxError
 
 UNDECODABLE_KINDS = ("empty", "truncated", "not_an_image", "too_large", "unreadable")
@@ -39,6 +42,10 @@ _SIGNATURE = re.compile(
 )
 
 _ON_ITS_SIDE = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
+
+_warnings_lock = threading.Lock()
+_threads_inside = 0
+_warnings_swap = contextlib.ExitStack()
 
 
 class UndecodablePhotoError(FashionJaxError):
@@ -73,13 +80,18 @@ def decode_photo(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
     """
     if not data:
         raise UndecodablePhotoError("empty", "0 bytes")
-    with ignore_pillow_warnings():
+    with _ignore_pillow_warnings():
         image = _open(data)
         if image.width * image.height > MAX_PIXELS:
             raise UndecodablePhotoError("too_large", f"{image.width}×{image.height} pixels")
         # Invented lengths and offsets make Pillow's parsers raise all kinds of exceptions.
         try:
-            pixels = to_rgb(upright(image))
+            image.load()
+            # Damaged EXIF is no reason to lose the photo. Pillow turns the pixels before it
+            # rewrites the EXIF: an orientation that can be read counts even if the rest cannot.
+            with contextlib.suppress(Exception):
+                ImageOps.exif_transpose(image, in_place=True)
+            pixels = _to_rgb(image)
         except Exception as error:
             raise UndecodablePhotoError("truncated", f"{image.format}: {error}") from error
     return pixels
@@ -123,7 +135,7 @@ def read_photo(path: pathlib.Path) -> UInt8[np.ndarray, "height width 3"]:
 
 def photo_size(path: pathlib.Path) -> tuple[int, int] | None:
     """Read the upright height and width from a file's header; `None` for an unreadable header."""
-    with ignore_pillow_warnings():
+    with _ignore_pillow_warnings():
         try:
             with Image.open(path, formats=_FORMATS) as image:
                 width, height = image.size
@@ -176,3 +188,56 @@ def encode_thumbnail(
 def thumbnail(encoded: bytes, longest_side: int = THUMBNAIL_SIDE) -> bytes:
     """Reduce the photo of a built record to a small JPEG; see `decode_record`."""
     return encode_thumbnail(decode_record(encoded), longest_side)
+
+
+@contextlib.contextmanager
+def _ignore_pillow_warnings() -> Iterator[None]:
+    """Ignore warnings from Pillow's modules about odd files, in any number of threads.
+
+    `warnings.catch_warnings` swaps a list that all threads share: two overlapping threads would
+    restore the wrong one. Here the first to enter swaps, and the last to leave restores.
+    """
+    global _threads_inside
+    with _warnings_lock:
+        if _threads_inside == 0:
+            _warnings_swap.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", module=r"PIL\b")
+        _threads_inside += 1
+    try:
+        yield
+    finally:
+        with _warnings_lock:
+            _threads_inside -= 1
+            if _threads_inside == 0:
+                _warnings_swap.close()
+
+
+def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+    """Convert an image of any mode; transparency becomes white, the background of shops' pages."""
+    if image.mode.startswith("I;16"):
+        return _gray(np.asarray(image).astype(np.float64) / 257)  # 65535 / 255
+    if image.mode in ("I", "F"):
+        return _gray(_to_byte_range(np.asarray(image).astype(np.float64)))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        return _on_white(image)
+    return np.array(image.convert("RGB"))
+
+
+def _gray(values: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width 3"]:
+    levels = np.clip(np.rint(np.nan_to_num(values)), 0, 255).astype(np.uint8)
+    return np.repeat(levels[:, :, None], 3, axis=2)
+
+
+def _to_byte_range(values: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
+    """Scale a 32-bit image, which does not record its white level: 1, 255 or 65535 by its range."""
+    highest = np.nanmax(values, initial=0)
+    white = 1 if highest <= 1 else 255 if highest <= 255 else 65535
+    return values * (255 / white)
+
+
+def _on_white(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+    if image.mode in ("RGBa", "La"):  # Pillow converts these only to their own kind
+        image = image.convert({"RGBa": "RGBA", "La": "LA"}[image.mode])
+    rgba = image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+    return np.array(Image.alpha_composite(white, rgba).convert("RGB"))

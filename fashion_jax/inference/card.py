@@ -12,8 +12,7 @@ import msgspec
 from fashion_jax.config import ExperimentConfig, ModelConfig
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.preprocessing import Preprocessing, preprocessing_for
-from fashion_jax.inference.weights.checksum import weights_hash
-from fashion_jax.inference.weights.origin import WeightsOrigin
+from fashion_jax.inference.weights.origin import WeightsOrigin, weights_hash
 
 SCHEMA = 2
 
@@ -89,10 +88,7 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
-            raise ModelCardError(
-                f"the model card has schema {self.schema!r}; this version of fashion-jax reads "
-                f"{SCHEMA}. Write it again, or use the version that wrote it"
-            )
+            raise _other_version(self.schema)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -170,19 +166,14 @@ def read_card(values: Any) -> ModelCard:
             values = msgspec.json.decode(values)
         if not isinstance(values, Mapping):
             raise ModelCardError(f"the model card is a {type(values).__name__}, not an object")
-        if values.get("schema") == SCHEMA:  # another version has other fields: said first
-            known = {field.name for field in dataclasses.fields(ModelCard)}
-            unknown = sorted(values.keys() - known)
-            if unknown:
-                raise ModelCardError(f"the model card has the unknown fields {unknown}")
-            return msgspec.convert(values, ModelCard)
-        found = values.get("schema")
+        if values.get("schema") != SCHEMA:  # another version has other fields: said first
+            raise _other_version(values.get("schema"))
+        unknown = sorted(values.keys() - {field.name for field in dataclasses.fields(ModelCard)})
+        if unknown:
+            raise ModelCardError(f"the model card has the unknown fields {unknown}")
+        return msgspec.convert(values, ModelCard)
     except msgspec.DecodeError as error:
         raise ModelCardError(f"the model card is damaged: {error}. Write it again") from error
-    raise ModelCardError(
-        f"the model card has schema {found!r}; this version of fashion-jax reads {SCHEMA}. Write "
-        f"it again, or use the version that wrote it"
-    )
 
 
 def make_card(
@@ -241,6 +232,13 @@ def require_config(card: ModelCard, config: ExperimentConfig, where: str) -> Non
             + "\n".join(lines)
             + "\nRestore the config, or use another workdir."
         )
+
+
+def _other_version(schema: object) -> ModelCardError:
+    return ModelCardError(
+        f"the model card has schema {schema!r}; this version of fashion-jax reads {SCHEMA}. Write "
+        f"it again, or use the version that wrote it"
+    )
 
 
 def _described(config: ExperimentConfig) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 from etils import epath
+from flax import nnx
 
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.card import ModelCard, read_card
@@ -63,17 +64,12 @@ class StoredCheckpoints:
         Raises:
             FashionJaxError: the run has no checkpoint.
         """
-        steps = sorted(self.manager.all_steps())
-        if not steps:
+        latest, best = self.manager.latest_step(), self.manager.best_step()
+        if latest is None:
             raise FashionJaxError(
                 f"no checkpoint in {self.directory}: train first, or let the run get further"
             )
-        scored = [
-            (selection(metrics), step)
-            for step in steps
-            if (metrics := self.manager.metrics(step)) is not None
-        ]
-        return max(scored)[1] if scored else steps[-1]
+        return latest if best is None else best
 
     def restore_card(self, step: int) -> ModelCard:
         """Read the model card alone.
@@ -93,7 +89,8 @@ class StoredCheckpoints:
         items = self.manager.restore(
             step, args=ocp.args.Composite(model=ocp.args.StandardRestore(abstract))
         )
-        return _with_numbered_layers(items["model"])
+        # Orbax stores the numbers of layers as text; the modules know them as numbers.
+        return {name: nnx.restore_int_paths(part) for name, part in items["model"].items()}
 
     def metrics(self, step: int) -> dict[str, float]:
         """Validation metrics of a checkpoint; empty where it was not validated."""
@@ -101,15 +98,4 @@ class StoredCheckpoints:
 
     def close(self) -> None:
         """Wait until everything is written."""
-        self.manager.wait_until_finished()
         self.manager.close()
-
-
-def _with_numbered_layers(tree: Any) -> Any:
-    """Orbax stores the numbers of layers as text; the modules know them as numbers."""
-    if not isinstance(tree, dict):
-        return tree
-    return {
-        int(name) if str(name).isdigit() else name: _with_numbered_layers(part)
-        for name, part in tree.items()
-    }

@@ -35,16 +35,14 @@ from fashion_jax.inference.embed import (
     mirrored,
     without_classifier,
 )
-from fashion_jax.inference.export.stored import read_export
-from fashion_jax.inference.preprocessing import preprocessing_for
-from fashion_jax.inference.weights.checksum import weights_hash
-from fashion_jax.inference.weights.origin import weights_origin
+from fashion_jax.inference.export.stored import CARD, read_export
+from fashion_jax.inference.weights.origin import weights_hash, weights_origin
 from fashion_jax.inference.weights.pretrained import load_pretrained
 from fashion_jax.models.backbones import backbone_spec
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.pure import split_model
-from fashion_jax.parallel.hosts import Host, global_batch, this_host
-from fashion_jax.parallel.mesh import make_mesh, replicated
+from fashion_jax.parallel.hosts import Host, this_host
+from fashion_jax.parallel.mesh import batch_sharding, make_mesh, replicated
 
 Photo = UInt8[np.ndarray, "_ _ 3"]  # photos of one call may differ in size
 Embeddings = Float32[np.ndarray, "photos features"]
@@ -86,17 +84,17 @@ class EmbeddingModel:
             FashionJaxError: a file cannot be read as a photo (its name is given).
         """
         batch_size = self._padded(batch_size or self.config.evaluation.batch_size)
-        image = self.config.image
-        pixels = map(_pixels, _each(photos))
-        parts = [self._nothing]
+        image, sharding = self.config.image, batch_sharding(self.mesh)
+        pixels = _pixels(photos)
+        parts = [np.empty((0, self.card.embedding_width), np.float32)]
         while part := list(itertools.islice(pixels, batch_size)):
             if len(parts) == 1:  # fewer photos than a batch; a later batch would be compiled anew
                 batch_size = min(batch_size, self._padded(len(part)))
             images = np.zeros((batch_size, image.height, image.width, 3), np.uint8)
             for slot, photo in enumerate(part):
                 images[slot] = resize(photo, image)
-            mine = images[self._host.part(batch_size)]
-            parts.append(self._embed_batch(mine)[: len(part)])
+            placed = jax.make_array_from_callback(images.shape, sharding, images.__getitem__)
+            parts.append(np.asarray(self.encode(self.variables, placed))[: len(part)])
         return np.concatenate(parts)
 
     def embed_split(self, split: Split, progress: bool = True) -> Embeddings:
@@ -126,17 +124,22 @@ class EmbeddingModel:
             Embeddings of each range, in the order of its rows.
         """
         batch_size = self._padded(batch_size or self.config.evaluation.batch_size)
-        batches = EvaluationBatches(split, self.config.image, batch_size, self._host, ranges)
+        # This host reads its part of a batch: all of it where the devices are its own.
+        shared = len({device.process_index for device in self.mesh.devices.flat}) > 1
+        host, sharding = this_host() if shared else Host(), batch_sharding(self.mesh)
+        batches = EvaluationBatches(split, self.config.image, batch_size, host, ranges)
         total = sum(map(len, ranges))
         bar = tqdm(
             total=total, desc=f"embed {split.name}", unit="photo", disable=not progress, leave=False
         )
         with bar, contextlib.closing(iterate(batches, self.config.data)) as source:
             for rows in ranges:
-                parts = [self._nothing]
+                parts = [np.empty((0, self.card.embedding_width), np.float32)]
                 for start in range(0, len(rows), batch_size):
                     photos = min(batch_size, len(rows) - start)
-                    parts.append(self._embed_batch(next(source)["image"])[:photos])
+                    images = next(source)["image"]
+                    placed = jax.make_array_from_process_local_data(sharding, images)
+                    parts.append(np.asarray(self.encode(self.variables, placed))[:photos])
                     bar.update(photos)
                 yield np.concatenate(parts)
 
@@ -144,23 +147,9 @@ class EmbeddingModel:
         """The same model, which sees each photo's mirror image."""
         return dataclasses.replace(self, encode=mirrored(self.encode))
 
-    @property
-    def _nothing(self) -> Embeddings:
-        return np.empty((0, self.card.embedding_width), np.float32)
-
-    @property
-    def _host(self) -> Host:
-        """This host's part of a batch: all of it where the devices are this host's own."""
-        hosts = {device.process_index for device in self.mesh.devices.flat}
-        return this_host() if len(hosts) > 1 else Host()
-
     def _padded(self, batch_size: int) -> int:
         """A batch that the devices can divide evenly."""
         return batch_size + -batch_size % self.mesh.shape["data"]
-
-    def _embed_batch(self, images: UInt8[np.ndarray, "batch height width 3"]) -> Embeddings:
-        placed = global_batch({"image": images}, self.mesh)["image"]
-        return np.asarray(self.encode(self.variables, placed))
 
 
 def load_model(path: str | os.PathLike[str], mesh: Mesh | None = None) -> EmbeddingModel:
@@ -176,9 +165,9 @@ def load_model(path: str | os.PathLike[str], mesh: Mesh | None = None) -> Embedd
         FashionJaxError: neither a run nor an export, a run without checkpoint, or damaged weights.
     """
     folder = pathlib.Path(path)
-    export = read_export(folder)
-    if export is None:
+    if not (folder / CARD).is_file():
         return _load_run(folder, mesh or make_mesh(MeshConfig()))
+    export = read_export(folder)
     config = ExperimentConfig(
         model=export.card.model_config,
         image=ImageConfig(export.card.image_height, export.card.image_width),
@@ -188,7 +177,8 @@ def load_model(path: str | os.PathLike[str], mesh: Mesh | None = None) -> Embedd
         return EmbeddingModel(config, export.card, export.encode, {}, mesh)
     mesh = mesh or make_mesh(MeshConfig())
     encode = make_encode(config.model, export.card.preprocessing, mesh)
-    return EmbeddingModel(config, export.card, encode, _placed(export.variables, mesh), mesh)
+    variables = jax.device_put(export.variables, replicated(mesh))
+    return EmbeddingModel(config, export.card, encode, variables, mesh)
 
 
 def load_pretrained_model(
@@ -238,7 +228,8 @@ def initial_model(config: ExperimentConfig, mesh: Mesh) -> EmbeddingModel:
         origin=weights_origin(config.model),
     )
     encode = make_encode(config.model, card.preprocessing, mesh)
-    return EmbeddingModel(config, card, encode, _placed(variables, mesh), mesh)
+    variables = jax.device_put(variables, replicated(mesh))
+    return EmbeddingModel(config, card, encode, variables, mesh)
 
 
 def read_run_config(workdir: str | os.PathLike[str]) -> ExperimentConfig:
@@ -270,31 +261,26 @@ def _load_run(workdir: pathlib.Path, mesh: Mesh) -> EmbeddingModel:
             f"the checkpoint of step {card.step} in {workdir} is damaged: its weights have the "
             f"hash {found[:12]}, its model card says {card.weights_hash[:12]}"
         )
-    encode = make_encode(config.model, preprocessing_for(config), mesh)
+    encode = make_encode(config.model, card.preprocessing, mesh)
     return EmbeddingModel(config, card, encode, variables, mesh)
 
 
-def _placed(variables: Variables, mesh: Mesh) -> Variables:
-    return jax.device_put(variables, replicated(mesh))
-
-
-def _each(photos: PhotoSource) -> Iterable[str | os.PathLike[str] | np.ndarray]:
-    if not isinstance(photos, str | os.PathLike):
-        return photos
-    path = pathlib.Path(photos)
-    return list_photos(path) if path.is_dir() else [path]
-
-
-def _pixels(photo: str | os.PathLike[str] | np.ndarray) -> Photo:
-    if isinstance(photo, str | os.PathLike):
-        try:
-            return read_photo(pathlib.Path(photo))
-        except UndecodablePhotoError as error:
-            raise UndecodablePhotoError(error.kind, f"{photo}: {error.detail}") from error
-    pixels = np.asarray(photo)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise FashionJaxError(
-            f"a photo has to be uint8 [height, width, 3], red, green and blue; got "
-            f"{pixels.dtype} {list(pixels.shape)}"
-        )
-    return pixels
+def _pixels(photos: PhotoSource) -> Iterator[Photo]:
+    """RGB pixels of each photo, read one by one."""
+    if isinstance(photos, str | os.PathLike):
+        path = pathlib.Path(photos)
+        photos = list_photos(path) if path.is_dir() else [path]
+    for photo in photos:
+        if isinstance(photo, str | os.PathLike):
+            try:
+                pixels = read_photo(pathlib.Path(photo))
+            except UndecodablePhotoError as error:
+                raise UndecodablePhotoError(error.kind, f"{photo}: {error.detail}") from error
+        else:
+            pixels = np.asarray(photo)
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise FashionJaxError(
+                f"a photo has to be uint8 [height, width, 3], red, green and blue; got "
+                f"{pixels.dtype} {list(pixels.shape)}"
+            )
+        yield pixels

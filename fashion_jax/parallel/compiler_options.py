@@ -11,20 +11,15 @@ from jax.sharding import Mesh
 _CPU: dict[str, str] = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
+@functools.cache
 def compiler_options(mesh: Mesh) -> dict[str, str] | None:
     """Return the options to compile with for a mesh; `None` for XLA's own on accelerators."""
-    if mesh.devices.flat[0].platform != "cpu" or not _is_known():
+    if mesh.devices.flat[0].platform != "cpu":
         return None
-    return dict(_CPU)
-
-
-@functools.cache
-def _is_known() -> bool:
-    """Tell whether this jaxlib has the option, which is experimental."""
     try:
         jax.jit(lambda: 0, compiler_options=_CPU).lower().compile()
-    except jax.errors.JaxRuntimeError as error:
+    except jax.errors.JaxRuntimeError as error:  # the option is experimental
         if "No such compile option" not in str(error):
             raise
-        return False
-    return True
+        return None
+    return _CPU

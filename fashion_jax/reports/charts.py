@@ -44,7 +44,7 @@ def new_axes(x_label: str, y_range: tuple[float, float] = (0.0, 0.0), log_x: boo
 
     Args:
         x_label: unit of the x axis.
-        y_range: values that the y axis includes besides the data.
+        y_range: values that the y axis includes in addition to the data.
         log_x: whether the x axis is logarithmic; otherwise it includes 0.
     """
     figure = Figure(figsize=(340 / 72, 200 / 72), dpi=72, layout="constrained")

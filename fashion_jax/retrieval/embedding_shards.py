@@ -166,9 +166,14 @@ def write_shard(
     checked = check_embeddings(embeddings, what, plan.card.embedding_width)
     content = _encode(split, rows, checked)
     atomic_write(folder / f"{_name(number)}.parquet", content)
-    atomic_write(
-        folder / f"{_name(number)}.json", to_json(_entry(number, rows, content, plan), SCHEMA)
+    entry = ShardFile(
+        file=f"{_name(number)}.parquet",
+        rows=(rows.start, rows.stop),
+        bytes=len(content),
+        sha256=_sha256(content),
+        plan=plan.digest(),
     )
+    atomic_write(folder / f"{_name(number)}.json", to_json(entry, SCHEMA))
 
 
 def shard_files(folder: pathlib.Path, plan: EmbeddingPlan) -> list[ShardFile | None]:
@@ -205,16 +210,6 @@ def finish(folder: pathlib.Path, plan: EmbeddingPlan) -> bool:
 
 def _name(number: int) -> str:
     return f"shard-{number:05d}"
-
-
-def _entry(number: int, rows: range, content: bytes, plan: EmbeddingPlan) -> ShardFile:
-    return ShardFile(
-        file=f"{_name(number)}.parquet",
-        rows=(rows.start, rows.stop),
-        bytes=len(content),
-        sha256=_sha256(content),
-        plan=plan.digest(),
-    )
 
 
 def _read_entry(folder: pathlib.Path, number: int, plan: EmbeddingPlan) -> ShardFile | None:

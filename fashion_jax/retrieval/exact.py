@@ -93,7 +93,9 @@ class ExactIndex:
         checked = check_embeddings(gallery, "gallery embeddings")
         if len(checked) == 0:
             raise EmbeddingError("the gallery is empty; an index needs at least one row")
-        self._mesh = _one_device() if mesh is None else mesh
+        if mesh is None:
+            mesh = jax.make_mesh((1,), ("data",), (AxisType.Auto,), devices=jax.local_devices()[:1])
+        self._mesh = mesh
         self._rows, self._dimensions = checked.shape
         self._gallery_gd = _divided(checked, self._mesh)
         self._block_size = min(block_size, len(self._gallery_gd) // self._mesh.size)
@@ -195,10 +197,6 @@ class ExactIndex:
             shared, self._gallery_gd, padding, k, self._block_size, self._mesh, with_lowest
         )
         return jax.device_get(found)
-
-
-def _one_device() -> Mesh:
-    return jax.make_mesh((1,), ("data",), (AxisType.Auto,), devices=jax.local_devices()[:1])
 
 
 def _divided(gallery_gd: Float32[np.ndarray, "rows dimensions"], mesh: Mesh) -> Array:

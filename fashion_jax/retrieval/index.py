@@ -88,10 +88,14 @@ def check_embeddings(
             array = l2_normalise(array)
     # One pass without a temporary copy: a sum of squares is finite only if all of its terms are.
     lengths = np.sqrt(np.einsum("rd,rd->r", array, array))
-    _refuse_rows(~np.isfinite(lengths), name, "contain NaN or infinite values")
-    off = np.abs(lengths - 1.0) > UNIT_LENGTH_TOLERANCE
-    hint = "; pass normalise=True to scale them" if normalise is False else ""
-    _refuse_rows(off, name, f"are not L2-normalised (lengths {_first(lengths[off])})", hint)
+    bad = ~np.isfinite(lengths)
+    if bad.any():
+        raise EmbeddingError(_rows(bad, name, "contain NaN or infinite values"))
+    bad = np.abs(lengths - 1.0) > UNIT_LENGTH_TOLERANCE
+    if bad.any():
+        what = f"are not L2-normalised (lengths {_first(lengths[bad])})"
+        hint = "; pass normalise=True to scale them" if normalise is False else ""
+        raise EmbeddingError(f"{_rows(bad, name, what)}{hint}")
     return array
 
 
@@ -131,10 +135,9 @@ def _check_form(array: np.ndarray, name: str, dimensions: int | None) -> None:
         )
 
 
-def _refuse_rows(bad: np.ndarray, name: str, what: str, hint: str = "") -> None:
+def _rows(bad: np.ndarray, name: str, what: str) -> str:
     rows = np.flatnonzero(bad)
-    if len(rows):
-        raise EmbeddingError(f"{len(rows)} of {len(bad)} {name} {what}: rows {_first(rows)}{hint}")
+    return f"{len(rows)} of {len(bad)} {name} {what}: rows {_first(rows)}"
 
 
 def _first(values: np.ndarray) -> str:

@@ -39,7 +39,7 @@ def make_index(embeddings: Any, kind: str = "auto") -> ExactIndex | ScannIndex:
         EmbeddingError: the embeddings fail `check_embeddings`, or are empty.
     """
     gallery_gd = check_embeddings(embeddings, "embeddings")
-    if index_kind(kind, len(gallery_gd)) == "exact":
+    if index_kind(check_kind(kind), len(gallery_gd)) == "exact":
         return ExactIndex(gallery_gd)
     return ScannIndex.build(gallery_gd)
 
@@ -72,14 +72,13 @@ def check_kind(kind: str) -> Kind:
     return cast(Kind, kind)
 
 
-def index_kind(kind: str, rows: int) -> BuiltKind:
+def index_kind(kind: Kind, rows: int) -> BuiltKind:
     """Decides between `exact` and `scann`; warns where ScaNN is missing.
 
     Args:
-        kind: one of `KINDS`.
+        kind: kind that was asked for.
         rows: number of embeddings to index.
     """
-    check_kind(kind)
     if kind == "exact" or (kind == "auto" and rows < FASTER_FROM):
         return "exact"
     if scann_is_installed():

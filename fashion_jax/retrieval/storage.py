@@ -13,7 +13,7 @@ import pathlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import filelock
 
@@ -26,10 +26,21 @@ _DATA_FOLDERS = f"{DATA_PREFIX}*"
 logger = logging.getLogger(__name__)
 
 
-def checksums(folder: pathlib.Path) -> dict[str, str]:
-    """SHA-256 of every file below a folder, by relative path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): _checksum(path) for path in files}
+def checksums(folder: pathlib.Path, names: Iterable[str] | None = None) -> dict[str, str]:
+    """SHA-256 of files below a folder, by relative path.
+
+    Args:
+        folder: the folder.
+        names: relative paths of the files; missing ones are left out. By default all files.
+    """
+    if names is None:
+        names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*"))]
+    found = {}
+    for name in names:
+        if (folder / name).is_file():
+            with (folder / name).open("rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def verify(folder: pathlib.Path, expected: Mapping[str, str]) -> None:
@@ -38,12 +49,9 @@ def verify(folder: pathlib.Path, expected: Mapping[str, str]) -> None:
     Raises:
         StorageError: with the names of all files that are missing or damaged.
     """
-    missing = [name for name in expected if not (folder / name).is_file()]
-    damaged = [
-        name
-        for name, checksum in expected.items()
-        if name not in missing and _checksum(folder / name) != checksum
-    ]
+    found = checksums(folder, expected)
+    missing = [name for name in expected if name not in found]
+    damaged = [name for name, checksum in found.items() if checksum != expected[name]]
     if missing or damaged:
         raise StorageError(
             f"{folder} is damaged: missing {', '.join(missing) or 'nothing'}; with a wrong "
@@ -62,12 +70,20 @@ def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
     prefix = f".{target.name}.partial-"
     for left_over in target.parent.glob(f"{prefix}*"):
         _remove_if_unlocked(left_over)
-    with _new_locked_folder(prefix, target.parent) as folder:
-        try:
-            folder.chmod(0o755)
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    while True:
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+        with contextlib.ExitStack() as stack:
+            # Before it was locked, another writer may have removed it as a left-over.
+            with contextlib.suppress(FileNotFoundError):
+                stack.enter_context(locked(folder))
+            if not folder.exists():
+                continue
+            try:
+                folder.chmod(0o755)
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            return
 
 
 def new_data_folder(staging: pathlib.Path) -> pathlib.Path:
@@ -154,20 +170,6 @@ def _sync(*paths: pathlib.Path) -> None:
             os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _new_locked_folder(prefix: str, parent: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Make and lock a folder."""
-    while True:
-        folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        with contextlib.ExitStack() as stack:
-            # Before it was locked, another writer may have removed it as a left-over.
-            with contextlib.suppress(FileNotFoundError):
-                stack.enter_context(locked(folder))
-            if folder.exists():
-                yield folder
-                return
-
-
 def _remove_if_unlocked(folder: pathlib.Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         descriptor = os.open(folder, os.O_RDONLY)
@@ -176,8 +178,3 @@ def _remove_if_unlocked(folder: pathlib.Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
         finally:
             os.close(descriptor)
-
-
-def _checksum(path: pathlib.Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -77,7 +77,9 @@ def find_photos(places: Sequence[pathlib.Path], defaults: Defaults) -> list[List
     if not photos:
         raise FashionJaxError(f"no photo in {named([str(place) for place in places])}")
     _refuse(_repeated(photos, lambda photo: photo.item.photo_id), "photos share an id")
-    _refuse(_unprintable(photos), "photos have names that are not Unicode; rename them")
+    names = [photo.item.photo_id for photo in photos]
+    odd = [repr(n) for n in names if n.encode("utf-8", "replace") != n.encode("utf-8", "ignore")]
+    _refuse(odd, "photos have names that are not Unicode; rename them")
     return photos
 
 
@@ -102,7 +104,7 @@ def read_list(path: pathlib.Path, root: pathlib.Path, defaults: Defaults) -> lis
     columns = _columns(path, next(rows, (0, []))[1])
     for line, cells in rows:
         try:
-            photos.append(_listed(_row(columns, cells), root, defaults))
+            photos.append(_listed(columns, cells, root, defaults))
         except ValueError as error:
             problems.append(f"line {line}: {error}")
     _refuse(problems, f"rows of {path} cannot be used")
@@ -153,13 +155,12 @@ def _columns(path: pathlib.Path, header: Sequence[str]) -> list[str]:
     return names
 
 
-def _row(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+def _listed(
+    columns: Sequence[str], cells: Sequence[str], root: pathlib.Path, defaults: Defaults
+) -> ListedPhoto:
     if len(cells) > len(columns):
         raise ValueError(f"{len(cells)} cells, but {len(columns)} columns")
-    return dict(zip(columns, cells, strict=False))
-
-
-def _listed(row: dict[str, str], root: pathlib.Path, defaults: Defaults) -> ListedPhoto:
+    row = dict(zip(columns, cells, strict=False))
     name, product = row.get("photo", ""), row.get("product", "")
     if not name:
         raise ValueError("no photo is named")
@@ -174,11 +175,6 @@ def _listed(row: dict[str, str], root: pathlib.Path, defaults: Defaults) -> List
 def _repeated(photos: Iterable[ListedPhoto], key: Callable[[ListedPhoto], object]) -> Sequence[str]:
     counts = collections.Counter(key(photo) for photo in photos)
     return sorted({p.item.photo_id for p in photos if counts[key(p)] > 1})
-
-
-def _unprintable(photos: Iterable[ListedPhoto]) -> Sequence[str]:
-    names = [photo.item.photo_id for photo in photos]
-    return [repr(n) for n in names if n.encode("utf-8", "replace") != n.encode("utf-8", "ignore")]
 
 
 def _refuse(names: Sequence[str], what: str) -> None:

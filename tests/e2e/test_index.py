@@ -14,7 +14,7 @@ from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval import make_index
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.scann_settings import ScannSettings
-from fashion_jax.serving import add_photos, build_index, tune_index
+from fashion_jax.serving import build_index, tune_index
 from fashion_jax.serving import search as search_module
 from fashion_jax.serving import tune_index as catalogue_tune
 from tests.e2e.untrained_run import write_untrained_run
@@ -29,7 +29,7 @@ def run(tmp_path_factory, tiny_config):
     write_untrained_run(tiny_config, workdir)
     load = functools.cache(load_model)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (add_photos, build_index, search_module, tune_index):
+        for module in (build_index, search_module, tune_index):
             patch.setattr(module, "load_model", lambda folder: load(str(folder)))
         assert main(["index", "build", "--workdir", str(workdir)]) == 0
         yield workdir

@@ -42,7 +42,7 @@ def change_forever(index, journal, first):
 
 
 def names_in(index):
-    return {item.photo_id for item in Contents.read(index).items}
+    return {item.photo_id for item in Contents(index).items}
 
 
 def note(journal, number):

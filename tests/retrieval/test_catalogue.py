@@ -228,7 +228,7 @@ def test_an_unknown_kind_is_refused(tmp_path):
 def test_thumbnails_that_vanish_once_they_are_checked(tmp_path):
     """As a writer's do that goes on to remove them: the reader of array_record is silent then."""
     write(tmp_path / "index")
-    (segment,) = Contents.read(tmp_path / "index").segments
+    (segment,) = Contents(tmp_path / "index").segments
     segment.check()
     (segment.folder / "thumbnails.array_record").unlink()
     with pytest.raises(StorageError, match=r"thumbnails\.array_record cannot be opened"):

@@ -21,6 +21,7 @@ from fashion_jax.retrieval.catalogue.changes import (
     compact,
     remove_photos,
 )
+from fashion_jax.retrieval.catalogue.contents import Contents
 from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.index import EmbeddingError
 from tests.retrieval.changing_catalogues import (
@@ -76,7 +77,8 @@ def test_the_manifest_is_read_once_before_and_once_under_the_lock(index, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(Manifest, "read", counted)
-        contents = check_addable(index, [photo.name for photo in SECOND], CARD)
+        contents = Contents(index)
+        check_addable(contents, [photo.name for photo in SECOND], CARD)
         assert len(reads) == 1
         add_photos(index, *parts(SECOND), CARD, contents=contents)
         assert len(reads) == 2
@@ -84,14 +86,14 @@ def test_the_manifest_is_read_once_before_and_once_under_the_lock(index, monkeyp
 
 
 def test_contents_that_were_read_before_a_change_are_read_again(index):
-    contents = check_addable(index, [photo.name for photo in SECOND], CARD)
+    contents = Contents(index)
     remove_photos(index, ["first 0", "first 8"])
     add_photos(index, *parts(SECOND), CARD, contents=contents)
     check(index, FIRST[1:8] + SECOND)
 
 
 def test_a_catalogue_that_vanishes_before_the_change_is_named(index):
-    contents = check_addable(index, [photo.name for photo in SECOND], CARD)
+    contents = Contents(index)
     shutil.rmtree(index)
     with pytest.raises(StorageError, match="is not a catalogue"):
         add_photos(index, *parts(SECOND), CARD, contents=contents)

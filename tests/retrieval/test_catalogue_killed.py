@@ -116,7 +116,8 @@ def left_by_kills_is_removed(index, photos, kind):
 def parts_of(index):
     from fashion_jax.retrieval.catalogue.manifest import Manifest
 
-    return Manifest.read(index).folders
+    manifest = Manifest.read(index)
+    return {entry.data for entry in (*manifest.segments, manifest.removed) if entry}
 
 
 def test_readers_see_whole_states_while_a_writer_is_at_work(tmp_path):

@@ -13,8 +13,8 @@ from fashion_jax.cli import main
 from fashion_jax.config import ConfigError, ModelConfig
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.model import load_model
-from fashion_jax.inference.weights.checksum import named_arrays
 from fashion_jax.inference.weights.layout import to_torch
+from fashion_jax.inference.weights.origin import named_arrays
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.training.convert_weights import convert_weights
 from fashion_jax.training.loop import train

@@ -5,25 +5,50 @@ import json
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Callable
 
 import jax
+import jax.export
 import jax.numpy as jnp
+import numpy as np
+import safetensors.numpy
 from jaxtyping import Array, Float, UInt8
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.card import ModelCard
 from fashion_jax.inference.embed import embedding_function
 from fashion_jax.inference.export.parity import Embed, Parity, check_parity
-from fashion_jax.inference.export.safetensors import write_safetensors
-from fashion_jax.inference.export.stablehlo import write_stablehlo
-from fashion_jax.inference.export.stored import CARD
+from fashion_jax.inference.export.stored import CARD, SAFETENSORS, STABLEHLO, read_safetensors
 from fashion_jax.inference.model import EmbeddingModel, load_model
+from fashion_jax.inference.weights.origin import named_arrays
+from fashion_jax.inference.weights.torch_names import to_torch_names
 
 FORMATS = ("stablehlo", "safetensors")
+PLATFORMS = ("cpu", "cuda", "tpu")
 NO_ONNX = (
     "--format onnx is not offered: jax2onnx, the maintained converter, does not convert "
     "ResNets with a free number of photos; docs/export.md says what was tried. Use stablehlo"
 )
+
+_STABLEHLO_USAGE = """\
+from jax import export   # JAX, with flatbuffers
+import numpy as np
+
+with open("model.stablehlo", "rb") as file:
+    model = export.deserialize(bytearray(file.read()))
+photos = np.zeros((2, {height}, {width}, 3), np.uint8)   # any number of photos of this size
+embeddings = model.call(photos)                          # float32, length 1: compare by dot product
+"""
+
+_SAFETENSORS_USAGE = """\
+from safetensors.torch import load_file
+
+tensors = load_file("model.safetensors")
+# The backbone alone, for its reference implementation (BatchNorm's counters are not there):
+prefix = "backbone."
+backbone = {{name[len(prefix):]: t for name, t in tensors.items() if name.startswith(prefix)}}
+# network.load_state_dict(backbone, strict=False)
+# Photos: RGB, {height} x {width} pixels, (pixel - {mean}) / {std} with pixels of 0..255.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,11 +117,10 @@ def _write(model: EmbeddingModel, format: str, folder: pathlib.Path) -> Parity:
     def call(photos: UInt8[Array, "batch height width 3"]) -> Float[Array, "batch features"]:
         return embed(variables, photos)
 
-    writers: dict[str, Callable[[], Embed]] = {
-        "stablehlo": lambda: write_stablehlo(call, model.card, folder),
-        "safetensors": lambda: write_safetensors(model, folder),
-    }
-    exported = writers[format]()
+    if format == "stablehlo":
+        exported = write_stablehlo(call, model.card, folder)
+    else:
+        exported = write_safetensors(model, folder)
     parity = check_parity(jax.jit(call), exported, model.card)
     (folder / CARD).write_text(json.dumps(model.card.to_dict(), indent=2) + "\n")
     report = {
@@ -107,3 +131,38 @@ def _write(model: EmbeddingModel, format: str, folder: pathlib.Path) -> Parity:
     }
     (folder / "parity.json").write_text(json.dumps(report, indent=2) + "\n")
     return parity
+
+
+def write_stablehlo(embed: Embed, card: ModelCard, folder: pathlib.Path) -> Embed:
+    """Write a function of photos with its weights; the number of photos is free.
+
+    Returns:
+        The function that the file holds.
+    """
+    height, width = card.image_height, card.image_width
+    (batch,) = jax.export.symbolic_shape("batch")
+    photos = jax.ShapeDtypeStruct((batch, height, width, 3), np.uint8)
+    exported = jax.export.export(jax.jit(embed), platforms=PLATFORMS)(photos)
+    path = folder / STABLEHLO
+    path.write_bytes(exported.serialize())
+    (folder / "usage.py").write_text(_STABLEHLO_USAGE.format(height=height, width=width))
+    return jax.export.deserialize(bytearray(path.read_bytes())).call
+
+
+def write_safetensors(model: EmbeddingModel, folder: pathlib.Path) -> Embed:
+    """Write the weights, with the model card in the file's metadata.
+
+    Returns:
+        A function that reads the file back and embeds with it.
+    """
+    arrays = named_arrays(model.variables["params"]) | named_arrays(model.variables["model_state"])
+    tensors = to_torch_names(arrays, model.card.backbone)
+    path = folder / SAFETENSORS
+    card = {"model_card": json.dumps(model.card.to_dict())}
+    safetensors.numpy.save_file(tensors, path, metadata=card)
+    path.chmod(0o644)  # the library keeps it to the user alone
+    preprocessing = dataclasses.asdict(model.card.preprocessing)
+    (folder / "usage.py").write_text(_SAFETENSORS_USAGE.format(**preprocessing))
+    variables = read_safetensors(path, model.card)
+    embed = embedding_function(model.config.model, model.card.preprocessing)
+    return jax.jit(lambda photos: embed(variables, photos))

@@ -34,14 +34,12 @@ class StoredExport:
     variables: Variables
 
 
-def read_export(folder: pathlib.Path) -> StoredExport | None:
-    """Read an export; `None` for a folder without one.
+def read_export(folder: pathlib.Path) -> StoredExport:
+    """Read an export from a folder with a `CARD`.
 
     Raises:
         FashionJaxError: damaged, or without a model.
     """
-    if not (folder / CARD).is_file():
-        return None
     card = read_card((folder / CARD).read_text(encoding="utf-8"))
     if (folder / STABLEHLO).is_file():
         return StoredExport(card, read_stablehlo(folder / STABLEHLO), {})

@@ -1,8 +1,13 @@
-"""Origin of a run's initial weights, for its model card."""
+"""Checksum of weights, and the file that a run's first weights came from, for the model card."""
 
 import dataclasses
 import hashlib
 import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
 
 from fashion_jax.config import ModelConfig
 from fashion_jax.inference.weights import WeightsError
@@ -43,3 +48,36 @@ def file_origin(path: pathlib.Path) -> WeightsOrigin:
         raise WeightsError(f"no file {path}; give the path of a .safetensors or PyTorch file")
     with path.open("rb") as file:
         return WeightsOrigin(path.name, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def weights_hash(*weights: Any) -> str:
+    """Return the SHA-256 of weights.
+
+    It covers names (sorted), dtypes, shapes and bytes, and depends neither on the devices of the
+    weights nor on their division into parts.
+
+    Args:
+        *weights: modules, their states, or nested dicts of arrays.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for part in weights:
+        arrays |= named_arrays(part)
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def named_arrays(weights: Any) -> dict[str, np.ndarray]:
+    """Return the arrays of a module, its state or nested dicts, by their paths joined by dots."""
+    if isinstance(weights, nnx.Module):
+        weights = nnx.state(weights, (nnx.Param, nnx.BatchStat))
+    if isinstance(weights, nnx.State):
+        weights = nnx.to_pure_dict(weights)
+    leaves, _ = jax.tree_util.tree_flatten_with_path(weights)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(jax.device_get(leaf))
+        for path, leaf in leaves
+    }

@@ -11,13 +11,13 @@ import numpy as np
 from jaxtyping import Float32
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import to_json
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
-from fashion_jax.retrieval.catalogue.contents import Contents
+from fashion_jax.retrieval.catalogue.contents import Contents, Segment, write_segment
 from fashion_jax.retrieval.catalogue.items import Hit, Item
 from fashion_jax.retrieval.catalogue.live_index import LiveIndex
-from fashion_jax.retrieval.catalogue.manifest import CatalogueError, Manifest
-from fashion_jax.retrieval.catalogue.segment import Segment, write_segment
+from fashion_jax.retrieval.catalogue.manifest import SCHEMA, CatalogueError, Manifest
 from fashion_jax.retrieval.index import Index
 from fashion_jax.retrieval.make_index import check_kind
 
@@ -68,8 +68,9 @@ class Catalogue:
         target = pathlib.Path(directory).absolute()
         with storage.staged(target) as staging:
             width = card.embedding_width
-            entry = write_segment(staging, embeddings, items, thumbnails, kind, width)
-            Manifest(checked, card, (entry,)).write(staging)
+            entry = write_segment(staging, embeddings, items, thumbnails, checked, width)
+            manifest = Manifest(checked, card, (entry,))
+            (staging / storage.MANIFEST).write_bytes(to_json(manifest, SCHEMA))
             storage.install(staging, target)
         return cls.open(target)
 
@@ -87,7 +88,7 @@ class Catalogue:
         manifest = Manifest.read(target)
         while True:
             try:
-                contents = Contents.read(target, manifest)
+                contents = Contents(target, manifest)
                 for segment in contents.segments:
                     segment.open()
                 return cls(contents)

@@ -13,11 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from fashion_jax.files import to_json
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
-from fashion_jax.retrieval.catalogue.contents import Contents
+from fashion_jax.retrieval.catalogue.contents import (
+    EMBEDDINGS,
+    Contents,
+    finish_segment,
+    write_segment,
+)
 from fashion_jax.retrieval.catalogue.items import Item, named, named_by_defect
 from fashion_jax.retrieval.catalogue.manifest import (
+    SCHEMA,
     CatalogueError,
     Manifest,
     Rows,
@@ -25,8 +32,7 @@ from fashion_jax.retrieval.catalogue.manifest import (
     SegmentEntry,
     write_removed,
 )
-from fashion_jax.retrieval.catalogue.segment import EMBEDDINGS, finish_segment, write_segment
-from fashion_jax.retrieval.make_index import check_kind, index_kind
+from fashion_jax.retrieval.make_index import Kind, check_kind, index_kind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +100,7 @@ def add_photos(
         thumbnails: JPEGs, one per photo; read one by one.
         card: card of the model that made the embeddings.
         replace: replace existing photos with the same id, in the same step.
-        contents: result of `check_addable`; spares reading an unchanged catalogue again.
+        contents: contents read earlier; spares reading an unchanged catalogue again.
 
     Raises:
         ModelCardError: the embeddings come from a model other than the catalogue's.
@@ -104,32 +110,43 @@ def add_photos(
         StorageError: not a catalogue, or a damaged one.
     """
     with open_for_change(directory, contents) as change:
-        manifest = change.contents.manifest
-        existing = _existing(change.contents, {item.photo_id for item in items}, card, replace)
-        width = manifest.card.embedding_width
-        entry = write_segment(change.staging, embeddings, items, thumbnails, manifest.kind, width)
-        change.commit_without(existing, [*manifest.segments, entry])
+        old, photo_ids = change.contents.manifest, {item.photo_id for item in items}
+        existing = check_addable(change.contents, photo_ids, card, replace)
+        width = old.card.embedding_width
+        entry = write_segment(change.staging, embeddings, items, thumbnails, old.kind, width)
+        manifest = dataclasses.replace(old, segments=(*old.segments, entry))
+        change.commit(change.without(existing, manifest) if existing else manifest)
         photos = len(change.contents) - len(existing) + len(items)
         return ChangedCatalogue(len(items), len(existing), photos, str(change.target.resolve()))
 
 
 def check_addable(
-    directory: str | os.PathLike[str],
-    photo_ids: Collection[str],
-    card: ModelCard,
-    replace: bool = False,
-) -> Contents:
+    contents: Contents, photo_ids: Collection[str], card: ModelCard, replace: bool = False
+) -> list[int]:
     """Refuses photos that `add_photos` would refuse, before they are embedded.
 
+    Args:
+        contents: present contents of the catalogue.
+        photo_ids: ids of the new photos.
+        card: see `add_photos`.
+        replace: see `add_photos`.
+
     Returns:
-        The present contents of the catalogue.
+        Numbers of the present photos with these ids, which are to be replaced.
 
     Raises:
         FashionJaxError: see `add_photos`.
     """
-    contents = Contents.read(pathlib.Path(directory).absolute())
-    _existing(contents, set(photo_ids), card, replace)
-    return contents
+    contents.manifest.card.require_same(card, "the catalogue", "the new photos' model")
+    photo_ids = set(photo_ids)
+    existing = [i for i, item in enumerate(contents.items) if item.photo_id in photo_ids]
+    if existing and not replace:
+        known = sorted({contents.items[i].photo_id for i in existing})
+        raise CatalogueError(
+            f"{len(known):,} of the {len(photo_ids):,} photos are in the catalogue already: "
+            f"{named(known)}. Leave them out, or replace the existing ones (--replace)"
+        )
+    return existing
 
 
 def remove_photos(
@@ -163,7 +180,7 @@ def remove_photos(
             if item.photo_id in wanted_ids or item.identity in wanted_products
         ]
         if found:
-            change.commit_without(found, change.contents.manifest.segments)
+            change.commit(change.without(found, change.contents.manifest))
         photos = len(items) - len(found)
         return ChangedCatalogue(0, len(found), photos, str(change.target.resolve()))
 
@@ -235,29 +252,35 @@ class CatalogueChange:
 
     def commit(self, manifest: Manifest) -> None:
         """Make a manifest, and the data folders staged for it, the catalogue."""
-        manifest.write(self.staging)
-        storage.replace_manifest(self.staging, self.target, manifest.folders)
+        (self.staging / storage.MANIFEST).write_bytes(to_json(manifest, SCHEMA))
+        in_use = {entry.data for entry in (*manifest.segments, manifest.removed) if entry}
+        storage.replace_manifest(self.staging, self.target, in_use)
 
-    def commit_without(self, photos: Sequence[int], segments: Sequence[SegmentEntry]) -> None:
-        """Commit a manifest of these segments, without some of the present photos.
+    def without(self, photos: Sequence[int], manifest: Manifest) -> Manifest:
+        """Stage a list of removed rows.
 
         Args:
-            photos: numbers of the photos to remove.
-            segments: present segments, and new ones.
+            photos: numbers of present photos to remove.
+            manifest: manifest of the present segments and of new ones.
+
+        Returns:
+            The manifest without these photos.
         """
-        old = self.contents.manifest
+        present = self.contents.manifest.segments
         removed = {name: list(rows) for name, rows in self.contents.removed.items()}
         for photo in photos:
             segment, row = self.contents.locate(photo)
-            removed.setdefault(old.segments[segment].data, []).append(row)
-        kept = [entry for entry in segments if len(removed.get(entry.data, ())) < entry.rows]
+            removed.setdefault(present[segment].data, []).append(row)
+        kept = [
+            entry for entry in manifest.segments if len(removed.get(entry.data, ())) < entry.rows
+        ]
         rows: dict[str, Rows] = {
             entry.data: np.sort(np.array(removed[entry.data], np.int64))
             for entry in kept
             if entry.data in removed
         }
         entry = write_removed(self.staging, rows) if rows else None
-        self.commit(dataclasses.replace(old, segments=tuple(kept), removed=entry))
+        return dataclasses.replace(manifest, segments=tuple(kept), removed=entry)
 
 
 @contextlib.contextmanager
@@ -279,26 +302,11 @@ def open_for_change(
     with storage.locked(target), storage.staged(target) as staging:
         manifest = Manifest.read(target)
         if known is None or known.manifest != manifest:
-            known = Contents.read(target, manifest)
+            known = Contents(target, manifest)
         yield CatalogueChange(target, staging, known)
 
 
-def _existing(
-    contents: Contents, photo_ids: Collection[str], card: ModelCard, replace: bool
-) -> list[int]:
-    """Return the photos with these ids, which are to be replaced."""
-    contents.manifest.card.require_same(card, "the catalogue", "the new photos' model")
-    existing = [i for i, item in enumerate(contents.items) if item.photo_id in photo_ids]
-    if existing and not replace:
-        known = sorted({contents.items[i].photo_id for i in existing})
-        raise CatalogueError(
-            f"{len(known):,} of the {len(photo_ids):,} photos are in the catalogue already: "
-            f"{named(known)}. Leave them out, or replace the existing ones (--replace)"
-        )
-    return existing
-
-
-def _is_compact(contents: Contents, kind: str) -> bool:
+def _is_compact(contents: Contents, kind: Kind) -> bool:
     if not contents.segments:
         return True
     if len(contents.segments) > 1 or contents.removed:
@@ -307,7 +315,7 @@ def _is_compact(contents: Contents, kind: str) -> bool:
     return entry.index == index_kind(kind, entry.rows)
 
 
-def _merged(change: CatalogueChange, kind: str) -> SegmentEntry:
+def _merged(change: CatalogueChange, kind: Kind) -> SegmentEntry:
     contents = change.contents
     folder = storage.new_data_folder(change.staging)
     shape = (len(contents), contents.manifest.card.embedding_width)

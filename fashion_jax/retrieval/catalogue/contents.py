@@ -1,17 +1,131 @@
-"""The photos of a catalogue: the rows of its segments, without removed ones."""
+"""The photos of a catalogue, in segments: written together, never changed afterwards."""
 
+import contextlib
+import dataclasses
 import functools
+import logging
+import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+import msgspec
 import numpy as np
+from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 from jaxtyping import Float32, Int32
 
+from fashion_jax.files import StorageError
+from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.items import Item
-from fashion_jax.retrieval.catalogue.manifest import Manifest, Rows, read_removed
-from fashion_jax.retrieval.catalogue.segment import Segment
+from fashion_jax.retrieval.catalogue.manifest import (
+    CatalogueError,
+    Manifest,
+    Rows,
+    SegmentEntry,
+    read_removed,
+)
+from fashion_jax.retrieval.index import check_embeddings
+from fashion_jax.retrieval.make_index import Kind, index_kind
+from fashion_jax.retrieval.scann_index import (
+    DESCRIPTION,
+    ScannIndex,
+    ScannMissingError,
+    check_files,
+)
+from fashion_jax.retrieval.scann_settings import ScannSettings
 
+EMBEDDINGS, ITEMS, THUMBNAILS, SCANN = (
+    "embeddings.npy",
+    "items.jsonl",
+    "thumbnails.array_record",
+    "scann",
+)
+_JPEG_START = b"\xff\xd8\xff"
 _BLOCK = 4096
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(eq=False)
+class Segment:
+    """A stored segment; each of its files is checked before it is read.
+
+    Attributes:
+        folder: folder of the segment.
+        entry: the manifest's entry for it.
+    """
+
+    folder: pathlib.Path
+    entry: SegmentEntry
+    _checked: set[str] = dataclasses.field(default_factory=set, init=False)
+
+    def open(self) -> None:
+        """Check and open every file; the segment stays usable after its files are removed.
+
+        Raises:
+            StorageError: files (all of which are named) are missing or damaged.
+        """
+        self._check(*self.entry.files)
+        for part in ("items", "embeddings", "thumbnails", "scann"):
+            getattr(self, part)
+
+    def check(self) -> ScannSettings | None:
+        """Check every file, those of ScaNN included, and open none.
+
+        Returns:
+            Settings of the ScaNN index, if the segment has one.
+
+        Raises:
+            StorageError: files (all of which are named) are missing or damaged.
+        """
+        self._check(*self.entry.files)
+        return check_files(self.folder / SCANN).settings if self.entry.index == "scann" else None
+
+    @functools.cached_property
+    def items(self) -> list[Item]:
+        """Items, one per row."""
+        self._check(ITEMS)
+        return msgspec.json.Decoder(Item).decode_lines((self.folder / ITEMS).read_bytes())
+
+    @functools.cached_property
+    def embeddings(self) -> Float32[np.ndarray, "rows dimensions"]:
+        """L2-normalised embeddings, mapped into memory."""
+        self._check(EMBEDDINGS)
+        return np.load(self.folder / EMBEDDINGS, mmap_mode="r")
+
+    @functools.cached_property
+    def thumbnails(self) -> ArrayRecordReader:
+        """JPEGs, one per row."""
+        self._check(THUMBNAILS)
+        path = self.folder / THUMBNAILS
+        try:
+            reader = ArrayRecordReader(str(path))
+        except RuntimeError as error:
+            raise StorageError(f"{path} cannot be opened: {error}") from error
+        # The reader raises nothing if a writer has removed the file since the check.
+        if not reader.ok():
+            raise StorageError(f"{path} cannot be opened")
+        return reader
+
+    @functools.cached_property
+    def scann(self) -> ScannIndex | None:
+        """The ScaNN index, if the segment has one and ScaNN is installed."""
+        if self.entry.index != "scann":
+            return None
+        self._check(f"{SCANN}/{DESCRIPTION}")
+        try:
+            index = ScannIndex.load(self.folder / SCANN)
+        except ScannMissingError as error:
+            logger.warning("%d photos are searched exactly: %s", self.entry.rows, error)
+            return None
+        tuned = self.entry.search
+        return index.searched_with(tuned.reorder, tuned.leaves_to_search) if tuned else index
+
+    def _check(self, *names: str) -> None:
+        unchecked = {name: self.entry.files[name] for name in names if name not in self._checked}
+        if unchecked:
+            storage.verify(self.folder, unchecked)
+            self._checked.update(unchecked)
 
 
 class Contents:
@@ -24,35 +138,27 @@ class Contents:
         kept: rows of each segment that are not removed.
     """
 
-    def __init__(
-        self, manifest: Manifest, segments: Sequence[Segment], removed: Mapping[str, Rows]
-    ) -> None:
-        """See `read`."""
-        self.manifest = manifest
-        self.segments = segments
-        self.removed = removed
-        nothing = np.empty(0, np.int64)
-        self.kept = [
-            np.setdiff1d(np.arange(s.entry.rows), removed.get(s.entry.data, nothing))
-            for s in segments
-        ]
-        self._starts = np.cumsum([0, *map(len, self.kept)])
-
-    @classmethod
-    def read(cls, folder: pathlib.Path, manifest: Manifest | None = None) -> "Contents":
+    def __init__(self, directory: str | os.PathLike[str], manifest: Manifest | None = None) -> None:
         """Read the manifest and the removed rows; segments are opened when they are used.
 
         Args:
-            folder: folder of the catalogue.
+            directory: folder of the catalogue.
             manifest: the catalogue's manifest, if it was read already.
 
         Raises:
             StorageError: not a catalogue, or a manifest or list of removed rows that is damaged.
             ModelCardError: a model card of another version.
         """
-        manifest = manifest or Manifest.read(folder)
-        segments = [Segment(folder / entry.data, entry) for entry in manifest.segments]
-        return cls(manifest, segments, read_removed(folder, manifest.removed))
+        folder = pathlib.Path(directory).absolute()
+        self.manifest = manifest or Manifest.read(folder)
+        self.segments = [Segment(folder / entry.data, entry) for entry in self.manifest.segments]
+        entry, nothing = self.manifest.removed, np.empty(0, np.int64)
+        self.removed: Mapping[str, Rows] = read_removed(folder, entry) if entry else {}
+        self.kept = [
+            np.setdiff1d(np.arange(s.entry.rows), self.removed.get(s.entry.data, nothing))
+            for s in self.segments
+        ]
+        self._starts = np.cumsum([0, *map(len, self.kept)])
 
     def __len__(self) -> int:
         """Number of photos."""
@@ -119,3 +225,63 @@ class Contents:
         for segment, kept in zip(self.segments, self.kept, strict=True):
             for first in range(0, len(kept), _BLOCK):
                 yield from segment.thumbnails.read(kept[first : first + _BLOCK].tolist())
+
+
+def write_segment(
+    staging: pathlib.Path,
+    embeddings: Any,
+    items: Sequence[Item],
+    thumbnails: Iterable[bytes],
+    kind: Kind,
+    dimensions: int,
+) -> SegmentEntry:
+    """Write a new segment into a staging folder.
+
+    Args:
+        staging: staging folder.
+        embeddings: [rows, dimensions] embeddings, L2-normalised, any float dtype.
+        items: items, one per row.
+        thumbnails: JPEGs, one per row; read one by one.
+        kind: kind of the catalogue's index.
+        dimensions: length of an embedding according to the model card.
+
+    Returns:
+        The manifest's entry for the segment.
+
+    Raises:
+        CatalogueError: embeddings, items and thumbnails differ in number, or are empty.
+        EmbeddingError: the embeddings fail `check_embeddings`.
+    """
+    array = check_embeddings(embeddings, "embeddings", dimensions)
+    if len(items) != len(array):
+        raise CatalogueError(f"found {len(array)} embeddings but {len(items)} items")
+    if len(items) == 0:
+        raise CatalogueError("no photos; a segment needs at least one")
+    folder = storage.new_data_folder(staging)
+    np.save(folder / EMBEDDINGS, array)
+    return finish_segment(folder, items, thumbnails, kind)
+
+
+def finish_segment(
+    folder: pathlib.Path, items: Sequence[Item], thumbnails: Iterable[bytes], kind: Kind
+) -> SegmentEntry:
+    """Completes a segment whose embeddings are written already; see `write_segment`."""
+    with contextlib.closing(ArrayRecordWriter(str(folder / THUMBNAILS), "group_size:1")) as writer:
+        written = 0
+        for jpeg in thumbnails:
+            if not jpeg.startswith(_JPEG_START):
+                raise CatalogueError(f"the thumbnail of row {written} is not a JPEG")
+            writer.write(jpeg)
+            written += 1
+    if written != len(items):
+        raise CatalogueError(f"found {len(items)} embeddings but {written} thumbnails")
+    (folder / ITEMS).write_bytes(msgspec.json.Encoder().encode_lines(items))
+    index = index_kind(kind, len(items))
+    if index == "scann":
+        ScannIndex.build(np.load(folder / EMBEDDINGS, mmap_mode="r")).save(folder / SCANN)
+    files = {
+        name: checksum
+        for name, checksum in storage.checksums(folder).items()
+        if not name.startswith(f"{SCANN}/") or name == f"{SCANN}/{DESCRIPTION}"
+    }
+    return SegmentEntry(folder.name, len(items), index, files)

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from tabulate import tabulate
 
 from fashion_jax.inference.card import ModelCard
-from fashion_jax.retrieval.catalogue.contents import Contents
+from fashion_jax.retrieval.catalogue.contents import Contents, Segment
 from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT
 from fashion_jax.retrieval.catalogue.manifest import SearchSettings
-from fashion_jax.retrieval.catalogue.segment import Segment
 from fashion_jax.retrieval.scann_settings import FASTER_FROM, ScannSettings
 
 _MANY_REMOVED = 0.2
@@ -100,7 +99,7 @@ def catalogue_info(directory: str | os.PathLike[str]) -> CatalogueInfo:
         StorageError: not a catalogue, or files (which are named) are damaged.
     """
     target = pathlib.Path(directory).absolute()
-    contents = Contents.read(target)
+    contents = Contents(target)
     segments = [
         _segment(segment, len(kept))
         for segment, kept in zip(contents.segments, contents.kept, strict=True)

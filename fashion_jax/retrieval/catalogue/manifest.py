@@ -108,16 +108,6 @@ class Manifest:
     segments: tuple[SegmentEntry, ...]
     removed: RemovedEntry | None = None
 
-    @property
-    def folders(self) -> set[str]:
-        """Names of all data folders in use."""
-        removed = {self.removed.data} if self.removed else set()
-        return {segment.data for segment in self.segments} | removed
-
-    def write(self, staging: pathlib.Path) -> None:
-        """Write the manifest into a staging folder."""
-        (staging / storage.MANIFEST).write_bytes(to_json(self, SCHEMA))
-
     @classmethod
     def read(cls, folder: pathlib.Path) -> "Manifest":
         """Read the manifest of a catalogue.
@@ -137,14 +127,12 @@ def write_removed(staging: pathlib.Path, removed: Mapping[str, Rows]) -> Removed
     return RemovedEntry(folder.name, sum(map(len, rows.values())), storage.checksums(folder))
 
 
-def read_removed(folder: pathlib.Path, entry: RemovedEntry | None) -> dict[str, Rows]:
+def read_removed(folder: pathlib.Path, entry: RemovedEntry) -> dict[str, Rows]:
     """Read the removed rows of a catalogue, by segment, ascending.
 
     Raises:
         StorageError: the file is missing or damaged.
     """
-    if entry is None:
-        return {}
     storage.verify(folder / entry.data, entry.files)
     path = folder / entry.data / REMOVED
     stored = read_json(path, RemovedRows, _REMOVED_SCHEMA, "a list of removed rows")

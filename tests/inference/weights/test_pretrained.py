@@ -10,10 +10,9 @@ from flax import nnx
 
 from fashion_jax.config import ModelConfig
 from fashion_jax.inference.weights import WeightsError
-from fashion_jax.inference.weights.checksum import weights_hash
 from fashion_jax.inference.weights.files import read_state_dict, read_weights
 from fashion_jax.inference.weights.fill import fill_network
-from fashion_jax.inference.weights.origin import WeightsOrigin, weights_origin
+from fashion_jax.inference.weights.origin import WeightsOrigin, weights_hash, weights_origin
 from fashion_jax.inference.weights.pretrained import load_pretrained
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.embedder import Embedder
