@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from fashion_jax.models.backbones import register_backbone
     from fashion_jax.parallel.mesh import make_mesh
     from fashion_jax.retrieval.catalogue import Catalogue, Item
+    from fashion_jax.retrieval.catalogue.changes import remove_photos
     from fashion_jax.retrieval.exact import ExactIndex
     from fashion_jax.retrieval.make_index import make_index, open_index
     from fashion_jax.retrieval.query_expansion import augment_database, expand_queries
     from fashion_jax.retrieval.rerank import rerank
     from fashion_jax.retrieval.scann_index import ScannIndex
     from fashion_jax.retrieval.whitening import Whitening
+    from fashion_jax.serving.build_index import add_files, build_index
+    from fashion_jax.serving.photo_list import find_photos
     from fashion_jax.serving.search import search_photo
     from fashion_jax.training.learner import make_learner
     from fashion_jax.training.loop import train
@@ -49,14 +52,17 @@ _MODULES = {
     "ModelCard": "inference.card",
     "ScannIndex": "retrieval.scann_index",
     "Whitening": "retrieval.whitening",
+    "add_files": "serving.build_index",
     "augment_database": "retrieval.query_expansion",
     "available_datasets": "datasets.building.build",
     "build": "datasets.building.build",
+    "build_index": "serving.build_index",
     "check": "datasets.building.build",
     "default_config": "config",
     "evaluate_run": "experiments.evaluate",
     "expand_queries": "retrieval.query_expansion",
     "export": "inference.export.export",
+    "find_photos": "serving.photo_list",
     "list_photos": "datasets.photos",
     "load_config": "config",
     "load_model": "inference.model",
@@ -67,6 +73,7 @@ _MODULES = {
     "open_dataset": "datasets.dataset",
     "open_index": "retrieval.make_index",
     "register_backbone": "models.backbones",
+    "remove_photos": "retrieval.catalogue.changes",
     "rerank": "retrieval.rerank",
     "retrieval_metrics": "metrics.measure",
     "search_photo": "serving.search",
@@ -83,14 +90,17 @@ __all__ = [
     "ModelCard",
     "ScannIndex",
     "Whitening",
+    "add_files",
     "augment_database",
     "available_datasets",
     "build",
+    "build_index",
     "check",
     "default_config",
     "evaluate_run",
     "expand_queries",
     "export",
+    "find_photos",
     "list_photos",
     "load_config",
     "load_model",
@@ -102,6 +112,7 @@ __all__ = [
     "open_dataset",
     "open_index",
     "register_backbone",
+    "remove_photos",
     "rerank",
     "retrieval_metrics",
     "search_photo",

@@ -9,9 +9,30 @@ PACKAGES = (
     "fashion_jax.config",
     "fashion_jax.datasets.corruptions",
     "fashion_jax.losses",
+    "fashion_jax.models.backbones",
     "fashion_jax.optim",
     "fashion_jax.retrieval.catalogue",
 )
+
+# Beyond that: what a user derives from, passes in or gets back.
+FURTHER = {
+    "Datasets of your own": (
+        "fashion_jax.datasets.building.base.RetrievalBuilder",
+        "fashion_jax.datasets.building.plan.BuildPlan",
+        "fashion_jax.datasets.building.plan.PlannedItem",
+        "fashion_jax.datasets.building.plan.choose_validation",
+        "fashion_jax.datasets.building.options.BuildOptions",
+        "fashion_jax.datasets.dataset.Dataset",
+        "fashion_jax.datasets.dataset.Split",
+    ),
+    "Results": (
+        "fashion_jax.metrics.measure.RetrievalMetrics",
+        "fashion_jax.metrics.ranking.Ranking",
+        "fashion_jax.evaluation.result.Evaluation",
+        "fashion_jax.training.state.TrainState",
+        "fashion_jax.training.learner.Learner",
+    ),
+}
 
 _HEAD = """\
 # Python API
@@ -30,6 +51,8 @@ def python_page() -> str:
         if paths:
             summary = (inspect.getdoc(importlib.import_module(package)) or "").split("\n")[0]
             parts += [f"## {package}\n\n{summary}\n", *(f"::: {path}\n" for path in paths)]
+    for title, others in FURTHER.items():
+        parts += [f"## {title}\n", *(f"::: {path}\n" for path in others if path not in shown)]
     return "\n".join(parts)
 
 

@@ -1,5 +1,6 @@
 """A run's checkpoints, as readers see them: the best by validation mAP, its card, its weights."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,10 @@ def selection(metrics: Mapping[str, float]) -> float:
     return metrics[selection_metric(metrics)]
 
 
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
+
+
 class StoredCheckpoints:
     """The checkpoints in a folder; see `fashion_jax.training.checkpoints` for what they hold."""
 
@@ -39,20 +44,27 @@ class StoredCheckpoints:
         """
         self.directory = epath.Path(directory)
         reading = {"read_only": True, "create": False, "cleanup_tmp_directories": False}
-        self.manager = ocp.CheckpointManager(
-            self.directory.resolve() if "://" not in str(directory) else self.directory,
-            item_handlers={
-                "model": ocp.StandardCheckpointHandler(),
-                "learner": ocp.StandardCheckpointHandler(),
-                "reader": ocp.JsonCheckpointHandler(),
-                "card": ocp.JsonCheckpointHandler(),
-            },
-            options=ocp.CheckpointManagerOptions(
-                best_fn=selection,  # without it Orbax stores no metrics
-                best_mode="max",
-                **(options or reading),
-            ),
-        )
+        handlers = {
+            "model": ocp.StandardCheckpointHandler(),
+            "learner": ocp.StandardCheckpointHandler(),
+            "reader": ocp.JsonCheckpointHandler(),
+            "card": ocp.JsonCheckpointHandler(),
+        }
+        # Orbax warns of every manager that only reads, as if that were a fault.
+        absl_log = logging.getLogger("absl")
+        absl_log.addFilter(_is_error)
+        try:
+            self.manager = ocp.CheckpointManager(
+                self.directory.resolve() if "://" not in str(directory) else self.directory,
+                item_handlers=handlers,
+                options=ocp.CheckpointManagerOptions(
+                    best_fn=selection,  # without it Orbax stores no metrics
+                    best_mode="max",
+                    **(options or reading),
+                ),
+            )
+        finally:
+            absl_log.removeFilter(_is_error)
 
     def latest_step(self) -> int | None:
         """The step to resume from; None for a run without a checkpoint."""

@@ -49,7 +49,7 @@ Embeddings = Float32[np.ndarray, "photos features"]
 PhotoSource = str | os.PathLike[str] | Iterable[str | os.PathLike[str] | np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class EmbeddingModel:
     """A model that embeds photos.
 
@@ -66,6 +66,15 @@ class EmbeddingModel:
     encode: Encode
     variables: Variables
     mesh: Mesh
+
+    def __repr__(self) -> str:
+        """Name the model in one line; its weights would fill thousands."""
+        card = self.card
+        return (
+            f"{type(self).__name__}({card.backbone}, {card.image_height}×{card.image_width} pixels "
+            f"to {card.embedding_width} dimensions, trained on {card.dataset}, step {card.step}, "
+            f"weights {card.weights_hash[:12]})"
+        )
 
     def embed(self, photos: PhotoSource, batch_size: int | None = None) -> Embeddings:
         """Embeds photos of any size.
@@ -241,8 +250,8 @@ def read_run_config(workdir: str | os.PathLike[str]) -> ExperimentConfig:
     path = pathlib.Path(workdir) / CONFIG_FILE
     if not path.is_file():
         raise FashionJaxError(
-            f"no run in {pathlib.Path(workdir).resolve()}: looked for {CONFIG_FILE}. "
-            "Give the --workdir of `fashion-jax train`."
+            f"no run in {pathlib.Path(workdir).resolve()}: it has no {CONFIG_FILE}. "
+            "Give the directory that `fashion-jax train` wrote, its --workdir."
         )
     return read_stored_config(path)
 
@@ -269,6 +278,8 @@ def _pixels(photos: PhotoSource) -> Iterator[Photo]:
     """RGB pixels of each photo, read one by one."""
     if isinstance(photos, str | os.PathLike):
         path = pathlib.Path(photos)
+        if not path.exists():
+            raise FashionJaxError(f"no file or folder {path.absolute()}")
         photos = list_photos(path) if path.is_dir() else [path]
     for photo in photos:
         if isinstance(photo, str | os.PathLike):

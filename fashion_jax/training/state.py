@@ -1,6 +1,7 @@
 """The state that a training step changes."""
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ Leaf = Any  # array; in an abstract state its shape, dtype and place
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class TrainState:
     """One pytree; a step takes it (donated) and returns the next one.
 
@@ -31,6 +32,11 @@ class TrainState:
     loss_state: PureTree
     average: PureTree
     rng: Leaf
+
+    def __repr__(self) -> str:
+        """Name the step and the size; the arrays would fill thousands of lines."""
+        count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(self.params))
+        return f"{type(self).__name__}(step={self.step}, {count:,} parameters)"
 
     @property
     def embedding_params(self) -> PureTree:

@@ -3,6 +3,7 @@
 `mkdocs build --strict`, in `make check`, checks the links of the built site.
 """
 
+import pkgutil
 import re
 
 import pytest
@@ -13,6 +14,7 @@ _LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
 _PATH = re.compile(
     r"`((?:benchmarks|colab|configs|data_builders|docs|tests)/[\w./]+\.(?:py|md|ipynb))`"
 )
+_NAME = re.compile(r"`((?:fj|fashion_jax)\.[\w.]+)(?:\([^`]*\))?`")
 _IN_SOURCES = re.compile(r"\bdocs/[\w/]+\.md")
 
 
@@ -28,6 +30,17 @@ def test_links_lead_to_files(page):
 def test_named_files_exist(page):
     missing = [path for path in _PATH.findall(page.read_text()) if not (ROOT / path).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_named_parts_of_the_package_exist(page):
+    groups = ("fashion_jax.datasets", "fashion_jax.backbones")  # of entry points
+    for name in set(_NAME.findall(page.read_text())).difference(groups):
+        path = re.sub(r"^fj\b", "fashion_jax", name)
+        try:
+            pkgutil.resolve_name(path)
+        except (AttributeError, ImportError) as error:
+            raise AssertionError(f"{name_of(page)} names {name}") from error
 
 
 def test_sources_name_pages_that_exist():
