@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 import typing
 
@@ -27,6 +28,17 @@ import tests.numeric_tower  # noqa: F401  (jaxtyping's hook looks it up and does
 # after it in that process ("I/O operation on closed file").
 with contextlib.suppress(ImportError):
     import pymilvus  # noqa: F401
+
+# A network that compiles at once; commands and other processes find it as they find one that a
+# package has installed.
+_installed = pathlib.Path(tempfile.mkdtemp(prefix="installed-"))
+atexit.register(shutil.rmtree, _installed, ignore_errors=True)
+_entries = _installed / "tiny_backbone-1.dist-info" / "entry_points.txt"
+_entries.parent.mkdir()
+_entries.write_text("[fashion_jax.backbones]\ntiny = tests.models.backbones.tiny:TINY\n")
+sys.path.append(str(_installed))
+_paths = [str(_installed), str(pathlib.Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _paths))
 
 if typing.TYPE_CHECKING:
     from fashion_jax.config import ExperimentConfig
@@ -82,7 +94,7 @@ def tiny_config(tiny_data_dir: pathlib.Path) -> "ExperimentConfig":
                 "photos_per_identity": 2,
             },
             "image": {"height": 32, "width": 32},
-            "model": {"backbone": "resnet18"},
+            "model": {"backbone": "tiny"},
             "training": {"epochs": 2, "log_every_steps": 1, "checkpoint_every_steps": 1},
             "mesh": {"data": 1},
             "evaluation": {"batch_size": 16},

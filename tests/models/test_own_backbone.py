@@ -10,7 +10,6 @@ from flax import nnx
 
 from fashion_jax.config import ModelConfig
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.models import backbones
 from fashion_jax.models.backbones import (
     BACKBONES,
     Backbone,
@@ -81,7 +80,6 @@ def test_an_entry_point_of_another_package_is_found_by_its_name(monkeypatch):
         return found if (group, name) == ("fashion_jax.backbones", "elsewhere") else []
 
     monkeypatch.setattr(metadata, "entry_points", entry_points)
-    monkeypatch.setattr(backbones, "BACKBONES", dict(BACKBONES))
     assert isinstance(embedder("elsewhere")[0].backbone, KeepsItsRngs)
     with pytest.raises(UnknownBackboneError, match=r"entry points fashion_jax\.backbones"):
         backbone_spec("somewhere")

@@ -73,9 +73,7 @@ def register_backbone(
     """
     if name in SHIPPED:
         raise ValueError(f"{name!r} is a backbone of fashion_jax; register yours by another name")
-    if not isinstance(backbone, BackboneSpec):
-        backbone = BackboneSpec(_without_variant, backbone)
-    BACKBONES[name] = backbone
+    BACKBONES[name] = _spec_of(backbone)
 
 
 def backbone_spec(name: str) -> BackboneSpec:
@@ -84,16 +82,23 @@ def backbone_spec(name: str) -> BackboneSpec:
     Raises:
         UnknownBackboneError: for an unknown name; the message has the nearest and all others.
     """
-    if name not in BACKBONES:
-        for entry in metadata.entry_points(group=ENTRY_POINTS, name=name):
-            register_backbone(name, entry.load())
     if name in BACKBONES:
         return BACKBONES[name]
+    for entry in metadata.entry_points(group=ENTRY_POINTS, name=name):
+        return _spec_of(entry.load())
     nearest = difflib.get_close_matches(name, BACKBONES, 1, 0)
     raise UnknownBackboneError(
         f"model.backbone is {name!r}; did you mean {nearest[0]!r}? Registered are "
         f"{', '.join(BACKBONES)}. For a backbone of your own, import the module that calls "
         f"register_backbone first, or name its class in your package's entry points {ENTRY_POINTS}."
+    )
+
+
+def _spec_of(
+    backbone: BackboneSpec | Callable[[LayerFactory, BackboneOptions], Backbone],
+) -> BackboneSpec:
+    return (
+        backbone if isinstance(backbone, BackboneSpec) else BackboneSpec(_without_variant, backbone)
     )
 
 
