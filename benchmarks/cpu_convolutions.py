@@ -17,8 +17,7 @@ import jax.numpy as jnp
 import tabulate
 
 from fashion_jax.cli.host_memory import keep_freed_memory
-from fashion_jax.models.convolution import convolution, xla_convolution
-from fashion_jax.models.layers import explicit_padding
+from fashion_jax.models.layers import convolution, explicit_padding, xla_convolution
 
 # Side of the map, channels, side of the kernel, stride.
 DEPTHWISE = ((64, 32, 3, 1), (64, 96, 3, 2), (32, 144, 5, 2), (16, 240, 5, 1), (8, 672, 5, 1))

@@ -5,6 +5,8 @@ not change an experiment. Fields of the machine (`data.data_dir`, `data.workers`
 left unset.
 """
 
+from typing import Any
+
 import ml_collections
 
 
@@ -15,12 +17,8 @@ def strong_baseline(config: ml_collections.ConfigDict) -> None:
     warm-up of 10, batches of 16 × 4, 256×128; identity, triplet (margin 0.3) and center loss;
     BNNeck, last stride 1, random erasing.
     """
-    _batches(config.data)
-    _images(config)
-    _network(config)
-    _objective(config)
-    _optimization(config)
-    config.evaluation.rerank = False
+    for section, fields in _STRONG_BASELINE.items():
+        config[section].update(fields)
 
 
 def fashion_baseline(config: ml_collections.ConfigDict) -> None:
@@ -59,115 +57,106 @@ def transformer_fine_tuning(config: ml_collections.ConfigDict) -> None:
     config.training.ema_decay = 0.999
 
 
-def _batches(data: ml_collections.ConfigDict) -> None:
-    data.extra_datasets = ()
-    data.dataset_weights = ()
-    data.identities_per_batch = 16
-    data.photos_per_identity = 4
-    data.balance_domains = False
-
-
-def _images(config: ml_collections.ConfigDict) -> None:
-    config.image.update(
-        height=256,
-        width=128,
-        multi_scale_sizes=(),
-        pixel_mean=None,  # those of the backbone's published weights
-        pixel_std=None,
-    )
-    config.augment.update(
-        flip_probability=0.5,
-        pad=10,
-        erase_probability=0.5,
-        erase_area_min=0.02,
-        erase_area_max=0.4,
-        erase_aspect_min=0.3,
-        erase_aspect_max=3.33,
-    )
-
-
-def _network(config: ml_collections.ConfigDict) -> None:
-    config.model.update(
-        backbone="resnet50",
-        pretrained="none",  # a file's path, by the command
-        last_stride=1,
-        stem_relu=True,
-        stem_pool="padded",
-        pooling="average",
-        gem_power=3.0,
-        neck="bnneck",
-        embedding_width=0,
-        dropout=0.0,
-        classifier_bias=False,
-        ghost_batch_size=0,
-        gradient_checkpointing=False,
-        compute_dtype="float32",
-    )
-    config.classifier.update(sub_centers=1, pad_classes_to_multiple=1, sample_rate=1.0)
-
-
-def _objective(config: ml_collections.ConfigDict) -> None:
-    config.loss.update(
-        identity_weight=1.0,
-        label_smoothing=0.1,
-        triplet_weight=1.0,
-        triplet_margin=0.3,
-        center_weight=5e-4,
-        distance="euclidean",
-        **_UNUSED_LOSSES,
-    )
-    config.mining.update(
-        anchors="any",
-        positives="any",
-        negatives="any",
-        cross_domain_weight=1.0,
-        memory_batches=0,
-        memory_start_step=0,
-    )
-
-
-# Margins and scales of terms that a config or an override may switch on.
-_UNUSED_LOSSES = {
-    "batch_all_weight": 0.0,
-    "quadruplet_weight": 0.0,
-    "quadruplet_margin": 0.3,
-    "quadruplet_second_margin": 0.15,
-    "centroid_triplet_weight": 0.0,
-    "centroid_triplet_margin": 0.5,
-    "circle_weight": 0.0,
-    "circle_margin": 0.25,
-    "circle_scale": 128.0,
-    "multi_similarity_weight": 0.0,
-    "supervised_contrastive_weight": 0.0,
-    "supervised_contrastive_temperature": 0.1,
-    "arcface_weight": 0.0,
-    "arcface_margin": 0.5,
-    "cosface_weight": 0.0,
-    "cosface_margin": 0.35,
-    "proxy_nca_weight": 0.0,
-    "proxy_anchor_weight": 0.0,
-    "cosine_scale": 30.0,
+_STRONG_BASELINE: dict[str, dict[str, Any]] = {
+    "data": {
+        "extra_datasets": (),
+        "dataset_weights": (),
+        "identities_per_batch": 16,
+        "photos_per_identity": 4,
+        "balance_domains": False,
+    },
+    "image": {
+        "height": 256,
+        "width": 128,
+        "multi_scale_sizes": (),
+        "pixel_mean": None,  # those of the backbone's published weights
+        "pixel_std": None,
+    },
+    "augment": {
+        "flip_probability": 0.5,
+        "pad": 10,
+        "erase_probability": 0.5,
+        "erase_area_min": 0.02,
+        "erase_area_max": 0.4,
+        "erase_aspect_min": 0.3,
+        "erase_aspect_max": 3.33,
+    },
+    "model": {
+        "backbone": "resnet50",
+        "pretrained": "none",  # a file's path, by the command
+        "last_stride": 1,
+        "stem_relu": True,
+        "stem_pool": "padded",
+        "pooling": "average",
+        "gem_power": 3.0,
+        "neck": "bnneck",
+        "embedding_width": 0,
+        "dropout": 0.0,
+        "classifier_bias": False,
+        "ghost_batch_size": 0,
+        "gradient_checkpointing": False,
+        "compute_dtype": "float32",
+    },
+    "classifier": {"sub_centers": 1, "pad_classes_to_multiple": 1, "sample_rate": 1.0},
+    "loss": {
+        "identity_weight": 1.0,
+        "label_smoothing": 0.1,
+        "triplet_weight": 1.0,
+        "triplet_margin": 0.3,
+        "center_weight": 5e-4,
+        "distance": "euclidean",
+        # Margins and scales of terms that a config or an override may switch on.
+        "batch_all_weight": 0.0,
+        "quadruplet_weight": 0.0,
+        "quadruplet_margin": 0.3,
+        "quadruplet_second_margin": 0.15,
+        "centroid_triplet_weight": 0.0,
+        "centroid_triplet_margin": 0.5,
+        "circle_weight": 0.0,
+        "circle_margin": 0.25,
+        "circle_scale": 128.0,
+        "multi_similarity_weight": 0.0,
+        "supervised_contrastive_weight": 0.0,
+        "supervised_contrastive_temperature": 0.1,
+        "arcface_weight": 0.0,
+        "arcface_margin": 0.5,
+        "cosface_weight": 0.0,
+        "cosface_margin": 0.35,
+        "proxy_nca_weight": 0.0,
+        "proxy_anchor_weight": 0.0,
+        "cosine_scale": 30.0,
+    },
+    "mining": {
+        "anchors": "any",
+        "positives": "any",
+        "negatives": "any",
+        "cross_domain_weight": 1.0,
+        "memory_batches": 0,
+        "memory_start_step": 0,
+    },
+    "optimizer": {
+        "name": "adam",
+        "learning_rate": 3.5e-4,
+        "weight_decay": 5e-4,
+        "decay_norm_and_bias": True,
+        "schedule": "multistep",
+        "warmup_epochs": 10.0,
+        "warmup_start_ratio": 0.01,
+        "milestones": (40.0, 70.0),
+        "lr_decay_factor": 0.1,
+        "end_lr_ratio": 0.0,
+        "schedule_granularity": "epoch",
+        "layer_decay": 1.0,
+        "freeze_backbone_epochs": 0.0,
+        "gradient_clip_norm": 0.0,
+        "center_learning_rate": 0.5,
+    },
+    "training": {
+        "epochs": 120,
+        "seed": 0,
+        "evaluate_every_epochs": 1,
+        "microbatches": 1,
+        "ema_decay": 0.0,
+    },
+    "evaluation": {"rerank": False},
 }
-
-
-def _optimization(config: ml_collections.ConfigDict) -> None:
-    config.optimizer.update(
-        name="adam",
-        learning_rate=3.5e-4,
-        weight_decay=5e-4,
-        decay_norm_and_bias=True,
-        schedule="multistep",
-        warmup_epochs=10.0,
-        warmup_start_ratio=0.01,
-        milestones=(40.0, 70.0),
-        lr_decay_factor=0.1,
-        end_lr_ratio=0.0,
-        schedule_granularity="epoch",
-        layer_decay=1.0,
-        freeze_backbone_epochs=0.0,
-        gradient_clip_norm=0.0,
-        center_learning_rate=0.5,
-    )
-    config.training.update(
-        epochs=120, seed=0, evaluate_every_epochs=1, microbatches=1, ema_decay=0.0
-    )

@@ -5,8 +5,11 @@ A config file defines `get_config()`, which fills `default_config()` with its ow
 the message about a wrong field or value names the field and what it may be.
 """
 
-from fashion_jax.config.conversion import (
+from fashion_jax.config.data_fields import AugmentConfig, DataConfig, ImageConfig
+from fashion_jax.config.errors import ConfigError, nearest
+from fashion_jax.config.experiment import (
     CONFIG_FILE,
+    ExperimentConfig,
     default_config,
     differences,
     from_nested_dict,
@@ -15,13 +18,14 @@ from fashion_jax.config.conversion import (
     to_config_dict,
     to_nested_dict,
 )
-from fashion_jax.config.data_fields import AugmentConfig, DataConfig, ImageConfig
-from fashion_jax.config.errors import ConfigError, nearest
-from fashion_jax.config.experiment import ExperimentConfig
-from fashion_jax.config.loading import load_config, shipped_configs
+from fashion_jax.config.loading import (
+    choose_variants,
+    load_config,
+    set_fields,
+    shipped_configs,
+)
 from fashion_jax.config.loss_fields import LossConfig, MiningConfig
 from fashion_jax.config.model_fields import ClassifierConfig, ModelConfig
-from fashion_jax.config.overrides import set_fields
 from fashion_jax.config.sweep import Experiment, Variant, load_sweep
 from fashion_jax.config.training_fields import (
     EvaluationConfig,
@@ -29,7 +33,6 @@ from fashion_jax.config.training_fields import (
     OptimizerConfig,
     TrainingConfig,
 )
-from fashion_jax.config.variants import choose_variants
 
 __all__ = [
     "CONFIG_FILE",

@@ -18,8 +18,9 @@ def allowed_values(kind: typing.Any) -> str:
     """Describe a type that `msgspec.convert` checks.
 
     Example:
-        >>> from fashion_jax.config.bounds import PositiveFloat
-        >>> allowed_values(tuple[PositiveFloat, ...])
+        >>> from typing import Annotated
+        >>> from msgspec import Meta
+        >>> allowed_values(tuple[Annotated[float, Meta(gt=0)], ...])
         'a list of numbers > 0'
     """
     if literals := choices(kind):

@@ -6,15 +6,15 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from fashion_jax.config.bounds import (
+from fashion_jax.config.errors import ConfigError
+from fashion_jax.config.section import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     Probability,
     Ratio,
+    Section,
 )
-from fashion_jax.config.errors import ConfigError
-from fashion_jax.config.section import Section
 
 ImageSize = Annotated[str, Meta(pattern="^[1-9][0-9]*x[1-9][0-9]*$", examples=["160x96"])]
 Channels = tuple[float, float, float]
@@ -53,7 +53,27 @@ class DataConfig(Section):
     def __post_init__(self) -> None:
         """Check the fields, and the datasets together."""
         super().__post_init__()
-        _check_datasets(self)
+        names = self.datasets
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        if twice:
+            raise ConfigError(
+                "'data.dataset' and 'data.extra_datasets' name a dataset more than once: "
+                f"{', '.join(twice)}; use 'data.dataset_weights' to show it more often"
+            )
+        if self.dataset_weights and len(self.dataset_weights) != len(names):
+            raise ConfigError(
+                f"config field 'data.dataset_weights' must have one number for each of the "
+                f"{len(names)} datasets ({', '.join(names)}), or none, got {self.dataset_weights}"
+            )
+        if not all(map(math.isfinite, self.dataset_weights)):
+            raise ConfigError(
+                f"config field 'data.dataset_weights' must be finite, got {self.dataset_weights}"
+            )
+        if self.identities_per_batch < len(names):
+            raise ConfigError(
+                f"config field 'data.identities_per_batch' must be at least {len(names)}, one for "
+                f"each dataset, got {self.identities_per_batch}"
+            )
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -104,27 +124,3 @@ class AugmentConfig(Section):
     erase_area_max: Ratio = 0.4
     erase_aspect_min: PositiveFloat = 0.3
     erase_aspect_max: PositiveFloat = 3.33  # as published, not 1 / 0.3
-
-
-def _check_datasets(data: DataConfig) -> None:
-    names = data.datasets
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if twice:
-        raise ConfigError(
-            "'data.dataset' and 'data.extra_datasets' name a dataset more than once: "
-            f"{', '.join(twice)}; use 'data.dataset_weights' to show it more often"
-        )
-    if data.dataset_weights and len(data.dataset_weights) != len(names):
-        raise ConfigError(
-            f"config field 'data.dataset_weights' must have one number for each of the "
-            f"{len(names)} datasets ({', '.join(names)}), or none, got {data.dataset_weights}"
-        )
-    if not all(map(math.isfinite, data.dataset_weights)):
-        raise ConfigError(
-            f"config field 'data.dataset_weights' must be finite, got {data.dataset_weights}"
-        )
-    if data.identities_per_batch < len(names):
-        raise ConfigError(
-            f"config field 'data.identities_per_batch' must be at least {len(names)}, one for "
-            f"each dataset, got {data.identities_per_batch}"
-        )

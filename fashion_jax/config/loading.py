@@ -1,5 +1,6 @@
-"""Config files: found by path or by a shipped config's name, run, and resolved to a variant."""
+"""Config files: found by path or by a shipped config's name, run, and changed field by field."""
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -7,17 +8,18 @@ import os
 import pathlib
 import pkgutil
 import types
+import typing
 from collections.abc import Mapping
 
 import ml_collections
 
-from fashion_jax.config.conversion import from_nested_dict
 from fashion_jax.config.errors import ConfigError, nearest
-from fashion_jax.config.experiment import ExperimentConfig
-from fashion_jax.config.overrides import set_fields
+from fashion_jax.config.experiment import SECTIONS, ExperimentConfig, from_nested_dict
+from fashion_jax.config.section import field_types
 
 _SHIPPED = "fashion_jax.configs"
 _NOT_EXPERIMENTS = ("recipes",)
+_WORDS = {"true": True, "false": False, "none": None}
 
 
 def load_config(
@@ -57,10 +59,15 @@ def load_module(source: str | os.PathLike[str]) -> tuple[types.ModuleType, str]:
     Raises:
         ConfigError: if the config does not exist, is not a Python file, or fails.
     """
-    name, variant = _split_variant(os.fspath(source))
-    path = pathlib.Path(name)
+    name = os.fspath(source)
+    before, colon, variant = name.rpartition(":")
+    in_path = "/" in variant or os.sep in variant  # a drive's colon, not a variant's
+    if colon and not in_path and not pathlib.Path(name).exists():
+        name = before
+    else:
+        variant = ""
     try:
-        return _find(path), variant
+        return _run(pathlib.Path(name)), variant
     except (AttributeError, KeyError, TypeError) as error:
         raise ConfigError(f"{name}: {error}") from error
 
@@ -85,36 +92,63 @@ def editable_config(module: types.ModuleType, variant: str) -> ml_collections.Co
     return config
 
 
-def _split_variant(source: str) -> tuple[str, str]:
-    """Divides `PATH_OR_NAME:VARIANT`."""
-    name, colon, variant = source.rpartition(":")
-    in_path = "/" in variant or os.sep in variant  # a drive's colon, not a variant's
-    if not colon or in_path or pathlib.Path(source).exists():
-        return source, ""
-    return name, variant
+def choose_variants(arg: str, *groups: Mapping[str, typing.Any]) -> list[typing.Any]:
+    """Read `get_config`'s argument: names separated by commas, at most one of each group.
+
+    Args:
+        arg: the argument, such as "b16,336".
+        *groups: values by name; the first of a group is its default.
+
+    Returns:
+        A value of each group.
+
+    Raises:
+        ConfigError: if a name is in no group, or two are in one.
+
+    Example:
+        >>> choose_variants("336", {"s14": "small", "b14": "base"}, {"224": 224, "336": 336})
+        ['small', 336]
+    """
+    chosen = [next(iter(group)) for group in groups]
+    given: set[int] = set()
+    for name in filter(None, arg.split(",")):
+        place = next((at for at, group in enumerate(groups) if name in group), None)
+        if place is None or place in given:
+            choices = " and ".join(f"one of {', '.join(group)}" for group in groups)
+            raise ConfigError(f"unknown variant {arg!r}; choose {choices}, separated by commas")
+        given.add(place)
+        chosen[place] = name
+    return [group[name] for group, name in zip(groups, chosen, strict=True)]
 
 
-def _find(path: pathlib.Path) -> types.ModuleType:
-    if path.is_file():
-        return _run(path)
-    if path.name == str(path):  # without a folder: may be a name
-        return _import_shipped(path)
-    there = sorted(file.stem for file in path.parent.glob("*.py") if file.stem != "__init__")
-    hint = nearest(path.stem, there) if there else ""
-    raise ConfigError(f"no config file {path.resolve()}{hint}")
+def set_fields(config: ml_collections.ConfigDict, overrides: Mapping[str, str]) -> None:
+    """Change fields by texts such as `{"training.epochs": "3"}`, in place.
+
+    Lists are written `(40, 70)` or `40,70`.
+
+    Raises:
+        ConfigError: if a field does not exist.
+    """
+    for name, text in overrides.items():
+        section, field = _split(config, name)
+        config[section][field] = _parse(text, field_types(SECTIONS[section])[field])
 
 
-def _import_shipped(path: pathlib.Path) -> types.ModuleType:
-    name, names = path.stem, shipped_configs()
-    if name not in names:
-        raise ConfigError(
-            f"no config file {path.resolve()} and no shipped config {name!r}{nearest(name, names)}"
-        )
-    return importlib.import_module(f"{_SHIPPED}.{name}")
+def set_values(config: ml_collections.ConfigDict, values: Mapping[str, typing.Any]) -> None:
+    """Change fields by values such as `{"training.epochs": 3}`, in place.
+
+    Raises:
+        ConfigError: if a field does not exist.
+    """
+    for name, value in values.items():
+        section, field = _split(config, name)
+        config[section][field] = value
 
 
 def _run(path: pathlib.Path) -> types.ModuleType:
     shipped = importlib.import_module(_SHIPPED)
+    if not path.is_file():
+        return importlib.import_module(f"{_SHIPPED}.{_shipped_name(path)}")
     if path.resolve().parent == pathlib.Path(shipped.__path__[0]).resolve():
         return importlib.import_module(f"{_SHIPPED}.{path.stem}")
     # Named like a shipped one, so that the relative imports of a copy find the shipped recipes.
@@ -124,3 +158,39 @@ def _run(path: pathlib.Path) -> types.ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def _shipped_name(path: pathlib.Path) -> str:
+    """The name of a shipped config, given in the place of a path."""
+    if path.name != str(path):  # with a folder: cannot be a name
+        there = sorted(file.stem for file in path.parent.glob("*.py") if file.stem != "__init__")
+        hint = nearest(path.stem, there) if there else ""
+        raise ConfigError(f"no config file {path.resolve()}{hint}")
+    name, names = path.stem, shipped_configs()
+    if name not in names:
+        raise ConfigError(
+            f"no config file {path.resolve()} and no shipped config {name!r}{nearest(name, names)}"
+        )
+    return name
+
+
+def _split(config: ml_collections.ConfigDict, name: str) -> tuple[str, str]:
+    """Section and field of a full name."""
+    names = [f"{section}.{field}" for section, fields in config.items() for field in fields]
+    if name not in names:
+        raise ConfigError(f"unknown config field {name!r}{nearest(name, names)}")
+    section, field = name.split(".")
+    return section, field
+
+
+def _parse(text: str, kind: typing.Any) -> typing.Any:
+    """Read `3`, `0.5`, `None`, `(40, 70)`; whether it fits the field is checked later."""
+    if typing.get_origin(kind) is tuple and "(" not in text and "[" not in text:
+        items = [item.strip() for item in text.split(",") if item.strip()]
+        return tuple(_parse(item, typing.get_args(kind)[0]) for item in items)
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        value = _WORDS.get(text.lower(), text)  # any other text stands for itself
+    is_text = str in (kind, getattr(kind, "__origin__", None))  # with bounds or without
+    return text if is_text and not isinstance(value, str) else value

@@ -3,9 +3,14 @@
 import dataclasses
 from typing import Literal
 
-from fashion_jax.config.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat, Ratio
 from fashion_jax.config.errors import ConfigError
-from fashion_jax.config.section import Section
+from fashion_jax.config.section import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    Ratio,
+    Section,
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,14 +3,14 @@
 import dataclasses
 from typing import Literal
 
-from fashion_jax.config.bounds import (
+from fashion_jax.config.section import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     PositiveRatio,
     RatioBelowOne,
+    Section,
 )
-from fashion_jax.config.section import Section
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ import docstring_parser
 from tabulate import tabulate
 
 from fashion_jax.config.allowed import allowed_values
-from fashion_jax.config.conversion import SECTIONS
+from fashion_jax.config.experiment import SECTIONS
 from fashion_jax.config.section import field_types
 
 

@@ -1,13 +1,24 @@
-"""A section of the config: its fields are checked whenever one is made."""
+"""A section of the config: its fields are checked whenever one is made, by types with bounds."""
 
 import dataclasses
 import typing
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from fashion_jax.config.allowed import allowed_values, choices
 from fashion_jax.config.errors import ConfigError, did_you_mean
+
+PositiveInt = Annotated[int, Meta(ge=1)]
+NonNegativeInt = Annotated[int, Meta(ge=0)]
+PositiveFloat = Annotated[float, Meta(gt=0)]
+NonNegativeFloat = Annotated[float, Meta(ge=0)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+Ratio = Annotated[float, Meta(ge=0, le=1)]
+PositiveRatio = Annotated[float, Meta(gt=0, le=1)]
+RatioBelowOne = Annotated[float, Meta(ge=0, lt=1)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,17 +46,14 @@ def checked(section: type[Section], values: Mapping[str, typing.Any]) -> dict[st
     Raises:
         ConfigError: for the first value that does not fit.
     """
-    types, name = field_types(section), section.__name__.removesuffix("Config").lower()
-    return {
-        field: _convert(f"{name}.{field}", value, types[field]) for field, value in values.items()
-    }
-
-
-def _convert(name: str, value: typing.Any, kind: typing.Any) -> typing.Any:
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError:
-        raise ConfigError(
-            f"config field {name!r} must be {allowed_values(kind)}, got {value!r}"
-            f"{did_you_mean(str(value), [str(choice) for choice in choices(kind)])}"
-        ) from None
+    types, name, fields = field_types(section), section.__name__.removesuffix("Config").lower(), {}
+    for field, value in values.items():
+        try:
+            fields[field] = msgspec.convert(value, types[field])
+        except msgspec.ValidationError:
+            meant = did_you_mean(str(value), [str(choice) for choice in choices(types[field])])
+            raise ConfigError(
+                f"config field '{name}.{field}' must be {allowed_values(types[field])}, got "
+                f"{value!r}{meant}"
+            ) from None
+    return fields

@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import ml_collections
 
-from fashion_jax.config.conversion import from_nested_dict, to_config_dict
 from fashion_jax.config.errors import ConfigError, nearest
-from fashion_jax.config.experiment import ExperimentConfig
-from fashion_jax.config.loading import editable_config, load_module
-from fashion_jax.config.overrides import set_fields, set_values
+from fashion_jax.config.experiment import ExperimentConfig, from_nested_dict, to_config_dict
+from fashion_jax.config.loading import editable_config, load_module, set_fields, set_values
 
 
 @dataclasses.dataclass(frozen=True)

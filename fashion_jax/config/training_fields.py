@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from fashion_jax.config.bounds import (
+from fashion_jax.config.section import (
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -13,8 +13,8 @@ from fashion_jax.config.bounds import (
     PositiveRatio,
     Ratio,
     RatioBelowOne,
+    Section,
 )
-from fashion_jax.config.section import Section
 
 AxisSize = Annotated[int, Meta(ge=-1)]
 

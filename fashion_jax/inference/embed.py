@@ -14,8 +14,7 @@ from fashion_jax.inference.normalise import l2_normalise
 from fashion_jax.inference.preprocessing import Preprocessing
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.pure import split_model
-from fashion_jax.parallel.compiler_options import compiler_options
-from fashion_jax.parallel.mesh import batch_sharding, replicated
+from fashion_jax.parallel.mesh import batch_sharding, compiler_options, replicated
 
 Variables = dict[str, Any]  # `params` and `model_state`
 Encode = Callable[[Variables, Array], Array]

@@ -7,8 +7,8 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, UInt8
 
 from fashion_jax.config import ExperimentConfig
-from fashion_jax.models.accumulation import accumulation_dtype
 from fashion_jax.models.backbones import backbone_spec
+from fashion_jax.models.numerics import accumulation_dtype
 
 Channels = tuple[float, float, float]  # red, green, blue
 

@@ -13,16 +13,17 @@ from fashion_jax.losses.circle import circle_loss
 from fashion_jax.losses.classification_losses import (
     arcface_loss,
     cosface_loss,
+    cosine_scores,
     label_smoothed_cross_entropy_loss,
+    linear_scores,
 )
-from fashion_jax.losses.distances import l2_normalise, paired_distances, pairwise_distances
-from fashion_jax.losses.memory import Memory, empty_memory, enqueue
 from fashion_jax.losses.multi_similarity import multi_similarity_loss
 from fashion_jax.losses.objective import Objective, ObjectiveLike
+from fashion_jax.losses.pairs import Memory, empty_memory, enqueue
 from fashion_jax.losses.proxy_anchor import proxy_anchor_loss
 from fashion_jax.losses.proxy_nca import proxy_nca_loss
 from fashion_jax.losses.quadruplet import quadruplet_loss
-from fashion_jax.losses.scores import cosine_scores, linear_scores
+from fashion_jax.losses.rows import l2_normalise, paired_distances, pairwise_distances
 from fashion_jax.losses.supervised_contrastive import supervised_contrastive_loss
 
 __all__ = [

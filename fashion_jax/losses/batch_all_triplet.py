@@ -8,10 +8,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from fashion_jax.config import MiningConfig
 from fashion_jax.losses.batch_hard_triplet import hinge
-from fashion_jax.losses.distances import pairwise_distances
-from fashion_jax.losses.masking import check_reduction
-from fashion_jax.losses.memory import Memory
-from fashion_jax.losses.pairs import ALL_PAIRS, make_pairs
+from fashion_jax.losses.pairs import ALL_PAIRS, Memory, make_pairs
+from fashion_jax.losses.rows import check_reduction, pairwise_distances
 
 # Anchors whose triplets are in memory at once.
 ANCHORS_AT_ONCE = 16

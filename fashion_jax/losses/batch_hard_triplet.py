@@ -7,15 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from fashion_jax.config import MiningConfig
-from fashion_jax.losses.distances import (
+from fashion_jax.losses.pairs import ALL_PAIRS, Memory, Pairs, make_pairs
+from fashion_jax.losses.rows import (
     is_cosine,
     l2_normalise,
     paired_distances,
+    reduce_rows,
     squared_distances,
 )
-from fashion_jax.losses.masking import reduce_rows
-from fashion_jax.losses.memory import Memory
-from fashion_jax.losses.pairs import ALL_PAIRS, Pairs, make_pairs
 
 
 class HardPairs(NamedTuple):

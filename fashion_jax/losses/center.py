@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from fashion_jax.losses.masking import all_rows, at_least_float32, reduce_rows, zero_padding
+from fashion_jax.losses.rows import all_rows, at_least_float32, reduce_rows, zero_padding
 
 
 def center_loss(

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from fashion_jax.losses.batch_hard_triplet import hardest_pairs, triplet_of_pairs
-from fashion_jax.losses.masking import NONE, all_rows, zero_padding
 from fashion_jax.losses.pairs import Pairs
+from fashion_jax.losses.rows import NONE, all_rows, zero_padding
 
 
 def centroid_triplet_loss(

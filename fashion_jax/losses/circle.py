@@ -5,10 +5,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from fashion_jax.config import MiningConfig
-from fashion_jax.losses.distances import cosines
-from fashion_jax.losses.masking import log_sum_exp, reduce_rows
-from fashion_jax.losses.memory import Memory
-from fashion_jax.losses.pairs import ALL_PAIRS, make_pairs
+from fashion_jax.losses.pairs import ALL_PAIRS, Memory, make_pairs
+from fashion_jax.losses.rows import cosines, log_sum_exp, reduce_rows
 
 
 def circle_loss(

@@ -1,37 +1,97 @@
 """The weighted sum of losses that a network is trained on."""
 
 import dataclasses
-from collections.abc import Container, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Container, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from fashion_jax.config import ClassifierConfig, ExperimentConfig, LossConfig, MiningConfig
+from fashion_jax.losses.batch_all_triplet import batch_all_triplet_loss
+from fashion_jax.losses.batch_hard_triplet import batch_hard_triplet_loss, hardest_pairs
 from fashion_jax.losses.center import center_gradient, center_loss
-from fashion_jax.losses.diagnostics import diagnostics
-from fashion_jax.losses.memory import Memory, empty_memory, enqueue
+from fashion_jax.losses.centroid_triplet import centroid_triplet_loss
+from fashion_jax.losses.circle import circle_loss
+from fashion_jax.losses.classification_losses import (
+    arcface_loss,
+    cosface_loss,
+    cosine_scores,
+    label_smoothed_cross_entropy_loss,
+    linear_scores,
+)
+from fashion_jax.losses.multi_similarity import multi_similarity_loss
 from fashion_jax.losses.objective_like import Batch, LossState, ObjectiveLike, Scalars, Term
+from fashion_jax.losses.pairs import Memory, empty_memory, enqueue, make_pairs
 from fashion_jax.losses.partial_fc import (
-    Columns,
     all_columns,
     num_classes,
     sampled_columns,
     sampled_per_group,
 )
-from fashion_jax.losses.scores import cosine_scores, linear_scores
-from fashion_jax.losses.terms import (
-    COSINE_TERMS,
-    LINEAR_TERM,
-    OWN_PAIRS,
-    PAIR_TERMS,
-    TERMS,
-    weights_of,
-)
+from fashion_jax.losses.proxy_anchor import proxy_anchor_loss
+from fashion_jax.losses.proxy_nca import proxy_nca_loss
+from fashion_jax.losses.quadruplet import quadruplet_loss
+from fashion_jax.losses.rows import masked_mean, pairwise_distances, zero_padding
+from fashion_jax.losses.supervised_contrastive import supervised_contrastive_loss
 
 Needed = TypeVar("Needed")
+
+
+class _Configured(NamedTuple):
+    """A loss and its settings.
+
+    Attributes:
+        loss: function of features or scores, identities and settings.
+        settings: field of `LossConfig` for each argument that it sets.
+    """
+
+    loss: Callable[..., Array]
+    settings: dict[str, str]
+
+    def __call__(self, config: LossConfig, *args: Any, **options: Any) -> Array:
+        """The loss of the arguments, with the config's settings."""
+        chosen = {name: getattr(config, field) for name, field in self.settings.items()}
+        return self.loss(*args, **chosen, **options)
+
+
+PAIR_TERMS = {
+    "triplet": _Configured(
+        batch_hard_triplet_loss, {"margin": "triplet_margin", "distance": "distance"}
+    ),
+    "batch_all": _Configured(
+        batch_all_triplet_loss, {"margin": "triplet_margin", "distance": "distance"}
+    ),
+    "quadruplet": _Configured(
+        quadruplet_loss,
+        {
+            "margin": "quadruplet_margin",
+            "second_margin": "quadruplet_second_margin",
+            "distance": "distance",
+        },
+    ),
+    "centroid_triplet": _Configured(
+        centroid_triplet_loss, {"margin": "centroid_triplet_margin", "distance": "distance"}
+    ),
+    "circle": _Configured(circle_loss, {"margin": "circle_margin", "scale": "circle_scale"}),
+    "multi_similarity": _Configured(multi_similarity_loss, {}),
+    "supervised_contrastive": _Configured(
+        supervised_contrastive_loss, {"temperature": "supervised_contrastive_temperature"}
+    ),
+}
+# Makes pairs of its own, so that domains, memory and mining do not reach it.
+OWN_PAIRS = frozenset({"centroid_triplet"})
+
+LINEAR_TERM = _Configured(label_smoothed_cross_entropy_loss, {"smoothing": "label_smoothing"})
+COSINE_TERMS = {
+    "arcface": _Configured(arcface_loss, {"margin": "arcface_margin", "scale": "cosine_scale"}),
+    "cosface": _Configured(cosface_loss, {"margin": "cosface_margin", "scale": "cosine_scale"}),
+    "proxy_nca": _Configured(proxy_nca_loss, {"scale": "cosine_scale"}),
+    "proxy_anchor": _Configured(proxy_anchor_loss, {}),
+}
+TERMS = (*PAIR_TERMS, "identity", *COSINE_TERMS, "center")  # in the order of the sum
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +208,9 @@ class Objective(ObjectiveLike):
         if self.mining.memory_batches:
             memory = Memory(**_needed("a memory", state.get("memory")))
         pairs = {"domains": batch["domain"], "memory": memory, "mining": self.mining}
-        weights = weights_of(self.loss)
+        weights = {
+            name: weight for name in TERMS if (weight := getattr(self.loss, f"{name}_weight"))
+        }
         values = {
             name: PAIR_TERMS[name](
                 self.loss, features, identities, where=where, **({} if name in OWN_PAIRS else pairs)
@@ -158,8 +220,7 @@ class Objective(ObjectiveLike):
         }
         if not weights.keys().isdisjoint(("identity", *COSINE_TERMS)):
             classifier = _needed("the classifier", classifier)
-            columns = self._columns(batch, classifier, num_identities, key)
-            values |= self._class_terms(weights, embedding, columns, where)
+            values |= self._class_terms(weights, embedding, batch, classifier, num_identities, key)
         if "center" in weights:
             centers = jax.lax.stop_gradient(_needed("centers", state.get("centers")))
             values["center"] = center_loss(features, identities, centers, where=where)
@@ -167,8 +228,14 @@ class Objective(ObjectiveLike):
             if weight:
                 weights[name] = weight
                 values[name] = _scalar(name, term(features, embedding, batch))
-        scalars = diagnostics(features, identities, self.loss, where=where, **pairs)
-        return _weighted_sum(values, weights, scalars)
+        scalars = _diagnostics(features, identities, self.loss, where=where, **pairs)
+        total = jnp.zeros_like(scalars["features/norm"])
+        for name, value in values.items():
+            value = value.astype(total.dtype)  # an own term's may be another
+            total += weights[name] * value
+            scalars[f"loss/{name}"] = value
+            scalars[f"weight/{name}"] = jnp.full_like(value, weights[name])
+        return total, scalars
 
     def next_state(
         self,
@@ -192,50 +259,67 @@ class Objective(ObjectiveLike):
             following["memory"] = fresh._asdict()
         return following
 
-    def _columns(
+    def _class_terms(
         self,
+        names: Container[str],
+        embedding: Array,
         batch: Batch,
         classifier: Mapping[str, Array],
         num_identities: int,
         key: Key[Array, ""] | None,
-    ) -> Columns:
-        config, kernel = self.classifier, classifier["kernel"]
-        count = num_identities or kernel.shape[1] // config.sub_centers
-        bias = classifier.get("bias")
-        every = all_columns(kernel, bias, batch["identity"], count, config.sub_centers)
-        if config.sample_rate == 1.0:
-            return every
-        sampled = sampled_per_group(config, count)
-        return sampled_columns(every, batch["valid"], config, sampled, _needed("a key", key))
-
-    def _class_terms(
-        self, names: Container[str], embedding: Array, columns: Columns, where: Array
     ) -> dict[str, Array]:
-        kernel, identities = columns.kernel, columns.identities
+        config, kernel, where = self.classifier, classifier["kernel"], batch["valid"]
+        sub_centers = config.sub_centers
+        count = num_identities or kernel.shape[1] // sub_centers
+        columns = all_columns(kernel, classifier.get("bias"), batch["identity"], count, sub_centers)
+        if config.sample_rate != 1.0:
+            sampled = sampled_per_group(config, count)
+            columns = sampled_columns(columns, where, config, sampled, _needed("a key", key))
         options = {"where": where, "where_classes": columns.classes}
         values = {}
         if "identity" in names:
-            logits = linear_scores(embedding, kernel, columns.bias, where=where)
-            values["identity"] = LINEAR_TERM(self.loss, logits, identities, **options)
+            logits = linear_scores(embedding, columns.kernel, columns.bias, where=where)
+            values["identity"] = LINEAR_TERM(self.loss, logits, columns.identities, **options)
         asked = [name for name in COSINE_TERMS if name in names]
         if asked:
-            sub_centers = self.classifier.sub_centers
-            cosines = cosine_scores(embedding, kernel, sub_centers=sub_centers, where=where)
+            cosines = cosine_scores(embedding, columns.kernel, sub_centers=sub_centers, where=where)
             for name in asked:
-                values[name] = COSINE_TERMS[name](self.loss, cosines, identities, **options)
+                values[name] = COSINE_TERMS[name](self.loss, cosines, columns.identities, **options)
         return values
 
 
-def _weighted_sum(
-    values: Mapping[str, Array], weights: Mapping[str, float], scalars: Scalars
-) -> tuple[Float[Array, ""], Scalars]:
-    total = jnp.zeros_like(scalars["features/norm"])
-    for name, value in values.items():
-        value = value.astype(total.dtype)  # a custom term may have another
-        total += weights[name] * value
-        weight = jnp.full_like(value, weights[name])
-        scalars |= {f"loss/{name}": value, f"weight/{name}": weight}
-    return total, scalars
+def _diagnostics(
+    features: Float[Array, "batch features"],
+    identities: Int[Array, " batch"],
+    loss: LossConfig,
+    *,
+    where: Bool[Array, " batch"],
+    **options: Any,
+) -> Scalars:
+    """Distances, active triplets and norms to watch along with the losses; without a gradient.
+
+    See `Objective.__call__` for their names, `make_pairs` for the options.
+    """
+    features = jax.lax.stop_gradient(features)
+    pairs = make_pairs(features, identities, where=where, **options)
+    distances = pairwise_distances(pairs.anchors, pairs.candidates, loss.distance)
+    anchors = pairs.where[:, None]
+    norms = jnp.linalg.norm(zero_padding(features, where), axis=1)
+    found = {
+        "features/norm": masked_mean(norms, where),
+        "pairs/positive_distance": masked_mean(distances, pairs.positives & anchors),
+        "pairs/negative_distance": masked_mean(distances, pairs.negatives & anchors),
+    }
+    if loss.triplet_weight or loss.quadruplet_weight:
+        margin = loss.triplet_margin if loss.triplet_weight else loss.quadruplet_margin
+        hard = hardest_pairs(pairs, loss.distance)
+        gap = hard.positive_distance - hard.negative_distance + (margin or 0.0)
+        found |= {
+            "triplet/positive_distance": masked_mean(hard.positive_distance, hard.anchor),
+            "triplet/negative_distance": masked_mean(hard.negative_distance, hard.anchor),
+            "triplet/active_fraction": masked_mean((gap > 0.0).astype(gap.dtype), hard.anchor),
+        }
+    return found
 
 
 def _needed(name: str, value: Needed | None) -> Needed:

@@ -93,7 +93,7 @@ def sampled_columns(
 def _choose(
     every: Columns, where: Bool[Array, " batch"], groups: int, sampled: int, key: Key[Array, ""]
 ) -> Int[Array, "groups sampled"]:
-    """Numbers within each group: the batch's classes first, then others, then padding."""
+    """Numbers within each group: the batch's classes first, then random others, then padding."""
     classes = jnp.arange(len(every.classes), dtype=every.identities.dtype)
     own = jnp.any((every.identities[:, None] == classes[None, :]) & where[:, None], axis=0)
     draw = jax.random.uniform(key, classes.shape, jnp.float32)

@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from fashion_jax.losses.masking import check_reduction, log_one_plus_sum_exp, masked_mean
-from fashion_jax.losses.scores import label
+from fashion_jax.losses.classification_losses import label
+from fashion_jax.losses.rows import check_reduction, log_one_plus_sum_exp, masked_mean
 
 
 def proxy_anchor_loss(

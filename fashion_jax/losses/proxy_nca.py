@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from fashion_jax.losses.masking import log_sum_exp, reduce_rows
-from fashion_jax.losses.scores import label
+from fashion_jax.losses.classification_losses import label
+from fashion_jax.losses.rows import log_sum_exp, reduce_rows
 
 
 def proxy_nca_loss(

@@ -12,10 +12,8 @@ from fashion_jax.losses.batch_hard_triplet import (
     mining_distances,
     triplet_of_pairs,
 )
-from fashion_jax.losses.distances import paired_distances
-from fashion_jax.losses.masking import reduce_rows
-from fashion_jax.losses.memory import Memory
-from fashion_jax.losses.pairs import ALL_PAIRS, Pairs, make_pairs
+from fashion_jax.losses.pairs import ALL_PAIRS, Memory, Pairs, make_pairs
+from fashion_jax.losses.rows import paired_distances, reduce_rows
 
 
 class _Strangers(NamedTuple):

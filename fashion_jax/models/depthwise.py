@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fashion_jax.models.accumulation import accumulation_dtype, largest_divisor
+from fashion_jax.models.numerics import accumulation_dtype, largest_divisor
 
 # Pixels of zeros (above, below) and (left, right) of an image.
 Padding = tuple[tuple[int, int], tuple[int, int]]

@@ -11,10 +11,9 @@ from jaxtyping import Array, Float, Key
 from fashion_jax.config import ModelConfig
 from fashion_jax.models.backbones import backbone_spec
 from fashion_jax.models.backbones.spec import BackboneOptions
+from fashion_jax.models.heads import make_neck, make_pooling
 from fashion_jax.models.layer_factory import LayerFactory
-from fashion_jax.models.necks import make_neck
-from fashion_jax.models.pooling import make_pooling
-from fashion_jax.models.rng_streams import seeded_streams, without_streams
+from fashion_jax.models.pure import seeded_streams, without_streams
 
 CLASSIFIER_STD = 0.001  # arXiv:1906.08332's reference implementation
 
@@ -87,11 +86,6 @@ class Embedder(nnx.Module):
             if num_columns is None
             else layers.linear(width, num_columns, std=CLASSIFIER_STD, bias=bias)
         )
-
-    @property
-    def feature_width(self) -> int:
-        """Width of a feature before the neck."""
-        return self.backbone.width
 
     @property
     def embedding_width(self) -> int:

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from fashion_jax.models.initializers import normal
 from fashion_jax.models.layers import Conv2d, Linear
 from fashion_jax.models.norms import BatchNorm, InstanceNorm, LayerNorm
+from fashion_jax.models.numerics import normal
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,19 +1,33 @@
-"""Convolutions and matrix products with explicit state: parameters as `nnx.Param`.
+"""Convolutions, matrix products and maxima, in the form that each platform runs fast.
 
-Every layer computes in the dtype of its input; parameters are cast to it. Normalisations are in
-`norms.py`.
+Parameters are `nnx.Param`; every layer computes in the dtype of its input, to which they are cast.
+Normalisations are in `norms.py`.
+
+GPUs and TPUs get XLA's convolution. XLA's CPU backend runs two kinds of it far slower than the
+same sums written otherwise: 1x1 convolutions (here a matrix product) and depthwise ones (see
+`depthwise.py`). The form is chosen when the program is compiled.
+
+Images are [batch, height, width, channels], kernels [rows, columns, inputs of a group, outputs].
 """
 
+import contextlib
+import contextvars
+import functools
 import math
+from collections.abc import Callable, Iterator
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from fashion_jax.models.convolution import convolution
-from fashion_jax.models.depthwise import Padding
-from fashion_jax.models.initializers import normal
+from fashion_jax.models.depthwise import Padding, correlate
+from fashion_jax.models.numerics import normal
+
+Form = Callable[[Array, Array], Array]
+
+_xla_only = contextvars.ContextVar("xla_only", default=False)
 
 
 class Conv2d(nnx.Module):
@@ -116,3 +130,120 @@ def _add_bias(outputs: Array, bias: nnx.Param | None) -> Array:
     if bias is None:
         return outputs
     return outputs + bias[...].astype(outputs.dtype).reshape((1,) * (outputs.ndim - 1) + (-1,))
+
+
+def convolution(
+    images: Float[Array, "batch height width inputs"],
+    kernel: Float[Array, "rows columns inputs_per_group outputs"],
+    stride: int,
+    padding: Padding,
+    groups: int = 1,
+) -> Float[Array, "batch height2 width2 outputs"]:
+    """Return the cross-correlation of images and kernel.
+
+    Args:
+        images: batch of images.
+        kernel: one kernel per output channel.
+        stride: stride of both axes.
+        padding: pixels of zeros on each side.
+        groups: number of runs of input channels, each seen by as many of the outputs.
+    """
+    xla = functools.partial(xla_convolution, stride=stride, padding=padding, groups=groups)
+    pointwise = kernel.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)) and groups == 1
+    depthwise = kernel.shape[2:] == (1, groups)
+    if _xla_only.get() or not (pointwise or depthwise):
+        return xla(images, kernel)
+    if pointwise:
+        return _by_platform(images, kernel, functools.partial(_matrix_product, stride=stride), xla)
+    cpu = functools.partial(correlate, stride=stride, padding=padding)
+    return _by_platform(images, kernel, cpu, xla)
+
+
+def xla_convolution(
+    images: Array, kernel: Array, stride: int, padding: Padding, groups: int = 1
+) -> Array:
+    """Return XLA's own convolution."""
+    return jax.lax.conv_general_dilated(
+        images,
+        kernel,
+        (stride, stride),
+        padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+    )
+
+
+@contextlib.contextmanager
+def xla_convolutions_only() -> Iterator[None]:
+    """Trace XLA's convolutions for all platforms, so that their operations can be counted."""
+    token = _xla_only.set(True)
+    try:
+        yield
+    finally:
+        _xla_only.reset(token)
+
+
+def _matrix_product(images: Array, kernel: Array, stride: int) -> Array:
+    strided = images[:, ::stride, ::stride]
+    # One long axis of pixels: with three axes XLA's CPU backend runs the gradient slower.
+    pixels = strided.reshape(-1, images.shape[-1])
+    return (pixels @ kernel[0, 0]).reshape(*strided.shape[:-1], kernel.shape[-1])
+
+
+# The choice is hidden from differentiation, which would otherwise keep what both forms need.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _by_platform(images: Array, kernel: Array, cpu: Form, default: Form) -> Array:
+    """Apply one form on CPUs and another elsewhere; differentiable once, in reverse."""
+    return jax.lax.platform_dependent(images, kernel, cpu=cpu, default=default)
+
+
+def _forward(
+    images: Array, kernel: Array, cpu: Form, default: Form
+) -> tuple[Array, tuple[Array, Array]]:
+    return _by_platform(images, kernel, cpu, default), (images, kernel)
+
+
+def _backward(
+    cpu: Form, default: Form, residuals: tuple[Array, Array], cotangent: Array
+) -> tuple[Array, Array]:
+    def gradients(form: Form, images: Array, kernel: Array, cotangent: Array) -> tuple[Array, ...]:
+        return jax.vjp(form, images, kernel)[1](cotangent)
+
+    return jax.lax.platform_dependent(
+        *residuals,
+        cotangent,
+        cpu=functools.partial(gradients, cpu),
+        default=functools.partial(gradients, default),
+    )
+
+
+_by_platform.defvjp(_forward, _backward)
+
+
+def max_pool_3x3(
+    images: Float[Array, "batch height width channels"], padding: int = 1
+) -> Float[Array, "batch height2 width2 channels"]:
+    """Return the maximum of 3x3 windows, stride 2.
+
+    A maximum over shifted slices: on CPUs its gradient runs several times faster than that of
+    `lax.reduce_window`, and every platform fuses it.
+
+    Args:
+        images: batch with at least one pixel per image.
+        padding: pixels before the first window's begin, 0 or 1; windows that reach beyond the
+            end count (PyTorch's `padding=1`, and `ceil_mode=True` without padding).
+    """
+    lowest = jnp.asarray(-jnp.inf, images.dtype)
+    for axis in (1, 2):
+        size = images.shape[axis]
+        # Windows of padding alone do not count.
+        windows = (size - 1) // 2 + 1 if padding else max(size // 2, 1)
+        widths = [(0, 0)] * 4
+        widths[axis] = (padding, 2)
+        padded = jnp.pad(images, widths, constant_values=lowest)
+        first, second, third = (
+            jax.lax.slice_in_dim(padded, shift, shift + 2 * windows - 1, 2, axis)
+            for shift in range(3)
+        )
+        images = jnp.maximum(jnp.maximum(first, second), third)
+    return images

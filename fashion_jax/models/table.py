@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import tabulate
 from flax import nnx
 
-from fashion_jax.models import necks, pooling
+from fashion_jax.models import heads
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.backbones.spec import Backbone, BackboneOptions, BackboneSpec
-from fashion_jax.models.convolution import xla_convolutions_only
 from fashion_jax.models.layer_factory import LayerFactory
+from fashion_jax.models.layers import xla_convolutions_only
 
 # Sizes of images in the tables of ReID papers; patches of 14 pixels divide the second.
 REID_SIZE = (256, 128)
@@ -158,22 +158,22 @@ def _flops_of(equation: Any) -> int:
 
 def _poolings() -> dict[str, Any]:
     return {
-        "average": pooling.average,
-        "max": pooling.maximum,
-        "average_max": pooling.average_max,
-        "gem": pooling.generalised_mean,
-        "learned_gem": pooling.GeneralisedMean,
-        "token": pooling.token,
+        "average": heads.average,
+        "max": heads.maximum,
+        "average_max": heads.average_max,
+        "gem": heads.generalised_mean,
+        "learned_gem": heads.GeneralisedMean,
+        "token": heads.token,
     }
 
 
 def _necks() -> dict[str, Any]:
     return {
-        "bnneck": necks.BNNeck,
-        "none": necks.NoNeck,
-        "linear": necks.LinearNeck,
-        "linear_bnneck": necks.LinearBNNeck,
-        "linear_bn_relu": necks.LinearReluNeck,
+        "bnneck": heads.BNNeck,
+        "none": heads.NoNeck,
+        "linear": heads.LinearNeck,
+        "linear_bnneck": heads.LinearBNNeck,
+        "linear_bn_relu": heads.LinearReluNeck,
     }
 
 

@@ -33,27 +33,23 @@ def make_optimizer(
     """
     clip = config.gradient_clip_norm
     parts = [optax.clip_by_global_norm(clip)] if clip else []
+    decay = optax.add_decayed_weights(
+        config.weight_decay, mask=None if config.decay_norm_and_bias else decay_mask
+    )
+    adam = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
+    moments = [decay, optax.trace(MOMENTUM) if config.name == "sgd" else adam]
+    if config.name == "adamw":
+        moments.reverse()
     if config.freeze_backbone_epochs:
         frozen_steps = config.freeze_backbone_epochs * steps_per_epoch
-        parts.append(_frozen_at_first(_moments(config), frozen_steps))
+        parts.append(_frozen_at_first(moments, frozen_steps))
     else:
-        parts += _moments(config)
+        parts += moments
     if config.layer_decay != 1.0:
         parts.append(scale_by_layer(config.layer_decay))
     # Outside of the part that may be frozen: the schedule's step counter must not lag.
     parts.append(optax.scale_by_learning_rate(make_schedule(config, steps_per_epoch, epochs)))
     return _standard_promotion(optax.chain(*parts))
-
-
-def _moments(config: OptimizerConfig) -> list[optax.GradientTransformation]:
-    """Return moments and weight decay in the optimizer's order."""
-    decay = optax.add_decayed_weights(
-        config.weight_decay, mask=None if config.decay_norm_and_bias else decay_mask
-    )
-    adam = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
-    if config.name == "adamw":
-        return [adam, decay]
-    return [decay, adam if config.name == "adam" else optax.trace(MOMENTUM)]
 
 
 def _frozen_at_first(

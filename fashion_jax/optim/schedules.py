@@ -116,10 +116,6 @@ def warmup_multistep(config: OptimizerConfig, steps_per_epoch: int) -> optax.Sch
     _require_steps(steps_per_epoch)
     if config.schedule_granularity == "step":
         return _multistep_by_step(config, steps_per_epoch)
-    return _multistep_by_epoch(config, steps_per_epoch)
-
-
-def _multistep_by_epoch(config: OptimizerConfig, steps_per_epoch: int) -> optax.Schedule:
     # The rate is constant from the last of these epochs on.
     last = max(1, *(math.ceil(e) for e in (config.warmup_epochs, *config.milestones)))
     rates = np.array([epoch_learning_rate(config, epoch) for epoch in range(1, last + 1)])

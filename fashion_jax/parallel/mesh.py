@@ -1,8 +1,9 @@
-"""Device mesh, and the sharding of each array on it.
+"""Device mesh, the sharding of each array on it, and the compiler's options for it.
 
 Axis `data` divides the batch, axis `model` the identities of the classifier and of the centers.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,11 @@ SHARDING_RULES: tuple[tuple[str, PartitionSpec], ...] = (
     (r"classifier/kernel", PartitionSpec(None, "model")),  # [features, identities]
     (r"centers", PartitionSpec("model", None)),  # [identities, features]
 )
+
+# From jaxlib 0.10 on, XLA's CPU backend hands convolutions, products and sums to YNNPACK, whose
+# sums over a batch run on one core, and whose gradients of kernels are several times slower than
+# XLA's older ones. Without it a training step takes about half the time (docs/runs.md).
+_CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -64,7 +70,11 @@ def tree_shardings(tree: Any, mesh: Mesh) -> Any:
     def sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         for pattern, partition in SHARDING_RULES:
-            if re.search(pattern, name) and _divides(partition, leaf.shape, mesh):
+            divides = len(partition) == len(leaf.shape) and all(
+                axis is None or size % mesh.shape[axis] == 0
+                for size, axis in zip(leaf.shape, partition, strict=True)
+            )
+            if divides and re.search(pattern, name):
                 return NamedSharding(mesh, partition)
         return replicated(mesh)
 
@@ -76,8 +86,18 @@ def shard_tree(tree: Any, mesh: Mesh) -> Any:
     return jax.device_put(tree, tree_shardings(tree, mesh))
 
 
-def _divides(partition: PartitionSpec, shape: tuple[int, ...], mesh: Mesh) -> bool:
-    if len(partition) != len(shape):
-        return False
-    axes = zip(shape, partition, strict=True)
-    return all(name is None or size % mesh.shape[name] == 0 for size, name in axes)
+@functools.cache
+def compiler_options(mesh: Mesh) -> dict[str, str] | None:
+    """Return XLA's options to train and embed with on a mesh; `None` for its own.
+
+    Those are for CPUs, and for a jaxlib that has them: they are experimental.
+    """
+    if mesh.devices.flat[0].platform != "cpu":
+        return None
+    try:
+        jax.jit(lambda: 0, compiler_options=_CPU_OPTIONS).lower().compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "No such compile option" not in str(error):
+            raise
+        return None
+    return _CPU_OPTIONS

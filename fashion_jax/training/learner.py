@@ -17,10 +17,8 @@ from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.pure import split_model
 from fashion_jax.optim.optimizer import make_optimizer
 from fashion_jax.optim.schedules import make_schedule
-from fashion_jax.training.create_train_state import abstract_train_state, create_train_state
-from fashion_jax.training.gradients import make_forward
-from fashion_jax.training.state import TrainState
-from fashion_jax.training.step import TrainStep, jit_train_step, make_train_step
+from fashion_jax.training.state import TrainState, abstract_train_state, create_train_state
+from fashion_jax.training.step import TrainStep, jit_train_step, make_forward, make_train_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +94,8 @@ def make_learner(
     preprocessing = preprocessing_for(config)
     compute_dtype = jnp.dtype(config.model.compute_dtype)
     columns = num_columns(config.classifier, num_identities)
-    graphdef, _, _ = split_model(_abstract_model(config, columns, param_dtype))
+    embedder = nnx.eval_shape(lambda: Embedder(config.model, columns, nnx.Rngs(0), param_dtype))
+    graphdef, _, _ = split_model(embedder)
     step = make_train_step(
         make_forward(graphdef, preprocessing, compute_dtype),
         objective,
@@ -106,7 +105,6 @@ def make_learner(
         microbatches=config.training.microbatches,
         ema_decay=config.training.ema_decay,
     )
-    embedder = _abstract_model(config, None, param_dtype)
     return Learner(
         config=config,
         num_identities=num_identities,
@@ -158,9 +156,3 @@ def check_objective(objective: object) -> None:
             "fashion_jax.losses.ObjectiveLike: derive a class from it and pass an instance, or "
             'add a term with Objective.from_config(config, {"name": (weight, function)})'
         )
-
-
-def _abstract_model(
-    config: ExperimentConfig, num_columns: int | None, param_dtype: DTypeLike
-) -> Embedder:
-    return nnx.eval_shape(lambda: Embedder(config.model, num_columns, nnx.Rngs(0), param_dtype))

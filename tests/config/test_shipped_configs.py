@@ -11,13 +11,13 @@ import pytest
 from fashion_jax.config import (
     ConfigError,
     ExperimentConfig,
-    conversion,
     from_nested_dict,
     load_config,
     load_sweep,
     shipped_configs,
     to_nested_dict,
 )
+from fashion_jax.config import experiment as experiment_module
 from fashion_jax.config.loading import editable_config, load_module
 from fashion_jax.models.backbones import BACKBONES
 
@@ -90,7 +90,7 @@ def test_no_recipe_depends_on_a_default(name, monkeypatch):
         for field, value in vars(section).items():
             object.__setattr__(section, field, other(value))
     before = flat(load_config_unchecked(name))
-    monkeypatch.setattr(conversion, "ExperimentConfig", lambda: changed)
+    monkeypatch.setattr(experiment_module, "ExperimentConfig", lambda: changed)
     after = flat(load_config_unchecked(name))
     monkeypatch.undo()
     assert {field for field in before if before[field] != after[field]} <= MACHINE
@@ -103,7 +103,7 @@ def load_config_unchecked(name: str) -> dict[str, typing.Any]:
 
 def test_a_recipe_states_every_field_but_the_dataset():
     recipes = importlib.import_module("fashion_jax.configs.recipes")
-    config = conversion.default_config()
+    config = experiment_module.default_config()
     for name, section in config.items():
         for field in section:
             section[field] = f"unset {name}.{field}"

@@ -5,7 +5,7 @@ import pytest
 from jax.test_util import check_grads
 
 from fashion_jax.losses import label_smoothed_cross_entropy_loss
-from fashion_jax.losses.masking import log_sum_exp
+from fashion_jax.losses.rows import log_sum_exp
 
 LOGITS = np.array([[2.0, 0.0, -1.0, 0.5], [0.0, 1.0, 0.0, 3.0]], dtype=np.float32)
 LABELS = np.array([0, 2])

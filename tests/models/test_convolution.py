@@ -8,8 +8,7 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from fashion_jax.models import depthwise
-from fashion_jax.models.convolution import convolution, xla_convolution
-from fashion_jax.models.layers import explicit_padding
+from fashion_jax.models.layers import convolution, explicit_padding, xla_convolution
 
 NO_PADDING = ((0, 0), (0, 0))
 

@@ -124,7 +124,7 @@ def test_features_and_embedding_have_widths_of_their_own():
     assert embedding.neck.shape == (2, 64)
     assert embedding.dropped.shape == (2, 64)
     embedder = nnx.eval_shape(lambda: Embedder(config, 7, nnx.Rngs(0)))
-    assert (embedder.feature_width, embedder.embedding_width) == (512, 64)
+    assert (embedder.backbone.width, embedder.embedding_width) == (512, 64)
     assert embedder.classifier.bias is None
 
 

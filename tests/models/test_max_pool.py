@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fashion_jax.models.max_pool import max_pool_3x3
+from fashion_jax.models.layers import max_pool_3x3
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 6, 3), (1, 7, 5, 2), (1, 1, 1, 1)])

@@ -4,8 +4,8 @@ import pytest
 from flax import nnx
 
 from fashion_jax.config import ConfigError, ModelConfig
+from fashion_jax.models.heads import make_neck
 from fashion_jax.models.layer_factory import LayerFactory
-from fashion_jax.models.necks import make_neck
 
 FEATURES = jnp.asarray([[1.0, 4.0], [3.0, 0.0]])
 

@@ -7,12 +7,8 @@ from jax.test_util import check_grads
 
 from fashion_jax.config import ConfigError, ModelConfig
 from fashion_jax.models.backbones.spec import FeatureMap
+from fashion_jax.models.heads import GeneralisedMean, generalised_mean, make_pooling
 from fashion_jax.models.layer_factory import LayerFactory
-from fashion_jax.models.pooling import (
-    GeneralisedMean,
-    generalised_mean,
-    make_pooling,
-)
 
 LAYERS = LayerFactory(nnx.Rngs(0))
 

@@ -8,9 +8,8 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fashion_jax.config import MeshConfig
-from fashion_jax.models.convolution import convolution
-from fashion_jax.parallel.compiler_options import compiler_options
-from fashion_jax.parallel.mesh import make_mesh
+from fashion_jax.models.layers import convolution
+from fashion_jax.parallel.mesh import compiler_options, make_mesh
 
 
 @pytest.fixture(scope="module", params=[1, 8])

@@ -12,7 +12,7 @@ from fashion_jax.models.embedder import CLASSIFIER_STD, Embedder
 from fashion_jax.models.pure import split_model
 from fashion_jax.optim.optimizer import make_optimizer
 from fashion_jax.parallel.mesh import make_mesh
-from fashion_jax.training.create_train_state import abstract_train_state, create_train_state
+from fashion_jax.training.state import abstract_train_state, create_train_state
 from tests.models.backbones.tiny import TINY
 
 CONFIG = ExperimentConfig(model=ModelConfig(backbone="tiny", classifier_bias=True))

@@ -17,8 +17,8 @@ from fashion_jax.config import (
 )
 from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh
-from fashion_jax.training.erase import ERASED_VALUE, erase
 from fashion_jax.training.learner import Learner, make_learner
+from fashion_jax.training.step import ERASED_VALUE, erase
 
 SIZE = 32
 IDENTITIES, PHOTOS, CLASSES = 16, 2, 32

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import metadata
 
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.models.backbones import efficientnet_lite, osnet, resnet, vit_specs
+from fashion_jax.models.backbones import efficientnet_lite, osnet, resnet, vit
 from fashion_jax.models.backbones.spec import Backbone, BackboneOptions, BackboneSpec, FeatureMap
 from fashion_jax.models.layer_factory import LayerFactory
 
@@ -30,7 +30,7 @@ BACKBONES: dict[str, BackboneSpec] = {
     **resnet.SPECS,
     **osnet.SPECS,
     **efficientnet_lite.SPECS,
-    **vit_specs.SPECS,
+    **vit.SPECS,
 }
 SHIPPED = frozenset(BACKBONES)
 ENTRY_POINTS = "fashion_jax.backbones"

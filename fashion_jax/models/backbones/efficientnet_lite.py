@@ -18,8 +18,8 @@ from fashion_jax.models.backbones.spec import (
     BackboneOptions,
     BackboneSpec,
     FeatureMap,
+    run_blocks,
 )
-from fashion_jax.models.gradient_checkpointing import run_blocks
 from fashion_jax.models.layer_factory import LayerFactory
 
 # TensorFlow's epsilon, with which the published weights were trained, as with its padding.

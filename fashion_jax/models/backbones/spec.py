@@ -1,7 +1,7 @@
 """A backbone: the way it is made, its result, and the images that its weights expect."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 from flax import nnx
@@ -88,3 +88,21 @@ class BackboneSpec:
     def build(self, layers: LayerFactory, options: BackboneOptions) -> Backbone:
         """Return the network with fresh weights."""
         return self.network(self.variant, layers, options)
+
+
+def run_blocks(blocks: Iterable[Any], features: Array, train: bool, checkpoint: bool) -> Array:
+    """Run blocks one after the other (checkpointing: Chen et al. 2016, arXiv:1604.06174).
+
+    Args:
+        blocks: modules called as `block(features, train)`; their running statistics are updated
+            as usual.
+        features: input of the first block.
+        train: see `Backbone`.
+        checkpoint: keep only each block's input for the backward pass, and compute the rest again.
+    """
+    for block in blocks:
+        if train and checkpoint:
+            features = nnx.remat(lambda block, features: block(features, True))(block, features)
+        else:
+            features = block(features, train)
+    return features

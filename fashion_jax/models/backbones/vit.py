@@ -1,11 +1,14 @@
-"""Vision Transformers (arXiv:2010.11929): plain, DINOv2's and the vision towers of CLIP.
+"""Vision Transformers (arXiv:2010.11929, section 3.1): plain, DINOv2's, and CLIP's vision towers.
 
 DINOv2: Oquab et al. 2023, arXiv:2304.07193; registers: Darcet et al. 2023, arXiv:2309.16588;
-CLIP: Radford et al. 2021, arXiv:2103.00020.
+CLIP: Radford et al. 2021, arXiv:2103.00020. Layers have the names of DINOv2's own code, which timm
+shares.
 """
 
 import dataclasses
+import math
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -15,12 +18,116 @@ from fashion_jax.models.backbones.position_embedding import resample_positions
 from fashion_jax.models.backbones.spec import (
     Backbone,
     BackboneOptions,
+    BackboneSpec,
     FeatureMap,
+    run_blocks,
 )
-from fashion_jax.models.backbones.vit_block import INITIAL_STD, Block
-from fashion_jax.models.gradient_checkpointing import run_blocks
 from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.layers import Conv2d
+from fashion_jax.models.numerics import accumulation_dtype
+
+INITIAL_STD = 0.02
+INITIAL_LAYER_SCALE = 1e-5  # arXiv:2103.17239, as DINOv2 starts
+MLP_RATIO = 4
+
+
+class Attention(nnx.Module):
+    """Multi-head self-attention (equations 5 to 8), with the softmax in at least float32.
+
+    Attributes:
+        heads: number of heads.
+    """
+
+    def __init__(self, width: int, heads: int, layers: LayerFactory) -> None:
+        self.qkv = layers.linear(width, 3 * width, std=INITIAL_STD, bias=True)
+        self.proj = layers.linear(width, width, std=INITIAL_STD, bias=True)
+        self.heads = heads
+
+    def __call__(
+        self, tokens: Float[Array, "batch tokens width"]
+    ) -> Float[Array, "batch tokens width"]:
+        """Return the attended values, one vector per token."""
+        batch, count, width = tokens.shape
+        head_width = width // self.heads
+        parts = self.qkv(tokens).reshape(batch, count, 3, self.heads, head_width)
+        query, key, value = (parts[:, :, index] for index in range(3))
+        compute = accumulation_dtype(tokens.dtype)
+        scale = jnp.asarray(1 / math.sqrt(head_width), tokens.dtype)
+        logits = jnp.einsum("bqhd,bkhd->bhqk", query * scale, key, preferred_element_type=compute)
+        weights = jax.nn.softmax(logits, -1).astype(tokens.dtype)
+        mixed = jnp.einsum("bhqk,bkhd->bqhd", weights, value)
+        return self.proj(mixed.reshape(batch, count, width))
+
+
+class MLP(nnx.Module):
+    """Two linear layers with a GELU between them.
+
+    Attributes:
+        quick: whether GELU is approximated by x·sigmoid(1.702 x) (arXiv:1606.08415), as in CLIP.
+    """
+
+    def __init__(self, width: int, quick: bool, layers: LayerFactory) -> None:
+        self.fc1 = layers.linear(width, MLP_RATIO * width, std=INITIAL_STD, bias=True)
+        self.fc2 = layers.linear(MLP_RATIO * width, width, std=INITIAL_STD, bias=True)
+        self.quick = quick
+
+    def __call__(
+        self, tokens: Float[Array, "batch tokens width"]
+    ) -> Float[Array, "batch tokens width"]:
+        """Return the transformed tokens."""
+        hidden = self.fc1(tokens)
+        if self.quick:
+            return self.fc2(hidden * jax.nn.sigmoid(jnp.asarray(1.702, hidden.dtype) * hidden))
+        return self.fc2(jax.nn.gelu(hidden, approximate=False))
+
+
+class LayerScale(nnx.Module):
+    """One learned factor per channel (Touvron et al. 2021, arXiv:2103.17239).
+
+    Attributes:
+        gamma: factors, [width].
+    """
+
+    def __init__(self, width: int, layers: LayerFactory) -> None:
+        self.gamma = nnx.Param(jnp.full(width, INITIAL_LAYER_SCALE, layers.param_dtype))
+
+    def __call__(
+        self, tokens: Float[Array, "batch tokens width"]
+    ) -> Float[Array, "batch tokens width"]:
+        """Return the scaled tokens."""
+        return tokens * self.gamma[...].astype(tokens.dtype)[None, None]
+
+
+class Block(nnx.Module):
+    """Attention and MLP, each after a LayerNorm and inside a residual (equations 2 and 3)."""
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        layers: LayerFactory,
+        *,
+        layer_scale: bool,
+        quick_gelu: bool,
+        epsilon: float,
+    ) -> None:
+        self.norm1 = layers.layer_norm(width, epsilon=epsilon)
+        self.attn = Attention(width, heads, layers)
+        self.ls1 = LayerScale(width, layers) if layer_scale else None
+        self.norm2 = layers.layer_norm(width, epsilon=epsilon)
+        self.mlp = MLP(width, quick_gelu, layers)
+        self.ls2 = LayerScale(width, layers) if layer_scale else None
+
+    def __call__(
+        self, tokens: Float[Array, "batch tokens width"], train: bool
+    ) -> Float[Array, "batch tokens width"]:
+        """Return the block's tokens; `train` has no effect."""
+        tokens = tokens + _scaled(self.ls1, self.attn(self.norm1(tokens)))
+        return tokens + _scaled(self.ls2, self.mlp(self.norm2(tokens)))
+
+
+def _scaled(scale: LayerScale | None, tokens: Array) -> Array:
+    return tokens if scale is None else scale(tokens)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,3 +266,62 @@ def patches_of(height: int, width: int, patch: int) -> tuple[int, int]:
             f"into patches of {patch}; the nearest size that can is {nearest[0]} × {nearest[1]}"
         )
     return height // patch, width // patch
+
+
+# Width, depth and heads (arXiv:2010.11929, table 1; S: arXiv:2012.12877).
+_SIZES = {"s": (384, 12, 6), "b": (768, 12, 12), "l": (1024, 24, 16)}
+
+# Inception's scaling of pixels, with which timm's plain ones were trained.
+_HALF = (127.5, 127.5, 127.5)
+_CLIP_MEAN = (0.48145466 * 255, 0.4578275 * 255, 0.40821073 * 255)
+_CLIP_STD = (0.26862954 * 255, 0.26130258 * 255, 0.27577711 * 255)
+
+_PLAIN_SIDE, _DINOV2_SIDE = 224, 518
+
+
+def _plain(size: str, patch: int) -> BackboneSpec:
+    variant = ViTVariant(patch, *_SIZES[size], grid=_PLAIN_SIDE // patch)
+    return BackboneSpec(
+        ViT, variant, "2010.11929", (_PLAIN_SIDE, _PLAIN_SIDE), mean=_HALF, std=_HALF
+    )
+
+
+def _dinov2(size: str, registers: int) -> BackboneSpec:
+    patch = 14
+    variant = ViTVariant(
+        patch,
+        *_SIZES[size],
+        grid=_DINOV2_SIDE // patch,
+        registers=registers,
+        layer_scale=True,
+        # DINOv2's own code resamples in these two ways.
+        antialias=registers > 0,
+        offset=0.0 if registers else 0.1,
+    )
+    paper = "2309.16588" if registers else "2304.07193"
+    return BackboneSpec(ViT, variant, paper, (_DINOV2_SIDE, _DINOV2_SIDE))
+
+
+def _clip(size: str, patch: int) -> BackboneSpec:
+    variant = ViTVariant(
+        patch,
+        *_SIZES[size],
+        grid=_PLAIN_SIDE // patch,
+        quick_gelu=True,
+        pre_norm=True,
+        patch_bias=False,
+        epsilon=1e-5,
+        antialias=False,
+    )
+    return BackboneSpec(
+        ViT, variant, "2103.00020", (_PLAIN_SIDE, _PLAIN_SIDE), mean=_CLIP_MEAN, std=_CLIP_STD
+    )
+
+
+SPECS = {
+    **{f"vit_{size}{patch}": _plain(size, patch) for size in _SIZES for patch in (14, 16)},
+    **{f"dinov2_vit_{size}14": _dinov2(size, 0) for size in _SIZES},
+    **{f"dinov2_vit_{size}14_reg4": _dinov2(size, 4) for size in _SIZES},
+    "clip_vit_b16": _clip("b", 16),
+    "clip_vit_l14": _clip("l", 14),
+}

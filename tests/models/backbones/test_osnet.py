@@ -5,8 +5,7 @@ import pytest
 from flax import nnx
 
 from fashion_jax.models.backbones import BACKBONES
-from fashion_jax.models.backbones.osnet import average_pool_2x2
-from fashion_jax.models.backbones.osnet_blocks import AINBlock, OSBlock
+from fashion_jax.models.backbones.osnet import AINBlock, OSBlock, average_pool_2x2
 from fashion_jax.models.norms import InstanceNorm
 from tests.models.backbones.checks import (
     checkpointing_changes_nothing,
@@ -15,14 +14,7 @@ from tests.models.backbones.checks import (
     layers_float64,
     shapes_of,
 )
-from tests.models.backbones.reference import (
-    batch_norm,
-    conv,
-    gate,
-    instance_norm,
-    randomised,
-    relu,
-)
+from tests.models.backbones.reference import batch_norm, conv, gate, instance_norm, randomised, relu
 from tests.models.backbones.shallow import shallow
 
 

@@ -5,16 +5,16 @@ import pytest
 from flax import nnx
 
 from fashion_jax.models.backbones import BACKBONES
-from fashion_jax.models.backbones.resnet import ResNet
-from fashion_jax.models.backbones.resnet_blocks import (
+from fashion_jax.models.backbones.resnet import (
     BasicBlock,
     BlockOptions,
     Bottleneck,
+    ResNet,
     SqueezeExcitation,
 )
 from fashion_jax.models.backbones.spec import BackboneOptions
 from fashion_jax.models.layer_factory import LayerFactory
-from fashion_jax.models.max_pool import max_pool_3x3
+from fashion_jax.models.layers import max_pool_3x3
 from tests.models.backbones.checks import (
     checkpointing_changes_nothing,
     drawn,
@@ -22,14 +22,7 @@ from tests.models.backbones.checks import (
     layers_float64,
     shapes_of,
 )
-from tests.models.backbones.reference import (
-    batch_norm,
-    conv,
-    gate,
-    instance_norm,
-    randomised,
-    relu,
-)
+from tests.models.backbones.reference import batch_norm, conv, gate, instance_norm, randomised, relu
 from tests.models.backbones.shallow import shallow
 
 PLAIN = BlockOptions()

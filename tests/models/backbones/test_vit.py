@@ -14,8 +14,7 @@ from fashion_jax.models.backbones.position_embedding import (
     resampling_weights,
 )
 from fashion_jax.models.backbones.spec import BackboneOptions
-from fashion_jax.models.backbones.vit import ViT, ViTVariant, patches_of
-from fashion_jax.models.backbones.vit_block import Block
+from fashion_jax.models.backbones.vit import Block, ViT, ViTVariant, patches_of
 from fashion_jax.models.layer_factory import LayerFactory
 from tests.models.backbones.checks import (
     checkpointing_changes_nothing,
