@@ -21,7 +21,7 @@ FURTHER = {
         "fashion_jax.datasets.building.plan.BuildPlan",
         "fashion_jax.datasets.building.plan.PlannedItem",
         "fashion_jax.datasets.building.plan.choose_validation",
-        "fashion_jax.datasets.building.options.BuildOptions",
+        "fashion_jax.datasets.building.base.BuildOptions",
         "fashion_jax.datasets.dataset.Dataset",
         "fashion_jax.datasets.dataset.Split",
     ),

@@ -17,7 +17,7 @@ _NOUNS: dict[type, tuple[str, str]] = {
 def allowed_values(kind: typing.Any) -> str:
     """Describe a type that `msgspec.convert` checks.
 
-    Example:
+    Examples:
         >>> from typing import Annotated
         >>> from msgspec import Meta
         >>> allowed_values(tuple[Annotated[float, Meta(gt=0)], ...])

@@ -105,7 +105,7 @@ def choose_variants(arg: str, *groups: Mapping[str, typing.Any]) -> list[typing.
     Raises:
         ConfigError: if a name is in no group, or two are in one.
 
-    Example:
+    Examples:
         >>> choose_variants("336", {"s14": "small", "b14": "base"}, {"224": 224, "336": 336})
         ['small', 336]
     """

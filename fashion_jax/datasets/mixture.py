@@ -141,7 +141,7 @@ def quotas(places: int, weights: Sequence[float]) -> tuple[int, ...]:
     Raises:
         FashionJaxError: if there are fewer places than weights.
 
-    Example:
+    Examples:
         >>> quotas(16, [2.0, 1.0])
         (11, 5)
         >>> quotas(8, [98.0, 1.0, 1.0])

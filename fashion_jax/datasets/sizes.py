@@ -27,7 +27,7 @@ def parse_size(text: str) -> tuple[int, int]:
     Raises:
         FashionJaxError: if the text has another form.
 
-    Example:
+    Examples:
         >>> parse_size("160x96")
         (160, 96)
     """
@@ -49,7 +49,7 @@ def training_sizes(image: ImageConfig) -> tuple[ImageConfig, ...]:
     Raises:
         FashionJaxError: if one of `multi_scale_sizes` is not of the form "160x96".
 
-    Example:
+    Examples:
         >>> sizes = training_sizes(ImageConfig(256, 128, ("160x96",)))
         >>> [(size.height, size.width) for size in sizes]
         [(256, 128), (160, 96)]

@@ -54,7 +54,7 @@ def batch_hard_triplet_loss(
     Reference: Hermans, Beyer, Leibe 2017, "In Defense of the Triplet Loss", arXiv:1703.07737,
     equation 5.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> features, identities = jnp.array([[0.0], [3.0], [5.0], [6.0]]), jnp.array([0, 0, 1, 1])
         >>> float(batch_hard_triplet_loss(features, identities, margin=1.0))

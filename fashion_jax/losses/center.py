@@ -22,7 +22,7 @@ def center_loss(
     Reference: Wen et al. 2016, "A Discriminative Feature Learning Approach for Deep Face
     Recognition", equation 2; without ½: Luo et al. 2019, arXiv:1906.08332.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> features, centers = jnp.array([[3.0, 4.0]]), jnp.zeros((1, 2))
         >>> float(center_loss(features, jnp.array([0]), centers))
@@ -61,7 +61,7 @@ def center_gradient(
 
     Reference: Luo et al. 2019, "Bag of Tricks and a Strong Baseline", arXiv:1906.08332.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> center_gradient(jnp.array([[3.0, 4.0]]), jnp.array([0]), jnp.zeros((1, 2)))
         Array([[-6., -8.]], dtype=float32)

@@ -27,7 +27,7 @@ def centroid_triplet_loss(
     Reference: Wieczorek et al. 2021, "On the Unreasonable Effectiveness of Centroids in Image
     Retrieval", arXiv:2104.13643, equation 3.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> features, identities = jnp.array([[0.0], [2.0], [3.0], [7.0]]), jnp.array([0, 0, 1, 1])
         >>> float(centroid_triplet_loss(features, identities, margin=0.5))

@@ -28,7 +28,7 @@ def circle_loss(
 
     Reference: Sun et al. 2020, "Circle Loss", arXiv:2002.10857, equations 6 and 8.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> features = jnp.array([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]])
         >>> loss = circle_loss(features, jnp.array([0, 0, 1, 1]), margin=0.25, scale=8.0)

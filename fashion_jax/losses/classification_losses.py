@@ -66,7 +66,7 @@ def linear_scores(
 ) -> Float[Array, "batch classes"]:
     """Logits `embedding @ kernel + bias` in at least float32; the bias alone for padding.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> linear_scores(jnp.array([[1.0, 2.0]]), jnp.eye(2))
         Array([[1., 2.]], dtype=float32)
@@ -93,7 +93,7 @@ def cosine_scores(
 
     Reference: Deng et al. 2020, "Sub-center ArcFace", equation 2.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> cosine_scores(jnp.array([[0.0, 2.0]]), jnp.eye(2))
         Array([[0., 1.]], dtype=float32)
@@ -130,7 +130,7 @@ def label_smoothed_cross_entropy_loss(
     Reference: Szegedy et al. 2015, "Rethinking the Inception Architecture", arXiv:1512.00567,
     section 7.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> loss = label_smoothed_cross_entropy_loss(jnp.zeros((2, 4)), jnp.array([0, 3]))
         >>> round(float(loss), 5)  # log 4, whatever the smoothing
@@ -173,7 +173,7 @@ def arcface_loss(
 
     Reference: Deng et al. 2019, "ArcFace", arXiv:1801.07698, equation 3.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> cosines = jnp.array([[0.0, 0.0]])  # both columns at a right angle
         >>> loss = arcface_loss(cosines, jnp.array([0]), margin=0.5, scale=2.0)
@@ -218,7 +218,7 @@ def cosface_loss(
 
     Reference: Wang et al. 2018, "CosFace", arXiv:1801.09414, equation 4.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> loss = cosface_loss(jnp.array([[0.0, 0.0]]), jnp.array([0]), margin=0.5, scale=2.0)
         >>> round(float(loss), 4)  # log(1 + e)

@@ -32,7 +32,7 @@ def multi_similarity_loss(
     Reference: Wang et al. 2019, "Multi-Similarity Loss with General Pair Weighting",
     arXiv:1904.06627, equations 11 to 13.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> features = jnp.array([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
         >>> float(multi_similarity_loss(features, jnp.array([0, 0, 1])))  # nothing is hard

@@ -98,7 +98,7 @@ TERMS = (*PAIR_TERMS, "identity", *COSINE_TERMS, "center")  # in the order of th
 class Objective(ObjectiveLike):
     """Weighted sum of losses; a weight of 0 leaves a term out.
 
-    Example:
+    Examples:
         >>> from fashion_jax.config import LossConfig
         >>> import jax.numpy as jnp
         >>> def shrink(features, embedding, batch):

@@ -20,7 +20,7 @@ class ObjectiveLike(Protocol):
     A class that derives from this one and defines `__call__` alone keeps no state. All methods
     are traced: they have to be pure.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> class NormObjective(ObjectiveLike):
         ...     def __call__(self, features, embedding, batch, **_):

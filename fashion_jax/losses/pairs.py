@@ -34,7 +34,7 @@ class Memory(NamedTuple):
 def empty_memory(slots: int, width: int, dtype: DTypeLike = jnp.float32) -> Memory:
     """Memory of `slots` rows, none of which is taken.
 
-    Example:
+    Examples:
         >>> empty_memory(slots=2, width=3).identities
         Array([-1, -1], dtype=int32)
     """
@@ -54,7 +54,7 @@ def enqueue(
 ) -> Memory:
     """Append a batch and drop as many of the oldest rows.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> batch = jnp.ones((2, 3)), jnp.array([4, 5]), jnp.array([0, 1])
         >>> enqueue(empty_memory(3, 3), *batch, where=jnp.array([True, False])).identities

@@ -25,7 +25,7 @@ def proxy_anchor_loss(
     Reference: Kim et al. 2020, "Proxy Anchor Loss for Deep Metric Learning", arXiv:2003.13911,
     equation 4.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> loss = proxy_anchor_loss(jnp.array([[0.1, -0.1]]), jnp.array([0]), alpha=1.0)
         >>> round(float(loss), 5)  # log 2 + log 2 / 2

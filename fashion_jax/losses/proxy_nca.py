@@ -25,7 +25,7 @@ def proxy_nca_loss(
     Reference: Movshovitz-Attias et al. 2017, "No Fuss Distance Metric Learning using Proxies",
     arXiv:1703.07464, equation 8; scale: Teh et al. 2020, arXiv:2004.01113, section 3.1.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> float(proxy_nca_loss(jnp.array([[1.0, 0.0]]), jnp.array([0]), scale=2.0))
         -2.0

@@ -47,7 +47,7 @@ def quadruplet_loss(
     Reference: Chen et al. 2017, "Beyond Triplet Loss: a Deep Quadruplet Network", arXiv:1704.01719,
     equation 4.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> features = jnp.array([[0.0], [2.0], [9.0], [10.0]])
         >>> identities = jnp.array([0, 0, 1, 2])

@@ -107,7 +107,7 @@ def log_sum_exp(
 def l2_normalise(rows: Float[Array, "rows features"]) -> Float[Array, "rows features"]:
     """Rows x of length 1: x / sqrt(max(‖x‖², 1e-12)), at least in float32.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> [round(x, 3) for x in l2_normalise(jnp.array([[3.0, 4.0]]))[0].tolist()]
         [0.6, 0.8]

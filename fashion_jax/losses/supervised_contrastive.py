@@ -26,7 +26,7 @@ def supervised_contrastive_loss(
 
     Reference: Khosla et al. 2020, "Supervised Contrastive Learning", arXiv:2004.11362, equation 2.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> loss = supervised_contrastive_loss(jnp.ones((4, 2)), jnp.array([0, 0, 1, 1]))
         >>> round(float(loss), 5)  # log 3: one positive among three others, all alike

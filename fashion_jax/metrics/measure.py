@@ -129,7 +129,7 @@ def retrieval_metrics(
         UserWarning: if more than 5 % of the queries lose gallery photos of another product to an
             equal photo id, as happens where row numbers pass for photo ids.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> queries = np.array([[1.0, 0.0], [0.0, 1.0]])
         >>> gallery = np.array([[0.8, 0.6], [0.6, 0.8], [1.0, 0.0]])

@@ -46,7 +46,7 @@ def query_metrics(
     Raises:
         MetricsError: if ranks are not as described, or a depth is below 1.
 
-    Example:
+    Examples:
         Two queries: one with matches at ranks 1 and 3, one with a match at rank 2.
 
         >>> import numpy as np

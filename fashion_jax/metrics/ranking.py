@@ -241,7 +241,7 @@ def rank_distances(
         MetricsError: if the protocol is unknown or uses centroids, or labels do not fit it or each
             other.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fashion_jax.metrics.labels import Labels
         >>> query, gallery = Labels(np.array(["coat"])), Labels(np.array(["hat", "coat"]))

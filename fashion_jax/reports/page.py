@@ -43,7 +43,7 @@ def gain(value: float | None) -> str:
 def breakable(name: str) -> Markup:
     """Lets a long name break after its underscores.
 
-    Example:
+    Examples:
         >>> breakable("a_b<c")
         Markup('a_<wbr>b&lt;c')
     """

@@ -63,7 +63,7 @@ class ExactIndex:
     `query_block · (block_size + k)` floats per device, and twice that on a single device, which
     searches two blocks of queries concurrently; never queries × gallery.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> gallery = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
         >>> ExactIndex(gallery).search(np.array([[0.0, 1.0]]), k=2).rows.tolist()

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 def make_index(embeddings: Any, kind: str = "auto") -> ExactIndex | ScannIndex:
     """Make embeddings searchable.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> index = make_index(np.eye(3, dtype=np.float32))
         >>> index.search(np.array([[0.6, 0.8, 0.0]], np.float32), k=2).rows.tolist()

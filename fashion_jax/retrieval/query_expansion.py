@@ -41,7 +41,7 @@ def expand_queries(
         EmbeddingError: if embeddings fail `check_embeddings`.
         FashionJaxError: if `neighbours` or `alpha` is negative.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> gallery = np.array([[0.0, 1.0], [-1.0, 0.0]])
         >>> expand_queries(np.array([[1.0, 0.0]]), gallery, neighbours=1).round(4)

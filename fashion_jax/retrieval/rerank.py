@@ -57,7 +57,7 @@ def rerank(
         EmbeddingError: if embeddings fail `check_embeddings`, or k is below 1.
         FashionJaxError: if `top` is below 1, or the available memory is too small.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> gallery = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
         >>> rerank(np.array([[0.6, 0.8]]), gallery, k=3, config=KReciprocalConfig(k1=1, k2=1)).rows

@@ -19,7 +19,7 @@ class Whitening:
         mean: mean of the embeddings the whitening was fitted to.
         projection: principal directions, each divided by its standard deviation.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> gallery = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
         >>> Whitening.fit(gallery, kept=1).apply(gallery).shape

@@ -10,7 +10,7 @@ from fashion_jax.inference.weights.fill import variable_shapes
 from fashion_jax.inference.weights.layout import to_ours
 from fashion_jax.inference.weights.pretrained import BACKBONE
 from fashion_jax.models.backbones import BACKBONES
-from fashion_jax.models.backbones.spec import BackboneOptions
+from fashion_jax.models.backbones.spec import BackboneOptions, BackboneSpec
 from fashion_jax.models.layer_factory import LayerFactory
 
 
@@ -21,21 +21,25 @@ def fitting_backbones(tensors: Mapping[str, np.ndarray]) -> list[str]:
         tensors: tensors by our names, as `ConvertedStateDict.tensors`.
     """
     shapes = _shapes(tensors)
-    return [name for name in BACKBONES if backbone_shapes(name) == shapes]
+    return [name for name, spec in BACKBONES.items() if backbone_shapes(spec) == shapes]
 
 
 def nearest_backbone(tensors: Mapping[str, np.ndarray]) -> tuple[str, int]:
     """Return the backbone with the fewest differing or missing tensors, and their number."""
     shapes = set(_shapes(tensors).items())
-    differences = {name: len(shapes ^ set(backbone_shapes(name).items())) for name in BACKBONES}
+    differences = {
+        name: len(shapes ^ set(backbone_shapes(spec).items())) for name, spec in BACKBONES.items()
+    }
     name = min(differences, key=differences.__getitem__)
     return name, differences[name]
 
 
 @functools.cache
-def backbone_shapes(name: str) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of a backbone's variables by their paths, without making arrays."""
-    spec = BACKBONES[name]
+def backbone_shapes(spec: BackboneSpec) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a backbone's variables by their paths, without making arrays.
+
+    Kept by the spec: a name may be registered again for another backbone.
+    """
     make = functools.partial(spec.build, options=BackboneOptions())
     return variable_shapes(nnx.eval_shape(lambda: make(LayerFactory(nnx.Rngs(0)))))
 

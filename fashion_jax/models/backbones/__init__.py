@@ -47,7 +47,7 @@ def register_backbone(
     as well. A name that is registered again stands for the new backbone; names of this package
     cannot be replaced.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from flax import nnx
         >>> class Patches(Backbone):

@@ -98,7 +98,7 @@ def metric_tables(
 def meaning(metric: str) -> str:
     """Explains a metric in one line; empty for an unknown one.
 
-    Example:
+    Examples:
         >>> meaning("Acc@20")
         'share of queries with a photo of the same product among the first 20 answers'
     """
@@ -166,7 +166,7 @@ def _flat(config: Mapping[str, object], prefix: str = "") -> list[tuple[str, str
 def plain(value: object) -> str:
     """Format a setting for readers.
 
-    Example:
+    Examples:
         >>> [plain(value) for value in (None, True, 3.5e-4, (40.0, 70.0))]
         ['none', 'yes', '0.00035', '40, 70']
     """

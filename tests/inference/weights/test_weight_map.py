@@ -12,6 +12,7 @@ from fashion_jax.inference.weights.torch_names import to_torch_names
 from fashion_jax.inference.weights.weight_map import convert_state_dict
 from fashion_jax.inference.weights.weight_maps import WEIGHT_MAPS
 from fashion_jax.inference.weights.whole_model import model_config_of
+from fashion_jax.models.backbones import BACKBONES
 
 NORM = ("weight", "running_mean", "running_var")
 
@@ -22,7 +23,7 @@ def backbone_tensors(backbone: str) -> dict[str, np.ndarray]:
     Strides are 0: nothing of their size is kept.
     """
     tensors = {}
-    for path, shape in backbone_shapes(backbone).items():
+    for path, shape in backbone_shapes(BACKBONES[backbone]).items():
         name, tensor = to_torch(path, np.empty(shape, np.void))
         tensors[name] = np.broadcast_to(np.float32(0), tensor.shape)
     return tensors
@@ -94,8 +95,6 @@ def test_efficientnet_lite_with_underscores_and_of_timm(backbone):
 
 def timm_lite(name: str, backbone: str) -> str:
     """timm's name of one of our tensors: blocks by stages, norms numbered from 1."""
-    from fashion_jax.models.backbones import BACKBONES
-
     counts = [stage.blocks for stage in BACKBONES[backbone].variant.stages]
     if not name.startswith("blocks."):
         return re.sub(r"^bn(\d)", lambda found: f"bn{int(found[1]) + 1}", name)
@@ -292,7 +291,7 @@ def test_what_we_export_comes_back(backbone):
     rng = np.random.default_rng(0)
     arrays = {
         f"backbone.{path}": rng.standard_normal(shape).astype(np.float32)
-        for path, shape in backbone_shapes(backbone).items()
+        for path, shape in backbone_shapes(BACKBONES[backbone]).items()
     }
     arrays["bottleneck.norm.scale"] = rng.standard_normal(5).astype(np.float32)
     arrays["classifier.kernel"] = rng.standard_normal((5, 7)).astype(np.float32)

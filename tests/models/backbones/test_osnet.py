@@ -106,4 +106,4 @@ def test_instance_norm_is_where_the_papers_have_it():
 
 def test_gradient_checkpointing_changes_nothing():
     with jax.enable_x64(True):
-        checkpointing_changes_nothing(shallow(BACKBONES["osnet_ain_x0_25"]), 32)
+        checkpointing_changes_nothing(shallow(BACKBONES["osnet_ain_x0_25"]), 16)
