@@ -42,21 +42,18 @@ print(f"{'devices':20} {jax.devices()}")
 # %% [markdown]
 # ## Settings
 #
-# The recipe is `configs/demo.py`. `OVERRIDES` changes any of its fields.
+# The recipe is `configs/demo.py`. `OVERRIDES` changes any of its fields, such as
+# `{"training.epochs": 6}`.
 
 # %% tags=["parameters"]
 FOLDER = pathlib.Path("fashion_jax_demo")
 DATASET_OPTIONS: dict[str, int] = {}
-OVERRIDES: dict[str, dict] = {}
+OVERRIDES: dict[str, object] = {}
 
 # %%
-from fashion_jax.config import from_nested_dict, load_config, to_nested_dict
+import fashion_jax as fj
 
-values = to_nested_dict(load_config("demo"))
-values["data"]["data_dir"] = str(FOLDER / "data")
-for section, fields in OVERRIDES.items():
-    values[section].update(fields)
-config = from_nested_dict(values)
+config = fj.load_config("demo", {"data.data_dir": str(FOLDER / "data"), **OVERRIDES})
 config
 
 # %% [markdown]
@@ -67,9 +64,7 @@ config
 # into training, validation and test; training never sees a test product.
 
 # %%
-from fashion_jax.datasets.building.build import build
-
-report = build(config.data.dataset, config.data.data_dir, **DATASET_OPTIONS)
+report = fj.build(config.data.dataset, config.data.data_dir, **DATASET_OPTIONS)
 print(report.to_table())
 
 # %%
@@ -77,10 +72,9 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.datasets.records import Domain
 
-dataset = open_dataset(config.data.dataset, config.data.data_dir)
+dataset = fj.open_dataset(config.data.dataset, config.data.data_dir)
 train_split = dataset.split("train")
 
 
@@ -103,22 +97,21 @@ figure.tight_layout()
 # %% [markdown]
 # ## 2. Train
 #
-# Batches hold P products with K photos each. The objective is the sum of three losses: cross
-# entropy over the training products, a triplet loss on the hardest pairs of the batch, and a center
-# loss. If the run is interrupted, run the cell again to resume.
+# Batches hold P products with K photos each. The objective is the sum of two losses: cross entropy
+# over the training products, and a supervised contrastive loss, which pulls photos of a product
+# together and pushes the batch's other products away. If the run is interrupted, run the cell again
+# to resume.
 
 # %%
-from fashion_jax.training.loop import train
-
 workdir = FOLDER / "run"
-state = train(config, workdir)
+fj.train(config, workdir)
 
 # %%
 from fashion_jax.training.metrics_log import read_metrics
 
 lines = read_metrics(workdir)
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.5))
-for term in ("loss/identity", "loss/triplet"):
+for term in ("loss/identity", "loss/supervised_contrastive"):
     points = [(line["epoch"], line[term]) for line in lines if term in line]
     left.plot(*zip(*points, strict=True), label=term)
 left.set_xlabel("epoch")
@@ -135,9 +128,7 @@ figure.tight_layout()
 # The gallery's photos are embedded and stored in a ScaNN index, with their names and thumbnails.
 
 # %%
-from fashion_jax.serving.build_index import build_index
-
-print(build_index(workdir, kind="scann"))
+print(fj.build_index(workdir, kind="scann").to_table())
 
 # %% [markdown]
 # ## 4. Search
@@ -145,12 +136,10 @@ print(build_index(workdir, kind="scann"))
 # Set `photo` to a photo of your own, and `box` to the garment's `"x,y,width,height"` in pixels.
 
 # %%
-from fashion_jax.serving.search import search_photo
-
 query_split = dataset.split("query")
 photo = FOLDER / "street_photo.jpg"
 photo.write_bytes(query_split.image_bytes(0))
-answers = search_photo(photo, workdir, box=None, k=10, picture=FOLDER / "answers.png")
+answers = fj.search_photo(photo, workdir, box=None, k=10, picture=FOLDER / "answers.png")
 print(answers.to_table())
 plt.figure(figsize=(12, 6))
 plt.imshow(plt.imread(FOLDER / "answers.png"))
@@ -164,9 +153,7 @@ plt.axis("off")
 # among the first k.
 
 # %%
-from fashion_jax.experiments.evaluate import evaluate_run
-
-evaluation = evaluate_run(workdir, untrained=True)
+evaluation = fj.evaluate_run(workdir, untrained=True)
 print(evaluation.to_table())
 
 # %% [markdown]

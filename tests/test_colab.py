@@ -16,11 +16,16 @@ import pathlib
 FOLDER = pathlib.Path(FOLDER_HERE)
 DATASET_OPTIONS = DATASET_OPTIONS_HERE
 OVERRIDES = {
-    "data": {"identities_per_batch": 4, "photos_per_identity": 2},
-    "image": {"height": 32, "width": 32},
-    "model": {"backbone": "resnet18", "pretrained": "none"},
-    "training": {"epochs": 1, "evaluate_every_epochs": 1, "log_every_steps": 1},
-    "evaluation": {"batch_size": 16},
+    "data.identities_per_batch": 4,
+    "data.photos_per_identity": 2,
+    "image.height": 32,
+    "image.width": 32,
+    "model.backbone": "tiny",
+    "model.pretrained": "none",
+    "training.epochs": 1,
+    "training.evaluate_every_epochs": 1,
+    "training.log_every_steps": 1,
+    "evaluation.batch_size": 16,
 }
 """
 

@@ -108,6 +108,22 @@ def _overrides(flags: argparse.Namespace, rest: Sequence[str]) -> dict[str, str]
         if prefix is None or not (name.startswith(prefix) and equals):
             words = [flags.command, getattr(flags, "action", None)]
             seen = " ".join(word for word in words if word)
-            raise FashionJaxError(f"unknown argument {argument!r}; see fashion-jax {seen} --help")
+            hint = _field_hint(name) if flags.takes_config else ""
+            raise FashionJaxError(
+                f"unknown argument {argument!r}{hint}; see fashion-jax {seen} --help"
+            )
         overrides[name.removeprefix(prefix)] = value
     return overrides
+
+
+def _field_hint(flag: str) -> str:
+    """Name the config fields that a flag without `--config.` may stand for."""
+    from fashion_jax.config import default_config
+
+    words = flag.lstrip("-")
+    fields = [
+        f"{section}.{field}" for section, values in default_config().items() for field in values
+    ]
+    meant = [field for field in fields if f".{field}".endswith(f".{words}")]
+    names = " or ".join(f"--config.{field}=VALUE" for field in meant)
+    return f" (did you mean {names}?)" if names else ""

@@ -23,14 +23,14 @@ _WORDS = {"true": True, "false": False, "none": None}
 
 
 def load_config(
-    source: str | os.PathLike[str], overrides: Mapping[str, str] | None = None
+    source: str | os.PathLike[str], overrides: Mapping[str, typing.Any] | None = None
 ) -> ExperimentConfig:
     """Read a config file and apply overrides.
 
     Args:
         source: path of a file with `get_config()`, or the name of a shipped config; followed by
             `:VARIANT` where the config has variants, such as `street2shop_vit:b16,336`.
-        overrides: texts such as `{"training.epochs": "3"}`.
+        overrides: values by field, such as `{"training.epochs": 3}`, or their texts.
 
     Raises:
         ConfigError: if the config, the variant or a field does not exist, or a value does not fit.
@@ -121,27 +121,18 @@ def choose_variants(arg: str, *groups: Mapping[str, typing.Any]) -> list[typing.
     return [group[name] for group, name in zip(groups, chosen, strict=True)]
 
 
-def set_fields(config: ml_collections.ConfigDict, overrides: Mapping[str, str]) -> None:
-    """Change fields by texts such as `{"training.epochs": "3"}`, in place.
+def set_fields(config: ml_collections.ConfigDict, overrides: Mapping[str, typing.Any]) -> None:
+    """Change fields in place, by values such as `{"training.epochs": 3}` or their texts.
 
-    Lists are written `(40, 70)` or `40,70`.
-
-    Raises:
-        ConfigError: if a field does not exist.
-    """
-    for name, text in overrides.items():
-        section, field = _split(config, name)
-        config[section][field] = _parse(text, field_types(SECTIONS[section])[field])
-
-
-def set_values(config: ml_collections.ConfigDict, values: Mapping[str, typing.Any]) -> None:
-    """Change fields by values such as `{"training.epochs": 3}`, in place.
+    The text of a list is `(40, 70)` or `40,70`.
 
     Raises:
         ConfigError: if a field does not exist.
     """
-    for name, value in values.items():
+    for name, value in overrides.items():
         section, field = _split(config, name)
+        if isinstance(value, str):
+            value = _parse(value, field_types(SECTIONS[section])[field])
         config[section][field] = value
 
 
@@ -193,4 +184,6 @@ def _parse(text: str, kind: typing.Any) -> typing.Any:
     except (SyntaxError, ValueError):
         value = _WORDS.get(text.lower(), text)  # any other text stands for itself
     is_text = str in (kind, getattr(kind, "__origin__", None))  # with bounds or without
+    if typing.get_origin(kind) is typing.Literal:
+        is_text = text in typing.get_args(kind)  # the neck "none" is a name
     return text if is_text and not isinstance(value, str) else value

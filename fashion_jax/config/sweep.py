@@ -10,7 +10,7 @@ import ml_collections
 
 from fashion_jax.config.errors import ConfigError, nearest
 from fashion_jax.config.experiment import ExperimentConfig, from_nested_dict, to_config_dict
-from fashion_jax.config.loading import editable_config, load_module, set_fields, set_values
+from fashion_jax.config.loading import editable_config, load_module, set_fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _config(
 ) -> ExperimentConfig:
     try:
         editable = to_config_dict(from_nested_dict(base.to_dict()))
-        set_values(editable, changes)
+        set_fields(editable, changes)
         return from_nested_dict(editable.to_dict())
     except ConfigError as error:
         raise ConfigError(f"variant {name!r}: {error}") from error

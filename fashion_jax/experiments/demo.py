@@ -12,9 +12,7 @@ import numpy as np
 from fashion_jax.config import (
     CONFIG_FILE,
     ExperimentConfig,
-    from_nested_dict,
     read_stored_config,
-    to_nested_dict,
 )
 from fashion_jax.datasets.building.build import build
 from fashion_jax.datasets.dataset import Split, open_dataset
@@ -74,13 +72,6 @@ def run_demo(
     _finished(workdir).touch()
     logger.info("the demo took %.0f s", time.perf_counter() - start)
     return evaluation
-
-
-def with_data_dir(config: ExperimentConfig, data_dir: str) -> ExperimentConfig:
-    """Return the same config with another data directory."""
-    values = to_nested_dict(config)
-    values["data"]["data_dir"] = data_dir
-    return from_nested_dict(values)
 
 
 def search_street_photos(workdir: str | pathlib.Path, count: int) -> list[RankedList]:

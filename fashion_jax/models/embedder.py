@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
 from fashion_jax.config import ModelConfig
+from fashion_jax.errors import FashionJaxError
 from fashion_jax.models.backbones import backbone_spec
 from fashion_jax.models.backbones.spec import BackboneOptions
 from fashion_jax.models.heads import make_neck, make_pooling
@@ -104,9 +105,17 @@ class Embedder(nnx.Module):
             images: images as `Preprocessing.normalise` returns them.
             train: use the batch's statistics, update the running ones, and apply dropout.
             key: random key for dropout; needed in training with dropout.
+
+        Raises:
+            FashionJaxError: a backbone's `width` is not that of its maps.
         """
         with seeded_streams(self.backbone, train, key):
             maps = self.backbone(images.astype(self.compute_dtype), train)
+        if maps.positions.shape[-1] != self.backbone.width:
+            raise FashionJaxError(
+                f"the attribute `width` of {type(self.backbone).__name__} is "
+                f"{self.backbone.width}, but its maps have {maps.positions.shape[-1]} features"
+            )
         features = self.pool(maps)
         neck = self.bottleneck(features, train)
         return Embedding(features, neck, dropout(neck, self.dropout, key) if train else neck)

@@ -63,6 +63,10 @@ def test_help_shows_all_commands():
         (["evaluate", "--workdir", "nowhere"], "no run in"),
         (["cross-domain", "--runs", "nowhere", "no", "--datasets", "x"], "problems: 2"),
         (["evaluate", "--workdir", "nowhere", "--unknown"], "unknown argument '--unknown'"),
+        (
+            ["train", "--config=demo", "--workdir=w", "--epochs=3"],
+            "'--epochs=3' (did you mean --config.training.epochs=VALUE?); see fashion-jax train",
+        ),
         (["evaluate", "--workdir", "w", "--config.a=1"], "unknown argument '--config.a=1'"),
         (["robustness", "--workdir", "nowhere"], "no run in"),
         (

@@ -74,6 +74,9 @@ def test_file_and_overrides(write):
         ("image.multi_scale_sizes", "160x96, 320x160", ("160x96", "320x160")),
         ("data.balance_domains", "true", True),
         ("loss.triplet_margin", "none", None),
+        ("model.neck", "none", "none"),
+        ("training.epochs", 3, 3),
+        ("optimizer.milestones", [40.0, 70.0], (40.0, 70.0)),
     ],
 )
 def test_overrides_are_read_as_the_field_asks(write, name, text, value):

@@ -92,6 +92,31 @@ def test_an_unknown_name_says_what_to_import():
         backbone_spec("count")
 
 
+class WithoutWidth(Backbone):
+    """Forgets what the next layer has to know."""
+
+    def __init__(self, layers, options):
+        self.conv = layers.conv(3, WIDTH, 1)
+
+    def __call__(self, images, train):
+        return FeatureMap(self.conv(images))
+
+
+class WrongWidth(WithoutWidth):
+    """Says more than it has."""
+
+    width = WIDTH + 1
+
+
+def test_a_missing_or_wrong_width_is_named():
+    register_backbone("counts", WithoutWidth)
+    with pytest.raises(FashionJaxError, match="WithoutWidth has no attribute `width`"):
+        embedder("counts")
+    register_backbone("counts", WrongWidth)
+    with pytest.raises(FashionJaxError, match="of WrongWidth is 7, but its maps have 6 features"):
+        embedder("counts")[0](IMAGES, False)
+
+
 def test_streams_are_no_state_and_stay_usable_for_further_layers():
     model, rngs = embedder()
     kinds = {type(variable) for _, variable in nnx.to_flat_state(nnx.state(model))}

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from flax import nnx
 from jaxtyping import Array, Float
 
+from fashion_jax.errors import FashionJaxError
 from fashion_jax.models.layer_factory import LayerFactory
 
 IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
@@ -86,8 +87,18 @@ class BackboneSpec:
     package_weights: Callable[[], str] | None = None
 
     def build(self, layers: LayerFactory, options: BackboneOptions) -> Backbone:
-        """Return the network with fresh weights."""
-        return self.network(self.variant, layers, options)
+        """Return the network with fresh weights.
+
+        Raises:
+            FashionJaxError: it has no `width`.
+        """
+        network = self.network(self.variant, layers, options)
+        if not hasattr(network, "width"):
+            raise FashionJaxError(
+                f"{type(network).__name__} has no attribute `width`: set it to the number of "
+                "features at each position of its map"
+            )
+        return network
 
 
 def run_blocks(blocks: Iterable[Any], features: Array, train: bool, checkpoint: bool) -> Array:

@@ -116,7 +116,12 @@ class Manifest:
             StorageError: not a catalogue, or a manifest that is damaged or of another version.
             ModelCardError: a model card of another version.
         """
-        return read_json(folder / storage.MANIFEST, cls, SCHEMA, "a catalogue")
+        return read_json(
+            folder / storage.MANIFEST,
+            cls,
+            SCHEMA,
+            "a catalogue (`fashion-jax index build` makes one)",
+        )
 
 
 def write_removed(staging: pathlib.Path, removed: Mapping[str, Rows]) -> RemovedEntry:
