@@ -1,5 +1,6 @@
 """The distribution as users get it: a wheel, installed in an environment of its own."""
 
+import dataclasses
 import os
 import pathlib
 import re
@@ -48,7 +49,10 @@ def python(wheel, tmp_path_factory):
 def workdir(tmp_path_factory, tiny_config, tiny_data_dir):
     """An empty folder but for what the snippets read: a run, photos, a built dataset."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    write_untrained_run(tiny_config, folder / "runs" / "street2shop_small")
+    # Without the package that the tests' own network comes from.
+    model = dataclasses.replace(tiny_config.model, backbone="resnet18")
+    config = dataclasses.replace(tiny_config, model=model)
+    write_untrained_run(config, folder / "runs" / "street2shop_small")
     (folder / "photos").mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
     for name in ("coat.jpg", "hat.png"):

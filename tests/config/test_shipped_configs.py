@@ -21,8 +21,8 @@ from fashion_jax.config import experiment as experiment_module
 from fashion_jax.config.loading import editable_config, load_module
 from fashion_jax.models.backbones import BACKBONES
 
-# Resolved by the code of commit 2dee032, under today's field names: a config's values change only
-# together with this file.
+# Resolved by the code of commit 2dee032, under the present field names, but for the demo, which has
+# had another recipe since. A config's values change only together with this file.
 KEPT = json.loads(pathlib.Path(__file__).with_name("shipped_configs.json").read_text())
 SWEEPS = [name for name, kept in KEPT.items() if "sweep" in kept]
 

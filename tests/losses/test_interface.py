@@ -88,7 +88,7 @@ def test_order_of_arguments(name):
 @pytest.mark.parametrize("name", PUBLIC)
 def test_docstring_has_formula_example_and_reference(name):
     text = inspect.getdoc(getattr(losses, name))
-    for part in ("Reference: ", "Example:\n    >>> ", "Args:", "Returns:", "where: rows that"):
+    for part in ("Reference: ", "Examples:\n    >>> ", "Args:", "Returns:", "where: rows that"):
         assert part in text
     assert "arXiv" in text or "2016" in text
 

@@ -23,26 +23,19 @@ from fashion_jax.parallel.hosts import Host
 from fashion_jax.retrieval.embedding_plan import EmbeddingPlan, agree_on_plan
 from fashion_jax.retrieval.embedding_shards import open_embeddings
 from fashion_jax.serving.bulk_embedding import embed_catalogue
-from fashion_jax.training.convert_weights import convert_weights
+from tests.e2e.untrained_run import write_untrained_run
 from tests.inference.cards import CARD
-from tests.training.test_convert_weights import strong_baseline
+from tests.models.backbones.tiny import WIDTH
 
 PER_SHARD = 5
 
 
 @pytest.fixture(scope="module")
 def run(tiny_config, tmp_path_factory):
-    """A run's workdir, without the minutes of training: its weights are drawn."""
-    folder = tmp_path_factory.mktemp("run")
-    _, weights = strong_baseline(folder)
-    overrides = {
-        "image.height": "32",
-        "image.width": "32",
-        "data.data_dir": tiny_config.data.data_dir,
-        "evaluation.batch_size": "16",
-    }
-    convert_weights(weights, folder / "workdir", overrides)
-    return folder / "workdir"
+    """A run's workdir, without the training: its weights are drawn."""
+    workdir = tmp_path_factory.mktemp("run") / "workdir"
+    write_untrained_run(tiny_config, workdir)
+    return workdir
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +70,7 @@ def test_embeddings_are_those_of_embed_split(run, gallery, embedded):
     model = load_model(run)
     expected = model.embed_split(gallery, progress=False)
     stored = open_embeddings(embedded)
-    assert (len(stored), stored.card, stored.dimensions) == (len(gallery), model.card, 512)
+    assert (len(stored), stored.card, stored.dimensions) == (len(gallery), model.card, WIDTH)
     np.testing.assert_allclose(stored.embeddings(), expected, atol=1e-5)
 
 
@@ -99,7 +92,7 @@ def test_manifest_says_what_is_there(gallery, embedded):
     manifest = json.loads((embedded / "manifest.json").read_text())
     plan = manifest["plan"]
     assert (manifest["schema"], plan["photos"]) == (2, len(gallery))
-    assert (plan["card"]["backbone"], plan["card"]["embedding_width"]) == ("resnet18", 512)
+    assert (plan["card"]["backbone"], plan["card"]["embedding_width"]) == ("tiny", WIDTH)
     assert (plan["dataset"], plan["split"]) == ("synthetic_street2shop", "gallery")
     assert manifest["shards"][1]["rows"] == [5, 10]
     assert manifest["shards"][1].keys() == {"file", "rows", "bytes", "sha256", "plan"}
@@ -116,7 +109,7 @@ def test_other_parquet_readers_see_plain_columns(embedded):
         "category": "string",
         "domain": "string",
         "camera": "int32",
-        "embedding": "fixed_size_list<element: float>[512]",
+        "embedding": f"fixed_size_list<element: float>[{WIDTH}]",
     }
 
 

@@ -11,9 +11,8 @@ from fashion_jax.retrieval.milvus.index import MilvusIndex, PhotoBatch
 from fashion_jax.retrieval.milvus.server import MilvusPlace
 from fashion_jax.serving.bulk_embedding import embed_catalogue
 from fashion_jax.serving.milvus import collection_info
-from fashion_jax.training.convert_weights import convert_weights
+from tests.e2e.untrained_run import write_untrained_run
 from tests.retrieval.milvus_lite import require_milvus_lite
-from tests.training.test_convert_weights import strong_baseline
 
 pytestmark = pytest.mark.slow
 
@@ -26,11 +25,9 @@ def gallery(tiny_config):
 @pytest.fixture(scope="module")
 def run(tiny_config, tmp_path_factory):
     """A run's workdir with drawn weights."""
-    folder = tmp_path_factory.mktemp("run")
-    _, weights = strong_baseline(folder)
-    data_dir = {"data.data_dir": tiny_config.data.data_dir}
-    convert_weights(weights, folder / "run", data_dir | {"image.height": "32", "image.width": "32"})
-    return folder / "run"
+    workdir = tmp_path_factory.mktemp("run") / "workdir"
+    write_untrained_run(tiny_config, workdir)
+    return workdir
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +56,7 @@ def test_info(flags, gallery, capsys):
     assert main(["milvus", "info", *flags, "--json"]) == 0
     info = json.loads(capsys.readouterr().out)
     assert (info["photos"], info["left_over"]) == (len(gallery), [])
-    assert info["card"]["backbone"] == "resnet18"
+    assert info["card"]["backbone"] == "tiny"
     assert main(["milvus", "info", *flags]) == 0
     assert "IVF_FLAT" in capsys.readouterr().out
 

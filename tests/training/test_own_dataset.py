@@ -71,7 +71,7 @@ CONFIG = from_nested_dict(
     {
         "data": {"identities_per_batch": 4, "photos_per_identity": 2},
         "image": {"height": 32, "width": 32},
-        "model": {"backbone": "resnet18"},
+        "model": {"backbone": "tiny"},
         "training": {"epochs": 1, "log_every_steps": 1},
         "mesh": {"data": 1},
         "evaluation": {"batch_size": 8},
