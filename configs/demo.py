@@ -8,27 +8,20 @@ import ml_collections
 
 from fashion_jax.config import default_config
 
-from .recipes import strong_baseline
+from .recipes import contrastive, strong_baseline
 
 
 def get_config() -> ml_collections.ConfigDict:
     """Return the experiment."""
     config = default_config()
     strong_baseline(config)
+    contrastive(config)
     config.data.dataset = "synthetic_street2shop"
     config.data.identities_per_batch = 8
     config.image.height = 96
     config.image.width = 96
     config.model.backbone = "efficientnet_lite0"
     config.model.pretrained = "package"
-    config.model.last_stride = 2
-    config.augment.erase_probability = 0.3
-    config.loss.triplet_weight = 0.0
-    config.loss.center_weight = 0.0
-    config.loss.supervised_contrastive_weight = 1.0
-    config.optimizer.learning_rate = 1e-3
-    config.optimizer.schedule = "cosine"
-    config.optimizer.warmup_epochs = 0.5
     config.optimizer.schedule_granularity = "step"
     config.training.epochs = 3
     config.training.evaluate_every_epochs = 3

@@ -17,19 +17,13 @@ import ml_collections
 from fashion_jax.config import Variant
 
 from . import street2shop_small
+from .recipes import contrastive
 
 
 def get_config() -> ml_collections.ConfigDict:
     """Return the experiment."""
     config = street2shop_small.get_config()
-    config.augment.erase_probability = 0.3
-    config.model.last_stride = 2
-    config.loss.triplet_weight = 0.0
-    config.loss.center_weight = 0.0
-    config.loss.supervised_contrastive_weight = 1.0
-    config.optimizer.learning_rate = 1e-3
-    config.optimizer.schedule = "cosine"
-    config.optimizer.warmup_epochs = 0.5
+    contrastive(config)
     config.training.epochs = 5
     config.training.evaluate_every_epochs = 5
     config.training.checkpoint_every_steps = 0
