@@ -46,6 +46,7 @@ from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.learner import Learner, make_learner
 from fashion_jax.training.state import TrainState
+from fashion_jax.versions import enable_x64
 
 NETWORKS = ("resnet18", "resnet50", "efficientnet_lite0")
 # Small: XLA's convolutions in float64 on a CPU are plain loops, some seconds per step.
@@ -214,7 +215,7 @@ def under_torch_names(network: str, *trees: Mapping) -> Arrays:
 
 def our_trajectory(start: Start, batches: Sequence[Batch], network: str, dtype: str) -> Trajectory:
     """Trains with the compiled step of `fashion-jax train`."""
-    with jax.enable_x64(dtype == "float64"):
+    with enable_x64(dtype == "float64"):
         learner = our_learner(network, dtype)
         state = jax.tree.map(
             lambda leaf, shape: jax.device_put(np.asarray(leaf, shape.dtype), shape.sharding),

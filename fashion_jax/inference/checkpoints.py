@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 from etils import epath
-from flax import nnx
 
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.card import ModelCard, read_card
@@ -101,8 +100,7 @@ class StoredCheckpoints:
         items = self.manager.restore(
             step, args=ocp.args.Composite(model=ocp.args.StandardRestore(abstract))
         )
-        # Orbax stores the numbers of layers as text; the modules know them as numbers.
-        return {name: nnx.restore_int_paths(part) for name, part in items["model"].items()}
+        return _with_numbered_layers(items["model"])
 
     def metrics(self, step: int) -> dict[str, float]:
         """Validation metrics of a checkpoint; empty where it was not validated."""
@@ -111,3 +109,13 @@ class StoredCheckpoints:
     def close(self) -> None:
         """Wait until everything is written."""
         self.manager.close()
+
+
+def _with_numbered_layers(tree: Any) -> Any:
+    """Orbax stores the numbers of layers as text; the modules know them as numbers."""
+    if not isinstance(tree, dict):
+        return tree
+    return {
+        int(name) if str(name).isdigit() else name: _with_numbered_layers(part)
+        for name, part in tree.items()
+    }

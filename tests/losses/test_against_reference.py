@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
+from fashion_jax.versions import enable_x64
 from tests.losses.every_loss import CLASSES, LOSSES
 
 WIDTH = 5
@@ -24,7 +25,7 @@ def draw(identities: list[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray, 
 def test_value(name, group):
     loss, expected = LOSSES[name]
     features, identities, kernel = draw(GROUPS[group])
-    with jax.enable_x64(True):
+    with enable_x64(True):
         arguments = jnp.asarray(features), jnp.asarray(identities)
         found = jax.jit(loss)(*arguments, None, jnp.asarray(kernel))
     np.testing.assert_allclose(found, expected(features, identities, kernel), rtol=1e-9)
@@ -37,7 +38,7 @@ def test_padding_changes_nothing(name):
     rows = np.insert(features, [2, 7], np.nan, axis=0)
     labels = np.insert(identities, [2, 7], [1, 3])
     where = np.isfinite(rows[:, 0])
-    with jax.enable_x64(True):
+    with enable_x64(True):
         arguments = jnp.asarray(labels), jnp.asarray(where), jnp.asarray(kernel)
         value, gradient = jax.jit(jax.value_and_grad(loss))(jnp.asarray(rows), *arguments)
         whole = jnp.asarray(features), jnp.asarray(identities), None, arguments[2]
@@ -52,7 +53,7 @@ def test_gradient(name):
     """Circle's weights have no gradient by definition, so that differences see another function."""
     loss, _ = LOSSES[name]
     features, identities, kernel = draw(GROUPS["ragged"], seed=1)
-    with jax.enable_x64(True):
+    with enable_x64(True):
         labels, where = jnp.asarray(identities), jnp.ones(len(identities), dtype=bool)
 
         @jax.jit
@@ -97,7 +98,7 @@ def test_order_of_the_batch_does_not_matter(name):
     loss, _ = LOSSES[name]
     features, identities, kernel = draw(GROUPS["alike"], seed=2)
     order = np.random.default_rng(0).permutation(len(identities))
-    with jax.enable_x64(True):
+    with enable_x64(True):
         once = jax.jit(lambda x, y: loss(x, y, None, jnp.asarray(kernel)))
         first, second = (
             once(jnp.asarray(features[rows]), jnp.asarray(identities[rows]))

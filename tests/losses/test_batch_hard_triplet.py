@@ -8,6 +8,7 @@ from jax.test_util import check_grads
 
 from fashion_jax.losses.batch_hard_triplet import batch_hard_triplet_loss, hardest_pairs
 from fashion_jax.losses.pairs import make_pairs
+from fashion_jax.versions import enable_x64
 
 # On a line: identity 0 at 0 and 3, identity 1 at 5 and 9.
 LINE = np.array([[0.0], [3.0], [5.0], [9.0]], dtype=np.float32)
@@ -77,7 +78,7 @@ def test_right_pairs_are_chosen_far_from_the_origin():
 
 @pytest.mark.parametrize("margin", [0.3, None])
 def test_gradient_agrees_with_differences(margin):
-    with jax.enable_x64(True):
+    with enable_x64(True):
         features = jnp.asarray(np.random.default_rng(0).normal(size=(12, 5)))
         identities = jnp.repeat(jnp.arange(4), 3)
         check_grads(

@@ -6,6 +6,7 @@ from jax.test_util import check_grads
 
 from fashion_jax.losses import label_smoothed_cross_entropy_loss
 from fashion_jax.losses.rows import log_sum_exp
+from fashion_jax.versions import enable_x64
 
 LOGITS = np.array([[2.0, 0.0, -1.0, 0.5], [0.0, 1.0, 0.0, 3.0]], dtype=np.float32)
 LABELS = np.array([0, 2])
@@ -53,7 +54,7 @@ def test_a_label_that_does_not_exist_is_not_passed_over(label):
 
 
 def test_gradient_agrees_with_differences():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         logits = jnp.asarray(LOGITS.astype(np.float64))
         check_grads(
             lambda x: label_smoothed_cross_entropy_loss(jnp.asarray(x), jnp.asarray(LABELS)),

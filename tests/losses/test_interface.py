@@ -10,6 +10,7 @@ import pytest
 
 from fashion_jax import losses
 from fashion_jax.config import MiningConfig
+from fashion_jax.versions import enable_x64
 from tests.losses.every_loss import CLASSES, LOSSES
 
 PUBLIC = [name for name in losses.__all__ if name.endswith("_loss")]
@@ -118,7 +119,7 @@ def test_none_averages_to_the_mean(name):
     counts = rows_that_count(name)
     assert counts.any()
     assert not counts.all()
-    with jax.enable_x64(True):
+    with enable_x64(True):
         mean = jax.jit(loss)(*arrays())
         rows = jax.jit(lambda *arguments: loss(*arguments, reduction="none"))(*arrays())
     assert rows.shape == (len(IDENTITIES),)
@@ -129,7 +130,7 @@ def test_none_averages_to_the_mean(name):
 @pytest.mark.parametrize("name", MINED)
 def test_a_rows_value_is_that_of_a_batch_with_this_anchor(name):
     street = MiningConfig(anchors="street")
-    with jax.enable_x64(True):
+    with enable_x64(True):
         features, identities, where, _ = arrays()
         rows = MINED[name](features, identities, where=where, reduction="none")
         alone = jax.jit(
@@ -149,7 +150,7 @@ def test_a_rows_value_is_that_of_a_batch_with_this_anchor(name):
 @pytest.mark.parametrize("name", ALONE)
 def test_a_rows_value_is_that_of_the_row_alone(name):
     loss, _ = LOSSES[name]
-    with jax.enable_x64(True):
+    with enable_x64(True):
         features, identities, where, kernel = arrays()
         rows = loss(features, identities, where, kernel, reduction="none")
         alone = jax.jit(

@@ -8,6 +8,7 @@ import pytest
 from fashion_jax.config import MiningConfig
 from fashion_jax.losses import Memory, batch_hard_triplet_loss, empty_memory, enqueue
 from fashion_jax.losses.pairs import make_pairs
+from fashion_jax.versions import enable_x64
 from tests.losses import reference
 
 STREET, SHOP = 0, 1
@@ -50,7 +51,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_mining_by_domain(case):
     mining, allowed = CASES[case]
-    with jax.enable_x64(True):
+    with enable_x64(True):
         found = batch_hard_triplet_loss(
             jnp.asarray(FEATURES),
             jnp.asarray(IDENTITIES),
@@ -88,7 +89,7 @@ def test_domains_are_asked_for():
 def test_memory_gives_further_candidates_without_a_gradient():
     kept = np.random.default_rng(1).normal(size=(5, 4))
     names = np.array([0, 1, 2, 7, 7])
-    with jax.enable_x64(True):
+    with enable_x64(True):
         memory = Memory(jnp.asarray(kept), jnp.asarray(names), jnp.zeros(5, int))
 
         def loss(features, remembered):

@@ -9,6 +9,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from fashion_jax.models import depthwise
 from fashion_jax.models.layers import convolution, explicit_padding, xla_convolution
+from fashion_jax.versions import enable_x64
 
 NO_PADDING = ((0, 0), (0, 0))
 
@@ -53,7 +54,7 @@ def assert_same_values_and_gradients(form, reference, images, kernel):
     ],
 )
 def test_depthwise_is_xlas(height, width, size, stride, padding):
-    with jax.enable_x64(True):
+    with enable_x64(True):
         assert_same_values_and_gradients(
             lambda x, k: convolution(x, k, stride, padding, groups=3),
             lambda x, k: xla_convolution(x, k, stride, padding, groups=3),
@@ -64,7 +65,7 @@ def test_depthwise_is_xlas(height, width, size, stride, padding):
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_pointwise_is_xlas(stride):
-    with jax.enable_x64(True):
+    with enable_x64(True):
         assert_same_values_and_gradients(
             lambda x, k: convolution(x, k, stride, NO_PADDING),
             lambda x, k: xla_convolution(x, k, stride, NO_PADDING),
@@ -79,7 +80,7 @@ def test_pointwise_is_xlas(stride):
 )
 def test_values_and_gradients_by_shifted_products(height, width, size, stride, groups):
     padding = half(size)
-    with jax.enable_x64(True):
+    with enable_x64(True):
         assert_same_values_and_gradients(
             lambda x, k: convolution(x, k, stride, padding, groups),
             lambda x, k: shifted_products(x, k, stride, padding, groups),

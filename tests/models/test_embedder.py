@@ -10,6 +10,7 @@ from fashion_jax.models.backbones import UnknownBackboneError, backbone_spec
 from fashion_jax.models.backbones.efficientnet_lite import relu6
 from fashion_jax.models.embedder import Embedder, dropout
 from fashion_jax.models.norms import BatchNorm
+from fashion_jax.versions import enable_x64
 
 WIDTHS = {"resnet18": 512, "resnet50": 2048, "efficientnet_lite0": 1280}
 
@@ -48,7 +49,7 @@ def test_bfloat16_stays_inside_the_backbone(backbone):
 
 
 def test_float64_is_float64_throughout():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         config = ModelConfig(backbone="efficientnet_lite0", compute_dtype="float64")
         images = jnp.zeros((2, 32, 32, 3))
         found = abstract(
@@ -138,9 +139,7 @@ def test_ghost_batches_reach_every_layer():
     config = ModelConfig(backbone="resnet18", ghost_batch_size=2)
     embedder = nnx.eval_shape(lambda: Embedder(config, 7, nnx.Rngs(0)))
     sizes = [
-        norm.ghost_batch_size
-        for _, norm in nnx.iter_modules(embedder)
-        if isinstance(norm, BatchNorm)
+        norm.ghost_batch_size for _, norm in nnx.iter_graph(embedder) if isinstance(norm, BatchNorm)
     ]
     assert len(sizes) == 21  # stem, two in each of eight blocks, three shortcuts, neck
     assert set(sizes) == {2}

@@ -1,4 +1,3 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,6 +6,7 @@ from jax.test_util import check_grads
 
 from fashion_jax.config import ConfigError
 from fashion_jax.models.norms import BatchNorm, InstanceNorm, LayerNorm
+from fashion_jax.versions import enable_x64
 
 
 def test_batch_norm_by_hand():
@@ -43,7 +43,7 @@ def test_batch_norm_keeps_its_statistics_in_float32():
 
 
 def test_batch_norm_in_float64_has_right_gradients():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         norm = BatchNorm(2, param_dtype=jnp.float64)
         graphdef, params, statistics = nnx.split(norm, nnx.Param, nnx.BatchStat)
         inputs = jnp.asarray(np.random.default_rng(0).standard_normal((3, 2, 2)))

@@ -9,6 +9,7 @@ from fashion_jax.config import ConfigError, ModelConfig
 from fashion_jax.models.backbones.spec import FeatureMap
 from fashion_jax.models.heads import GeneralisedMean, generalised_mean, make_pooling
 from fashion_jax.models.layer_factory import LayerFactory
+from fashion_jax.versions import enable_x64
 
 LAYERS = LayerFactory(nnx.Rngs(0))
 
@@ -57,7 +58,7 @@ def test_gem_of_dead_channels_has_finite_gradients():
 
 
 def test_gems_power_is_learned():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         maps = jnp.asarray(np.random.default_rng(0).uniform(0.1, 2, (2, 3, 2, 2)))
         power = jnp.asarray(2.5, jnp.float64)
 

@@ -5,6 +5,7 @@ import optax
 
 from fashion_jax.config import OptimizerConfig
 from fashion_jax.optim import epoch_learning_rate, make_optimizer
+from fashion_jax.versions import enable_x64
 
 CONFIG = OptimizerConfig(learning_rate=0.1, weight_decay=0.03, warmup_epochs=2.0, milestones=(3.0,))
 STEPS_PER_EPOCH = 2
@@ -27,7 +28,7 @@ def test_is_torchs_adam_on_every_parameter():
     rng = np.random.default_rng(0)
     start = {"kernel": rng.normal(size=(3, 2)), "bias": rng.normal(size=2)}
     gradients = {name: rng.normal(size=(8, *value.shape)) for name, value in start.items()}
-    with jax.enable_x64(True):
+    with enable_x64(True):
         optimizer = make_optimizer(CONFIG, STEPS_PER_EPOCH)
         parameters = jax.tree.map(jnp.asarray, start)
         state = optimizer.init(parameters)

@@ -15,6 +15,7 @@ from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.pure import split_model
 from fashion_jax.optim import make_optimizer, warmup_cosine
 from fashion_jax.optim.parameter_groups import decay_mask, layer_scales, parameter_name
+from fashion_jax.versions import enable_x64
 
 CONFIG = OptimizerConfig(learning_rate=0.1, weight_decay=0.03, warmup_epochs=0.0, milestones=())
 STEPS_PER_EPOCH = 2
@@ -66,7 +67,7 @@ def test_is_torchs(name, peer):
     config = dataclasses.replace(CONFIG, name=name)
     rng = np.random.default_rng(0)
     gradients = [jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), PARAMS) for _ in range(6)]
-    with jax.enable_x64(True):
+    with enable_x64(True):
         history, _ = run(config, gradients)
     steps = [named(gradient) for gradient in gradients]
     for path, found in named(history[-1]).items():

@@ -7,6 +7,7 @@ import pytest
 
 from fashion_jax.config import OptimizerConfig
 from fashion_jax.optim import epoch_learning_rate, warmup_multistep
+from fashion_jax.versions import enable_x64
 
 STRONG_BASELINE = OptimizerConfig()
 SHORT = OptimizerConfig(
@@ -24,7 +25,7 @@ def test_golden_schedule(shared):
 def test_golden_schedule_as_traced(shared):
     with np.load(shared / "goldens" / "schedules.npz") as arrays:
         golden = arrays["warmup_multistep_strong_baseline"]
-    with jax.enable_x64(True):
+    with enable_x64(True):
         schedule = jax.jit(jax.vmap(warmup_multistep(STRONG_BASELINE, steps_per_epoch=7)))
         rates = np.asarray(schedule(jnp.arange(120 * 7, dtype=jnp.int32)))
     np.testing.assert_allclose(rates, np.repeat(golden, 7), rtol=1e-9, atol=0)

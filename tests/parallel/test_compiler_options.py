@@ -10,6 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from fashion_jax.config import MeshConfig
 from fashion_jax.models.layers import convolution
 from fashion_jax.parallel.mesh import compiler_options, make_mesh
+from fashion_jax.versions import enable_x64
 
 
 @pytest.fixture(scope="module", params=[1, 8])
@@ -33,7 +34,7 @@ def random_arrays():
 def test_values_and_gradients_keep_float32s_accuracy(mesh):
     """No narrower arithmetic, on one device and with the batch divided over eight."""
     exact = random_arrays()
-    with jax.enable_x64(True):
+    with enable_x64(True):
         expected = jax.jit(value_and_gradients)(*exact)
     split = NamedSharding(mesh, PartitionSpec("data"))
     images, kernel = (array.astype(np.float32) for array in exact)

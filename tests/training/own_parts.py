@@ -6,6 +6,7 @@ from flax import nnx
 
 from fashion_jax.losses import ObjectiveLike, batch_hard_triplet_loss, pairwise_distances
 from fashion_jax.models.backbones import Backbone, FeatureMap
+from fashion_jax.versions import ModuleList
 
 WIDTH = 8
 
@@ -20,7 +21,7 @@ class DropoutNet(Backbone):
         self.conv1 = nnx.Conv(3, WIDTH, (3, 3), strides=4, rngs=layers.rngs)
         self.norm = nnx.BatchNorm(WIDTH, rngs=layers.rngs)
         self.conv2 = nnx.Conv(WIDTH, WIDTH, (1, 1), rngs=layers.rngs)
-        self.dropouts = nnx.List([nnx.Dropout(self.rate, rngs=layers.rngs) for _ in range(2)])
+        self.dropouts = ModuleList([nnx.Dropout(self.rate, rngs=layers.rngs) for _ in range(2)])
 
     def __call__(self, images, train):
         maps = self.dropouts[0](nnx.relu(self.norm(self.conv1(images))))

@@ -24,6 +24,7 @@ from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training import ema
 from fashion_jax.training.learner import Learner, make_learner
+from fashion_jax.versions import enable_x64
 from tests.models.backbones.tiny import TINY
 
 SIZE, CLASSES, BATCH = 32, 10, 16
@@ -83,7 +84,7 @@ def test_microbatches_give_the_gradient_of_the_whole_batch(devices):
 
     The losses compare photos of different microbatches: they would differ one by one.
     """
-    with jax.enable_x64(True):
+    with enable_x64(True):
         whole, expected = after(CONFIG)
         sliced, found = after(in_microbatches(4), devices=devices)
     assert_near(found, expected)
@@ -96,7 +97,7 @@ def test_microbatches_give_the_gradient_of_the_whole_batch(devices):
 
 def test_microbatches_do_drop_out():
     model = dataclasses.replace(CONFIG.model, dropout=0.5)
-    with jax.enable_x64(True):
+    with enable_x64(True):
         _, (metrics,) = after(in_microbatches(2, model=model))
         _, (again,) = after(in_microbatches(2, model=model))
     assert metrics == again
@@ -115,7 +116,7 @@ def test_average_by_hand():
 
 def test_average_follows_the_weights_and_embeds():
     config = dataclasses.replace(CONFIG, training=TrainingConfig(ema_decay=0.5))
-    with jax.enable_x64(True):
+    with enable_x64(True):
         plain, _ = after(CONFIG, 3)
         state, _ = after(config, 3)
         first = jax.tree.map(np.asarray, learner_of(config).create_train_state())
@@ -147,7 +148,7 @@ def test_average_follows_the_weights_and_embeds():
 def test_options_train_on_eight_devices_as_on_one(changes):
     config = dataclasses.replace(CONFIG, **changes)
     divided = dataclasses.replace(config, mesh=MeshConfig(4, 2))
-    with jax.enable_x64(True):
+    with enable_x64(True):
         state, one = after(config, 3)
         same, eight = after(divided, 3, devices=8)
     assert_near(eight, one, 1e-7)

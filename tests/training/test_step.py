@@ -19,6 +19,7 @@ from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.learner import Learner, make_learner
 from fashion_jax.training.step import ERASED_VALUE, erase
+from fashion_jax.versions import enable_x64
 
 SIZE = 32
 IDENTITIES, PHOTOS, CLASSES = 16, 2, 32
@@ -90,7 +91,7 @@ def test_eight_devices_give_the_losses_of_one(dtype, tolerance, model):
     gradient's sign drives the triplet loss apart by 2e-4 in ten steps; float64, with random
     weights, shows that nothing but rounding does.
     """
-    with jax.enable_x64(dtype == "float64"):
+    with enable_x64(dtype == "float64"):
         config = dataclasses.replace(
             CONFIG, model=model, optimizer=RECIPE.optimizer, loss=RECIPE.loss
         )

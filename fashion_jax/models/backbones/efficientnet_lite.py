@@ -21,6 +21,7 @@ from fashion_jax.models.backbones.spec import (
     run_blocks,
 )
 from fashion_jax.models.layer_factory import LayerFactory
+from fashion_jax.versions import ModuleList
 
 # TensorFlow's epsilon, with which the published weights were trained, as with its padding.
 EPSILON = 1e-3
@@ -119,7 +120,7 @@ class EfficientNetLite(Backbone):
         self.gradient_checkpointing = options.gradient_checkpointing
         self.conv_stem = layers.conv(3, STEM_WIDTH, 3, stride=2, padding="same")
         self.bn0 = layers.batch_norm(STEM_WIDTH, epsilon=EPSILON)
-        self.blocks = nnx.List(_blocks(variant.stages, options.last_stride, layers))
+        self.blocks = ModuleList(_blocks(variant.stages, options.last_stride, layers))
         self.conv_head = layers.conv(variant.stages[-1].width, HEAD_WIDTH, 1)
         self.bn1 = layers.batch_norm(HEAD_WIDTH, epsilon=EPSILON)
 

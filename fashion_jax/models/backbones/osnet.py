@@ -25,6 +25,7 @@ from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.layers import max_pool_3x3
 from fashion_jax.models.norms import InstanceNorm
 from fashion_jax.models.numerics import accumulation_dtype
+from fashion_jax.versions import ModuleList
 
 STREAMS = 4
 BOTTLENECK_REDUCTION = 4
@@ -76,7 +77,7 @@ class LightConvStream(nnx.Module):
     """A chain of light convolutions, as many as the stream's scale."""
 
     def __init__(self, channels: int, depth: int, layers: LayerFactory) -> None:
-        self.layers = nnx.List([LightConv3x3(channels, layers) for _ in range(depth)])
+        self.layers = ModuleList([LightConv3x3(channels, layers) for _ in range(depth)])
 
     def __call__(
         self, inputs: Float[Array, "batch height width channels"], train: bool
@@ -115,7 +116,7 @@ class OSBlock(nnx.Module):
         self.conv1 = ConvNorm(inputs, middle, layers)
         self.conv2a = LightConv3x3(middle, layers)
         self.conv2b, self.conv2c, self.conv2d = (
-            nnx.List([LightConv3x3(middle, layers) for _ in range(depth)])
+            ModuleList([LightConv3x3(middle, layers) for _ in range(depth)])
             for depth in range(2, STREAMS + 1)
         )
         self.gate = ChannelGate(middle, layers)
@@ -147,7 +148,7 @@ class AINBlock(nnx.Module):
     ) -> None:
         middle = outputs // BOTTLENECK_REDUCTION
         self.conv1 = ConvNorm(inputs, middle, layers)
-        self.conv2 = nnx.List(
+        self.conv2 = ModuleList(
             [LightConvStream(middle, depth, layers) for depth in range(1, STREAMS + 1)]
         )
         self.gate = ChannelGate(middle, layers)
@@ -167,7 +168,7 @@ class AINBlock(nnx.Module):
         return jax.nn.relu(outputs + _shortcut(self.downsample, inputs, train))
 
 
-def _run(convolutions: nnx.List, features: Array, train: bool) -> Array:
+def _run(convolutions: ModuleList, features: Array, train: bool) -> Array:
     for convolution in convolutions:
         features = convolution(features, train)
     return features
@@ -251,7 +252,7 @@ class OSNet(Backbone):
         ):
             stages.append(_stage(variant.block, inputs, outputs, by_instance, layers))
         self.conv2, self.conv3, self.conv4 = stages
-        transitions = [nnx.List([ConvNorm(width, width, layers)]) for width in widths[:2]]
+        transitions = [ModuleList([ConvNorm(width, width, layers)]) for width in widths[:2]]
         if self.pools_apart:
             self.pool2, self.pool3 = transitions
         else:
@@ -269,7 +270,7 @@ class OSNet(Backbone):
                 features = average_pool_2x2(transition[0](features, train))
         return FeatureMap(self.conv5(features, train))
 
-    def _stages(self) -> list[tuple[list[nnx.Module], nnx.List | None]]:
+    def _stages(self) -> list[tuple[list[nnx.Module], ModuleList | None]]:
         """List the blocks of each stage, and the convolution before the pooling after it."""
         if self.pools_apart:
             first, second = (list(self.conv2), self.pool2), (list(self.conv3), self.pool3)
@@ -295,8 +296,8 @@ def _stage(
     outputs: int,
     by_instance: tuple[bool, ...],
     layers: LayerFactory,
-) -> nnx.List:
-    return nnx.List(
+) -> ModuleList:
+    return ModuleList(
         [
             block(inputs if number == 0 else outputs, outputs, instance_norm, layers)
             for number, instance_norm in enumerate(by_instance)

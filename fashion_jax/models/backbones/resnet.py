@@ -28,6 +28,7 @@ from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.layers import max_pool_3x3
 from fashion_jax.models.norms import InstanceNorm
 from fashion_jax.models.numerics import accumulation_dtype
+from fashion_jax.versions import ModuleList
 
 STAGE_WIDTHS = (64, 128, 256, 512)
 
@@ -156,11 +157,11 @@ class Bottleneck(nnx.Module):
 Block = type[BasicBlock] | type[Bottleneck]
 
 
-def _downsample(inputs: int, outputs: int, stride: int, layers: LayerFactory) -> nnx.List | None:
+def _downsample(inputs: int, outputs: int, stride: int, layers: LayerFactory) -> ModuleList | None:
     if stride == 1 and inputs == outputs:
         return None
     conv = layers.conv(inputs, outputs, 1, stride=stride)
-    return nnx.List([conv, layers.batch_norm(outputs)])
+    return ModuleList([conv, layers.batch_norm(outputs)])
 
 
 def _add_shortcut(
@@ -241,7 +242,7 @@ class ResNet(Backbone):
 
 def _stage(
     variant: ResNetVariant, layers: LayerFactory, index: int, inputs: int, stride: int
-) -> nnx.List:
+) -> ModuleList:
     """Make a run of blocks, the first of which has the stride and changes the width."""
     width, count, ibn = STAGE_WIDTHS[index], variant.blocks[index], variant.ibn[index]
     outputs = width * variant.block.expansion
@@ -258,7 +259,7 @@ def _stage(
                 layers,
             )
         )
-    return nnx.List(blocks)
+    return ModuleList(blocks)
 
 
 _RESNET = "1512.03385"

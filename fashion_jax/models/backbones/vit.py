@@ -25,6 +25,7 @@ from fashion_jax.models.backbones.spec import (
 from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.layers import Conv2d
 from fashion_jax.models.numerics import accumulation_dtype
+from fashion_jax.versions import ModuleList
 
 INITIAL_STD = 0.02
 INITIAL_LAYER_SCALE = 1e-5  # arXiv:2103.17239, as DINOv2 starts
@@ -206,7 +207,7 @@ class ViT(Backbone):
         self.norm_pre = (
             layers.layer_norm(width, epsilon=variant.epsilon) if variant.pre_norm else None
         )
-        self.blocks = nnx.List([self._block(layers) for _ in range(variant.depth)])
+        self.blocks = ModuleList([self._block(layers) for _ in range(variant.depth)])
         self.norm = layers.layer_norm(width, epsilon=variant.epsilon)
 
     def _block(self, layers: LayerFactory) -> Block:

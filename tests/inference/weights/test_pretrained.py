@@ -18,13 +18,14 @@ from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.layers import Conv2d
 from fashion_jax.models.norms import BatchNorm
+from fashion_jax.versions import ModuleList
 from tests.inference.weights import torch_files
 
 
 class Tiny(nnx.Module):
     def __init__(self) -> None:
         self.conv1 = Conv2d(2, 3, 1, rngs=nnx.Rngs(0))
-        self.blocks = nnx.List([BatchNorm(3)])
+        self.blocks = ModuleList([BatchNorm(3)])
 
 
 def tiny_weights() -> dict[str, np.ndarray]:

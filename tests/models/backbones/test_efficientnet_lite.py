@@ -5,6 +5,7 @@ from flax import nnx
 
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.backbones.efficientnet_lite import InvertedResidual, Stage
+from fashion_jax.versions import enable_x64
 from tests.models.backbones.checks import (
     checkpointing_changes_nothing,
     drawn,
@@ -30,7 +31,7 @@ def reference(block, inputs):
 @pytest.mark.parametrize(("stride", "width"), [(1, 6), (1, 8), (2, 8)])
 @pytest.mark.parametrize("expansion", [1, 6])
 def test_blocks_agree_with_numpy(kernel_size, stride, width, expansion):
-    with jax.enable_x64(True):
+    with enable_x64(True):
         stage = Stage(1, kernel_size, stride, expansion, width)
         block = randomised(InvertedResidual(6, stage, stride, layers_float64()))
         images = drawn(2, 7, 6, 6)
@@ -39,7 +40,7 @@ def test_blocks_agree_with_numpy(kernel_size, stride, width, expansion):
 
 
 def test_gradients():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         block = InvertedResidual(4, Stage(1, 5, 2, 6, 8), 2, layers_float64())
         gradients_are_right(block, drawn(3, 5, 6, 4))
 
@@ -60,5 +61,5 @@ def test_as_many_parameters_as_published(name, with_classifier):
 
 
 def test_gradient_checkpointing_changes_nothing():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         checkpointing_changes_nothing(shallow(BACKBONES["efficientnet_lite0"]), 32)

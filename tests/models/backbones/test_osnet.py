@@ -7,6 +7,7 @@ from flax import nnx
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.backbones.osnet import AINBlock, OSBlock, average_pool_2x2
 from fashion_jax.models.norms import InstanceNorm
+from fashion_jax.versions import enable_x64
 from tests.models.backbones.checks import (
     checkpointing_changes_nothing,
     drawn,
@@ -51,7 +52,7 @@ def reference(block, inputs):
 @pytest.mark.parametrize("by_instance", [False, True])
 @pytest.mark.parametrize("inputs", [32, 64])
 def test_blocks_agree_with_numpy(kind, by_instance, inputs):
-    with jax.enable_x64(True):
+    with enable_x64(True):
         block = randomised(kind(inputs, 64, by_instance, layers_float64()))
         images = drawn(2, 5, 4, inputs)
         found = nnx.jit(lambda block, images: block(images, False))(block, images)
@@ -60,7 +61,7 @@ def test_blocks_agree_with_numpy(kind, by_instance, inputs):
 
 @pytest.mark.parametrize(("kind", "by_instance"), [(OSBlock, False), (AINBlock, True)])
 def test_gradients(kind, by_instance):
-    with jax.enable_x64(True):
+    with enable_x64(True):
         gradients_are_right(kind(32, 64, by_instance, layers_float64()), drawn(2, 4, 3, 32))
 
 
@@ -105,5 +106,5 @@ def test_instance_norm_is_where_the_papers_have_it():
 
 
 def test_gradient_checkpointing_changes_nothing():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         checkpointing_changes_nothing(shallow(BACKBONES["osnet_ain_x0_25"]), 16)

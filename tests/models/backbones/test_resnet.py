@@ -15,6 +15,7 @@ from fashion_jax.models.backbones.resnet import (
 from fashion_jax.models.backbones.spec import BackboneOptions
 from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.layers import max_pool_3x3
+from fashion_jax.versions import enable_x64
 from tests.models.backbones.checks import (
     checkpointing_changes_nothing,
     drawn,
@@ -72,7 +73,7 @@ def reference(block, inputs):
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_blocks_agree_with_numpy(name):
-    with jax.enable_x64(True):
+    with enable_x64(True):
         block, inputs = make(name)
         randomised(block)
         images = drawn(2, 5, 7, inputs)
@@ -85,7 +86,7 @@ def test_blocks_agree_with_numpy(name):
     ["basic, IBN-a", "bottleneck, stride 2", "bottleneck, IBN-b", "bottleneck, SE and groups"],
 )
 def test_gradients(name):
-    with jax.enable_x64(True):
+    with enable_x64(True):
         block, inputs = make(name)
         gradients_are_right(block, drawn(3, 4, 4, inputs))
 
@@ -135,7 +136,7 @@ def test_ibn_is_where_the_paper_has_it():
 
 
 def test_gradient_checkpointing_changes_nothing():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         checkpointing_changes_nothing(shallow(BACKBONES["resnet50_ibn_a"]), 32)
 
 

@@ -16,6 +16,7 @@ from fashion_jax.models.backbones.position_embedding import (
 from fashion_jax.models.backbones.spec import BackboneOptions
 from fashion_jax.models.backbones.vit import Block, ViT, ViTVariant, patches_of
 from fashion_jax.models.layer_factory import LayerFactory
+from fashion_jax.versions import enable_x64
 from tests.models.backbones.checks import (
     checkpointing_changes_nothing,
     drawn,
@@ -82,7 +83,7 @@ def reference(network, images):
 
 @pytest.mark.parametrize("variant", [PLAIN, DINOV2, CLIP])
 def test_networks_agree_with_numpy(variant):
-    with jax.enable_x64(True):
+    with enable_x64(True):
         network = randomised(ViT(variant, layers_float64(), BackboneOptions()))
         images = drawn(2, 12, 12, 3)
         found = nnx.jit(lambda network, images: network(images, False))(network, images)
@@ -93,7 +94,7 @@ def test_networks_agree_with_numpy(variant):
 
 
 def test_gradients():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         block = Block(8, 2, layers_float64(), layer_scale=True, quick_gelu=False, epsilon=1e-6)
         gradients_are_right(block, drawn(2, 5, 8))
 
@@ -170,7 +171,7 @@ def test_as_many_parameters_as_published(name, published):
 
 
 def test_gradient_checkpointing_changes_nothing():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         spec = shallow(BACKBONES["dinov2_vit_s14_reg4"])
         variant = dataclasses.replace(spec.variant, width=24, heads=2)
         checkpointing_changes_nothing(dataclasses.replace(spec, variant=variant), 28)
