@@ -110,8 +110,8 @@ class Scheduler:
         self._hosts: dict[str, RemoteHost] = {}
         self._connections = asyncio.Semaphore(options.concurrency)
         self._stopping = asyncio.Event()
-        self._backoff = tenacity.wait_exponential_jitter(
-            multiplier=options.backoff, max=options.longest_wait, jitter=options.backoff
+        self._backoff = tenacity.wait_exponential(options.backoff) + tenacity.wait_random(
+            0, options.backoff
         )
         self._retrying = tenacity.AsyncRetrying(
             sleep=self._sleep,
@@ -243,7 +243,7 @@ class Scheduler:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Return the seconds until a photo's next attempt."""
-        seconds = float(self._backoff(state))
+        seconds = min(float(self._backoff(state)), self.options.longest_wait)
         error = state.outcome and state.outcome.exception()
         if not isinstance(error, FetchError) or error.wait is None:
             return seconds

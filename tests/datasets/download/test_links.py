@@ -43,7 +43,7 @@ def test_links_are_cleaned(text, url):
         ("http://a.com:port/", "Port could not be cast"),
         ("http://a.com:99999/", "Port out of range"),
         ("http://[::1/", "Invalid IPv6 URL"),
-        ("http://a..com/", "label empty or too long"),
+        ("http://a..com/", "label empty"),
         ("http://\udce9.com/", r"'http://\\udce9.com/'"),
     ],
 )
