@@ -4,8 +4,8 @@ default  the Python of the checkout, and the packages that pip chooses
 oldest   Google Colab's runtime: Python 3.13 and its package list as constraints
 newest   the newest Python that is here, and the newest version of everything
 
-A session runs the quick tier; `nox -s newest -- --all` runs every test. Interpreters are looked for
-on PATH and among pyenv's; a stack without one is skipped.
+A session runs the tests that are not marked slow; `nox -s newest -- --all` runs every test.
+Interpreters are looked for on PATH and among pyenv's; a stack without one is skipped.
 """
 
 import os

@@ -7,8 +7,8 @@ model = fj.load_model("runs/street2shop_small")
 embeddings = model.embed("photos/")
 ```
 
-Everything that a command does can be done in Python, with the same words. Names are imported when
-they are first used, so that `import fashion_jax` is quick. docs/python.md shows them at work.
+Names are imported when they are first used, so that `import fashion_jax` is quick. docs/python.md
+shows them at work and lists the function behind each command.
 """
 
 import importlib

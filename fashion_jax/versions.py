@@ -5,13 +5,13 @@ An entry can go once the lower bound in `pyproject.toml` has passed its versions
 
 import jax
 
-# flax < 0.12 keeps modules in plain lists; later versions refuse those and have `nnx.List`.
+# flax 0.11.2 keeps modules in plain lists; 0.12.8 refuses those and has `nnx.List`.
 try:
     from flax.nnx import List as ModuleList
 except ImportError:
     ModuleList = list  # type: ignore[assignment,misc]
 
-# jax < 0.8 has it in `jax.experimental` alone, where later versions deprecate it.
+# jax 0.7.2 has it only in `jax.experimental`; 0.10.2 has it as `jax.enable_x64`.
 try:
     enable_x64 = jax.enable_x64
 except AttributeError:

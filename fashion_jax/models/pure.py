@@ -1,9 +1,8 @@
 """A module as pure trees of arrays, as jitted functions take them.
 
-The streams of an `nnx.Module` with `nnx.Dropout` are state that every draw changes. Here a step's
-key is all that training draws from: streams are taken out of the network when it is made, and set
-anew from the key for each forward pass, so that states and checkpoints hold parameters and
-statistics alone.
+The random streams of an `nnx.Module` with `nnx.Dropout` are state that every draw changes. Here
+they are removed when the network is made, and each forward pass seeds new ones from the step's key.
+States and checkpoints hold only parameters and statistics.
 """
 
 from collections.abc import Iterator

@@ -76,7 +76,7 @@ def index_kind(kind: Kind, rows: int) -> BuiltKind:
     """Decides between `exact` and `scann`; warns where ScaNN is missing.
 
     Args:
-        kind: kind that was asked for.
+        kind: requested kind.
         rows: number of embeddings to index.
     """
     if kind == "exact" or (kind == "auto" and rows < FASTER_FROM):
