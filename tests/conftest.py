@@ -1,6 +1,7 @@
 """Strictness for every test, and the way to the shared reference material."""
 
 import atexit
+import collections
 import contextlib
 import os
 import pathlib
@@ -56,9 +57,9 @@ _builders_hook = install_import_hook(_builders, "tests.numeric_tower.typecheck")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first: begun last, one of them would leave the other worker idle."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Files with most slow tests first: begun last, one of them would leave the other worker idle."""
+    slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")

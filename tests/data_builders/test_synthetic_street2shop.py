@@ -34,6 +34,7 @@ def data_dir(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_counts(data_dir):
     report = build("synthetic_street2shop", data_dir, progress=False, **SMALL)
     splits = {name: each["identities"] for name, each in report.counts["splits"].items()}
@@ -44,6 +45,7 @@ def test_counts(data_dir):
     assert report.manual_dir is None
 
 
+@pytest.mark.slow
 def test_same_bytes_in_every_build(data_dir, tmp_path):
     build("synthetic_street2shop", tmp_path, progress=False, threads=1, **SMALL)
     paths = sorted(data_dir.glob("synthetic_street2shop/1.0.0/*.array_record*"))

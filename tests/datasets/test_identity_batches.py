@@ -166,6 +166,7 @@ def test_balanced_counts(available, k, expected):
     assert shown == set(expected)
 
 
+@pytest.mark.slow
 def test_balanced_counts_of_random_photos():
     rng = np.random.default_rng(0)
     for _ in range(60):

@@ -56,6 +56,7 @@ def test_batches_have_the_contracts_shapes():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("image", "workers"), [(IMAGE, 1), (IMAGE, 2), (MORE_SIZES, 1)])
 def test_same_batches_with_worker_processes(image, workers):
     assert_same(read(training(image=image), workers=workers), read(training(image=image)))

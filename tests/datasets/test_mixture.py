@@ -207,6 +207,7 @@ def training(parts, host=None) -> TrainingBatches:
     return TrainingBatches(split, make_plan(parts), image, AugmentConfig(), 3, 5, host or Host())
 
 
+@pytest.mark.slow
 def test_same_batches_from_workers_and_hosts(parts):
     expected = list(iterate(training(parts), DataConfig()))
     from_workers = list(iterate(training(parts), DataConfig(workers=2)))

@@ -31,6 +31,7 @@ def test_value(name, group):
     np.testing.assert_allclose(found, expected(features, identities, kernel), rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_padding_changes_nothing(name):
     loss, expected = LOSSES[name]
@@ -48,6 +49,7 @@ def test_padding_changes_nothing(name):
     np.testing.assert_array_equal(gradient[~where], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in LOSSES if name != "circle"])
 def test_gradient(name):
     """Circle's weights have no gradient by definition, so that differences see another function."""
@@ -64,6 +66,7 @@ def test_gradient(name):
         check_grads(of_both, arguments, order=1, modes=["rev"], rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_gradient_of_circle():
     """With the weights as constants: d/ds_n is γ α_n times a share of σ, d/ds_p is −γ α_p."""
     from fashion_jax.losses import circle_loss

@@ -35,6 +35,7 @@ def test_is_the_mean_over_all_anchors(margin, terms):
     np.testing.assert_allclose(loss, np.mean(terms), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradient_by_hand():
     # Active at margin 0.5: anchor 1 (p = 0, n = 2) and anchor 2 (p = 3, n = 1), each weighs 1/4.
     gradient = jax.grad(batch_hard_triplet_loss)(jnp.asarray(LINE), IDENTITIES, margin=0.5)
@@ -43,12 +44,14 @@ def test_gradient_by_hand():
     np.testing.assert_allclose(gradient[:, 0], (anchor_1 + anchor_2) / 4)
 
 
+@pytest.mark.slow
 def test_a_lone_photo_is_its_own_positive():
     features = jnp.array([[0.0], [1.0]])
     loss = batch_hard_triplet_loss(features, jnp.array([0, 1]), margin=3.0)
     np.testing.assert_allclose(loss, 1e-6 - 1.0 + 3.0, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_padding_changes_nothing():
     padding = jnp.full((3, 1), jnp.nan)
     features = jnp.concatenate([jnp.asarray(LINE), padding])
@@ -68,6 +71,7 @@ def test_order_of_the_batch_does_not_matter():
     np.testing.assert_allclose(shuffled, loss(jnp.asarray(LINE), IDENTITIES))
 
 
+@pytest.mark.slow
 def test_right_pairs_are_chosen_far_from_the_origin():
     # Without the shift by the mean, float32 has nothing left of distances of 1 at 10,000.
     features = jnp.asarray(LINE) + jnp.full((1, 64), 1e4)
@@ -76,6 +80,7 @@ def test_right_pairs_are_chosen_far_from_the_origin():
     np.testing.assert_allclose(pairs.negative_distance, np.array([5, 2, 2, 6]) * 8, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("margin", [0.3, None])
 def test_gradient_agrees_with_differences(margin):
     with enable_x64(True):

@@ -30,6 +30,7 @@ def test_gradient_of_features_by_hand():
     np.testing.assert_allclose(jax.grad(center_loss)(*arguments()), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_padding_changes_nothing_whatever_its_identity():
     features = jnp.concatenate([jnp.asarray(FEATURES), jnp.full((2, 2), jnp.nan)])
     identities = jnp.array([2, 2, 0, -1, 99])

@@ -20,6 +20,7 @@ def reference(logits, labels, smoothing):
     return -np.sum(target * log_p, axis=1).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
 def test_definition(smoothing):
     loss = label_smoothed_cross_entropy_loss(
@@ -36,6 +37,7 @@ def test_by_hand():
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_padding_changes_nothing_whatever_its_label():
     logits = jnp.concatenate([jnp.asarray(LOGITS), jnp.full((2, 4), jnp.nan)])
     labels = jnp.array([0, 2, -1, 99])
@@ -53,6 +55,7 @@ def test_a_label_that_does_not_exist_is_not_passed_over(label):
     assert jnp.isnan(loss)
 
 
+@pytest.mark.slow
 def test_gradient_agrees_with_differences():
     with enable_x64(True):
         logits = jnp.asarray(LOGITS.astype(np.float64))
@@ -63,6 +66,7 @@ def test_gradient_agrees_with_differences():
         )
 
 
+@pytest.mark.slow
 def test_gradients_are_added_in_the_formulas_order():
     """To the last bit: normaliser first, own score second, mean third."""
     rng = np.random.default_rng(0)

@@ -31,6 +31,7 @@ BATCHES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("name", LOSSES)
@@ -48,6 +49,7 @@ def test_finite(name, batch, dtype):
         assert all((gradient == 0).all() for gradient in gradients)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("margin", [0.3, None])
 def test_no_negatives_means_no_triplet_loss(margin):
     value = batch_hard_triplet_loss(jnp.asarray(NORMAL), jnp.zeros(ROWS, dtype=int), margin=margin)

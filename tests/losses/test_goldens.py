@@ -33,6 +33,7 @@ def assert_near(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=RELATIVE, atol=RELATIVE * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "margin"),
     [("triplet_margin_0.3", 0.3), ("triplet_margin_0.5", 0.5), ("triplet_soft", None)],
@@ -44,6 +45,7 @@ def test_triplet(golden, labels, name, margin):
     assert_near(gradient, golden[f"{name}/grad_features"])
 
 
+@pytest.mark.slow
 def test_label_smoothing(golden, labels):
     logits = jnp.asarray(golden["logits"])
     value, gradient = jax.value_and_grad(label_smoothed_cross_entropy_loss)(
@@ -61,6 +63,7 @@ def test_center(golden, labels):
     assert_near(center_gradient(features, labels, centers), golden["center/grad_centers"])
 
 
+@pytest.mark.slow
 def test_centroid_triplet(golden, labels):
     features = jnp.asarray(golden["features"])
     value, gradient = jax.value_and_grad(centroid_triplet_loss)(features, labels, margin=0.5)

@@ -94,6 +94,7 @@ def test_docstring_has_formula_example_and_reference(name):
     assert "arXiv" in text or "2016" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_all_rows_count_by_default(name):
     features, identities, _, kernel = arrays()
@@ -113,6 +114,7 @@ def rows_that_count(name: str) -> np.ndarray:
     return positive if name in ("circle", "supervised_contrastive") else WHERE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_none_averages_to_the_mean(name):
     loss, _ = LOSSES[name]
@@ -127,6 +129,7 @@ def test_none_averages_to_the_mean(name):
     np.testing.assert_allclose(np.mean(np.asarray(rows)[counts]), mean, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MINED)
 def test_a_rows_value_is_that_of_a_batch_with_this_anchor(name):
     street = MiningConfig(anchors="street")
@@ -147,6 +150,7 @@ def test_a_rows_value_is_that_of_a_batch_with_this_anchor(name):
     np.testing.assert_allclose(rows, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALONE)
 def test_a_rows_value_is_that_of_the_row_alone(name):
     loss, _ = LOSSES[name]
@@ -161,6 +165,7 @@ def test_a_rows_value_is_that_of_the_row_alone(name):
     np.testing.assert_allclose(rows, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_centroid_triplet_of_each_photo_by_hand():
     # Identity 0 at 0 and 2, identity 1 at 3 and 7 on a line. Round 0: queries 0 and 3, centroids
     # 2 and 7; round 1 the other way round. Each term is d(a, p) − d(a, n) + 0.5 where above 0.
@@ -175,6 +180,7 @@ def test_centroid_triplet_of_each_photo_by_hand():
     np.testing.assert_allclose(rows, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_pairs_weights_are_the_means_weights():
     """A pair across domains counts three times; the values of rows stay as they are."""
     domains = jnp.array([0, 1, 1, 0, 1])
@@ -194,6 +200,7 @@ def test_none_is_refused_where_rows_have_no_value(name):
         LOSSES[name][0](*arrays(), reduction="none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_an_unknown_reduction_is_refused(name):
     with pytest.raises(ValueError, match=r"reduction is 'sum'.*\"mean\" or \"none\""):

@@ -46,6 +46,7 @@ def evaluate(loss=DEFAULT, features=FEATURES, batch=BATCH, mining=ANY, extra_ter
     )
 
 
+@pytest.mark.slow
 def test_total_is_the_weighted_sum():
     total, terms = evaluate(identity_weight=2.0, triplet_weight=3.0, center_weight=0.5)
     identity = label_smoothed_cross_entropy_loss(
@@ -60,6 +61,7 @@ def test_total_is_the_weighted_sum():
     assert [terms[f"weight/{name}"] for name in ("identity", "triplet", "center")] == [2, 3, 0.5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("term", EVERY_TERM)
 def test_every_term_alone(term):
     total, terms = evaluate(NOTHING, **{f"{term}_weight": 2.0})
@@ -88,6 +90,7 @@ def test_nothing_switched_on_is_0():
     assert total == 0
 
 
+@pytest.mark.slow
 def test_diagnostics_by_hand():
     # Two identities at 0 and 3, 5 and 9 on a line; one row of padding.
     features = jnp.array([[0.0], [3.0], [5.0], [9.0], [jnp.nan]])
@@ -103,6 +106,7 @@ def test_diagnostics_by_hand():
     np.testing.assert_allclose(terms["pairs/negative_distance"], (5 + 9 + 2 + 6) / 4, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_no_gradient_reaches_centers_and_memory():
     objective = Objective(DEFAULT, MiningConfig(memory_batches=1))
     state = initial_state(objective)
@@ -121,6 +125,7 @@ def test_no_gradient_reaches_centers_and_memory():
     assert all((gradient == 0).all() for gradient in gradients)
 
 
+@pytest.mark.slow
 def test_gradient_is_finite_at_features_of_0():
     gradient = jax.grad(lambda features: evaluate(features=features)[0])(jnp.zeros_like(FEATURES))
     assert jnp.isfinite(gradient).all()

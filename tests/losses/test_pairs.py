@@ -48,6 +48,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_mining_by_domain(case):
     mining, allowed = CASES[case]
@@ -64,6 +65,7 @@ def test_mining_by_domain(case):
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_an_identity_of_one_domain_is_no_anchor_across_domains():
     """Identities 2 and 3 have no positive in the other domain."""
     mining = MiningConfig(positives="other_domain")
@@ -86,6 +88,7 @@ def test_domains_are_asked_for():
         )
 
 
+@pytest.mark.slow
 def test_memory_gives_further_candidates_without_a_gradient():
     kept = np.random.default_rng(1).normal(size=(5, 4))
     names = np.array([0, 1, 2, 7, 7])
@@ -105,6 +108,7 @@ def test_memory_gives_further_candidates_without_a_gradient():
     np.testing.assert_array_equal(gradients[1], 0)
 
 
+@pytest.mark.slow
 def test_an_empty_memory_changes_nothing():
     features, identities = jnp.asarray(FEATURES, jnp.float32), jnp.asarray(IDENTITIES)
     memory = empty_memory(12, 4, jnp.float32)

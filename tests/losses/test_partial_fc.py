@@ -69,6 +69,7 @@ def test_counts():
     assert sampled_per_group(GROUPED, 21) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("term", OF_CLASSES)
 def test_columns_that_are_no_identity_change_nothing(term):
     value, gradients = value_and_gradients(objective(GROUPED, **{f"{term}_weight": 1.0}), KERNEL)
@@ -81,6 +82,7 @@ def test_columns_that_are_no_identity_change_nothing(term):
     np.testing.assert_array_equal(gradients[1][:, IDENTITIES:], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.8, 0.67])
 @pytest.mark.parametrize("sub_centers", [1, 2])
 def test_a_sample_has_the_batchs_classes_and_others_each_once(share, sub_centers):
@@ -104,6 +106,7 @@ def test_a_sample_has_the_batchs_classes_and_others_each_once(share, sub_centers
     assert len(set(drawn)) > 1
 
 
+@pytest.mark.slow
 def test_padding_takes_no_place_in_a_sample():
     config = ClassifierConfig(pad_classes_to_multiple=1, sample_rate=2 / IDENTITIES)
     labels = jnp.array([4, 9, 1, 2, 3, 5, 6, 7], jnp.int32)
@@ -113,6 +116,7 @@ def test_padding_takes_no_place_in_a_sample():
     np.testing.assert_array_equal(np.sort(found.kernel, 1), np.sort(KERNEL[:, [4, 9]], 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("term", OF_CLASSES)
 def test_a_share_of_1_is_the_whole_softmax(term):
     """Every column drawn, in another order, in groups: `sample_rate` just below 1."""
@@ -126,6 +130,7 @@ def test_a_share_of_1_is_the_whole_softmax(term):
         np.testing.assert_allclose(found, dense, rtol=1e-5, atol=1e-6 * np.max(np.abs(dense)))
 
 
+@pytest.mark.slow
 def test_a_sample_is_the_softmax_over_what_was_drawn():
     config = dataclasses.replace(GROUPED, sample_rate=0.34)
     every = all_columns(KERNEL, None, LABELS, IDENTITIES)
@@ -151,6 +156,7 @@ def test_a_sample_needs_a_key():
         value_and_gradients(objective(config, identity_weight=1.0), KERNEL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("term", "shape", "share"),
     [(term, (2, 4), 1.0) for term in OF_CLASSES]
@@ -173,6 +179,7 @@ def test_divided_over_devices(term, shape, share):
         np.testing.assert_allclose(found, dense, rtol=1e-5, atol=1e-6 * np.max(np.abs(dense)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", [-1, IDENTITIES])
 def test_a_label_without_a_column_is_nan(label):
     labels = LABELS.at[2].set(label)

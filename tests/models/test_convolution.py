@@ -118,6 +118,7 @@ def test_depthwise_by_hand():
     np.testing.assert_array_equal(found[0, 0, :, 0], [100, 210, 321, 32])
 
 
+@pytest.mark.slow
 def test_bfloat16_sums_in_float32():
     images, kernel = random(2, 32, 32, 4, dtype=np.float32), random(3, 3, 1, 4, dtype=np.float32)
     form = functools.partial(depthwise.correlate, stride=1, padding=half(3))

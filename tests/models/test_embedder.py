@@ -20,6 +20,7 @@ def abstract(call, config, num_identities=7, param_dtype=jnp.float32):
     return nnx.eval_shape(lambda: call(Embedder(config, num_identities, nnx.Rngs(0), param_dtype)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50", "efficientnet_lite0"])
 @pytest.mark.parametrize(("last_stride", "rows"), [(1, 4), (2, 2)])
 def test_the_last_stride_sets_the_maps_size(backbone, last_stride, rows):
@@ -30,6 +31,7 @@ def test_the_last_stride_sets_the_maps_size(backbone, last_stride, rows):
     assert maps.token is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["resnet18", "efficientnet_lite0"])
 def test_bfloat16_stays_inside_the_backbone(backbone):
     config = ModelConfig(backbone=backbone, compute_dtype="bfloat16")
@@ -48,6 +50,7 @@ def test_bfloat16_stays_inside_the_backbone(backbone):
     assert {leaf.dtype for leaf in jax.tree.leaves((embedding, state))} == {jnp.dtype(jnp.float32)}
 
 
+@pytest.mark.slow
 def test_float64_is_float64_throughout():
     with enable_x64(True):
         config = ModelConfig(backbone="efficientnet_lite0", compute_dtype="float64")
@@ -60,6 +63,7 @@ def test_float64_is_float64_throughout():
         assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype(jnp.float64)}
 
 
+@pytest.mark.slow
 def test_training_and_inference():
     config = ModelConfig(backbone="resnet18")
     embedder = Embedder(config, 7, nnx.Rngs(0))
@@ -155,6 +159,7 @@ def test_dropout_keeps_the_mean_and_needs_a_key():
         dropout(ones, 0.25, None)
 
 
+@pytest.mark.slow
 def test_only_the_classifier_sees_dropout():
     config = ModelConfig(backbone="resnet18", dropout=0.5)
     embedder = Embedder(config, 7, nnx.Rngs(0))

@@ -30,6 +30,7 @@ def golden_weight(name: str, shape: list[int]) -> np.ndarray:
     return values.astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "stem_relu"),
     [("resnet18", False), ("resnet50", False), ("resnet50_ibn_a", True), ("osnet_x0_25", True)],

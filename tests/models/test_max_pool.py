@@ -6,6 +6,7 @@ import pytest
 from fashion_jax.models.layers import max_pool_3x3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(2, 8, 6, 3), (1, 7, 5, 2), (1, 1, 1, 1)])
 def test_max_pool_is_xlas(shape):
     images = jnp.asarray(np.random.default_rng(0).permutation(np.prod(shape)), jnp.float32)

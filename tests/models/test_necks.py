@@ -21,6 +21,7 @@ def names(neck):
     return [".".join(path) for path, _ in nnx.to_flat_state(nnx.state(neck, nnx.Param))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "width", "parameters", "embedding"),
     [

@@ -9,6 +9,7 @@ from fashion_jax.models.norms import BatchNorm, InstanceNorm, LayerNorm
 from fashion_jax.versions import enable_x64
 
 
+@pytest.mark.slow
 def test_batch_norm_by_hand():
     norm = BatchNorm(1, epsilon=0.0)
     outputs = norm(jnp.asarray([[1.0], [3.0]]), train=True)
@@ -42,6 +43,7 @@ def test_batch_norm_keeps_its_statistics_in_float32():
     assert {norm.mean.dtype, norm.var.dtype, norm.scale.dtype} == {jnp.dtype(jnp.float32)}
 
 
+@pytest.mark.slow
 def test_batch_norm_in_float64_has_right_gradients():
     with enable_x64(True):
         norm = BatchNorm(2, param_dtype=jnp.float64)
@@ -57,6 +59,7 @@ def test_batch_norm_in_float64_has_right_gradients():
         check_grads(form, (inputs, params), order=1, modes=["rev"])
 
 
+@pytest.mark.slow
 def test_ghost_batches_are_what_each_would_be_alone():
     inputs = jnp.asarray(np.random.default_rng(0).normal(3, 2, (6, 4, 5, 3)), jnp.float32)
     together = BatchNorm(3, ghost_batch_size=2)

@@ -124,6 +124,7 @@ def test_streams_are_no_state_and_stay_usable_for_further_layers():
     assert rngs.params().shape == ()
 
 
+@pytest.mark.slow
 def test_a_forward_pass_draws_from_its_key_alone():
     model, _ = embedder()
     first, second = jax.random.split(jax.random.key(0))

@@ -57,6 +57,7 @@ def test_gem_of_dead_channels_has_finite_gradients():
     assert all(np.isfinite(part).all() for part in gradients)
 
 
+@pytest.mark.slow
 def test_gems_power_is_learned():
     with enable_x64(True):
         maps = jnp.asarray(np.random.default_rng(0).uniform(0.1, 2, (2, 3, 2, 2)))

@@ -37,6 +37,7 @@ def test_every_name_is_there_in_its_order():
 
 
 # All of them would take a minute; these are one of each family.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["se_resnext50_32x4d", "osnet_x0_25", "efficientnet_lite0", "vit_s14"]
 )

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from fashion_jax.config import OptimizerConfig
 from fashion_jax.optim import epoch_learning_rate, make_optimizer
@@ -24,6 +25,7 @@ def torch_like_adam(parameter, gradients):
     return parameter
 
 
+@pytest.mark.slow
 def test_is_torchs_adam_on_every_parameter():
     rng = np.random.default_rng(0)
     start = {"kernel": rng.normal(size=(3, 2)), "bias": rng.normal(size=2)}
@@ -42,6 +44,7 @@ def test_is_torchs_adam_on_every_parameter():
         np.testing.assert_allclose(result[name], torch_like_adam(value, gradients[name]), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_decay_is_coupled():
     # Through the moments the first step's size is the rate, however large the decay's part is.
     optimizer = make_optimizer(CONFIG, STEPS_PER_EPOCH)

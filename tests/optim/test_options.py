@@ -62,6 +62,7 @@ def torch_like_adamw(parameter, gradients, config):
     return parameter
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "peer"), [("sgd", torch_like_sgd), ("adamw", torch_like_adamw)])
 def test_is_torchs(name, peer):
     config = dataclasses.replace(CONFIG, name=name)
@@ -75,6 +76,7 @@ def test_is_torchs(name, peer):
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_vectors_may_be_left_without_decay(name):
     config = dataclasses.replace(CONFIG, name=name, decay_norm_and_bias=False)
@@ -103,6 +105,7 @@ def test_kernels_decay_and_tokens_do_not():
     assert not found["bottleneck/norm/scale"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "expected"),
     [
@@ -126,6 +129,7 @@ def test_layers_by_hand(backbone, expected):
         assert scales[name] == 0.5**above, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_backbones_layers_are_known(backbone):
     scales = set(named(layer_scales(abstract_params(backbone), 0.5)).values())
@@ -150,6 +154,7 @@ def test_layer_decay_scales_the_rate():
     assert moved["backbone"]["cls_token"] == pytest.approx(0.025, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_moves_as_if_training_had_just_begun():
     rate = dataclasses.replace(CONFIG, milestones=(3.0,))
     frozen = dataclasses.replace(
@@ -172,6 +177,7 @@ def test_a_frozen_backbone_moves_as_if_training_had_just_begun():
     jax.tree.map(np.testing.assert_array_equal, history[-1]["classifier"], plain[-1]["classifier"])
 
 
+@pytest.mark.slow
 def test_clipping_by_hand():
     config = dataclasses.replace(CONFIG, name="sgd", weight_decay=0.0, gradient_clip_norm=3.0)
     norm = np.sqrt(6 * 4.0)  # six numbers of 2

@@ -65,6 +65,7 @@ def test_per_step_drops_on_the_very_step():
     np.testing.assert_allclose(rates, [1, 0.1, 0.1, 0.01, 0.01], rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps_per_epoch", [1, 7, 30, 154])
 def test_per_step_meets_the_held_schedule_at_every_epochs_end(steps_per_epoch):
     held = warmup_multistep(STRONG_BASELINE, steps_per_epoch)

@@ -45,6 +45,7 @@ def test_values_and_gradients_keep_float32s_accuracy(mesh):
         np.testing.assert_allclose(np.asarray(ours) / scale, reference / scale, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_bfloat16_compiles(mesh):
     images, kernel = (jnp.asarray(array, jnp.bfloat16) for array in random_arrays())
     wide = jax.jit(value_and_gradients)(*(part.astype(jnp.float32) for part in (images, kernel)))

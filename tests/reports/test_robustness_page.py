@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from fashion_jax.reports.robustness_page import render_robustness
 from fashion_jax.reports.robustness_strips import Strip
 from tests.evaluation.test_robustness_result import result, robustness
@@ -14,6 +16,7 @@ def rendered(caption="tops 7", name="view_angle"):
     return render_robustness(measured, {name: [strip, strip], "blur": []}, "resnet50, step 7")
 
 
+@pytest.mark.slow
 def test_the_page_is_well_formed_and_asks_for_nothing_outside_itself():
     text = rendered()
     page = Page(text)

@@ -276,6 +276,7 @@ PRODUCT = st.tuples(st.just("product"), st.integers(0, 4), st.booleans())
 COMPACT = st.tuples(st.just("compact"), st.none(), st.none())
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40,
     deadline=None,

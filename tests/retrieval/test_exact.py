@@ -38,6 +38,7 @@ def test_large_blocks_whatever_the_order(order, k):
     assert all(len(set(each)) == k for each in found.rows)
 
 
+@pytest.mark.slow
 def test_any_number_of_queries_runs_through_few_programs():
     index = ExactIndex(clustered(101, 9, 20), query_block=64)
     before = exact._search._cache_size()
@@ -61,6 +62,7 @@ def mesh_of(*shape):
     return jax.make_mesh(shape, axes, kinds, devices=devices)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     st.integers(1, 70),

@@ -1,6 +1,7 @@
 """Two processes divide a gallery and find what one finds."""
 
 import numpy as np
+import pytest
 
 from fashion_jax.retrieval.exact import ExactIndex
 from tests.processes import run_hosts
@@ -23,6 +24,7 @@ np.savez(f"{folder}/{jax.process_index()}.npz", rows=found.rows, lowest=lowest)
 """
 
 
+@pytest.mark.slow
 def test_two_hosts_find_what_one_finds(tmp_path):
     gallery, queries = clustered(101, 8, 20), clustered(5, 8, 20, seed=1)
     np.save(tmp_path / "gallery.npy", gallery)

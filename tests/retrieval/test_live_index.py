@@ -59,6 +59,7 @@ def recall(catalogue, k):
     return found / exact.rows.size
 
 
+@pytest.mark.slow
 def test_answers_of_all_segments_are_merged(folder):
     catalogue = Catalogue.open(folder)
     assert indexes(folder) == ["scann", "scann"]
@@ -68,6 +69,7 @@ def test_answers_of_all_segments_are_merged(folder):
     assert found == {True, False}
 
 
+@pytest.mark.slow
 def test_the_nearest_are_removed(folder):
     # Just what ScaNN would answer with: the places of removed rows are filled by others.
     nearest = ExactIndex(EMBEDDINGS).search(QUERIES[:3], 200).rows

@@ -112,6 +112,7 @@ class TestAgreement:
         np.testing.assert_array_equal(found.rows, exact.rows)
         np.testing.assert_allclose(found.scores, exact.scores, atol=1e-6)
 
+    @pytest.mark.slow
     def test_recall_of_the_settings_that_a_size_gets(self):
         gallery, queries = clustered(10_000, 32, 500), clustered(50, 32, 500, seed=1)
         index = build_milvus(gallery)
@@ -261,6 +262,7 @@ class TestStoredCollections:
         with pytest.raises(ModelCardError, match="neck"):
             built.search_items(QUERIES, 5, other)
 
+    @pytest.mark.slow
     def test_a_local_file_is_free_after_the_last_close(self, place):
         index = MilvusIndex.build(place, GALLERY, CARD)
         second = MilvusIndex.open(place)
@@ -312,6 +314,7 @@ class TestStoredCollections:
             assert len(index) == 20
         assert len(own_collections(place)) == 1
 
+    @pytest.mark.slow
     def test_a_killed_build_changes_nothing_and_is_swept_away(self, place):
         MilvusIndex.build(place, GALLERY[:20], CARD).close()
         script = (
@@ -355,12 +358,14 @@ class TestStoredCollections:
 
 
 class TestServers:
+    @pytest.mark.slow
     def test_an_address_instead_of_a_file(self, server):
         place = MilvusPlace(server, "photos")
         with MilvusIndex.build(place, GALLERY, CARD, ITEMS, IVF), MilvusIndex.open(place) as index:
             exact = ExactIndex(GALLERY).search(QUERIES, 300)
             np.testing.assert_array_equal(index.search(QUERIES, 300).rows, exact.rows)
 
+    @pytest.mark.slow
     def test_other_hosts_builds_are_not_swept_away_unasked(self, server):
         place = MilvusPlace(server, "photos")
         connection = MilvusConnection(place)
@@ -381,6 +386,7 @@ class TestServers:
             MilvusIndex.build(place, GALLERY, CARD)
         assert own_collections(place) == []
 
+    @pytest.mark.slow
     def test_dropped_while_open(self, server):
         place = MilvusPlace(server, "photos")
         with MilvusIndex.build(place, GALLERY, CARD, settings=IVF) as index:

@@ -52,6 +52,7 @@ def test_copies_are_neighbours_of_each_other():
     np.testing.assert_allclose(augment_database(alike, 2, alpha=3.0), alike, atol=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 1000), st.integers(0, 9), st.integers(1, 30), st.integers(0, 40))
 def test_all_sizes_give_unit_rows(seed, queries, gallery, neighbours):
@@ -79,6 +80,7 @@ def test_wrong_input():
         augment_database(2 * by_angle(0, 1), 1)
 
 
+@pytest.mark.slow
 def test_few_rows_at_a_time_give_the_same(monkeypatch):
     rows = clustered(40, 6, 4)
     expected = expand_queries(rows[:9], rows[9:], 5), augment_database(rows, 5)

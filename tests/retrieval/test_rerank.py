@@ -99,6 +99,7 @@ def with_sets(all_nd, queries, chosen):
     return final
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     st.integers(0, 10**6),

@@ -124,6 +124,7 @@ def test_a_wanted_recall_of_1_is_looked_for_to_the_end(monkeypatch):
     assert tuning.points[7].leaves_to_search > tuning.points[6].leaves_to_search
 
 
+@pytest.mark.slow
 def test_queries_from_elsewhere_count_every_answer():
     gallery = clustered(2500, 8, 60)
     index = ScannIndex.build(gallery)
@@ -158,6 +159,7 @@ def test_settings_stay_with_their_segment(folder):
     assert [entry.search for entry in Manifest.read(folder).segments] == [None]
 
 
+@pytest.mark.slow
 def test_where_nothing_reaches_the_recall_settings_stay(folder, monkeypatch):
     monkeypatch.setattr(scann_tuning, "_recall", lambda found, truth: 0.5)
     before = Manifest.read(folder)
@@ -168,6 +170,7 @@ def test_where_nothing_reaches_the_recall_settings_stay(folder, monkeypatch):
     assert read_tunings(folder) == result.segments
 
 
+@pytest.mark.slow
 def test_each_segment_has_its_curve(folder, tmp_path):
     more = [
         dataclasses.replace(item, photo_id=f"again {item.photo_id}") for item in rows(0, 2100)[1]

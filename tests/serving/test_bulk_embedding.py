@@ -113,6 +113,7 @@ def test_other_parquet_readers_see_plain_columns(embedded):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
 def test_hosts_in_any_order_make_what_one_makes(run, embedded, tmp_path, order):
     for index in order[:-1]:
@@ -124,6 +125,7 @@ def test_hosts_in_any_order_make_what_one_makes(run, embedded, tmp_path, order):
     assert contents(tmp_path) == contents(embedded)
 
 
+@pytest.mark.slow
 def test_another_number_of_hosts_goes_on(run, embedded, tmp_path):
     embed(run, tmp_path, host=Host(1, 3))
     embed(run, tmp_path, host=Host(0, 2))
@@ -156,6 +158,7 @@ embed_catalogue(sys.argv[1], sys.argv[2], photos_per_shard=5, progress=False)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["writing", "between"])
 def test_killed_and_started_again(run, embedded, tmp_path, moment):
     command = [sys.executable, "-c", KILLED, str(run), str(tmp_path), moment]

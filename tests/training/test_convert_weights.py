@@ -54,6 +54,7 @@ def embeddings(embedder, photos, mean, std):
     return np.asarray(neck / np.linalg.norm(neck, axis=1, keepdims=True))
 
 
+@pytest.mark.slow
 def test_a_strong_baseline_embeds_here_as_there(tmp_path, capsys):
     embedder, path = strong_baseline(tmp_path)
     flags = [f"--config.{name}={value}" for name, value in SIZE.items()]
@@ -73,6 +74,7 @@ def test_a_strong_baseline_embeds_here_as_there(tmp_path, capsys):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_osnet_keeps_its_own_last_layers(tmp_path):
     _, tensors = whole_model(OSNET)
     renamed = {
@@ -92,6 +94,7 @@ def test_an_osnet_keeps_its_own_last_layers(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_comes_before_what_is_known(tmp_path):
     _, path = strong_baseline(tmp_path)
     convert_weights(path, tmp_path / "run", {**SIZE, "model.last_stride": "2"})
@@ -99,6 +102,7 @@ def test_what_is_asked_for_comes_before_what_is_known(tmp_path):
     assert (stored["model"]["last_stride"], stored["model"]["stem_relu"]) == (2, False)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_what_fails(tmp_path):
     _, path = strong_baseline(tmp_path)
     for overrides, error in (
@@ -114,6 +118,7 @@ def test_nothing_is_left_of_what_fails(tmp_path):
         convert_weights(path, tmp_path / "full", SIZE)
 
 
+@pytest.mark.slow
 def test_training_does_not_go_on_from_a_converted_model(tmp_path, tiny_config):
     _, path = strong_baseline(tmp_path)
     convert_weights(path, tmp_path / "run", SIZE)
@@ -144,6 +149,7 @@ def test_inspect_of_what_fits_nothing(tmp_path, capsys):
     assert "not a safetensors file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_dtype_and_devices_of_a_converted_model(tmp_path):
     _, path = strong_baseline(tmp_path)
     convert_weights(path, tmp_path / "run", SIZE)

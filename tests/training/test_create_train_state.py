@@ -29,6 +29,7 @@ def parts(config: ExperimentConfig) -> tuple:
     return config, 10, Objective.from_config(config), optimizer
 
 
+@pytest.mark.slow
 def test_is_the_embedder_of_the_seed():
     """As the embedder draws itself, classifier included."""
     mesh = make_mesh(MeshConfig(), jax.devices()[:1])
@@ -38,6 +39,7 @@ def test_is_the_embedder_of_the_seed():
     jax.tree.map(np.testing.assert_array_equal, state.model_state, model_state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classifier", [ClassifierConfig(), DIVIDED], ids=["whole", "divided"])
 def test_is_the_same_on_any_devices_and_lies_as_the_abstract_one_says(classifier):
     chosen = parts(dataclasses.replace(CONFIG, classifier=classifier))
@@ -50,6 +52,7 @@ def test_is_the_same_on_any_devices_and_lies_as_the_abstract_one_says(classifier
         assert made.sharding.is_equivalent_to(expected.sharding, made.ndim)
 
 
+@pytest.mark.slow
 def test_a_divided_classifier_is_drawn_in_parts():
     config = dataclasses.replace(CONFIG, classifier=DIVIDED)
     mesh = make_mesh(MeshConfig(2, 4), jax.devices()[:8])

@@ -65,6 +65,7 @@ def test_kinds_are_few_and_cover_all_families():
     assert {kind(BACKBONES[name])[0] for name in ONE_OF_EACH} == SIZES_OF_A_VARIANT.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(BACKBONES.keys() - set(ONE_OF_EACH)))
 def test_a_network_of_the_same_blocks_has_maps_of_its_width(name):
     spec = shallow(BACKBONES[name])

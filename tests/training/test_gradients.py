@@ -78,6 +78,7 @@ def assert_near(found, expected, tolerance=1e-9):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 4])
 def test_microbatches_give_the_gradient_of_the_whole_batch(devices):
     """With BatchNorm in groups of a microbatch, whose statistics are its own either way.
@@ -95,6 +96,7 @@ def test_microbatches_give_the_gradient_of_the_whole_batch(devices):
     assert_near(sliced.params, whole.params, 1e-7)
 
 
+@pytest.mark.slow
 def test_microbatches_do_drop_out():
     model = dataclasses.replace(CONFIG.model, dropout=0.5)
     with enable_x64(True):
@@ -114,6 +116,7 @@ def test_average_by_hand():
     np.testing.assert_allclose(late["model_state"]["m"], 0.3, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_average_follows_the_weights_and_embeds():
     config = dataclasses.replace(CONFIG, training=TrainingConfig(ema_decay=0.5))
     with enable_x64(True):
@@ -131,6 +134,7 @@ def test_average_follows_the_weights_and_embeds():
     assert plain.embedding_params is plain.params
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -83,6 +83,7 @@ def own_triplet(features, embedding, batch):
     return batch_hard_triplet_loss(features, batch["identity"], where=batch["valid"])
 
 
+@pytest.mark.slow
 def test_an_own_term_trains_like_the_configs():
     """The triplet loss given as a term: every weight as by the config, bit for bit."""
     expected, lines = after(learner_of(CONFIG), [0, 1, 2])
@@ -93,6 +94,7 @@ def test_an_own_term_trains_like_the_configs():
     assert [line["loss/own"] for line in history] == [line["loss/triplet"] for line in lines]
 
 
+@pytest.mark.slow
 def test_terms_are_added_with_their_weights():
     config = dataclasses.replace(CONFIG, loss=LossConfig(center_weight=0.5))
     terms = {"uniformity": (0.3, uniformity), "off": (0.0, own_triplet)}
@@ -107,6 +109,7 @@ def test_terms_are_added_with_their_weights():
     assert line["loss/total"] == pytest.approx(total, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("microbatches", [1, 2])
 def test_gradients_reach_the_network_through_features_and_embedding(microbatches):
     training = TrainingConfig(microbatches=microbatches)
@@ -129,6 +132,7 @@ def test_gradients_reach_the_network_through_features_and_embedding(microbatches
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("microbatches", [1, 2])
 def test_an_own_objective_trains_and_keeps_its_state(microbatches):
     config = dataclasses.replace(CONFIG, training=TrainingConfig(microbatches=microbatches))
@@ -141,6 +145,7 @@ def test_an_own_objective_trains_and_keeps_its_state(microbatches):
     )
 
 
+@pytest.mark.slow
 def test_an_own_objective_on_eight_devices_is_that_of_one():
     _, one = after(learner_of(CONFIG, NoisyTriplet()), [0, 1])
     _, eight = after(learner_of(CONFIG, NoisyTriplet(), devices=8), [0, 1])
@@ -172,6 +177,7 @@ def still(backbone: str, **training) -> ExperimentConfig:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("microbatches", [1, 2])
 def test_dropout_draws_anew_each_step_from_the_runs_seed(microbatches):
     _, history = after(learner_of(still("dropout_net", microbatches=microbatches)), [0, 0, 0])
@@ -183,6 +189,7 @@ def test_dropout_draws_anew_each_step_from_the_runs_seed(microbatches):
     assert len({line["features/norm"] for line in without}) == 1
 
 
+@pytest.mark.slow
 def test_dropout_does_nothing_at_test():
     images = jnp.asarray(batch(0)["image"])
     embeddings = []
@@ -195,6 +202,7 @@ def test_dropout_does_nothing_at_test():
         np.testing.assert_array_equal(embedding, embeddings[0])
 
 
+@pytest.mark.slow
 def test_the_state_has_parameters_and_statistics_alone():
     state, _ = after(learner_of(still("dropout_net")), [0])
     leaves = jax.tree_util.tree_leaves_with_path(

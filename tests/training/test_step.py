@@ -120,6 +120,7 @@ def bfloat16_learner() -> Learner:
     )
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_with_float32_state_and_losses(bfloat16_learner):
     learner = bfloat16_learner
     state, metrics = learner.train_step(
@@ -131,6 +132,7 @@ def test_bfloat16_computes_with_float32_state_and_losses(bfloat16_learner):
     assert all(np.isfinite(float(value)) for value in metrics.values())
 
 
+@pytest.mark.slow
 def test_a_weight_of_zero_leaves_the_term_out():
     config = dataclasses.replace(CONFIG, loss=LossConfig(center_weight=0.0))
     learner = make_learner(

@@ -165,6 +165,7 @@ def test_each_sampled_photo_is_loaded_once(tmp_path):
     assert opened(tmp_path / "a" / "sheet.png").format == "PNG"
 
 
+@pytest.mark.slow
 def test_check_writes_it(raw, tmp_path):
     path = tmp_path / "sheet.png"
     report = check("street2shop", raw, progress=False, contact_sheet=path)

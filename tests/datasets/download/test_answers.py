@@ -143,6 +143,7 @@ def test_an_endless_body_is_cut_off(server, tmp_path):
     assert line["detail"] == "more than 200,000 bytes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answers",
     [

@@ -8,6 +8,7 @@ from tests.datasets.download.downloads import fetch, journal
 from tests.datasets.download.hostile_server import HostileServer, drop, photo, redirect, reply
 
 
+@pytest.mark.slow
 def test_nobody_is_asked_while_a_host_wants_a_pause(server, tmp_path):
     """Of two photos, one at a time: the second has to wait for the first one's pause, too."""
     links = [

@@ -29,6 +29,7 @@ def run(tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_stablehlo_needs_jax_alone(run, tmp_path, capsys):
     output = tmp_path / "out"
     flags = [f"--workdir={run}", "--format=stablehlo", f"--output={output}"]
@@ -52,11 +53,13 @@ def test_stablehlo_needs_jax_alone(run, tmp_path, capsys):
     np.testing.assert_allclose(np.load(output / "found.npy"), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_usage_that_lies_beside_it_runs(run, tmp_path):
     export(run, "stablehlo", tmp_path / "out")
     subprocess.run([sys.executable, "usage.py"], cwd=tmp_path / "out", check=True)
 
 
+@pytest.mark.slow
 def test_safetensors_have_pytorchs_names_and_axes(run, tmp_path):
     export(run, "safetensors", tmp_path / "out")
     tensors = safetensors.numpy.load_file(tmp_path / "out" / "model.safetensors")
@@ -79,6 +82,7 @@ def test_onnx_is_refused_with_the_reason(run, capsys):
     assert "jax2onnx" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_export_that_differs_leaves_nothing(run, tmp_path, monkeypatch):
     def wrong(embed, card, folder):
         (folder / "model.stablehlo").write_bytes(b"...")

@@ -131,6 +131,7 @@ def test_unreadable_sources_are_named(tmp_path):
             read_weights(path)
 
 
+@pytest.mark.slow
 def test_package_weights_reach_every_parameter():
     config = ModelConfig(backbone="efficientnet_lite0", pretrained="none")
     embedder = Embedder(config, None, nnx.Rngs(0))
@@ -166,6 +167,7 @@ def arrays(network):
     return {path: variable[...] for path, variable in state}
 
 
+@pytest.mark.slow
 def test_a_backbone_without_package_says_what_to_do():
     config = ModelConfig(backbone="resnet18", pretrained="package")
     with pytest.raises(WeightsError, match=r"docs/weights\.md"):

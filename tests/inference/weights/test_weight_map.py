@@ -63,6 +63,7 @@ def parts(translation) -> set[str]:
     return {name for name in translation.tensors if not name.startswith("backbone.")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "backbone", ["resnet18", "resnet101_ibn_a", "resnet50_ibn_b", "se_resnext50_32x4d"]
 )

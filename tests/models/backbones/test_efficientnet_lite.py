@@ -27,6 +27,7 @@ def reference(block, inputs):
     return outputs + inputs if outputs.shape == inputs.shape else outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel_size", [3, 5])
 @pytest.mark.parametrize(("stride", "width"), [(1, 6), (1, 8), (2, 8)])
 @pytest.mark.parametrize("expansion", [1, 6])
@@ -39,6 +40,7 @@ def test_blocks_agree_with_numpy(kernel_size, stride, width, expansion):
         np.testing.assert_allclose(found, reference(block, np.asarray(images)), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_gradients():
     with enable_x64(True):
         block = InvertedResidual(4, Stage(1, 5, 2, 6, 8), 2, layers_float64())
@@ -46,6 +48,7 @@ def test_gradients():
 
 
 # timm's model table, without the 1000-way classifier.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "with_classifier"),
     [
@@ -60,6 +63,7 @@ def test_as_many_parameters_as_published(name, with_classifier):
     assert count == with_classifier - 1000 * (network.width + 1)
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_nothing():
     with enable_x64(True):
         checkpointing_changes_nothing(shallow(BACKBONES["efficientnet_lite0"]), 32)

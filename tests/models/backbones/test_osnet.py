@@ -48,6 +48,7 @@ def reference(block, inputs):
     return relu(instance_norm(block.IN, outputs) + shortcut)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [OSBlock, AINBlock])
 @pytest.mark.parametrize("by_instance", [False, True])
 @pytest.mark.parametrize("inputs", [32, 64])
@@ -59,6 +60,7 @@ def test_blocks_agree_with_numpy(kind, by_instance, inputs):
         np.testing.assert_allclose(found, reference(block, np.asarray(images)), rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "by_instance"), [(OSBlock, False), (AINBlock, True)])
 def test_gradients(kind, by_instance):
     with enable_x64(True):
@@ -71,6 +73,7 @@ def test_average_pooling_leaves_an_odd_border_out():
 
 
 # deep-person-reid's model zoo counts 2.2, 1.3, 0.6 and 0.2 million with the 512-wide `fc`.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "millions"),
     [
@@ -88,6 +91,7 @@ def test_as_many_parameters_as_published(name, millions):
     assert round((count + 512 * network.width + 3 * 512) / 1e6, 1) == millions
 
 
+@pytest.mark.slow
 def test_instance_norm_is_where_the_papers_have_it():
     def blocks(network):
         stages = (network.conv2, network.conv3, network.conv4)
@@ -105,6 +109,7 @@ def test_instance_norm_is_where_the_papers_have_it():
     ]
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_nothing():
     with enable_x64(True):
         checkpointing_changes_nothing(shallow(BACKBONES["osnet_ain_x0_25"]), 16)

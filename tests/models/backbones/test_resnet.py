@@ -71,6 +71,7 @@ def reference(block, inputs):
     return relu(outputs if block.IN is None else instance_norm(block.IN, outputs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BLOCKS)
 def test_blocks_agree_with_numpy(name):
     with enable_x64(True):
@@ -81,6 +82,7 @@ def test_blocks_agree_with_numpy(name):
         np.testing.assert_allclose(found, reference(block, np.asarray(images)), rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["basic, IBN-a", "bottleneck, stride 2", "bottleneck, IBN-b", "bottleneck, SE and groups"],
@@ -93,6 +95,7 @@ def test_gradients(name):
 
 # torchvision's and timm's model tables, without the 1000-way classifier; IBN-a has as many as
 # the plain network, IBN-b two numbers for each channel of two instance norms more.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "with_classifier"),
     [
@@ -122,6 +125,7 @@ def test_squeezed_widths_are_timms(channels, squeezed):
     assert block.fc1.kernel.shape[-1] == squeezed
 
 
+@pytest.mark.slow
 def test_ibn_is_where_the_paper_has_it():
     a, b = (shapes_of(BACKBONES[name]) for name in ("resnet50_ibn_a", "resnet50_ibn_b"))
     stages = ("layer1", "layer2", "layer3", "layer4")
@@ -135,11 +139,13 @@ def test_ibn_is_where_the_paper_has_it():
     assert not hasattr(b.bn1, "mean")
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_nothing():
     with enable_x64(True):
         checkpointing_changes_nothing(shallow(BACKBONES["resnet50_ibn_a"]), 32)
 
 
+@pytest.mark.slow
 def test_the_stem_is_optional_where_frameworks_differ():
     images = drawn(1, 20, 20, 3).astype(jnp.float32)
     variant = shallow(BACKBONES["resnet18"]).variant

@@ -81,6 +81,7 @@ def reference(network, images):
     return tokens[:, 1 + variant.registers :], tokens[:, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", [PLAIN, DINOV2, CLIP])
 def test_networks_agree_with_numpy(variant):
     with enable_x64(True):
@@ -93,6 +94,7 @@ def test_networks_agree_with_numpy(variant):
         np.testing.assert_allclose(found.token, token, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_gradients():
     with enable_x64(True):
         block = Block(8, 2, layers_float64(), layer_scale=True, quick_gelu=False, epsilon=1e-6)
@@ -133,6 +135,7 @@ def test_the_native_grid_is_left_as_it_is():
     np.testing.assert_allclose(stretched, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_photos_of_another_size():
     network = ViT(DINOV2, LayerFactory(nnx.Rngs(0)), BackboneOptions())
     maps = network(jnp.zeros((1, 16, 8, 3)), False)
@@ -143,6 +146,7 @@ def test_photos_of_another_size():
         patches_of(10, 30, 14)
 
 
+@pytest.mark.slow
 def test_bfloat16_stays_near():
     network = randomised(ViT(DINOV2, LayerFactory(nnx.Rngs(0)), BackboneOptions()))
     images = drawn(2, 12, 12, 3).astype(jnp.float32)
@@ -152,6 +156,7 @@ def test_bfloat16_stays_near():
 
 
 # timm's model table (a 1000-way classifier), and DINOv2's (mask_token counts there).
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "published"),
     [
@@ -170,6 +175,7 @@ def test_as_many_parameters_as_published(name, published):
     assert count == published
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_nothing():
     with enable_x64(True):
         spec = shallow(BACKBONES["dinov2_vit_s14_reg4"])
