@@ -3,17 +3,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: docs site demo test check format notebooks clean help
+.PHONY: docs site demo test test-quick test-all check format notebooks clean help
 
 help: ## what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 demo: $(VENV)/installed ## build, train, evaluate, index and search drawn garments
 	$(BIN)/fashion-jax demo
 
 # A file stays on one worker, so that what its tests share is made once.
-test: $(VENV)/installed ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test: $(VENV)/installed ## every promise, as CI does
+	$(PYTEST)
+
+test-quick: $(VENV)/installed ## the tests of less than a second
+	$(PYTEST) -m "not slow and not exhaustive"
+
+test-all: $(VENV)/installed ## more kills and full sizes, too
+	$(PYTEST) -m ""
 
 check: $(VENV)/installed ## lint, format, types, floors and the site
 	$(BIN)/ruff check .

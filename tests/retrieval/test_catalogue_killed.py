@@ -18,7 +18,6 @@ from tests.retrieval.changing_catalogues import (
 )
 
 ROOT = pathlib.Path(__file__).parents[2]
-KILLS = 100
 FIRST = [Photo(f"first {i}", -1) for i in range(20)]
 
 pytestmark = pytest.mark.slow
@@ -76,13 +75,14 @@ def fingerprint(catalogue):
 
 
 @pytest.mark.parametrize("kind", ["exact", "scann"])
-def test_a_hundred_kills(tmp_path, kind):
+@pytest.mark.parametrize("kills", [20, pytest.param(100, marks=pytest.mark.exhaustive)])
+def test_kills(tmp_path, kind, kills):
     index = tmp_path / "index"
     write(index, FIRST, kind)
     photos, done = FIRST, 0
     delays = random.Random(0)
     with Changer(index, tmp_path / "journal") as changer:
-        for kill in range(KILLS):
+        for kill in range(kills):
             changer.start(done)
             time.sleep(delays.uniform(0.0, 0.1))
             states = states_through(photos, done, changer.kill())

@@ -19,7 +19,7 @@ from fashion_jax.models.backbones.spec import BackboneSpec
 from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.learner import make_learner
-from tests.models.backbones.checks import shapes_of
+from tests.models.backbones.checks import shapes_of, unoptimised
 from tests.models.backbones.shallow import shallow
 
 SIZES = {14: 28}  # side of a patch to that of a photo; 32 for whatever has none
@@ -79,15 +79,11 @@ def test_a_network_of_the_same_blocks_has_maps_of_its_width(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ONE_OF_EACH))
 def test_trains_in_bfloat16_on_eight_devices(name, monkeypatch):
-    """Two steps change every parameter, and leave nothing behind: programs would fill gigabytes.
-
-    LLVM is told not to optimise: two steps of a tiny network do not repay the time.
-    """
-    jax.config.update("jax_disable_most_optimizations", True)
+    """Two steps change every parameter, and leave nothing behind: programs would fill gigabytes."""
     try:
-        _assert_trains(name, monkeypatch)
+        with unoptimised():
+            _assert_trains(name, monkeypatch)
     finally:
-        jax.config.update("jax_disable_most_optimizations", False)
         jax.clear_caches()
         gc.collect()
 

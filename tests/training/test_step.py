@@ -81,7 +81,11 @@ def losses(config: ExperimentConfig, mesh_shape: MeshConfig, devices: int, dtype
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "tolerance", "model"),
-    [("float32", 1e-4, RECIPE.model), ("float64", 1e-9, ModelConfig(backbone="tiny"))],
+    [
+        pytest.param("float32", 1e-4, RECIPE.model, marks=pytest.mark.exhaustive, id="recipe"),
+        pytest.param("float32", 1e-4, ModelConfig(backbone="tiny"), id="float32"),
+        pytest.param("float64", 1e-9, ModelConfig(backbone="tiny"), id="float64"),
+    ],
 )
 def test_eight_devices_give_the_losses_of_one(dtype, tolerance, model):
     """The first ten steps of the small recipe, whose rate rises from 1 % in its first step.

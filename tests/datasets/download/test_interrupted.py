@@ -21,6 +21,14 @@ QUICK = 4  # answered at once; the others only when the gate is open
 DEADLINE = 120  # of a wait that ends at once unless something is broken
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_counts():
+    """A shell's background job ignores Ctrl-C, and so does whatever it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def start(server, folder):
     """Start the command; return when it has the quick photos and waits for others."""
     links = [
@@ -59,7 +67,9 @@ def press_ctrl_c(started):
     started.send_signal(signal.SIGINT)
     errors = ""
     while "stopping" not in errors:
-        errors += started.stderr.read(1)
+        read = started.stderr.read(1)
+        assert read, f"the command ended without a word about it: {errors}"
+        errors += read
 
 
 def test_ctrl_c_finishes_what_is_under_way(server, tmp_path):
