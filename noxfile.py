@@ -3,8 +3,9 @@
 default  the Python of the checkout, and the packages that pip chooses
 oldest   Google Colab's runtime: Python 3.13 and its package list as constraints
 newest   the newest Python that is here, and the newest version of everything
+wheel    nothing but the wheel in an empty environment, where a small demo runs outside the checkout
 
-A session runs the tests that are not marked slow; `nox -s newest -- --all` runs every test.
+A session runs the quick tests (`make test-quick`); `nox -s newest -- --all` runs those of `make test`.
 Interpreters are looked for on PATH and among pyenv's; a stack without one is skipped.
 """
 
@@ -13,6 +14,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import nox
 
@@ -24,6 +26,16 @@ TEST_TOOLS = (
     "beartype", "hypothesis", "ipykernel", "jupytext", "mkdocs", "mkdocs-material",
     "mkdocstrings[python]", "nbclient", "pymilvus", "pytest", "pytest-xdist", "setuptools", "wheel",
 )  # fmt: skip
+
+SMALL_DEMO = """
+import fashion_jax as fj
+from fashion_jax.experiments.demo import run_demo
+
+small = {"data.identities_per_batch": 4, "image.height": 32, "image.width": 32}
+small |= {"training.epochs": 1, "evaluation.batch_size": 16}
+products = {"train_identities": 12, "val_identities": 3, "test_identities": 4, "distractors": 2}
+print(run_demo(fj.load_config("demo", small), "run", "report", **products).to_table())
+"""
 
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
@@ -50,7 +62,7 @@ def check(session: nox.Session) -> None:
     code = f"import sys; from importlib import metadata; print(sys.version); {versions}"
     session.run("python", "-c", code)
     flags = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
-    flags += [] if "--all" in session.posargs else ["-m", "not slow"]
+    flags += [] if "--all" in session.posargs else ["-m", "not slow and not exhaustive"]
     session.run("python", "-m", "pytest", *flags)
 
 
@@ -64,7 +76,7 @@ def default(session: nox.Session) -> None:
 @nox.session(python=FOUND.get("3.13", "3.13"))
 def oldest(session: nox.Session) -> None:
     """The lower bounds: Colab's runtime."""
-    session.install("--editable", ".", "--constraint", COLAB)
+    session.install("--editable", ".[download]", "--constraint", COLAB)
     session.install(*TEST_TOOLS, "--constraint", COLAB)
     check(session)
 
@@ -74,3 +86,13 @@ def newest(session: nox.Session) -> None:
     """The newest Python that is here, and the newest version of everything."""
     session.install("--upgrade", "--upgrade-strategy=eager", "--editable", ".[dev]")
     check(session)
+
+
+@nox.session(python=sys.executable)
+def wheel(session: nox.Session) -> None:
+    """The wheel in an empty environment: it brings all that a small demo needs."""
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", f"-w{folder}", ".")
+        session.install(*(str(path) for path in pathlib.Path(folder).glob("*.whl")))
+        session.chdir(folder)
+        session.run("python", "-c", SMALL_DEMO)

@@ -57,7 +57,7 @@ _builders_hook = install_import_hook(_builders, "tests.numeric_tower.typecheck")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with most slow tests first: begun last, one of them would leave the other worker idle."""
+    """Files with most slow tests first: begun last, one would leave the other worker idle."""
     slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
 

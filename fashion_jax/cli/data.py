@@ -9,6 +9,8 @@ from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.errors import FashionJaxError
 
 _DOWNLOAD = """\
+Needs: pip install 'fashion-jax[download]'.
+
 Photos that are present are skipped. An answer is kept only if it decodes as a photo. A journal
 next to the list of links records the outcome of each photo and the reason for each failure.
 

@@ -11,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 from urllib.parse import urljoin
 
-import aiohttp
-from yarl import URL
-
 from fashion_jax.datasets.download.addresses import PrivateAddressError, public_socket
 from fashion_jax.datasets.download.links import BadLinkError, clean_url
 from fashion_jax.datasets.download.options import DownloadOptions
+from fashion_jax.errors import needs_extra
+
+with needs_extra("download"):
+    import aiohttp
+    from yarl import URL
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-import tenacity
 from tqdm.auto import tqdm
 
 from fashion_jax.datasets.download.fetch import (
@@ -25,6 +24,10 @@ from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.datasets.download.report import DownloadReport
 from fashion_jax.datasets.download.store import store_photo
 from fashion_jax.datasets.photos import UndecodablePhotoError
+from fashion_jax.errors import needs_extra
+
+with needs_extra("download"):
+    import tenacity
 
 _UNSETTLED = 100  # times `per_host`
 
