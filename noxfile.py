@@ -5,7 +5,7 @@ oldest   Google Colab's runtime: Python 3.13 and its package list as constraints
 newest   the newest Python that is here, and the newest version of everything
 wheel    nothing but the wheel in an empty environment, where a small demo runs outside the checkout
 
-A session runs the quick tests (`make test-quick`); `nox -s newest -- --all` runs those of `make test`.
+A session runs the quick tests (`make test-quick`); `-- --all` runs those of `make test`.
 Interpreters are looked for on PATH and among pyenv's; a stack without one is skipped.
 """
 
