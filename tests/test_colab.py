@@ -12,6 +12,7 @@ import nbclient
 import pytest
 
 from tests.conftest import TINY_DATASET
+from tests.dummy_data import street2shop
 
 COLAB = pathlib.Path(__file__).parents[1] / "colab"
 NOTEBOOKS = sorted(COLAB.glob("*.ipynb"))
@@ -217,3 +218,55 @@ def test_first_search(tmp_path):
     assert "devices" in text
     assert "rank    score  photo" in text
     assert pictures(client) >= 3
+
+
+@marked
+def test_own_photos(tmp_path):
+    drawn = TINY_DATASET | {"train_identities": 30}
+    client = run("02_own_photos", tmp_path, DRAWN=drawn, OVERRIDES=OVERRIDES)
+    text = printed(client)
+    assert "rows in" in text
+    assert "photos of catalogue in" in text
+    assert "instance/mAP" in text
+    assert "untrained" in text
+    assert text.count("rank    score  photo") == 2
+    new = text.rsplit("rank    score  photo", 1)[1].splitlines()[2]
+    assert float(new.split()[1]) > 0.999  # an added photo finds itself
+    assert "test-" in new
+    assert pictures(client) >= 4
+
+
+@marked
+def test_one_device_and_all_devices_agree(tmp_path, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+    client = run("05_tpu", tmp_path, DATASET_OPTIONS=TINY_DATASET, OVERRIDES=OVERRIDES)
+    text = printed(client)
+    assert "8 devices of the kind cpu" in text
+    assert "8 photos in a batch, 1 on each device" in text
+    (largest,) = re.findall(r"largest difference in \d+ steps: (\S+)", text)
+    assert float(largest) < 1e-4
+    metrics = re.findall(r"(one|all): instance/mAP (\S+)", text)
+    assert [name for name, _ in metrics] == ["one", "all"]
+    assert float(metrics[0][1]) == pytest.approx(float(metrics[1][1]), abs=0.05)
+    assert pictures(client) >= 2
+
+
+@marked
+def test_reproduce_paper(tmp_path):
+    street2shop.write_dummy_data(tmp_path / "raw")
+    parameters = {
+        "RAW": str(tmp_path / "raw"),
+        "CONFIG": "street2shop_resnet50",
+        "PRETRAINED": "none",
+        "OVERRIDES": OVERRIDES | {"data.workers": 0},
+    }
+    client = run("03_reproduce_paper", tmp_path, **parameters)
+    text = printed(client)
+    assert "no Drive to mount" in text
+    assert re.search(r"^instance/mAP +\d\.\d{3} .* 0\.548$", text, re.M)
+    assert re.search(r"^instance/Acc@20 +\d\.\d{3} .* 0\.729$", text, re.M)
+    assert "rank    score  photo" in text
+    assert pictures(client) >= 3
+    assert (tmp_path / "work" / "runs" / "street2shop_resnet50" / "checkpoints").is_dir()
+    kept = tmp_path / "work" / "data" / "street2shop"
+    assert [path.name for path in kept.parent.iterdir()] == ["street2shop"]
