@@ -162,20 +162,25 @@ import shutil
 
 import matplotlib.pyplot as plt
 
+
+def copy(source, target):
+    """Copy a folder; it gets its name when it is complete."""
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(source, partial)
+    partial.rename(target)
+
+
 name = config.data.dataset
 built, kept = pathlib.Path(LOCAL) / name, FOLDER / "data" / name
 sheet = FOLDER / f"{name}_crops.png"
 if kept.exists() and not built.exists():
-    shutil.copytree(kept, built)
+    copy(kept, built)
 elif not kept.exists():
     FOLDER.mkdir(parents=True, exist_ok=True)
     fj.check(name, RAW, contact_sheet=sheet)
     fj.build(name, LOCAL, RAW)
-    # The copy gets its name when it is complete.
-    partial = kept.with_name(f"{name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(built, partial)
-    partial.rename(kept)
+    copy(built, kept)
 
 print(fj.build(name, LOCAL, RAW).to_table())  # the stored report of the existing dataset
 plt.figure(figsize=(12, 9))

@@ -1,6 +1,7 @@
 """The notebooks run from top to bottom, with small settings, and match their scripts."""
 
 import importlib.metadata
+import importlib.util
 import pathlib
 import re
 import subprocess
@@ -270,3 +271,21 @@ def test_reproduce_paper(tmp_path):
     assert (tmp_path / "work" / "runs" / "street2shop_resnet50" / "checkpoints").is_dir()
     kept = tmp_path / "work" / "data" / "street2shop"
     assert [path.name for path in kept.parent.iterdir()] == ["street2shop"]
+
+
+@marked
+def test_beside_pytorch(tmp_path):
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("SKIPPED FOR WANT OF PYTORCH: 04_beside_pytorch was not run")
+    client = run("04_beside_pytorch", tmp_path, SIZE=32, STEPS=3, IDENTITIES=4)
+    text = printed(client)
+    (embeddings,) = re.findall(r"largest difference of embeddings: (\S+)", text)
+    assert float(embeddings) < 1e-5
+    steps = re.findall(r"^ +\d+ +(\S+) +(\S+) +(\S+) +(\S+)$", text, re.M)
+    assert len(steps) == 3
+    loss, their_loss, norm, their_norm = map(float, steps[0])
+    assert loss == pytest.approx(their_loss, rel=1e-4)
+    assert norm == pytest.approx(their_norm, rel=1e-3)
+    (gradient,) = re.findall(r"relative difference (\S+)", text)
+    assert float(gradient) < 1e-2
+    assert pictures(client) >= 3
