@@ -277,15 +277,15 @@ def test_reproduce_paper(tmp_path):
 def test_beside_pytorch(tmp_path):
     if importlib.util.find_spec("torch") is None:
         pytest.skip("SKIPPED FOR WANT OF PYTORCH: 04_beside_pytorch was not run")
-    client = run("04_beside_pytorch", tmp_path, SIZE=32, STEPS=3, IDENTITIES=4)
+    client = run("04_beside_pytorch", tmp_path, SIZE=32, STEPS=2, IDENTITIES=4)
     text = printed(client)
     (embeddings,) = re.findall(r"largest difference of embeddings: (\S+)", text)
     assert float(embeddings) < 1e-5
-    steps = re.findall(r"^ +\d+ +(\S+) +(\S+) +(\S+) +(\S+)$", text, re.M)
-    assert len(steps) == 3
-    loss, their_loss, norm, their_norm = map(float, steps[0])
-    assert loss == pytest.approx(their_loss, rel=1e-4)
-    assert norm == pytest.approx(their_norm, rel=1e-3)
-    (gradient,) = re.findall(r"relative difference (\S+)", text)
-    assert float(gradient) < 1e-2
+    steps = re.findall(r"^ +\d+ +" + r" +".join([r"(\S+)"] * 6) + "$", text, re.M)
+    assert len(steps) == 2
+    for loss, their_loss, _, norm, their_norm, _ in steps:
+        assert float(loss) == pytest.approx(float(their_loss), rel=1e-3)
+        assert float(norm) == pytest.approx(float(their_norm), rel=1e-2)
+    (ours,) = re.findall(r"^  fashion-jax +(\S+)$", text, re.M)
+    assert float(ours) < 1e-2
     assert pictures(client) >= 3
