@@ -9,33 +9,97 @@
 # ---
 
 # %% [markdown]
-# # Fashion visual search, step by step
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/fashion-jax/fashion-jax/blob/main/colab/01_first_search.ipynb)
+#
+# # A first visual search
 #
 # A person takes a photo of a garment in the street; the shop's own photo of the very same product
 # comes back first. This notebook runs every step on drawn garments: build a dataset, train a model,
 # index the gallery, search it and measure it.
 #
-# It takes a few minutes on two CPU cores and less on a GPU or TPU. It uses the runtime's JAX and
-# never reinstalls it.
+# It takes about five minutes on two CPU cores and less on a GPU or TPU. It keeps the runtime's JAX
+# and its other packages.
 
 # %%
+# Installs fashion-jax beside the runtime's packages, and shows what it runs on.
+import importlib
 import importlib.metadata
-import importlib.util
 import pathlib
 import subprocess
 import sys
+import tempfile
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+
+def installed_versions():
+    # Without "", the working folder: a clone there looks like an installed package.
+    folders = [folder for folder in sys.path if folder]
+    found = {}
+    for package in importlib.metadata.distributions(path=folders):
+        if name := package.metadata["Name"]:
+            found.setdefault(canonicalize_name(name), package.version)
+    return found
+
+
+def is_version(text):
+    try:
+        return bool(Version(text))
+    except InvalidVersion:  # some system packages; pip would refuse the whole list
+        return False
+
+
+def is_clone(folder):
+    project = folder / "pyproject.toml"
+    return project.is_file() and 'name = "fashion-jax"' in project.read_text()
+
+
+before = installed_versions()
+if "fashion-jax" not in before:
+    here = pathlib.Path.cwd()
+    clones = filter(is_clone, (here, *here.parents))
+    wheels = sorted(here.glob("fashion_jax-*.whl"), reverse=True)
+    requirements = [str([*clones, *wheels, "fashion-jax"][0])]
+    print("installing", requirements[0])
+
+    # The runtime's packages fit each other and its accelerator, so pip may add but not change.
+    kept = {name: version for name, version in before.items() if is_version(version)}
+    # One exception: tensorflow-metadata after 1.17.2 cannot be imported with protobuf before 6,
+    # which is what Colab has. protobuf stays, because other packages need it.
+    replaced = set()
+    protobuf, metadata = (Version(kept.get(n, "0")) for n in ("protobuf", "tensorflow-metadata"))
+    if 0 < protobuf.major < 6 and metadata > Version("1.17.2"):
+        replaced = {"tensorflow-metadata"}
+        requirements.append("tensorflow-metadata==1.17.2")
+        del kept["tensorflow-metadata"]
+        print(
+            f"tensorflow-metadata changes from {metadata} to 1.17.2: newer ones need protobuf 6, "
+            f"and the runtime has {protobuf}. Only TFDS and TFX use it."
+        )
+    constraints = pathlib.Path(tempfile.mkdtemp()) / "constraints.txt"
+    constraints.write_text("".join(f"{name}=={version}\n" for name, version in kept.items()))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(constraints)]
+    subprocess.run([*pip, *requirements], check=True)
+
+    importlib.invalidate_caches()
+    after = installed_versions()
+    changed = {name for name, version in before.items() if after.get(name) != version}
+    for name in sorted(changed):
+        print(f"changed: {name} {before[name]} -> {after.get(name, 'removed')}")
+    if changed - replaced:
+        raise RuntimeError(f"pip changed packages of the runtime: {sorted(changed - replaced)}")
 
 import jax
 
-if importlib.util.find_spec("fashion_jax") is None:
-    # The constraints keep the runtime's JAX, which fits its accelerator.
-    kept = [f"{name}=={importlib.metadata.version(name)}" for name in ("jax", "jaxlib")]
-    pathlib.Path("constraints.txt").write_text("\n".join(kept))
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "fashion-jax"]
-    subprocess.run([*command, "--constraint", "constraints.txt"], check=True)
-
-for name in ("jax", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets", "scann"):
-    print(f"{name:20} {importlib.metadata.version(name)}")
+versions = installed_versions()
+for name in (
+    "fashion-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets",
+    "scann",
+):  # fmt: skip
+    print(f"{name:20} {versions.get(name, 'not installed')}")
+if "scann" not in versions:
+    print("ScaNN has no package for this system or Python; searches are exact instead.")
 print(f"{'python':20} {sys.version.split()[0]}")
 print(f"{'devices':20} {jax.devices()}")
 
@@ -125,10 +189,11 @@ figure.tight_layout()
 # %% [markdown]
 # ## 3. Index the gallery
 #
-# The gallery's photos are embedded and stored in a ScaNN index, with their names and thumbnails.
+# The gallery's photos are embedded and stored in an index, with their names and thumbnails: ScaNN's
+# where it is installed, else an exact one.
 
 # %%
-print(fj.build_index(workdir, kind="scann").to_table())
+print(fj.build_index(workdir, kind="scann" if "scann" in versions else "exact").to_table())
 
 # %% [markdown]
 # ## 4. Search
@@ -159,3 +224,11 @@ print(evaluation.to_table())
 # %% [markdown]
 # The report at the path above is a single HTML file with pictures of the best, median and worst
 # searches. Download it and open it in a browser.
+
+# %% [markdown]
+# ## What to do next
+#
+# - Search your own photos: `02_own_photos.ipynb`.
+# - Train on a published dataset: `03_reproduce_paper.ipynb`.
+# - Compare with PyTorch: `04_beside_pytorch.ipynb`. Use a TPU: `05_tpu.ipynb`.
+# - Read the tutorial, `docs/tutorial.md`, for the same steps as commands.
