@@ -3,12 +3,14 @@
 import atexit
 import collections
 import contextlib
+import importlib.util
 import os
 import pathlib
 import shutil
 import sys
 import tempfile
 import typing
+from collections.abc import Generator
 
 # Eight virtual CPU devices for the mesh tests; must be set before jax starts its backend.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
@@ -60,6 +62,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with most slow tests first: begun last, one would leave the other worker idle."""
     slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
+
+
+def _skip_without_scann(error: BaseException) -> None:
+    if importlib.util.find_spec("scann") is None and "ScaNN cannot be imported" in str(error):
+        pytest.skip("SKIPPED FOR WANT OF SCANN: it has no wheel for this system or Python")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Skip what needs ScaNN where it has no wheel; marked where the fallback would answer."""
+    if item.get_closest_marker("scann"):
+        pytest.importorskip("scann", reason="SKIPPED FOR WANT OF SCANN: it has no wheel here")
+    try:
+        return (yield)
+    except Exception as error:
+        _skip_without_scann(error)
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """As in the setup."""
+    try:
+        return (yield)
+    except Exception as error:
+        _skip_without_scann(error)
+        raise
 
 
 @pytest.fixture(scope="session")

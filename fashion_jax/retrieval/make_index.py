@@ -84,8 +84,8 @@ def index_kind(kind: Kind, rows: int) -> BuiltKind:
     if scann_is_installed():
         return "scann"
     logger.warning(
-        "ScaNN cannot be imported (its wheels are for Linux only): %d photos get an exact index, "
-        "which is slower",
+        "ScaNN cannot be imported (its wheels are for Linux and Python up to 3.13): %d photos get "
+        "an exact index, which is slower",
         rows,
     )
     return "exact"

@@ -240,8 +240,8 @@ def _scann() -> Any:
         from scann.scann_ops.py import scann_ops_pybind
     except ImportError as error:
         raise ScannMissingError(
-            "ScaNN cannot be imported; its wheels are for Linux only. Use the exact index instead, "
-            "or install ScaNN: pip install scann"
+            "ScaNN cannot be imported; its wheels are for Linux and Python up to 3.13. Use the "
+            "exact index instead, or install ScaNN: pip install scann"
         ) from error
     return scann_ops_pybind
 

@@ -146,6 +146,7 @@ def test_compacting_leaves_one_segment_and_the_same_photos(index):
     check(index, left)
 
 
+@pytest.mark.scann
 def test_compacting_can_change_the_kind(index):
     for kind in ("exact", "scann", "auto"):
         compact(index, kind)

@@ -43,6 +43,7 @@ def test_as_text_and_as_json(folder):
     assert values["segments"][0]["photos"] == 60
 
 
+@pytest.mark.scann
 def test_scanns_settings_are_shown(tmp_path):
     Catalogue.write(tmp_path / "index", *rows(0, HASHED), CARD, "scann")
     info = catalogue_info(tmp_path / "index")
@@ -74,6 +75,7 @@ def test_damage_is_found(folder, name):
         catalogue_info(folder)
 
 
+@pytest.mark.scann
 def test_damage_of_scanns_files_is_found(tmp_path):
     Catalogue.write(tmp_path / "index", *rows(0, 60), CARD, "scann")
     (path,) = tmp_path.glob("index/data-*/scann/dataset.npy")

@@ -117,6 +117,7 @@ def test_an_unknown_category_is_refused_with_the_nearest(folder, wanted, message
         Catalogue.open(folder).search(QUERIES, 5, CARD, wanted)
 
 
+@pytest.mark.scann
 def test_auto_takes_scann_from_the_size_where_it_is_faster(tmp_path, monkeypatch):
     monkeypatch.setattr(make_index, "FASTER_FROM", 2000)
     Catalogue.write(tmp_path / "index", *rows(0, HASHED), CARD)
@@ -127,6 +128,7 @@ def test_auto_takes_scann_from_the_size_where_it_is_faster(tmp_path, monkeypatch
     assert recall(catalogue, 10) > 0.95
 
 
+@pytest.mark.scann
 def test_where_scann_has_no_wheel_exact_search_takes_over(folder, monkeypatch, caplog):
     with monkeypatch.context() as patch:
         hide_scann(patch)

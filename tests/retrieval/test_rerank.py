@@ -228,6 +228,7 @@ def test_distances_are_those_of_all_queries_unless_some_are_named():
     np.testing.assert_array_equal(reranked.distances(), reranked.distances(np.arange(5)))
 
 
+@pytest.mark.scann
 def test_an_index_finds_the_neighbours():
     all_nd = clustered(300, 16, 12)
     expected = Reranked(all_nd[:20], all_nd[20:]).distances(np.arange(20))

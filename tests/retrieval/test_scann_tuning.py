@@ -71,6 +71,7 @@ def test_recall_counts_answers_as_near_as_the_exact_ones():
     assert scann_tuning._recall(found, truth) == 0.75
 
 
+@pytest.mark.scann
 def test_a_query_of_the_gallery_is_no_answer_to_itself():
     gallery = clustered(50, 8, 5)
     queries = gallery_queries(gallery, 7)
@@ -85,6 +86,7 @@ def test_more_queries_than_rows_are_all_rows():
     assert queries.own_rows.tolist() == list(range(50))
 
 
+@pytest.mark.scann
 def test_the_curve_of_a_partitioned_index():
     gallery = clustered(4000, 16, 300)
     index = ScannIndex.build(gallery, PARTITIONED)
@@ -114,6 +116,7 @@ def test_the_table_of_an_index_without_leaves_has_no_column_of_them():
     ]
 
 
+@pytest.mark.scann
 def test_a_wanted_recall_of_1_is_looked_for_to_the_end(monkeypatch):
     gallery = clustered(4000, 16, 300)
     index = ScannIndex.build(gallery, PARTITIONED)
@@ -132,6 +135,7 @@ def test_queries_from_elsewhere_count_every_answer():
     assert [point.recall for point in tuning.points] == [1.0]  # all rows are all rows
 
 
+@pytest.mark.scann
 def test_a_catalogue_is_searched_as_tuned(folder):
     result = tune(folder, 0.9, k=5, count=100, progress=False)
     (name,) = result.segments
