@@ -17,11 +17,11 @@
 # comes back first. This notebook runs every step on drawn garments: build a dataset, train a model,
 # index the gallery, search it and measure it.
 #
-# It takes about five minutes on two CPU cores and less on a GPU or TPU. It keeps the runtime's JAX
+# It takes a few minutes on two CPU cores and less on a GPU or TPU. It keeps the runtime's JAX
 # and its other packages.
 
 # %%
-# Installs fashion-jax beside the runtime's packages, and shows what it runs on.
+# Installs fashion-jax without changing the runtime's packages; prints versions and devices.
 import importlib
 import importlib.metadata
 import pathlib

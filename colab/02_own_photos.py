@@ -21,7 +21,7 @@
 # list, as yours would be. That takes a few minutes on two CPU cores.
 
 # %%
-# Installs fashion-jax beside the runtime's packages, and shows what it runs on.
+# Installs fashion-jax without changing the runtime's packages; prints versions and devices.
 import importlib
 import importlib.metadata
 import pathlib

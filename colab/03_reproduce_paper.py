@@ -15,7 +15,7 @@
 #
 # Trains and measures the recipe of Wieczorek, Michalowski, Wroblewska, Dabrowski 2020
 # ([arXiv:2003.04094](https://arxiv.org/abs/2003.04094)) on Street2Shop or DeepFashion
-# Consumer-to-Shop, from a raw copy on Google Drive, and prints the results beside the published
+# Consumer-to-Shop, from a raw copy on Google Drive, and compares the results with the published
 # ones.
 #
 # You need a GPU or TPU and a raw copy of the dataset: `data_builders/street2shop/README.md` and
@@ -25,7 +25,7 @@
 # the run are on Drive, and training resumes from its last checkpoint.
 
 # %%
-# Installs fashion-jax beside the runtime's packages, and shows what it runs on.
+# Installs fashion-jax without changing the runtime's packages; prints versions and devices.
 import importlib
 import importlib.metadata
 import pathlib
@@ -213,11 +213,10 @@ right.set_ylabel("mAP on validation products")
 figure.tight_layout()
 
 # %% [markdown]
-# ## 4. Measure, beside the published numbers
+# ## 4. Compare with the published numbers
 #
 # Published are the paper's best results, those of ResNet-50-IBN-a, as the configs quote them
-# (`configs/street2shop_resnet50.py`, `configs/consumer2shop_resnet50.py`). They rank the whole
-# gallery, which is `instance/…` here.
+# (`configs/street2shop_resnet50.py`, `configs/consumer2shop_resnet50.py`).
 
 # %%
 PUBLISHED = {

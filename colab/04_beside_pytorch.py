@@ -17,11 +17,10 @@
 # gradient, and a few training steps. The network is a ResNet-18 with random weights, written in
 # PyTorch below and saved to a file, which fashion-jax loads without PyTorch.
 #
-# It takes about a minute on two CPU cores, and runs on a CPU or a GPU. PyTorch has to be installed;
-# in Colab it is.
+# It runs on a CPU or a GPU and needs PyTorch, which Colab has installed.
 
 # %%
-# Installs fashion-jax beside the runtime's packages, and shows what it runs on.
+# Installs fashion-jax without changing the runtime's packages; prints versions and devices.
 import importlib
 import importlib.metadata
 import pathlib

@@ -83,7 +83,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None, object, object]:
-    """As in the setup."""
+    """Skip a test that finds out only while it runs that ScaNN is missing."""
     try:
         return (yield)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What only some need is an extra; where it is missing, its name is said."""
+"""Optional dependencies are extras; the error for a missing one names its extra."""
 
 import subprocess
 import sys
