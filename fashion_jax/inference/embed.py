@@ -13,6 +13,7 @@ from fashion_jax.config import ModelConfig
 from fashion_jax.inference.normalise import l2_normalise
 from fashion_jax.inference.preprocessing import Preprocessing
 from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.numerics import ZeroRngs
 from fashion_jax.models.pure import split_model
 from fashion_jax.parallel.mesh import batch_sharding, compiler_options, replicated
 
@@ -26,7 +27,7 @@ def embedding_function(config: ModelConfig, preprocessing: Preprocessing) -> Enc
     Photos are uint8 [batch, height, width, 3]; embeddings are taken after the neck, L2-normalised,
     float32 [batch, features].
     """
-    graphdef, _, _ = split_model(nnx.eval_shape(lambda: Embedder(config, None, nnx.Rngs(0))))
+    graphdef, _, _ = split_model(nnx.eval_shape(lambda: Embedder(config, None, ZeroRngs(0))))
     dtype = jnp.dtype(config.compute_dtype)
 
     def embed(

@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 
 from fashion_jax.models.layers import Conv2d, Linear
 from fashion_jax.models.norms import BatchNorm, InstanceNorm, LayerNorm
-from fashion_jax.models.numerics import normal
+from fashion_jax.models.numerics import initial_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ class LayerFactory:
 
     def parameter(self, shape: Sequence[int], *, std: float) -> nnx.Param:
         """Make a parameter outside of any layer, drawn from N(0, std²)."""
-        return nnx.Param(normal(self.rngs.params(), shape, std, self.param_dtype))
+        return nnx.Param(initial_weights(self.rngs, shape, std, self.param_dtype))
 
     def batch_norm(self, channels: int, *, epsilon: float = 1e-5, bias: bool = True) -> BatchNorm:
         """Make a `BatchNorm`."""

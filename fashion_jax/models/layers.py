@@ -23,7 +23,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from fashion_jax.models.depthwise import Padding, correlate
-from fashion_jax.models.numerics import normal
+from fashion_jax.models.numerics import initial_weights
 
 Form = Callable[[Array, Array], Array]
 
@@ -58,7 +58,7 @@ class Conv2d(nnx.Module):
         # Keeps the size of gradients through a ReLU (He et al. 2015, arXiv:1502.01852,
         # equation 14), as PyTorch's ResNets start.
         std = math.sqrt(2.0 / (kernel_size**2 * outputs // groups))
-        self.kernel = nnx.Param(normal(rngs.params(), shape, std, param_dtype))
+        self.kernel = nnx.Param(initial_weights(rngs, shape, std, param_dtype))
         self.bias = nnx.Param(jnp.zeros(outputs, param_dtype)) if use_bias else None
         self.stride = stride
         self.groups = groups
@@ -92,7 +92,7 @@ class Linear(nnx.Module):
         use_bias: bool = False,
         param_dtype: DTypeLike = jnp.float32,
     ) -> None:
-        self.kernel = nnx.Param(normal(rngs.params(), (inputs, outputs), std, param_dtype))
+        self.kernel = nnx.Param(initial_weights(rngs, (inputs, outputs), std, param_dtype))
         self.bias = nnx.Param(jnp.zeros(outputs, param_dtype)) if use_bias else None
 
     def __call__(

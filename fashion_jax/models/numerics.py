@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float, Int, Key
 
@@ -25,6 +26,23 @@ def accumulation_dtype(dtype: DTypeLike) -> jnp.dtype:
 def largest_divisor(number: int, limit: int) -> int:
     """Return the largest divisor of a positive number up to a limit, or 1."""
     return max(divisor for divisor in range(1, max(limit, 1) + 1) if number % divisor == 0)
+
+
+class ZeroRngs(nnx.Rngs):
+    """Random streams of a network whose initial weights nobody uses: its layers start from zeros.
+
+    For a network that a file fills, or of which only the shapes are wanted: drawing takes most of
+    the time of making one. Flax's own layers draw from it as from any `nnx.Rngs`.
+    """
+
+
+def initial_weights(
+    rngs: nnx.Rngs, shape: Sequence[int], std: float, dtype: DTypeLike
+) -> Float[Array, "..."]:
+    """Return numbers from N(0, std²), drawn from the stream `params`; zeros for a `ZeroRngs`."""
+    if isinstance(rngs, ZeroRngs):
+        return jnp.zeros(shape, dtype)
+    return normal(rngs.params(), shape, std, dtype)
 
 
 def normal(

@@ -3,7 +3,6 @@
 Networks are traced, not run: shapes and traced operations are enough.
 """
 
-import functools
 import inspect
 import math
 from collections.abc import Iterator
@@ -16,8 +15,7 @@ from flax import nnx
 
 from fashion_jax.models import heads
 from fashion_jax.models.backbones import BACKBONES
-from fashion_jax.models.backbones.spec import Backbone, BackboneOptions, BackboneSpec
-from fashion_jax.models.layer_factory import LayerFactory
+from fashion_jax.models.backbones.spec import Backbone, BackboneSpec
 from fashion_jax.models.layers import xla_convolutions_only
 
 # Sizes of images in the tables of ReID papers; patches of 14 pixels divide the second.
@@ -101,7 +99,7 @@ def page() -> str:
 
 def row(name: str, spec: BackboneSpec) -> list[str]:
     """Return the cells of a network's row."""
-    network = abstract(spec)
+    network = spec.abstract()
     count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
     height, width = spec.input_size
     size = PATCH_SIZE if getattr(spec.variant, "patch", 0) == 14 else REID_SIZE
@@ -118,12 +116,6 @@ def row(name: str, spec: BackboneSpec) -> list[str]:
         f"{rows} × {columns}",
         str(features),
     ]
-
-
-def abstract(spec: BackboneSpec) -> Backbone:
-    """Make a network of shapes, without arrays."""
-    build = functools.partial(spec.build, options=BackboneOptions())
-    return nnx.eval_shape(lambda: build(LayerFactory(nnx.Rngs(0))))
 
 
 def flops(network: Backbone, size: tuple[int, int]) -> int:

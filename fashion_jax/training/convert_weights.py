@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import closing
 
 import jax.numpy as jnp
-from flax import nnx
 
 from fashion_jax.config import (
     CONFIG_FILE,
@@ -27,6 +26,7 @@ from fashion_jax.inference.weights.origin import file_origin
 from fashion_jax.inference.weights.weight_map import ConvertedStateDict
 from fashion_jax.inference.weights.whole_model import model_config_of, num_identities
 from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.numerics import ZeroRngs
 from fashion_jax.models.pure import split_model
 from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.state import TrainState
@@ -83,7 +83,7 @@ def convert_weights(
     _require_empty(workdir)
     translation = read_state_dict(path)
     config = _config(translation, overrides)
-    model = Embedder(config.model, num_identities(translation.tensors), nnx.Rngs(0))
+    model = Embedder(config.model, num_identities(translation.tensors), ZeroRngs(0))
     fill_network(model, translation.tensors, str(path))
     state = _state(model)
     card = make_card(

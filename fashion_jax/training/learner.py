@@ -14,6 +14,7 @@ from fashion_jax.inference.preprocessing import Preprocessing, preprocessing_for
 from fashion_jax.losses import Objective, ObjectiveLike
 from fashion_jax.losses.partial_fc import num_columns, sampled_per_group
 from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.numerics import ZeroRngs
 from fashion_jax.models.pure import split_model
 from fashion_jax.optim.optimizer import make_optimizer
 from fashion_jax.optim.schedules import make_schedule
@@ -94,7 +95,7 @@ def make_learner(
     preprocessing = preprocessing_for(config)
     compute_dtype = jnp.dtype(config.model.compute_dtype)
     columns = num_columns(config.classifier, num_identities)
-    embedder = nnx.eval_shape(lambda: Embedder(config.model, columns, nnx.Rngs(0), param_dtype))
+    embedder = nnx.eval_shape(lambda: Embedder(config.model, columns, ZeroRngs(0), param_dtype))
     graphdef, _, _ = split_model(embedder)
     step = make_train_step(
         make_forward(graphdef, preprocessing, compute_dtype),

@@ -18,7 +18,7 @@ from fashion_jax.inference.weights.pretrained import load_pretrained
 from fashion_jax.losses import ObjectiveLike
 from fashion_jax.losses.partial_fc import num_columns
 from fashion_jax.models.embedder import CLASSIFIER_STD, Embedder
-from fashion_jax.models.numerics import normal
+from fashion_jax.models.numerics import ZeroRngs, normal
 from fashion_jax.models.pure import split_model
 from fashion_jax.parallel.mesh import shard_tree, tree_shardings
 from fashion_jax.training import ema
@@ -94,7 +94,7 @@ def create_train_state(
     places = jax.tree.map(
         lambda leaf: leaf.sharding, abstract_train_state(*parts, mesh, param_dtype)
     )
-    widths, embedder = _embedder(config, param_dtype, pretrained=True)
+    widths, embedder = _embedder(config, param_dtype)
     complete = functools.partial(_complete, *parts, param_dtype, widths)
     return jax.jit(complete, out_shardings=places)(shard_tree(embedder, mesh))
 
@@ -110,7 +110,7 @@ def abstract_train_state(
     """Shapes, dtypes and places of the arrays of `create_train_state`, without making them."""
 
     def make() -> TrainState:
-        widths, embedder = _embedder(config, param_dtype, pretrained=False)
+        widths, embedder = _embedder(config, param_dtype, shapes_alone=True)
         parts = config, num_identities, objective, optimizer, param_dtype
         return _complete(*parts, widths, embedder)
 
@@ -123,14 +123,14 @@ def abstract_train_state(
 
 
 def _embedder(
-    config: ExperimentConfig, param_dtype: DTypeLike, *, pretrained: bool
+    config: ExperimentConfig, param_dtype: DTypeLike, *, shapes_alone: bool = False
 ) -> tuple[tuple[int, int], PureTree]:
     """Widths of feature and embedding, the variables, and the key after those that drew them."""
     seed = config.training.seed
     # Streams other than `params` are for a backbone that draws in training, such as dropout.
-    rngs = nnx.Rngs(seed, params=seed)
+    rngs = (ZeroRngs if shapes_alone else nnx.Rngs)(seed, params=seed)
     model = Embedder(config.model, None, rngs, param_dtype)
-    if pretrained:
+    if not shapes_alone:
         load_pretrained(model, config.model)
     _, params, model_state = split_model(model)
     key = jax.random.key_data(rngs.params())

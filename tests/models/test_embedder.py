@@ -10,6 +10,7 @@ from fashion_jax.models.backbones import UnknownBackboneError, backbone_spec
 from fashion_jax.models.backbones.efficientnet_lite import relu6
 from fashion_jax.models.embedder import Embedder, dropout
 from fashion_jax.models.norms import BatchNorm
+from fashion_jax.models.numerics import ZeroRngs
 from fashion_jax.versions import enable_x64
 
 WIDTHS = {"resnet18": 512, "resnet50": 2048, "efficientnet_lite0": 1280}
@@ -17,7 +18,7 @@ WIDTHS = {"resnet18": 512, "resnet50": 2048, "efficientnet_lite0": 1280}
 
 def abstract(call, config, num_identities=7, param_dtype=jnp.float32):
     """Shapes and dtypes of `call(embedder)`, without computing anything."""
-    return nnx.eval_shape(lambda: call(Embedder(config, num_identities, nnx.Rngs(0), param_dtype)))
+    return nnx.eval_shape(lambda: call(Embedder(config, num_identities, ZeroRngs(0), param_dtype)))
 
 
 @pytest.mark.slow
@@ -100,7 +101,7 @@ def test_the_stems_relu_is_an_option():
 
     def trace(stem_relu):
         config = ModelConfig(backbone="resnet18", stem_relu=stem_relu)
-        embedder = nnx.eval_shape(lambda: Embedder(config, None, nnx.Rngs(0)))
+        embedder = nnx.eval_shape(lambda: Embedder(config, None, ZeroRngs(0)))
         graphdef, state = nnx.split(embedder)
         return jax.make_jaxpr(lambda state: nnx.merge(graphdef, state)(images, False))(state)
 
@@ -128,20 +129,20 @@ def test_features_and_embedding_have_widths_of_their_own():
     assert embedding.features.shape == (2, 512)
     assert embedding.neck.shape == (2, 64)
     assert embedding.dropped.shape == (2, 64)
-    embedder = nnx.eval_shape(lambda: Embedder(config, 7, nnx.Rngs(0)))
+    embedder = nnx.eval_shape(lambda: Embedder(config, 7, ZeroRngs(0)))
     assert (embedder.backbone.width, embedder.embedding_width) == (512, 64)
     assert embedder.classifier.bias is None
 
 
 def test_the_classifiers_bias_is_an_option():
     config = ModelConfig(backbone="resnet18", classifier_bias=True)
-    embedder = nnx.eval_shape(lambda: Embedder(config, 7, nnx.Rngs(0)))
+    embedder = nnx.eval_shape(lambda: Embedder(config, 7, ZeroRngs(0)))
     assert embedder.classifier.bias.shape == (7,)
 
 
 def test_ghost_batches_reach_every_layer():
     config = ModelConfig(backbone="resnet18", ghost_batch_size=2)
-    embedder = nnx.eval_shape(lambda: Embedder(config, 7, nnx.Rngs(0)))
+    embedder = nnx.eval_shape(lambda: Embedder(config, 7, ZeroRngs(0)))
     sizes = [
         norm.ghost_batch_size for _, norm in nnx.iter_graph(embedder) if isinstance(norm, BatchNorm)
     ]

@@ -13,6 +13,7 @@ from fashion_jax.models import table
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.backbones.spec import Backbone, FeatureMap
 from fashion_jax.models.layer_factory import LayerFactory
+from fashion_jax.models.numerics import ZeroRngs
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "models.md"
 
@@ -56,7 +57,7 @@ class TwoLayers(Backbone):
 
 
 def test_operations_by_hand():
-    network = nnx.eval_shape(lambda: TwoLayers(LayerFactory(nnx.Rngs(0))))
+    network = nnx.eval_shape(lambda: TwoLayers(LayerFactory(ZeroRngs(0))))
     positions = 6 * 4
     assert table.flops(network, (6, 4)) == 2 * positions * (9 * 2 * 8 + 8 * 5)
 

@@ -12,6 +12,7 @@ from flax import nnx
 from fashion_jax.config import ConfigError, ModelConfig, OptimizerConfig
 from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.numerics import ZeroRngs
 from fashion_jax.models.pure import split_model
 from fashion_jax.optim import make_optimizer, warmup_cosine
 from fashion_jax.optim.parameter_groups import decay_mask, layer_scales, parameter_name
@@ -88,7 +89,7 @@ def test_vectors_may_be_left_without_decay(name):
 
 def abstract_params(backbone: str):
     config = ModelConfig(backbone=backbone)
-    return split_model(nnx.eval_shape(lambda: Embedder(config, 7, nnx.Rngs(0))))[1]
+    return split_model(nnx.eval_shape(lambda: Embedder(config, 7, ZeroRngs(0))))[1]
 
 
 def named(tree) -> dict:

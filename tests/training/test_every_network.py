@@ -19,7 +19,7 @@ from fashion_jax.models.backbones.spec import BackboneSpec
 from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.learner import make_learner
-from tests.models.backbones.checks import shapes_of, unoptimised
+from tests.models.backbones.checks import unoptimised
 from tests.models.backbones.shallow import shallow
 
 SIZES = {14: 28}  # side of a patch to that of a photo; 32 for whatever has none
@@ -70,7 +70,7 @@ def test_kinds_are_few_and_cover_all_families():
 def test_a_network_of_the_same_blocks_has_maps_of_its_width(name):
     spec = shallow(BACKBONES[name])
     side = SIZES.get(getattr(spec.variant, "patch", 0), 32)
-    network = shapes_of(spec)
+    network = spec.abstract()
     photos = jnp.zeros((2, side, side, 3))
     maps = nnx.eval_shape(lambda network: network(photos, True), network)
     assert maps.positions.shape[::3] == (2, network.width)

@@ -3,7 +3,6 @@
 import dataclasses
 import pathlib
 
-from flax import nnx
 from jax import export
 
 from fashion_jax.errors import FashionJaxError
@@ -12,6 +11,7 @@ from fashion_jax.inference.embed import Encode, Variables
 from fashion_jax.inference.weights.files import read_state_dict
 from fashion_jax.inference.weights.fill import fill_network
 from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.numerics import ZeroRngs
 from fashion_jax.models.pure import split_model
 
 CARD = "model_card.json"
@@ -65,7 +65,7 @@ def read_safetensors(path: pathlib.Path, card: ModelCard) -> Variables:
     Raises:
         WeightsError: they do not fit it.
     """
-    network = Embedder(card.model_config, None, nnx.Rngs(0))
+    network = Embedder(card.model_config, None, ZeroRngs(0))
     fill_network(network, read_state_dict(path).tensors, str(path))
     _, params, model_state = split_model(network)
     return {"params": params, "model_state": model_state}

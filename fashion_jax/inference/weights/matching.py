@@ -4,14 +4,12 @@ import functools
 from collections.abc import Mapping
 
 import numpy as np
-from flax import nnx
 
 from fashion_jax.inference.weights.fill import variable_shapes
 from fashion_jax.inference.weights.layout import to_ours
 from fashion_jax.inference.weights.pretrained import BACKBONE
 from fashion_jax.models.backbones import BACKBONES
-from fashion_jax.models.backbones.spec import BackboneOptions, BackboneSpec
-from fashion_jax.models.layer_factory import LayerFactory
+from fashion_jax.models.backbones.spec import BackboneSpec
 
 
 def fitting_backbones(tensors: Mapping[str, np.ndarray]) -> list[str]:
@@ -40,8 +38,7 @@ def backbone_shapes(spec: BackboneSpec) -> dict[str, tuple[int, ...]]:
 
     Kept by the spec: a name may be registered again for another backbone.
     """
-    make = functools.partial(spec.build, options=BackboneOptions())
-    return variable_shapes(nnx.eval_shape(lambda: make(LayerFactory(nnx.Rngs(0)))))
+    return variable_shapes(spec.abstract())
 
 
 def _shapes(tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.models.layer_factory import LayerFactory
+from fashion_jax.models.numerics import ZeroRngs
 
 IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
@@ -99,6 +100,10 @@ class BackboneSpec:
                 "features at each position of its map"
             )
         return network
+
+    def abstract(self) -> Backbone:
+        """Return the network with shapes in the place of arrays, and default options."""
+        return nnx.eval_shape(lambda: self.build(LayerFactory(ZeroRngs(0)), BackboneOptions()))
 
 
 def run_blocks(blocks: Iterable[Any], features: Array, train: bool, checkpoint: bool) -> Array:

@@ -9,18 +9,13 @@ import numpy as np
 from flax import nnx
 from jax.test_util import check_grads
 
-from fashion_jax.models.backbones.spec import Backbone, BackboneOptions, BackboneSpec
+from fashion_jax.models.backbones.spec import BackboneOptions
 from fashion_jax.models.layer_factory import LayerFactory
 from tests.models.backbones.reference import randomised
 
 
 def layers_float64() -> LayerFactory:
     return LayerFactory(nnx.Rngs(0), jnp.float64)
-
-
-def shapes_of(spec: BackboneSpec) -> Backbone:
-    """The network without any numbers."""
-    return nnx.eval_shape(lambda: spec.build(LayerFactory(nnx.Rngs(0)), BackboneOptions()))
 
 
 def drawn(*shape: int, seed: int = 1) -> jax.Array:

@@ -11,7 +11,6 @@ from tests.models.backbones.checks import (
     drawn,
     gradients_are_right,
     layers_float64,
-    shapes_of,
 )
 from tests.models.backbones.reference import batch_norm, conv, randomised
 from tests.models.backbones.shallow import shallow
@@ -58,7 +57,7 @@ def test_gradients():
     ],
 )
 def test_as_many_parameters_as_published(name, with_classifier):
-    network = shapes_of(BACKBONES[name])
+    network = BACKBONES[name].abstract()
     count = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
     assert count == with_classifier - 1000 * (network.width + 1)
 

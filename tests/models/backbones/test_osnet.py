@@ -13,7 +13,6 @@ from tests.models.backbones.checks import (
     drawn,
     gradients_are_right,
     layers_float64,
-    shapes_of,
 )
 from tests.models.backbones.reference import batch_norm, conv, gate, instance_norm, randomised, relu
 from tests.models.backbones.shallow import shallow
@@ -86,7 +85,7 @@ def test_average_pooling_leaves_an_odd_border_out():
     ],
 )
 def test_as_many_parameters_as_published(name, millions):
-    network = shapes_of(BACKBONES[name])
+    network = BACKBONES[name].abstract()
     count = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
     assert round((count + 512 * network.width + 3 * 512) / 1e6, 1) == millions
 
@@ -98,7 +97,7 @@ def test_instance_norm_is_where_the_papers_have_it():
         return [[part.IN is not None for part in stage if hasattr(part, "IN")] for stage in stages]
 
     names = ("osnet_x1_0", "osnet_ibn_x1_0", "osnet_ain_x1_0")
-    plain, ibn, ain = (shapes_of(BACKBONES[name]) for name in names)
+    plain, ibn, ain = (BACKBONES[name].abstract() for name in names)
     assert blocks(plain) == [[False] * 2] * 3
     assert blocks(ibn) == [[True] * 2, [False] * 2, [False] * 2]
     assert blocks(ain) == [[True, True], [False, True], [True, False]]

@@ -21,7 +21,6 @@ from tests.models.backbones.checks import (
     drawn,
     gradients_are_right,
     layers_float64,
-    shapes_of,
 )
 from tests.models.backbones.reference import batch_norm, conv, gate, instance_norm, randomised, relu
 from tests.models.backbones.shallow import shallow
@@ -114,7 +113,7 @@ def test_gradients(name):
     ],
 )
 def test_as_many_parameters_as_published(name, with_classifier):
-    network = shapes_of(BACKBONES[name])
+    network = BACKBONES[name].abstract()
     count = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
     assert count == with_classifier - 1000 * (network.width + 1)
 
@@ -127,7 +126,7 @@ def test_squeezed_widths_are_timms(channels, squeezed):
 
 @pytest.mark.slow
 def test_ibn_is_where_the_paper_has_it():
-    a, b = (shapes_of(BACKBONES[name]) for name in ("resnet50_ibn_a", "resnet50_ibn_b"))
+    a, b = (BACKBONES[name].abstract() for name in ("resnet50_ibn_a", "resnet50_ibn_b"))
     stages = ("layer1", "layer2", "layer3", "layer4")
     assert [hasattr(getattr(a, stage)[0].bn1, "IN") for stage in stages] == [True] * 3 + [False]
     assert [[block.IN is not None for block in getattr(b, stage)] for stage in stages] == [

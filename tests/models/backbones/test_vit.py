@@ -22,7 +22,6 @@ from tests.models.backbones.checks import (
     drawn,
     gradients_are_right,
     layers_float64,
-    shapes_of,
 )
 from tests.models.backbones.reference import (
     conv,
@@ -170,7 +169,7 @@ def test_bfloat16_stays_near():
     ],
 )
 def test_as_many_parameters_as_published(name, published):
-    network = shapes_of(BACKBONES[name])
+    network = BACKBONES[name].abstract()
     count = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
     assert count == published
 
