@@ -9,7 +9,6 @@ import numpy as np
 from flax import nnx
 from jax.test_util import check_grads
 
-from fashion_jax.models.backbones.spec import BackboneOptions
 from fashion_jax.models.layer_factory import LayerFactory
 from tests.models.backbones.reference import randomised
 
@@ -43,26 +42,3 @@ def unoptimised() -> Iterator[None]:
         yield
     finally:
         jax.config.update("jax_disable_most_optimizations", False)
-
-
-def checkpointing_changes_nothing(spec, side: int) -> None:
-    """Values, gradients and running statistics with gradient checkpointing and without."""
-    images = drawn(2, side, side, 3)
-    found = []
-    for checkpointing in (False, True):
-        options = BackboneOptions(gradient_checkpointing=checkpointing)
-        network = spec.build(layers_float64(), options)
-        graphdef, params, statistics = nnx.split(network, nnx.Param, nnx.BatchStat)
-
-        def loss(params, graphdef=graphdef, statistics=statistics):
-            merged = nnx.merge(graphdef, params, statistics, copy=True)
-            maps = merged(images, True).positions
-            return jnp.mean(maps**2), nnx.to_pure_dict(nnx.state(merged, nnx.BatchStat))
-
-        step = jax.jit(jax.value_and_grad(loss, has_aux=True))
-        text = str(jax.make_jaxpr(jax.value_and_grad(loss, has_aux=True))(params))
-        assert ("remat" in text or "checkpoint" in text) is checkpointing
-        with unoptimised():
-            found.append(step(params))
-    for one, other in zip(*(jax.tree.leaves(values) for values in found), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)

@@ -7,13 +7,11 @@ from fashion_jax.models.backbones import BACKBONES
 from fashion_jax.models.backbones.efficientnet_lite import InvertedResidual, Stage
 from fashion_jax.versions import enable_x64
 from tests.models.backbones.checks import (
-    checkpointing_changes_nothing,
     drawn,
     gradients_are_right,
     layers_float64,
 )
 from tests.models.backbones.reference import batch_norm, conv, randomised
-from tests.models.backbones.shallow import shallow
 
 
 def reference(block, inputs):
@@ -60,9 +58,3 @@ def test_as_many_parameters_as_published(name, with_classifier):
     network = BACKBONES[name].abstract()
     count = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
     assert count == with_classifier - 1000 * (network.width + 1)
-
-
-@pytest.mark.slow
-def test_gradient_checkpointing_changes_nothing():
-    with enable_x64(True):
-        checkpointing_changes_nothing(shallow(BACKBONES["efficientnet_lite0"]), 32)

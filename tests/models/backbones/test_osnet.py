@@ -9,13 +9,11 @@ from fashion_jax.models.backbones.osnet import AINBlock, OSBlock, average_pool_2
 from fashion_jax.models.norms import InstanceNorm
 from fashion_jax.versions import enable_x64
 from tests.models.backbones.checks import (
-    checkpointing_changes_nothing,
     drawn,
     gradients_are_right,
     layers_float64,
 )
 from tests.models.backbones.reference import batch_norm, conv, gate, instance_norm, randomised, relu
-from tests.models.backbones.shallow import shallow
 
 
 def conv_norm(layer, inputs):
@@ -106,9 +104,3 @@ def test_instance_norm_is_where_the_papers_have_it():
         True,
         True,
     ]
-
-
-@pytest.mark.slow
-def test_gradient_checkpointing_changes_nothing():
-    with enable_x64(True):
-        checkpointing_changes_nothing(shallow(BACKBONES["osnet_ain_x0_25"]), 16)

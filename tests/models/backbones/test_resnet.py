@@ -17,7 +17,6 @@ from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.layers import max_pool_3x3
 from fashion_jax.versions import enable_x64
 from tests.models.backbones.checks import (
-    checkpointing_changes_nothing,
     drawn,
     gradients_are_right,
     layers_float64,
@@ -136,12 +135,6 @@ def test_ibn_is_where_the_paper_has_it():
         [False] * 3,
     ]
     assert not hasattr(b.bn1, "mean")
-
-
-@pytest.mark.slow
-def test_gradient_checkpointing_changes_nothing():
-    with enable_x64(True):
-        checkpointing_changes_nothing(shallow(BACKBONES["resnet50_ibn_a"]), 32)
 
 
 @pytest.mark.slow

@@ -18,7 +18,6 @@ from fashion_jax.models.backbones.vit import Block, ViT, ViTVariant, patches_of
 from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.versions import enable_x64
 from tests.models.backbones.checks import (
-    checkpointing_changes_nothing,
     drawn,
     gradients_are_right,
     layers_float64,
@@ -33,7 +32,6 @@ from tests.models.backbones.reference import (
     softmax,
     value,
 )
-from tests.models.backbones.shallow import shallow
 
 PLAIN = ViTVariant(patch=4, width=12, depth=2, heads=3, grid=3)
 DINOV2 = dataclasses.replace(PLAIN, registers=2, layer_scale=True)
@@ -172,11 +170,3 @@ def test_as_many_parameters_as_published(name, published):
     network = BACKBONES[name].abstract()
     count = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
     assert count == published
-
-
-@pytest.mark.slow
-def test_gradient_checkpointing_changes_nothing():
-    with enable_x64(True):
-        spec = shallow(BACKBONES["dinov2_vit_s14_reg4"])
-        variant = dataclasses.replace(spec.variant, width=24, heads=2)
-        checkpointing_changes_nothing(dataclasses.replace(spec, variant=variant), 28)
