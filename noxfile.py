@@ -4,8 +4,10 @@ default  the Python of the checkout, and the packages that pip chooses
 oldest   Google Colab's runtime: Python 3.13 and its package list as constraints
 newest   the newest Python that is here, and the newest version of everything
 wheel    nothing but the wheel in an empty environment, where a small demo runs outside the checkout
+colab    the notebooks on the packages of each of Colab's runtimes (CPU, GPU, TPU), where their
+         first cell installs the wheel that lies beside them
 
-A session runs the quick tests (`make test-quick`); `-- --all` runs those of `make test`.
+The first three run the quick tests (`make test-quick`); `-- --all` runs those of `make test`.
 Interpreters are looked for on PATH and among pyenv's; a stack without one is skipped.
 """
 
@@ -20,6 +22,11 @@ import nox
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 COLAB = "tests/stacks/colab.txt"
+RUNTIMES = {
+    "cpu": ("-r", COLAB),
+    "gpu": ("-r", COLAB, "torch==2.11.0"),
+    "tpu": ("-r", "tests/stacks/colab-tpu.txt"),
+}
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "protobuf")
 # What the tests need, without the linters and the documentation's tools.
 TEST_TOOLS = (
@@ -35,6 +42,13 @@ small = {"data.identities_per_batch": 4, "image.height": 32, "image.width": 32}
 small |= {"training.epochs": 1, "evaluation.batch_size": 16}
 products = {"train_identities": 12, "val_identities": 3, "test_identities": 4, "distractors": 2}
 print(run_demo(fj.load_config("demo", small), "run", "report", **products).to_table())
+"""
+
+FIRST_CELL = """
+import sys, jupytext
+print(sys.version)
+cells = [cell.source for cell in jupytext.read(sys.argv[1]).cells if cell.cell_type == "code"]
+exec(cells[0])
 """
 
 nox.options.default_venv_backend = "venv"
@@ -92,7 +106,29 @@ def newest(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """The wheel in an empty environment: it brings all that a small demo needs."""
     with tempfile.TemporaryDirectory() as folder:
-        session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", f"-w{folder}", ".")
-        session.install(*(str(path) for path in pathlib.Path(folder).glob("*.whl")))
+        session.install(build_wheel(session, folder))
         session.chdir(folder)
         session.run("python", "-c", SMALL_DEMO)
+
+
+@nox.session(python=FOUND.get("3.13", "3.13"))
+@nox.parametrize("runtime", RUNTIMES)
+def colab(session: nox.Session, runtime: str) -> None:
+    """The notebooks where Colab runs them, but for the accelerator."""
+    listed = pathlib.Path(RUNTIMES[runtime][1]).absolute()
+    session.install(*RUNTIMES[runtime], *TEST_TOOLS, "--constraint", str(listed))
+    # The runtime's list contradicts itself: pip does not install this version beside its protobuf.
+    session.install("--no-deps", "tensorflow-metadata==1.21.0")
+    notebook = pathlib.Path("colab/01_first_search.ipynb").absolute()
+    with tempfile.TemporaryDirectory() as folder:
+        build_wheel(session, folder)
+        with session.chdir(folder):
+            session.run("python", "-c", FIRST_CELL, str(notebook))
+    session.run("python", "-m", "pytest", "-m", "", "-rs", "tests/test_colab.py")
+
+
+def build_wheel(session: nox.Session, folder: str) -> str:
+    """Build the wheel into an empty folder and return its path."""
+    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", f"-w{folder}", ".")
+    (path,) = pathlib.Path(folder).glob("*.whl")
+    return str(path)
