@@ -244,11 +244,9 @@ print(evaluation.to_table())
 # the training products.
 
 # %%
-from fashion_jax.serving.build_index import add_split
-
 if not (workdir / "index").exists():
     print(fj.build_index(workdir).to_table())
-    print(add_split(workdir, None, "train").to_table())
+    print(fj.add_split(workdir, "train").to_table())
 
 if QUERY is None:
     QUERY = FOLDER / "query.jpg"
@@ -265,9 +263,7 @@ show(FOLDER / "answers.png")
 
 # %%
 if NEW_PHOTOS is not None:
-    from fashion_jax.serving.photo_list import Defaults
-
-    new = fj.find_photos([pathlib.Path(NEW_PHOTOS)], Defaults(domain="shop"))
+    new = fj.find_photos(NEW_PHOTOS)
     print(fj.add_files(workdir, new, replace=True).to_table())
     answers = fj.search_photo(new[0].path, workdir, k=5, picture=FOLDER / "new_answers.png")
     print(answers.to_table())

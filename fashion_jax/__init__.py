@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fashion_jax.retrieval.rerank import rerank
     from fashion_jax.retrieval.scann_index import ScannIndex
     from fashion_jax.retrieval.whitening import Whitening
-    from fashion_jax.serving.build_index import add_files, build_index
+    from fashion_jax.serving.build_index import add_files, add_split, build_index
     from fashion_jax.serving.photo_list import find_photos
     from fashion_jax.serving.search import search_photo
     from fashion_jax.training.learner import make_learner
@@ -53,6 +53,7 @@ _MODULES = {
     "ScannIndex": "retrieval.scann_index",
     "Whitening": "retrieval.whitening",
     "add_files": "serving.build_index",
+    "add_split": "serving.build_index",
     "augment_database": "retrieval.query_expansion",
     "available_datasets": "datasets.building.build",
     "build": "datasets.building.build",
@@ -91,6 +92,7 @@ __all__ = [
     "ScannIndex",
     "Whitening",
     "add_files",
+    "add_split",
     "augment_database",
     "available_datasets",
     "build",

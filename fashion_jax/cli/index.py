@@ -187,14 +187,14 @@ def _add(flags: argparse.Namespace) -> None:
         raise FashionJaxError("name what to add: either --photos PATH or --split NAME")
     if flags.split is not None:
         place = flags.data_dir, flags.index
-        result = add_split(flags.workdir, flags.dataset, flags.split, *place, flags.replace)
+        result = add_split(flags.workdir, flags.split, flags.dataset, *place, flags.replace)
         print_result(result, flags)
         return
     product = UNKNOWN_PRODUCT if flags.product is None else flags.product
     defaults = Defaults(flags.category, product, flags.domain)
     places = [pathlib.Path(place) for place in flags.photos]
     if flags.list is None:
-        photos = find_photos(places, defaults)
+        photos = find_photos(*places, defaults=defaults)
     elif len(places) > 1:
         raise FashionJaxError("the photos of a --list lie below one directory: --photos DIR")
     else:

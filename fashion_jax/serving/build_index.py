@@ -127,8 +127,8 @@ def add_files(
 
 def add_split(
     workdir: str | os.PathLike[str],
-    dataset: str | None,
     split: str,
+    dataset: str | None = None,
     data_dir: str | None = None,
     index: str | os.PathLike[str] | None = None,
     replace: bool = False,
@@ -138,8 +138,8 @@ def add_split(
 
     Args:
         workdir: workdir of the run.
-        dataset: name of the dataset; by default the run's.
         split: such as `gallery`.
+        dataset: name of the dataset; by default the run's.
         data_dir: folder of built datasets; by default the run's.
         index: folder of the index; by default `index` in the workdir.
         replace: replace existing photos with the same id, in the same step.

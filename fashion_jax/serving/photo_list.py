@@ -4,6 +4,7 @@ import collections
 import csv
 import dataclasses
 import difflib
+import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -55,16 +56,23 @@ class Defaults:
             )
 
 
-def find_photos(places: Sequence[pathlib.Path], defaults: Defaults) -> list[ListedPhoto]:
+def find_photos(
+    *places: str | os.PathLike[str], defaults: Defaults | None = None
+) -> list[ListedPhoto]:
     """List all files of folders, and single files.
 
     A photo's id is its path below the folder, or a single file's name. Hidden files are skipped.
+
+    Args:
+        *places: folders, and files.
+        defaults: what is known of all of them.
 
     Raises:
         FashionJaxError: a missing place, two photos with the same id, or no photo.
     """
     photos = []
-    for place in places:
+    defaults = defaults or Defaults()
+    for place in map(pathlib.Path, places):
         if not place.exists():
             raise FashionJaxError(f"no photo and no folder at {place.resolve()}")
         if place.is_dir():

@@ -6,7 +6,13 @@ import pytest
 
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.retrieval.catalogue import Item
-from fashion_jax.serving.photo_list import Defaults, find_photos, read_list, read_names
+from fashion_jax.serving.photo_list import (
+    UNKNOWN_PRODUCT,
+    Defaults,
+    find_photos,
+    read_list,
+    read_names,
+)
 
 DEFAULTS = Defaults("tops", 7, "street")
 
@@ -20,7 +26,7 @@ def make(folder, *names):
 def test_a_folders_files_are_named_by_their_paths_below_it(tmp_path):
     make(tmp_path / "in", "b.jpg", "a/é 1.png", "a/.hidden", ".git/x.jpg")
     make(tmp_path, "single.webp")
-    photos = find_photos([tmp_path / "in", tmp_path / "single.webp"], DEFAULTS)
+    photos = find_photos(tmp_path / "in", tmp_path / "single.webp", defaults=DEFAULTS)
     assert [photo.item for photo in photos] == [
         Item("a/é 1.png", 7, "tops", "street"),
         Item("b.jpg", 7, "tops", "street"),
@@ -29,23 +35,29 @@ def test_a_folders_files_are_named_by_their_paths_below_it(tmp_path):
     assert photos[0].path == tmp_path / "in" / "a" / "é 1.png"
 
 
+def test_a_single_folder_as_text_with_nothing_known(tmp_path):
+    make(tmp_path, "a.jpg")
+    (photo,) = find_photos(str(tmp_path))
+    assert photo.item == Item("a.jpg", UNKNOWN_PRODUCT, "item", "shop")
+
+
 def test_places_without_photos_are_refused(tmp_path):
     with pytest.raises(FashionJaxError, match="no photo and no folder at"):
-        find_photos([tmp_path / "nowhere"], DEFAULTS)
+        find_photos(tmp_path / "nowhere", defaults=DEFAULTS)
     with pytest.raises(FashionJaxError, match="no photo in"):
-        find_photos([tmp_path], DEFAULTS)
+        find_photos(tmp_path, defaults=DEFAULTS)
 
 
 def test_two_photos_of_one_name_are_refused(tmp_path):
     make(tmp_path, "a/1.jpg", "b/1.jpg", "b/2.jpg")
     with pytest.raises(FashionJaxError, match=r"1 photos share an id: 1\.jpg"):
-        find_photos([tmp_path / "a", tmp_path / "b"], DEFAULTS)
+        find_photos(tmp_path / "a", tmp_path / "b", defaults=DEFAULTS)
 
 
 def test_names_that_are_no_unicode_are_refused(tmp_path):
     make(tmp_path, "good.jpg", os.fsdecode(b"bad\xff.jpg"))
     with pytest.raises(FashionJaxError, match=r"1 photos have names that are not Unicode.*bad"):
-        find_photos([tmp_path], DEFAULTS)
+        find_photos(tmp_path, defaults=DEFAULTS)
 
 
 def test_a_list_says_category_and_product(tmp_path):

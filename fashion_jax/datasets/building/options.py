@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -65,6 +66,8 @@ def _convert(field: dataclasses.Field[Any], value: Any) -> Any:
 
 def _word(field: dataclasses.Field[Any], value: Any) -> str:
     words = field.metadata.get("words")
+    if isinstance(value, os.PathLike):  # of a list, or of a folder of photos
+        value = os.fspath(value)
     if isinstance(value, str) and (words is None or value in words):
         return value
     wanted = "a text" if words is None else f"one of {', '.join(words)}"

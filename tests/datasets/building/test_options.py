@@ -1,4 +1,5 @@
 import dataclasses
+import pathlib
 
 import numpy as np
 import pytest
@@ -32,6 +33,10 @@ class Options:
 def test_texts_of_a_command_line_become_values():
     values = {"number": "1.25", "count": "7", "word": "blue", "name": "x"}
     assert make_options(Options, values) == Options(1.25, 7, "blue", "x")
+
+
+def test_a_path_is_the_text_of_it():
+    assert make_options(Options, {"name": pathlib.Path("lists/all.csv")}).name == "lists/all.csv"
 
 
 def test_only_what_was_given_is_given():
