@@ -12,8 +12,10 @@ import tempfile
 import typing
 from collections.abc import Generator
 
+from tests.xla_flags import xla_flags
+
 # Eight virtual CPU devices for the mesh tests; must be set before jax starts its backend.
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+os.environ.setdefault("XLA_FLAGS", xla_flags(8))
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 # One cache of compiled programs for all workers, and for the commands that tests start.

@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 
+from tests.xla_flags import xla_flags
+
 
 def free_port() -> int:
     with socket.socket() as listener:
@@ -19,7 +21,7 @@ def run_hosts(hosts: int, devices: int, program: str, *arguments: str) -> None:
     for index in range(hosts):
         environment = {
             **os.environ,
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices // hosts}",
+            "XLA_FLAGS": xla_flags(devices // hosts),
         }
         if hosts > 1:
             environment |= {

@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import TINY_DATASET
 from tests.dummy_data import street2shop
+from tests.xla_flags import xla_flags
 
 COLAB = pathlib.Path(__file__).parents[1] / "colab"
 NOTEBOOKS = sorted(COLAB.glob("*.ipynb"))
@@ -65,7 +66,7 @@ def pictures(client: nbclient.NotebookClient) -> int:
 @pytest.fixture
 def _kernel(monkeypatch):
     """A kernel on one device, which shows its figures."""
-    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setenv("XLA_FLAGS", xla_flags(1))
     monkeypatch.delenv("MPLBACKEND")
 
 
@@ -239,7 +240,7 @@ def test_own_photos(tmp_path):
 
 @marked
 def test_one_device_and_all_devices_agree(tmp_path, monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+    monkeypatch.setenv("XLA_FLAGS", xla_flags(8))
     client = run("05_tpu", tmp_path, DATASET_OPTIONS=TINY_DATASET, OVERRIDES=OVERRIDES)
     text = printed(client)
     assert "8 devices of the kind cpu" in text

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.e2e.untrained_run import write_untrained_run
+from tests.xla_flags import xla_flags
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "python.md"
@@ -63,7 +64,7 @@ def workdir(tmp_path_factory, tiny_config, tiny_data_dir):
 
 def run(python, code, cwd):
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    environment["XLA_FLAGS"] = ""
+    environment["XLA_FLAGS"] = xla_flags(1)
     done = subprocess.run(
         [str(python), "-c", code], cwd=cwd, env=environment, capture_output=True, text=True
     )

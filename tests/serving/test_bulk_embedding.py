@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 
@@ -26,6 +25,8 @@ from fashion_jax.serving.bulk_embedding import embed_catalogue
 from tests.e2e.untrained_run import write_untrained_run
 from tests.inference.cards import CARD
 from tests.models.backbones.tiny import WIDTH
+from tests.processes import free_port
+from tests.xla_flags import xla_flags
 
 PER_SHARD = 5
 
@@ -270,19 +271,13 @@ def test_the_command(run, tmp_path, embedded, capsys):
     assert "--host and --hosts belong together" in capsys.readouterr().err
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 @pytest.mark.slow
 def test_two_hosts_of_a_job(run, embedded, tmp_path):
     port, processes = free_port(), []
     devices = len(jax.local_devices())
     for index in range(2):
         environment = os.environ | {
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+            "XLA_FLAGS": xla_flags(devices),
             "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}",
             "JAX_NUM_PROCESSES": "2",
             "JAX_PROCESS_ID": str(index),

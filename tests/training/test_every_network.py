@@ -25,7 +25,6 @@ from fashion_jax.models.backbones.spec import BackboneSpec
 from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.learner import make_learner
-from tests.models.backbones.checks import unoptimised
 from tests.models.backbones.shallow import shallow
 
 SIZES = {14: 28}  # side of a patch to that of a photo; 32 for whatever has none
@@ -96,8 +95,7 @@ def test_a_network_of_the_same_blocks_has_maps_of_its_width(name):
 def test_trains_in_bfloat16(name, monkeypatch):
     """Two steps change every parameter, and leave nothing behind: programs would fill gigabytes."""
     try:
-        with unoptimised():
-            _assert_trains(name, monkeypatch)
+        _assert_trains(name, monkeypatch)
     finally:
         jax.clear_caches()
         gc.collect()

@@ -23,6 +23,7 @@ from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training import loop
 from fashion_jax.training.loop import NonFiniteLossError, describe_batch_norm_scope, train
 from fashion_jax.training.metrics_log import read_metrics
+from tests.xla_flags import xla_flags
 
 TRAIN = """
 import sys, pathlib
@@ -43,7 +44,7 @@ def start(config_file: pathlib.Path, workdir: pathlib.Path) -> subprocess.Popen[
     cache = str(config_file.parent / "compiled")
     environment = {
         **os.environ,
-        "XLA_FLAGS": "",
+        "XLA_FLAGS": xla_flags(1),
         "JAX_COMPILATION_CACHE_DIR": cache,
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }

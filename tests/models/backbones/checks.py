@@ -1,8 +1,5 @@
 """Properties of a block or a network of any family."""
 
-import contextlib
-from collections.abc import Iterator
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,13 +29,3 @@ def gradients_are_right(block: nnx.Module, inputs: jax.Array) -> None:
         return jnp.sum(merged(jnp.asarray(inputs), True) * cotangent)
 
     check_grads(form, (inputs, params), order=1, modes=["rev"], rtol=1e-4, eps=1e-6)
-
-
-@contextlib.contextmanager
-def unoptimised() -> Iterator[None]:
-    """LLVM does not optimise: a step or two of a tiny network do not repay the time."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", False)

@@ -15,7 +15,7 @@ from fashion_jax.models.backbones.vit import Block
 from fashion_jax.models.layer_factory import LayerFactory
 from fashion_jax.models.numerics import ZeroRngs
 from fashion_jax.versions import ModuleList, enable_x64
-from tests.models.backbones.checks import drawn, layers_float64, unoptimised
+from tests.models.backbones.checks import drawn, layers_float64
 from tests.models.backbones.reference import randomised
 
 REMAT = ("remat2", "remat", "checkpoint")  # names of the primitive, by JAX's version
@@ -60,8 +60,7 @@ def outcome(blocks, inputs, checkpoint):
         outputs = run_blocks(merged, inputs, True, checkpoint)
         return jnp.mean(outputs**2), (outputs, nnx.to_pure_dict(nnx.state(merged, nnx.BatchStat)))
 
-    with unoptimised():
-        return jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(params, inputs)
+    return jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(params, inputs)
 
 
 @pytest.mark.slow
