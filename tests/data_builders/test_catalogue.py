@@ -171,10 +171,6 @@ def assert_same_files(data_dir, other):
         assert (other / "catalogue" / "1.0.0" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_check_counts_what_build_counts(catalogue, built):
-    assert check("catalogue", progress=False, **places(catalogue)) == built[1]
-
-
 def test_finished_dataset_is_left_alone(catalogue, built, monkeypatch):
     data_dir, report = built
     monkeypatch.setattr(

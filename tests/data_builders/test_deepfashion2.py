@@ -8,9 +8,7 @@ from fashion_jax.data_builders.deepfashion2.annotations import CATEGORIES
 from fashion_jax.datasets.building.base import EmptySplitError
 from fashion_jax.datasets.building.build import build, check
 from fashion_jax.datasets.building.list_files import ListError
-from fashion_jax.datasets.building.raw_copy import LayoutError
 from fashion_jax.datasets.photos import decode_photo
-from fashion_jax.datasets.records import SPLITS
 from tests.data_builders.built_records import everything, identities, read_all
 from tests.dummy_data import deepfashion2 as dummy_data
 from tests.dummy_data.deepfashion2 import good_box
@@ -115,23 +113,6 @@ def test_training_items_without_style_are_left_out(records):
     assert len(of_photo(records, "train/000007")) == 2
 
 
-def test_counts_of_splits_are_those_of_the_records(built, records):
-    for split, each in records.items():
-        expected = {"photos": len(each), "identities": len(identities(records, split))}
-        assert built[1].counts["splits"][split] == expected, split
-
-
-def test_train_validation_and_test_share_no_identity(records):
-    train, test = identities(records, "train"), identities(records, "query", "gallery")
-    val = identities(records, "val_query", "val_gallery")
-    assert not train & val
-    assert not train & test
-    assert not val & test
-    found = identities(records, *SPLITS)
-    # 17 products in train, 9 asked for in the test, 5 distractors.
-    assert found == set(range(31))
-
-
 def test_the_same_pair_number_in_the_other_set_is_another_product(records):
     train = {record.identity for record in of_photo(records, "train/000001")}
     test = {record.identity for record in of_photo(records, "validation/000001")}
@@ -227,11 +208,6 @@ def test_margin_and_longest_side_are_options(raw, tmp_path):
     assert stored.image.shape == (32, round(26 * 32 / 36), 3)
 
 
-def test_check_counts_what_build_counts(raw, built):
-    report = check("deepfashion2", raw, progress=False, threads=3, validation_fraction=0.2)
-    assert report == built[1]
-
-
 def test_copy_without_training_set_can_be_tested_on(raw, tmp_path):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "validation").symlink_to(raw / "validation")
@@ -246,34 +222,6 @@ def test_copy_without_training_set_can_be_tested_on(raw, tmp_path):
     )
     assert report.counts["splits"]["gallery"]["photos"] == 18
     assert report.published["train_photos"] == {"published": 191_961, "listed": 0, "found": 0}
-
-
-@pytest.mark.parametrize(
-    ("place", "message"),
-    [
-        (
-            "nowhere",
-            r"nowhere does not exist: looked for .*nowhere/\{train,validation\}/annos/",
-        ),
-        ("deepfashion2/train", r"holds no raw copy of DeepFashion2.*did you mean .*deepfashion2\?"),
-        (".", r"\}/image/000001\.jpg; did you mean .*deepfashion2\?"),
-    ],
-)
-def test_wrong_manual_dir(raw, place, message):
-    with pytest.raises(LayoutError, match=message):
-        check("deepfashion2", raw.parent / place, progress=False)
-
-
-def test_without_manual_dir():
-    with pytest.raises(LayoutError, match="manual_dir"):
-        check("deepfashion2", progress=False)
-
-
-def test_copy_without_photos(raw, tmp_path):
-    (tmp_path / "train").mkdir()
-    (tmp_path / "train" / "annos").symlink_to(raw / "train" / "annos")
-    with pytest.raises(LayoutError, match=r"no photos found: .*/train/image and .*/validation/im"):
-        check("deepfashion2", tmp_path, progress=False)
 
 
 GOOD_ITEM = {

@@ -289,24 +289,6 @@ def test_only_the_high_resolution_is_there(raw, copy):
     assert report.counts["boxes"]["missing"] == 1
 
 
-@pytest.mark.parametrize(
-    ("place", "message"),
-    [
-        ("nowhere", r"nowhere does not exist: looked for .*nowhere/Anno/list_bbox_consumer2shop"),
-        ("c2s/img", r"holds no raw copy of DeepFashion Consumer-to-Shop.*did you mean .*c2s\?"),
-        (".", r"did you mean .*c2s\?"),
-    ],
-)
-def test_wrong_manual_dir(raw, place, message):
-    with pytest.raises(LayoutError, match=message):
-        check(NAME, raw.parent / place, progress=False)
-
-
-def test_without_manual_dir():
-    with pytest.raises(LayoutError, match="needs --manual_dir"):
-        check(NAME, progress=False)
-
-
 def test_copy_that_lacks_one_list(copy):
     (copy / "Eval" / "list_eval_partition.txt").unlink()
     with pytest.raises(LayoutError, match=r"lacks the list .*Eval/list_eval_partition.txt"):

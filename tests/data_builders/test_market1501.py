@@ -124,22 +124,6 @@ def test_domain_and_category(records):
     assert {record.category for record in everything(records)} == {"person"}
 
 
-def test_counts_of_splits_are_those_of_the_records(built, records):
-    for split, each in records.items():
-        expected = {"photos": len(each), "identities": len(identities(records, split))}
-        assert built[1].counts["splits"][split] == expected, split
-    assert len(records["query"]) == 10
-    assert len(records["gallery"]) == 24
-
-
-def test_train_validation_and_test_share_no_identity(records):
-    train, test = identities(records, "train"), identities(records, "query", "gallery")
-    val = identities(records, "val_query", "val_gallery")
-    assert not train & val
-    assert not train & test
-    assert not val & test
-
-
 def test_person_in_train_and_test_is_left_to_the_test(records):
     places = [record.photo_id for record in everything(records) if person(record) == 30]
     assert places == ["bounding_box_test/0030_c2s1_000200_00.jpg"]
@@ -163,12 +147,6 @@ def test_persons_without_a_match_by_another_camera_are_not_for_validation(raw, t
     assert {dummy_data.ONE_CAMERA, dummy_data.SEEN_ONCE_EACH} < left
 
 
-def test_seed_chooses_validation(raw, records, tmp_path):
-    build("market1501", tmp_path, raw, progress=False, validation_fraction=0.3, seed=1)
-    other = read_all(tmp_path, "market1501")["val_query"]
-    assert {each.photo_id for each in other} != {each.photo_id for each in records["val_query"]}
-
-
 @pytest.mark.parametrize(
     "photo_id",
     [
@@ -184,17 +162,6 @@ def test_photo_is_stored_whole(raw, records, photo_id):
     assert stored.image.shape == (64, 32, 3)
     source = decode_photo((raw / photo_id).read_bytes())
     assert np.abs(stored.image.astype(int) - source).mean() < 3
-
-
-def test_longest_side_is_an_option(raw, tmp_path):
-    build("market1501", tmp_path, raw, progress=False, longest_side=40)
-    assert {record.image.shape for record in everything(read_all(tmp_path, "market1501"))} == {
-        (40, 20, 3)
-    }
-
-
-def test_check_counts_what_build_counts(raw, built):
-    assert check("market1501", raw, progress=False, validation_fraction=0.3) == built[1]
 
 
 def labels(records, cameras_known=True):
@@ -269,27 +236,6 @@ def test_copy_without_training_photos_can_be_tested_on(raw, tmp_path):
         progress=False,
     )
     assert report.counts["splits"]["query"]["photos"] == 10
-
-
-@pytest.mark.parametrize(
-    ("place", "message"),
-    [
-        (
-            "nowhere",
-            r"nowhere does not exist: looked for .*nowhere/\{bounding_box_train,query,boun",
-        ),
-        ("market/query", r"holds no raw copy of Market-1501.*did you mean .*market\?"),
-        (".", r"0002_c1s1_000451_03\.jpg; did you mean .*market\?"),
-    ],
-)
-def test_wrong_manual_dir(raw, place, message):
-    with pytest.raises(LayoutError, match=message):
-        check("market1501", raw.parent / place, progress=False)
-
-
-def test_without_manual_dir():
-    with pytest.raises(LayoutError, match="manual_dir"):
-        check("market1501", progress=False)
 
 
 def test_folders_without_any_photo(raw, tmp_path):

@@ -95,14 +95,6 @@ def test_query_without_match_and_distractors(built):
     assert report.counts["distractor_identities"] == 6
 
 
-def test_counts_of_splits_are_those_of_the_records(built, records):
-    _, report = built
-    for split, each in records.items():
-        identities = {record.identity for record in each}
-        expected = {"photos": len(each), "identities": len(identities)}
-        assert report.counts["splits"][split] == expected, split
-
-
 def test_identities_are_dense_and_one_to_one_with_products(records):
     everything = [record for split in records.values() for record in split]
     identities = {record.identity for record in everything}
@@ -113,19 +105,6 @@ def test_identities_are_dense_and_one_to_one_with_products(records):
     for record in everything:
         product_of.setdefault(record.identity, set()).add(record.category)
     assert all(len(categories) == 1 for categories in product_of.values())
-
-
-def test_train_validation_and_test_share_no_identity(records):
-    def identities(*splits):
-        return {record.identity for split in splits for record in records[split]}
-
-    train, val = identities("train"), identities("val_query", "val_gallery")
-    test = identities("query", "gallery")
-    assert not train & val
-    assert not train & test
-    assert not val & test
-    assert len(val) == 1
-    assert identities("val_query") == identities("val_gallery")
 
 
 def test_domains_of_splits(records):
@@ -211,43 +190,6 @@ def test_margin_and_longest_side_are_options(raw, tmp_path, read_records):
     (stored,) = [each for each in query if number_of(each) == 38]
     # A box of 30×41 becomes 36×49, whose height shrinks to 32.
     assert stored.image.shape == (32, round(36 * 32 / 49), 3)
-
-
-def test_validation_is_chosen_by_the_seed(raw, tmp_path, read_records, records):
-    build("street2shop", tmp_path, raw, progress=False, seed=3, validation_fraction=0.3)
-    chosen = {number_of(each) for each in read_records(tmp_path, "val_gallery")}
-    assert len(chosen) > 8
-    assert not chosen & {number_of(each) for each in read_records(tmp_path, "gallery")}
-    assert not chosen & {number_of(each) for each in read_records(tmp_path, "train")}
-
-
-def test_check_counts_what_build_counts(raw, built):
-    _, report = built
-    assert check("street2shop", raw, progress=False) == report
-
-
-@pytest.mark.parametrize(
-    ("place", "message"),
-    [
-        ("nowhere", r"nowhere does not exist: looked for .*nowhere/meta/json/.*images or photos/"),
-        ("street2shop/photos", r"holds no raw copy of Street2Shop.*did you mean .*street2shop\?"),
-        (".", r"did you mean .*street2shop\?"),
-    ],
-)
-def test_wrong_manual_dir(raw, place, message):
-    with pytest.raises(LayoutError, match=message):
-        check("street2shop", raw.parent / place, progress=False)
-
-
-def test_without_manual_dir():
-    with pytest.raises(LayoutError, match="manual_dir"):
-        check("street2shop", progress=False)
-
-
-def test_copy_without_photos(raw, tmp_path):
-    (tmp_path / "meta").symlink_to(raw / "meta")
-    with pytest.raises(LayoutError, match=r"no photo found.*images and .*photos.*000000007"):
-        check("street2shop", tmp_path, progress=False)
 
 
 def test_category_that_lacks_a_list(raw, tmp_path):
