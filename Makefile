@@ -35,7 +35,7 @@ format: $(VENV)/installed ## mend what ruff can mend
 	$(BIN)/ruff format .
 
 notebooks: $(VENV)/installed ## make the notebooks from their scripts
-	$(BIN)/jupytext --to ipynb colab/*.py
+	$(BIN)/jupytext --update --to ipynb colab/*.py
 
 docs: $(VENV)/installed ## make docs/models.md from the code
 	$(BIN)/python -m fashion_jax.models.table > docs/models.md

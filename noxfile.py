@@ -128,7 +128,9 @@ def colab(session: nox.Session, runtime: str) -> None:
         for copied in ("tests", "colab"):
             shutil.copytree(root / copied, copied)
         shutil.copy(root / "pyproject.toml", ".")
-        session.run("python", "-m", "pytest", "-m", "", "-rs", "tests/test_colab.py")
+        session.run(
+            "python", "-m", "pytest", "-m", "", "tests/test_colab.py", "tests/test_colab_runs.py"
+        )
 
 
 def build_wheel(session: nox.Session, folder: str) -> str:

@@ -226,6 +226,7 @@ for term in ("loss/identity", "loss/supervised_contrastive"):
     plt.plot(*zip(*points, strict=True), label=term)
 plt.xlabel("step")
 plt.legend()
+plt.show()
 
 # %% [markdown]
 # ## 5. Measure

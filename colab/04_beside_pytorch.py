@@ -222,6 +222,7 @@ plt.plot(theirs.ravel(), ours.ravel(), ".", markersize=2)
 plt.xlabel("PyTorch")
 plt.ylabel("fashion-jax")
 plt.title("each number of each embedding")
+plt.show()
 
 # %% [markdown]
 # ## 4. Loss and gradient
@@ -340,6 +341,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.5))
 steps = range(1, STEPS + 1)
 left.plot(steps, losses[:, 1], label="PyTorch", linewidth=4, alpha=0.4)
 left.plot(steps, losses[:, 0], label="fashion-jax")
+left.set_xticks(steps)
 left.set_xlabel("step")
 left.set_ylabel("loss")
 left.legend()
