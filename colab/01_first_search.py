@@ -117,7 +117,8 @@ OVERRIDES: dict[str, object] = {}
 # %%
 import fashion_jax as fj
 
-config = fj.load_config("demo", {"data.data_dir": str(FOLDER / "data"), **OVERRIDES})
+changes = {"data.data_dir": str(FOLDER / "data"), "training.evaluate_every_epochs": 1}
+config = fj.load_config("demo", {**changes, **OVERRIDES})
 config
 
 # %% [markdown]
@@ -209,6 +210,7 @@ print(answers.to_table())
 plt.figure(figsize=(12, 6))
 plt.imshow(plt.imread(FOLDER / "answers.png"))
 plt.axis("off")
+plt.show()
 
 # %% [markdown]
 # ## 5. Measure

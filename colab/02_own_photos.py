@@ -182,6 +182,7 @@ def show(picture, height=6):
     plt.figure(figsize=(12, height))
     plt.imshow(plt.imread(picture))
     plt.axis("off")
+    plt.show()
 
 
 sheet = FOLDER / "contact_sheet.png"

@@ -186,6 +186,7 @@ print(fj.build(name, LOCAL, RAW).to_table())  # the stored report of the existin
 plt.figure(figsize=(12, 9))
 plt.imshow(plt.imread(sheet))
 plt.axis("off")
+plt.show()
 
 # %% [markdown]
 # ## 3. Train
@@ -245,6 +246,7 @@ print(answers.to_table())
 plt.figure(figsize=(12, 6))
 plt.imshow(plt.imread("answers.png"))
 plt.axis("off")
+plt.show()
 
 # %% [markdown]
 # ## What to do next
