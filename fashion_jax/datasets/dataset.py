@@ -1,16 +1,21 @@
 """Datasets and their splits: protocols, and built datasets in TFDS's array_record layout."""
 
+import contextlib
 import difflib
 import functools
+import hashlib
 import io
 import json
 import os
 import pathlib
+import zipfile
+import zlib
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordReader
 from etils import epath
 
 from fashion_jax.datasets.building.build_report import REPORT_NAME
@@ -23,6 +28,10 @@ _COLUMN_NAMES = ("identity", "domain", "category", "photo_id", "camera")
 
 class DatasetNotFoundError(FashionJaxError):
     """A dataset, or a split of it, that was not built."""
+
+
+class DamagedDatasetError(FashionJaxError):
+    """A built dataset of which files are missing or cut off."""
 
 
 @runtime_checkable
@@ -80,9 +89,17 @@ class Dataset(Protocol):
         ...
 
     def fingerprint(self) -> dict[str, Any]:
-        """Describe the content as JSON values; a run resumes only on an equal description."""
-        sizes = {name: len(self.split(name)) for name in self.splits}
-        return {"dataset": self.name, "version": self.version, "photos": sizes}
+        """Describe the content as JSON values; a run resumes only on an equal description.
+
+        It has each split's number of photos and the SHA-256 of its columns: names and labels.
+        """
+        splits = {name: self.split(name) for name in self.splits}
+        return {
+            "dataset": self.name,
+            "version": self.version,
+            "photos": {name: len(split) for name, split in splits.items()},
+            "labels_sha256": {name: _labels_hash(split) for name, split in splits.items()},
+        }
 
     def build_options(self) -> dict[str, str]:
         """Options that the records depend on, by name, for model cards; may be empty."""
@@ -97,7 +114,12 @@ class BuiltSplit(Split):
     """A split of a built dataset; its files are opened at the first photo."""
 
     def __init__(self, directory: str, name: str) -> None:
-        """Open split `name` of the dataset in `directory`; see `open_dataset`."""
+        """Open split `name` of the dataset in `directory`; see `open_dataset`.
+
+        Raises:
+            DamagedDatasetError: if records are missing.
+        """
+        _check_records(directory, name)
         self.directory = directory
         self.name = name
         columns = _read_columns(directory, name)
@@ -127,9 +149,9 @@ class BuiltDataset(Dataset):
         """Open the dataset in `directory`; see `open_dataset`."""
         self.name = name
         self.directory = directory
-        info = tfds.builder_from_directory(directory).info
-        self.version = str(info.version)
-        self.splits = tuple(split for split in SPLITS if split in info.splits)
+        self._info = tfds.builder_from_directory(directory).info
+        self.version = str(self._info.version)
+        self.splits = tuple(split for split in SPLITS if split in self._info.splits)
         self._open_splits: dict[str, BuiltSplit] = {}
 
     def split(self, name: str) -> BuiltSplit:
@@ -146,6 +168,20 @@ class BuiltDataset(Dataset):
         if name not in self._open_splits:
             self._open_splits[name] = BuiltSplit(self.directory, name)
         return self._open_splits[name]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Describe the content; besides names and labels, the size of the stored records."""
+        sizes = {name: int(self._info.splits[name].num_bytes) for name in self.splits}
+        return {**super().fingerprint(), "bytes": sizes}
+
+    def check(self) -> None:
+        """Check that the files of all splits hold as many records as were built.
+
+        Raises:
+            DamagedDatasetError: with each file that does not.
+        """
+        for split in self.splits:
+            _check_records(self.directory, split)
 
     def build_report(self) -> dict[str, Any] | None:
         """Read the report of the build; `None` if it was not stored."""
@@ -210,6 +246,46 @@ def _data_source(directory: str, split: str) -> Sequence[dict[str, Any]]:
     return builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
 
 
+def _check_records(directory: str, split: str) -> None:
+    """Compare the records in a split's files with the numbers that the build wrote down.
+
+    A file that was cut off, by an interrupted copy for instance, opens as one without records.
+    """
+    stored = tfds.builder_from_directory(directory).info.splits[split]
+    wrong = []
+    for path, length in zip(stored.filepaths, stored.shard_lengths, strict=True):
+        if not path.exists():
+            wrong.append(f"{path.name} is missing")
+            continue
+        try:
+            reader = ArrayRecordReader(os.fspath(path))
+            found = reader.num_records()
+            reader.close()
+        except (RuntimeError, ValueError, OSError) as error:
+            wrong.append(f"{path.name} cannot be read ({error})")
+            continue
+        if found != length:
+            wrong.append(f"{path.name} has {found} readable records of {length}")
+    if wrong:
+        raise DamagedDatasetError(
+            f"the split {split} in {directory} is damaged: {'; '.join(wrong)}. Copy the dataset "
+            "again, or build it again with --overwrite"
+        )
+
+
+def _labels_hash(split: Split) -> str:
+    """SHA-256 of a split's columns."""
+    digest = hashlib.sha256()
+    for name in _COLUMN_NAMES:
+        column = np.asarray(getattr(split, name))
+        if column.dtype.kind in "OU":  # whose bytes depend on the longest text
+            digest.update("\0".join(map(str, column.tolist())).encode("utf-8", "surrogatepass"))
+        else:
+            digest.update(column.astype(np.int64).tobytes())
+        digest.update(b"\0\0")
+    return digest.hexdigest()
+
+
 def _read_columns(directory: str, split: str) -> dict[str, np.ndarray]:
     """Read the small features of every record.
 
@@ -217,15 +293,26 @@ def _read_columns(directory: str, split: str) -> dict[str, np.ndarray]:
     it stores them next to the data for the next one.
     """
     stored = pathlib.Path(directory) / f"columns_{split}.npz"
-    if stored.exists():
-        with np.load(stored, allow_pickle=False) as columns:
-            return {name: columns[name] for name in _COLUMN_NAMES}
-    columns = _scan_columns(_data_source(directory, split))
-    if os.access(directory, os.W_OK):
-        encoded = io.BytesIO()
-        np.savez(encoded, **columns)  # type: ignore[arg-type]
+    records = _data_source(directory, split)
+    columns = _stored_columns(stored, len(records))
+    if columns is not None:
+        return columns
+    columns = _scan_columns(records)
+    encoded = io.BytesIO()
+    np.savez(encoded, **columns)  # type: ignore[arg-type]
+    with contextlib.suppress(OSError):  # where nothing can be written, they are read each time
         atomic_write(stored, encoded.getvalue())
     return columns
+
+
+def _stored_columns(path: pathlib.Path, rows: int) -> dict[str, np.ndarray] | None:
+    """Columns as they were stored; `None` if they were not, or are damaged, or of other records."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+            columns = {name: stored[name] for name in _COLUMN_NAMES}
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
+        return None
+    return columns if all(column.shape == (rows,) for column in columns.values()) else None
 
 
 def _scan_columns(records: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:

@@ -37,7 +37,7 @@ from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.collapse import CollapseMonitor
 from fashion_jax.training.learner import Learner, check_objective, make_learner
-from fashion_jax.training.metrics_log import MetricsLog, OwnLog
+from fashion_jax.training.metrics_log import MetricsLog, OwnLog, read_metrics
 from fashion_jax.training.state import TrainState
 from fashion_jax.training.validation import model_of, validate
 
@@ -222,6 +222,7 @@ def _claim(workdir: pathlib.Path, config: ExperimentConfig, objective: Objective
     path, own_path = workdir / CONFIG_FILE, workdir / OBJECTIVE_FILE
     own = _own_objective(objective, config)
     if not any(entry.name.isdigit() for entry in (workdir / "checkpoints").glob("*")):
+        _refuse_lost_checkpoints(workdir)
         workdir.mkdir(parents=True, exist_ok=True)
         if jax.process_index() == 0:
             own_path.unlink(missing_ok=True)
@@ -246,6 +247,16 @@ def _claim(workdir: pathlib.Path, config: ExperimentConfig, objective: Objective
             f"{workdir.resolve()} holds a run of another objective (null: the config's own):\n"
             f"  stored    {json.dumps(stored)}\n  requested {json.dumps(own)}\n"
             "Give `train` the same objective, or choose another workdir."
+        )
+
+
+def _refuse_lost_checkpoints(workdir: pathlib.Path) -> None:
+    """Beginning anew would empty the log of a run whose checkpoints were moved away."""
+    lines = [] if (workdir / "checkpoints").exists() else read_metrics(workdir)
+    if lines:
+        raise FashionJaxError(
+            f"{workdir.resolve()} has the log of a run up to step {lines[-1]['step']}, but no "
+            "checkpoints/: put that folder back, or choose another --workdir"
         )
 
 
@@ -317,14 +328,54 @@ def _first_or_latest(
         )
     state, stored = checkpoints.restore(latest, learner.abstract_state)
     there = DataIteratorState(**stored)
-    if (there.dataset, there.plan) != (here.dataset, here.plan):
-        raise FashionJaxError(
-            "the dataset or its plan changed since this run was interrupted:\n"
-            f"  then {there.dataset} {there.plan}\n  now  {here.dataset} {here.plan}\n"
-            "Restore the dataset, or choose another --workdir."
-        )
+    require_same_data(there, here)
+    require_same_step(latest, int(state.step), there.next_step)
     logger.info("resuming from step %d", latest)
     return state, there.next_step
+
+
+def require_same_data(there: DataIteratorState, here: DataIteratorState) -> None:
+    """Refuse to go on with other data than the checkpoint's, whatever its position.
+
+    Raises:
+        FashionJaxError: with each value that changed.
+    """
+    then, now = (dict(_leaves({"data": each.dataset, "plan": each.plan})) for each in (there, here))
+    changed = [
+        f"  {name}: then {then.get(name, 'nothing')}, now {now.get(name, 'nothing')}"
+        for name in sorted({*then, *now})
+        if then.get(name) != now.get(name)
+    ]
+    if changed:
+        raise FashionJaxError(
+            "the dataset or its plan changed since this run was interrupted:\n"
+            + "\n".join(changed)
+            + "\nRestore the dataset, or choose another --workdir."
+        )
+
+
+def require_same_step(checkpoint: int, state: int, data: int) -> None:
+    """Refuse a checkpoint whose state and data are not of its own step.
+
+    Raises:
+        FashionJaxError: with the three steps.
+    """
+    if not checkpoint == state == data:
+        raise FashionJaxError(
+            f"the checkpoint of step {checkpoint} contradicts itself: its state is of step "
+            f"{state}, its data of step {data}. To resume from another one, move its folder out "
+            "of checkpoints/"
+        )
+
+
+def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Paths and values of nested JSON values."""
+    if isinstance(tree, dict | list):
+        parts = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        for name, part in parts:
+            yield from _leaves(part, f"{path}.{name}" if path else str(name))
+    else:
+        yield path, tree
 
 
 def _origin(checkpoints: Checkpoints, config: ExperimentConfig) -> WeightsOrigin:

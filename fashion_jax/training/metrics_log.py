@@ -7,6 +7,7 @@ from typing import Any
 
 from tensorboardX import SummaryWriter
 
+from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import atomic_write
 
 METRICS_FILE = "metrics.jsonl"
@@ -60,14 +61,26 @@ class MetricsLog:
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
-    """The lines of a run's `metrics.jsonl`; one cut off by a kill is left out."""
+    """The lines of a run's `metrics.jsonl`; a last one that a kill cut off is left out.
+
+    Raises:
+        FashionJaxError: another line is damaged; with its number.
+    """
     path = workdir / METRICS_FILE
     if not path.exists():
         return []
+    # A crashed machine may leave zeros where the last lines were to be.
+    texts = path.read_bytes().rstrip(b"\0").split(b"\n")
     lines = []
-    for text in path.read_text().splitlines():
+    for number, text in enumerate(texts[:-1], start=1):  # what follows the last end of line is cut
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break  # only a line that a kill interrupted is broken, and nothing comes after it
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            line = None
+        if not isinstance(line, dict) or type(line.get("step")) is not int:
+            raise FashionJaxError(
+                f"line {number} of {path} is damaged: {text[:60]!r} is not an object with a step. "
+                "Mend or remove that line; the others were not touched"
+            )
+        lines.append(line)
     return lines

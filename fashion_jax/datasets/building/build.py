@@ -13,6 +13,7 @@ from typing import Any
 import filelock
 
 from fashion_jax.datasets.building.build_report import BuildReport, read_report
+from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.errors import FashionJaxError
 
 DATASETS = "fashion_jax.datasets"  # group of entry points
@@ -91,7 +92,9 @@ def build(
     """Build a dataset into `<data_dir>/<name>/<version>/`, with a report next to the data.
 
     The directory appears only when the build is complete; leftovers of an interrupted build are
-    removed. An existing dataset built with the same options is left unchanged.
+    removed. An existing dataset built with the same options is left unchanged. With `overwrite` it
+    stays until the new one is complete; if the exchange is interrupted, the next build of the
+    dataset puts it back.
 
     Args:
         dataset: name of a builder, or a subclass of `RetrievalBuilder`.
@@ -108,7 +111,7 @@ def build(
 
     Raises:
         FashionJaxError: if the directory is not a raw copy, its lists cannot be read, a split has
-            no usable photo, or the existing dataset was built with other options.
+            no usable photo, or the existing dataset was built with other options or is damaged.
     """
     cls = builder_class(dataset)
     name = cls.name
@@ -126,7 +129,7 @@ def build(
         if final.exists() and not overwrite:
             return _stored_report(final, builder.option_values(), manual_dir)
         _prepare(builder)
-        _publish(staging / name / str(builder.version), final, staging / "replaced")
+        _publish(staging / name / str(builder.version), final, _aside(root, name))
     return read_report(final)
 
 
@@ -141,12 +144,19 @@ def _sole_build(root: pathlib.Path, dataset: str) -> Iterator[pathlib.Path]:
         raise BuildError(f"another process is building {dataset} in {root}") from error
     except OSError as error:
         raise BuildError(f"cannot write to data_dir {root}: {error}") from error
+    aside = _aside(root, dataset)
     with held:
+        _put_back(aside, root / dataset)
         _remove(staging)
         try:
             yield staging
         finally:
+            _put_back(aside, root / dataset)
             _remove(staging)
+
+
+def _aside(root: pathlib.Path, dataset: str) -> pathlib.Path:
+    return root / f".{dataset}.replaced"
 
 
 def _remove(folder: pathlib.Path) -> None:
@@ -175,6 +185,7 @@ def _stored_report(
             f"{final} was built with {'; '.join(differing)}: pass --overwrite to replace it, "
             "or choose another data_dir"
         )
+    BuiltDataset(final.parent.name, str(final)).check()
     return report
 
 
@@ -186,8 +197,21 @@ def _prepare(builder: Any) -> None:
         builder.download_and_prepare(download_config=config)
 
 
-def _publish(built: pathlib.Path, final: pathlib.Path, replaced: pathlib.Path) -> None:
+def _publish(built: pathlib.Path, final: pathlib.Path, aside: pathlib.Path) -> None:
+    """Put a built dataset in its place; the one that is there lies aside until then."""
     final.parent.mkdir(parents=True, exist_ok=True)
     if final.exists():
-        final.rename(replaced)
+        aside.mkdir()
+        final.rename(aside / final.name)
     built.rename(final)
+    _remove(aside)
+
+
+def _put_back(aside: pathlib.Path, place: pathlib.Path) -> None:
+    """Put back what an interrupted `_publish` left aside, unless the new dataset has its place."""
+    if not aside.exists():
+        return
+    for old in aside.iterdir():
+        if not (place / old.name).exists():
+            old.rename(place / old.name)
+    _remove(aside)
