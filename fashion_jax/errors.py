@@ -1,7 +1,9 @@
 """Errors that a user can act on."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+_SHOWN = 10
 
 
 class FashionJaxError(Exception):
@@ -22,3 +24,9 @@ def needs_extra(extra: str) -> Iterator[None]:
             f"the package {error.name} is not installed; install it with: "
             f"pip install 'fashion-jax[{extra}]'"
         ) from error
+
+
+def named(names: Sequence[object]) -> str:
+    """List the first of many names for a message."""
+    shown = ", ".join(map(str, names[:_SHOWN]))
+    return f"{shown}, ... and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else shown

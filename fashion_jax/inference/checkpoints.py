@@ -1,7 +1,8 @@
 """A run's checkpoints, as readers see them: the best by validation mAP, its card, its weights."""
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -31,6 +32,10 @@ def _is_error(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.ERROR
 
 
+class DamagedCheckpointError(FashionJaxError):
+    """A checkpoint that cannot be read, or of which bits have changed."""
+
+
 class StoredCheckpoints:
     """The checkpoints in a folder; see `fashion_jax.training.checkpoints` for what they hold."""
 
@@ -47,6 +52,7 @@ class StoredCheckpoints:
             "model": ocp.StandardCheckpointHandler(),
             "learner": ocp.StandardCheckpointHandler(),
             "reader": ocp.JsonCheckpointHandler(),
+            "checksums": ocp.JsonCheckpointHandler(),
             "card": ocp.JsonCheckpointHandler(),
         }
         # Orbax warns of every manager that only reads, as if that were a fault.
@@ -88,19 +94,44 @@ class StoredCheckpoints:
         Raises:
             ModelCardError: the card is damaged, or of another version.
         """
-        items = self.manager.restore(step, args=ocp.args.Composite(card=ocp.args.JsonRestore()))
-        return read_card(items["card"])
+        with self.naming_damage(step):
+            arguments = ocp.args.Composite(card=ocp.args.JsonRestore())
+            return read_card(self.manager.restore(step, args=arguments)["card"])
 
     def restore_model(self, step: int, sharding: jax.sharding.Sharding) -> dict[str, Any]:
         """Read `params` and `model_state` alone, whatever their shapes, onto these devices."""
-        stored = self.manager.item_metadata(step)["model"]
-        abstract = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), stored
-        )
-        items = self.manager.restore(
-            step, args=ocp.args.Composite(model=ocp.args.StandardRestore(abstract))
-        )
-        return _with_numbered_layers(items["model"])
+        with self.naming_damage(step):
+            stored = self.manager.item_metadata(step)["model"]
+            abstract = jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), stored
+            )
+            items = self.manager.restore(
+                step, args=ocp.args.Composite(model=ocp.args.StandardRestore(abstract))
+            )
+            return _with_numbered_layers(items["model"])
+
+    @contextlib.contextmanager
+    def naming_damage(self, step: int) -> Iterator[None]:
+        """Turn what goes wrong in reading a checkpoint into an error that names it and another.
+
+        Raises:
+            DamagedCheckpointError: something went wrong.
+        """
+        try:
+            yield
+        except Exception as error:  # Orbax raises whatever a damaged file leads it to
+            others = [other for other in sorted(self.manager.all_steps()) if other != step]
+            remedy = (
+                f"Move that folder out of {self.directory} to use the checkpoint of step "
+                f"{others[-1]}"
+                if others
+                else "There is no other checkpoint: restore the folder from a copy, or train again "
+                "in another --workdir"
+            )
+            raise DamagedCheckpointError(
+                f"the checkpoint in {self.directory / str(step)} is damaged: "
+                f"{str(error).strip() or repr(error)}\n{remedy}."
+            ) from error
 
     def metrics(self, step: int) -> dict[str, float]:
         """Validation metrics of a checkpoint; empty where it was not validated."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from fashion_jax.datasets.photos import list_photos
 from fashion_jax.datasets.records import DOMAIN_NAMES
-from fashion_jax.errors import FashionJaxError
-from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT, Item, named
+from fashion_jax.errors import FashionJaxError, named
+from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT, Item
 
 COLUMNS = ("photo", "category", "product")
 DEFAULT_CATEGORY = "item"

@@ -13,8 +13,10 @@ from orbax.checkpoint.checkpoint_managers import (
     LatestN,
 )
 
+from fashion_jax.errors import FashionJaxError, named
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.inference.checkpoints import StoredCheckpoints, selection
+from fashion_jax.training.checksums import checksums
 from fashion_jax.training.state import TrainState
 
 # Old checkpoints are renamed away before they are deleted: a deletion that is interrupted
@@ -26,7 +28,8 @@ class Checkpoints(StoredCheckpoints):
     """The checkpoints of a run, written while training continues.
 
     Each holds the `model` (parameters, running statistics), the `learner` (step, optimizer, what
-    the losses keep, random key), the `reader` (where the data iterator stands) and the `card`.
+    the losses keep, random key), the `reader` (where the data iterator stands), the `card`, and
+    the `checksums` of all arrays.
     """
 
     def __init__(self, directory: epath.PathLike) -> None:
@@ -58,21 +61,28 @@ class Checkpoints(StoredCheckpoints):
                 learner=ocp.args.StandardSave(_learner(state)),
                 reader=ocp.args.JsonSave(dict(reader)),
                 card=ocp.args.JsonSave(card.to_dict()),
+                checksums=ocp.args.JsonSave(checksums(_parts(state))),
             ),
             metrics=None if metrics is None else dict(metrics),
         )
 
     def restore(self, step: int, abstract: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """Read a whole state, placed as `abstract` says, and the reader's position."""
-        items = self.manager.restore(
-            step,
-            args=ocp.args.Composite(
-                model=ocp.args.StandardRestore(_model(abstract)),
-                learner=ocp.args.StandardRestore(_learner(abstract)),
-                reader=ocp.args.JsonRestore(),
-            ),
+        """Read a whole state, placed as `abstract` says, and the reader's position.
+
+        Raises:
+            DamagedCheckpointError: it cannot be read, or is not what was saved.
+        """
+        arguments = ocp.args.Composite(
+            model=ocp.args.StandardRestore(_model(abstract)),
+            learner=ocp.args.StandardRestore(_learner(abstract)),
+            reader=ocp.args.JsonRestore(),
+            checksums=ocp.args.JsonRestore(),
         )
-        return _state(items["model"], items["learner"]), items["reader"]
+        with self.naming_damage(step):
+            items = self.manager.restore(step, args=arguments)
+            state = _state(items["model"], items["learner"])
+            _require_checksums(items["checksums"], checksums(_parts(state)))
+        return state, items["reader"]
 
     def close(self) -> None:
         """Wait until everything is written."""
@@ -100,6 +110,17 @@ def _learner(state: TrainState) -> dict[str, Any]:
     if state.average:
         learner["trained"] = {"params": state.params, "model_state": state.model_state}
     return {name: part for name, part in learner.items() if jax.tree.leaves(part)}
+
+
+def _parts(state: TrainState) -> dict[str, Any]:
+    return {"model": _model(state), "learner": _learner(state)}
+
+
+def _require_checksums(stored: Mapping[str, int], found: Mapping[str, int]) -> None:
+    differing = [name for name in {**stored, **found} if stored.get(name) != found.get(name)]
+    if differing:
+        names = named(differing)
+        raise FashionJaxError(f"arrays that are not as they were saved ({len(differing)}): {names}")
 
 
 def _state(model: dict[str, Any], learner: dict[str, Any]) -> TrainState:

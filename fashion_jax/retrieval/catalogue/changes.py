@@ -22,7 +22,7 @@ from fashion_jax.retrieval.catalogue.contents import (
     finish_segment,
     write_segment,
 )
-from fashion_jax.retrieval.catalogue.items import Item, named, named_by_defect
+from fashion_jax.retrieval.catalogue.items import Item, named_by_defect
 from fashion_jax.retrieval.catalogue.manifest import (
     SCHEMA,
     CatalogueError,

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 UNKNOWN_PRODUCT = -1
 """Identity of a photo whose product is unknown."""
 
-_SHOWN = 10
-
 
 @dataclasses.dataclass(frozen=True)
 class Item:
@@ -42,12 +40,6 @@ class Hit:
     row: int
     item: Item
     score: float
-
-
-def named(names: Sequence[object]) -> str:
-    """List the first of many names for a message."""
-    shown = ", ".join(map(str, names[:_SHOWN]))
-    return f"{shown}, ... and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else shown
 
 
 def named_by_defect(photos: Mapping[str, Sequence[str]]) -> str:
