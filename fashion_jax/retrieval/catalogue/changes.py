@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fashion_jax.errors import named
 from fashion_jax.files import to_json
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from fashion_jax.errors import named
+
 UNKNOWN_PRODUCT = -1
 """Identity of a photo whose product is unknown."""
 
