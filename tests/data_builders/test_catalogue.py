@@ -13,9 +13,8 @@ from fashion_jax.datasets.building.options import OptionError
 from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.datasets.records import SPLITS
 from fashion_jax.evaluation.embedded import EmbeddedTest
-from tests.data_builders.built_records import read_split
+from tests.data_builders.built_records import read_all
 from tests.dummy_data import catalogue as dummy_data
-from tests.dummy_data.dummy_photos import soft_pattern
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +36,7 @@ def built(catalogue, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def records(built):
-    return read_all(built[0])
-
-
-def read_all(data_dir):
-    return {split: read_split(data_dir / "catalogue" / "1.0.0", split) for split in SPLITS}
+    return read_all(built[0], "catalogue")
 
 
 def of_photo(records, photo):
@@ -64,8 +59,6 @@ def test_counts(built):
     boxes = {defect: count for defect, count in report.counts["boxes"].items() if count}
     assert boxes == {"empty": 1, "outside": 1, "clipped": 1}
     assert list(report.categories) == ["coats", "dresses", "hats"]
-    assert report.counts["queries_without_match"] == 1
-    assert report.counts["distractor_identities"] == 2
 
 
 def test_every_defect_is_listed(built):
@@ -83,58 +76,14 @@ def test_every_defect_is_listed(built):
     }
 
 
-def test_splits_are_disjoint_and_hold_every_usable_photo(records):
+def test_splits_have_their_shares_of_the_products(records):
     names = {split: {record.identity for record in each} for split, each in records.items()}
-    assert not names["train"] & (names["query"] | names["gallery"])
-    assert not names["train"] & (names["val_query"] | names["val_gallery"])
-    assert not (names["query"] | names["gallery"]) & (names["val_query"] | names["val_gallery"])
-    assert sorted(set().union(*names.values())) == list(range(27))
     # 97 usable photos, one of them with two products.
     assert sum(map(len, records.values())) == 98
     # 20 % of the 24 whole products, and the one without a shop photo; 5 % of the other 19.
     assert len(names["query"]) == 5 + 1
     assert len(names["gallery"]) == 5 + 2
     assert len(names["val_query"]) == 1
-    assert {record.domain for record in records["query"] + records["val_query"]} == {"street"}
-    assert {record.domain for record in records["gallery"] + records["val_gallery"]} == {"shop"}
-
-
-def test_products_are_told_apart_by_their_names(records):
-    product_of = {row["photo"]: row["identity"] for row in dummy_data.manifest_rows()[:101]}
-    by_identity = {}
-    for split in records.values():
-        for record in split:
-            if record.photo_id != dummy_data.SHARED_PHOTO:
-                by_identity.setdefault(record.identity, set()).add(product_of[record.photo_id])
-    assert all(len(products) == 1 for products in by_identity.values())
-
-
-@pytest.mark.parametrize("number", [1, 4, 5, 6, 13, 24])
-def test_street_photo_is_cut_by_its_box(records, number):
-    photo = f"street/P-{number:03d}-2.jpg"
-    x, y, width, height = dummy_data.good_box(number)
-    source = soft_pattern(dummy_data.number_of(photo), dummy_data.WIDTH, dummy_data.HEIGHT)
-    (stored,) = of_photo(records, photo)
-    assert stored.image.shape == (height, width, 3)
-    assert np.abs(stored.image.astype(int) - source[y : y + height, x : x + width]).mean() < 3
-
-
-@pytest.mark.parametrize(
-    "photo", ["shop/P-001-1.jpg", *dummy_data.FILES.values(), "street/P-008-1.jpg"]
-)
-def test_photo_without_a_usable_box_is_stored_whole(records, photo):
-    source = soft_pattern(dummy_data.number_of(photo), dummy_data.WIDTH, dummy_data.HEIGHT)
-    (stored,) = of_photo(records, photo)
-    assert stored.image.shape == source.shape
-    assert np.abs(stored.image.astype(int) - source).mean() < 3
-
-
-def test_box_partly_outside_is_clipped(records):
-    photo = "street/P-010-1.jpg"
-    source = soft_pattern(dummy_data.number_of(photo), dummy_data.WIDTH, dummy_data.HEIGHT)
-    (stored,) = of_photo(records, photo)
-    assert stored.image.shape == (33, 28, 3)  # y from -8 to 32.5, x from 20 to the edge
-    assert np.abs(stored.image.astype(int) - source[:33, 20:]).mean() < 3
 
 
 def test_two_products_on_one_photo_are_two_records(records):
@@ -171,7 +120,7 @@ def assert_same_files(data_dir, other):
         assert (other / "catalogue" / "1.0.0" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_finished_dataset_is_left_alone(catalogue, built, monkeypatch):
+def test_finished_dataset_is_left_alone_by_relative_paths(catalogue, built, monkeypatch):
     data_dir, report = built
     monkeypatch.setattr(
         "fashion_jax.datasets.building.build._prepare", lambda builder: pytest.fail("again")

@@ -3,11 +3,8 @@ import shutil
 import numpy as np
 import pytest
 
-from fashion_jax.datasets.building.base import EmptySplitError
 from fashion_jax.datasets.building.build import build, check
 from fashion_jax.datasets.building.raw_copy import LayoutError
-from fashion_jax.datasets.photos import decode_photo
-from fashion_jax.datasets.records import SPLITS
 from fashion_jax.metrics.labels import Labels
 from fashion_jax.metrics.ranking import rank_embeddings
 from tests.data_builders.built_records import everything, identities, read_all
@@ -16,7 +13,7 @@ from tests.dummy_data import market1501 as dummy_data
 
 def person(record):
     """The person that the photo's name says."""
-    return int(record.photo_id.split("/")[1].split("_")[0])
+    return dummy_data.person_of(record.photo_id)
 
 
 def is_distractor(record):
@@ -96,31 +93,21 @@ def test_junk_is_in_no_split(records):
     assert not [record for record in everything(records) if person(record) < 0]
 
 
-def test_distractors_are_in_the_gallery_and_match_nothing(built, records):
+def test_distractors_are_in_the_gallery_and_match_nothing(records):
     distractors = [record for record in everything(records) if is_distractor(record)]
     assert len(distractors) == dummy_data.DISTRACTORS
     assert {each.photo_id for each in distractors} < {each.photo_id for each in records["gallery"]}
     of_distractors = {record.identity for record in distractors}
     assert len(of_distractors) == dummy_data.DISTRACTORS
     assert not of_distractors & identities(records, "train", "query", "val_query", "val_gallery")
-    # In addition, two persons without a query.
-    assert built[1].counts["distractor_identities"] == dummy_data.DISTRACTORS + 2
 
 
-def test_identity_and_camera_are_those_of_the_name(records):
-    of_person = {}
+def test_camera_is_that_of_the_name(records):
     for record in everything(records):
         assert f"_c{record.camera}s" in record.photo_id
-        if not is_distractor(record):
-            of_person.setdefault(person(record), set()).add(record.identity)
-    assert all(len(each) == 1 for each in of_person.values())
-    found = identities(records, *SPLITS)
-    assert len(found) == len(of_person) + dummy_data.DISTRACTORS
-    assert found == set(range(len(found)))
 
 
-def test_domain_and_category(records):
-    assert {record.domain for record in everything(records)} == {"street"}
+def test_category(records):
     assert {record.category for record in everything(records)} == {"person"}
 
 
@@ -142,26 +129,10 @@ def test_validation_asks_once_by_each_camera(records):
 
 
 def test_persons_without_a_match_by_another_camera_are_not_for_validation(raw, tmp_path):
-    build("market1501", tmp_path, raw, progress=False, validation_fraction=0.9)
+    options = {"splits": ["train"], "validation_fraction": 0.9}
+    build("market1501", tmp_path, raw, progress=False, **options)
     left = {person(record) for record in read_all(tmp_path, "market1501")["train"]}
     assert {dummy_data.ONE_CAMERA, dummy_data.SEEN_ONCE_EACH} < left
-
-
-@pytest.mark.parametrize(
-    "photo_id",
-    [
-        "query/0001_c1s1_000105_00.jpg",
-        "bounding_box_test/0003_c2s1_000225_01.jpg",
-        "bounding_box_test/0000_c1s1_000100_00.jpg",
-        "bounding_box_train/0020_c1s1_000125_01.jpg",
-        dummy_data.ENDS_TWICE,
-    ],
-)
-def test_photo_is_stored_whole(raw, records, photo_id):
-    (stored,) = [each for each in everything(records) if each.photo_id == photo_id]
-    assert stored.image.shape == (64, 32, 3)
-    source = decode_photo((raw / photo_id).read_bytes())
-    assert np.abs(stored.image.astype(int) - source).mean() < 3
 
 
 def labels(records, cameras_known=True):
@@ -222,27 +193,9 @@ def test_queries_without_a_right_answer_are_skipped_and_counted(records):
     assert nothing.skip_reason.tolist() == ["no_match_in_gallery"]
 
 
-def test_copy_without_training_photos_can_be_tested_on(raw, tmp_path):
-    (tmp_path / "raw").mkdir()
-    for folder in ("query", "bounding_box_test"):
-        (tmp_path / "raw" / folder).symlink_to(raw / folder)
-    with pytest.raises(EmptySplitError, match=r"split train, .* --splits query gallery"):
-        build("market1501", tmp_path / "data", tmp_path / "raw", progress=False)
-    report = build(
-        "market1501",
-        tmp_path / "data",
-        tmp_path / "raw",
-        splits=["query", "gallery"],
-        progress=False,
-    )
-    assert report.counts["splits"]["query"]["photos"] == 10
-
-
-def test_folders_without_any_photo(raw, tmp_path):
+def test_photos_of_other_names_only(raw, tmp_path):
     (tmp_path / "bounding_box_test").mkdir()
     shutil.copy(raw / "query" / "Thumbs.db", tmp_path / "bounding_box_test")
-    with pytest.raises(LayoutError, match=r"no photo found: .*/query, .*box_test for files"):
-        check("market1501", tmp_path, progress=False)
     (tmp_path / "bounding_box_test" / "a.jpg").write_bytes(b"")
     with pytest.raises(LayoutError, match=r"1 have other names, such as bounding_box_test/a\.jpg"):
         check("market1501", tmp_path, progress=False)

@@ -20,50 +20,21 @@ from fashion_jax.data_builders.synthetic_street2shop.synthetic_street2shop impor
     plan_splits,
 )
 
-from fashion_jax.datasets.building.build import build
 from fashion_jax.datasets.records import Domain
-from tests.data_builders.built_records import read_split
 
 SMALL = {"train_identities": 12, "val_identities": 4, "test_identities": 6, "distractors": 2}
 
 
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("synthetic")
-    build("synthetic_street2shop", folder, progress=False, **SMALL)
-    return folder
+def test_each_split_has_as_many_products_as_were_asked_for():
+    splits = plan_splits(SyntheticOptions(**SMALL))
+    products = {name: len({item.identity for item in items}) for name, items in splits.items()}
+    assert products == {"train": 12, "query": 6, "gallery": 8, "val_query": 4, "val_gallery": 4}
 
 
-@pytest.mark.slow
-def test_counts(data_dir):
-    report = build("synthetic_street2shop", data_dir, progress=False, **SMALL)
-    splits = {name: each["identities"] for name, each in report.counts["splits"].items()}
-    assert splits == {"train": 12, "query": 6, "gallery": 8, "val_query": 4, "val_gallery": 4}
-    assert report.counts["queries_without_match"] == 0
-    assert report.counts["distractor_identities"] == 2
-    assert report.counts["photos"]["expected"] == report.counts["photos"]["usable"]
-    assert report.manual_dir is None
-
-
-@pytest.mark.slow
-def test_same_bytes_in_every_build(data_dir, tmp_path):
-    build("synthetic_street2shop", tmp_path, progress=False, threads=1, **SMALL)
-    paths = sorted(data_dir.glob("synthetic_street2shop/1.0.0/*.array_record*"))
-    assert len(paths) == 5
-    for path in paths:
-        assert (tmp_path / path.relative_to(data_dir)).read_bytes() == path.read_bytes()
-
-
-def test_records(data_dir):
-    directory = data_dir / "synthetic_street2shop" / "1.0.0"
-    splits = {name: read_split(directory, name) for name in ("train", "query", "gallery")}
-    test = {each.identity for split in ("query", "gallery") for each in splits[split]}
-    assert not test & {each.identity for each in splits["train"]}
-    for records in splits.values():
-        for record in records:
-            assert max(record.image.shape) == 144
-            assert record.category in PATTERNS
-            assert parse_photo_id(record.photo_id)[2] == Domain[record.domain.upper()]
+def test_photo_id_and_category_say_what_is_drawn():
+    for item in plan_splits(SyntheticOptions(**SMALL))["train"]:
+        assert parse_photo_id(item.photo_id)[2] == item.domain
+        assert item.category in PATTERNS
 
 
 def test_each_product_has_two_or_three_photos_of_each_domain():
@@ -86,6 +57,7 @@ def test_photos_do_not_depend_on_the_order_in_which_they_are_drawn():
     backwards = [other.load(name) for name in reversed(names)]
     for left, right in zip(forwards, reversed(backwards), strict=True):
         np.testing.assert_array_equal(left, right)
+        assert max(left.shape) == 144
 
 
 def test_seed_draws_other_products():

@@ -8,6 +8,7 @@ partner (style 0). The training set has 8 such pairs, the validation set 4, with
 """
 
 import argparse
+import functools
 import json
 import pathlib
 from collections.abc import Iterator
@@ -70,6 +71,40 @@ def good_box(photo_id: str, item: int) -> list[int]:
     number = int(photo_id.split("/")[1])
     left, top = number % 7 + 5 * item, number % 5 + 3 * item
     return [left, top, left + 20 + number % 4, top + 30]
+
+
+def category_of(pair: int, style: int) -> str:
+    """Category of a garment, as in the records."""
+    return CATEGORIES[(pair + 4 * style) % len(CATEGORIES)].replace(" ", "_")
+
+
+@functools.cache
+def _products() -> dict[tuple[str, str], tuple[object, ...]]:
+    return {
+        (photo_id, item["category_name"].replace(" ", "_")): (
+            (photo_id.split("/")[0], annotation["pair_id"], item["style"])
+            if item["style"]
+            else (photo_id, name)
+        )
+        for photo_id, annotation in _annotations()
+        for name, item in annotation.items()
+        if name.startswith("item")
+    }
+
+
+def product_of(photo_id: str, category: str) -> tuple[object, ...]:
+    """The product of a category that a photo shows: set, pair and style; or an item alone."""
+    return _products()[photo_id, category]
+
+
+@functools.cache
+def _sources() -> dict[str, str]:
+    return {photo_id: annotation["source"] for photo_id, annotation in _annotations()}
+
+
+def domain_of(photo_id: str) -> str:
+    """Whether a customer or a shop took a photo."""
+    return {"user": "street", "shop": "shop"}[_sources()[photo_id]]
 
 
 def _annotations() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -46,6 +46,10 @@ WITHOUT_BOX: Photo = (19, "comsumer", 2)
 BOX_WITHOUT_PAIR = "img/TOPS/T_Shirt/id_00000099/shop_01.jpg"
 OTHER_SOURCE: Photo = (21, "shop", 1)  # a consumer's photo, the list of boxes says
 REPEATED: Photo = (22, "shop", 1)  # its box and one of its pairs are there twice
+GOOD: tuple[Photo, ...] = (  # some photos that are whole, and so are their boxes
+    *((1, "comsumer", 1), (3, "shop", 2), (5, "comsumer", 2), (7, "comsumer", 1), (9, "shop", 2)),
+    *((10, "comsumer", 1), (13, "shop", 1), (16, "shop", 2), (21, "shop", 1), (22, "shop", 1)),
+)
 LEAKED_ITEM = 4  # for training, but one of its pairs is for testing as well
 
 

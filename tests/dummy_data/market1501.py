@@ -58,6 +58,11 @@ def photo_pixels(name: str) -> UInt8[np.ndarray, "height width 3"]:
     return dummy_photos.soft_pattern(sum(name.encode()), WIDTH, HEIGHT)
 
 
+def person_of(name: str) -> int:
+    """The person that a photo's name says; 0 for distractors, -1 for junk."""
+    return int(name.split("/")[1].split("_")[0])
+
+
 def photo_names() -> Iterator[str]:
     """Folders and names of all photos."""
     yield from _series(TRAIN, TRAIN_PERSONS, (1, 2, 3), 2)

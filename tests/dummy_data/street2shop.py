@@ -9,6 +9,7 @@ Photos are numbered in that order; a fourth category is empty.
 
 import argparse
 import collections
+import functools
 import io
 import json
 import pathlib
@@ -78,6 +79,26 @@ def photo_pixels(number: int) -> UInt8[np.ndarray, "height width 3"]:
 def good_box(number: int) -> dict[str, int]:
     """Box of the garment on photo `number`."""
     return {"left": number % 7, "top": 5 + number % 5, "width": 30, "height": 41}
+
+
+@functools.cache
+def _products() -> dict[tuple[int, str], tuple[str, int]]:
+    return {
+        (row["photo"], category): (category, row["product"])
+        for (_, category), rows in _rows().items()
+        for row in rows
+    }
+
+
+def product_of(number: int, category: str) -> tuple[str, int]:
+    """The product of a category that photo `number` shows; each category has its own numbers."""
+    return _products()[number, category]
+
+
+def domain_of(number: int) -> str:
+    """Whether photo `number` is one of the shop or of the street."""
+    _, role, _ = list(_photos())[number - 1]
+    return "shop" if role == "retrieval" else "street"
 
 
 def _rows() -> _Rows:
