@@ -1,10 +1,11 @@
-"""Atomically written files, and validated JSON."""
+"""The one door for files: checked when they are opened, atomic when they are written, and JSON."""
 
 import json
 import os
 import pathlib
 import secrets
-from typing import Any, TypeVar
+import stat
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -15,8 +16,81 @@ Stored = TypeVar("Stored")
 LARGEST_JSON = 2**26  # bytes; a manifest of 100,000 segments stays below
 
 
+# Reading these waits for a writer, or never ends.
+_NOT_FILES = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
 class StorageError(FashionJaxError):
     """A stored file or folder that is missing, damaged, or of another version."""
+
+
+class UnreadableFileError(FashionJaxError):
+    """A file that cannot be opened, is not a regular file, or is larger than a limit."""
+
+
+def open_file(path: str | os.PathLike[str], most: int | None = None) -> BinaryIO:
+    """Open a regular file, or a link to one, for reading.
+
+    Args:
+        path: path of the file.
+        most: largest size in bytes; by default any.
+
+    Raises:
+        UnreadableFileError: if there is no such file, if it is a folder, a pipe, a socket or a
+            device, if it is too large, or if the system refuses to open it; its cause is the
+            system's error.
+    """
+    path = pathlib.Path(path)
+    try:
+        _require_file(path.stat(), path)  # opening a pipe would wait for its writer
+        file = path.open("rb")  # noqa: SIM115: the caller closes it
+    except (OSError, ValueError) as error:
+        # ValueError: a NUL, or a text that is no name in the file system's encoding.
+        raise UnreadableFileError(f"{path} cannot be read: {reason(error)}") from error
+    try:
+        status = os.fstat(file.fileno())
+        _require_file(status, path)
+        if most is not None and status.st_size > most:
+            raise UnreadableFileError(
+                f"{path} is too large: {status.st_size:,} bytes; the limit is {most:,}"
+            )
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def read_file(path: str | os.PathLike[str], most: int) -> bytes:
+    """Read a regular file of at most `most` bytes; see `open_file`.
+
+    Raises:
+        UnreadableFileError: as `open_file`, or if reading fails.
+    """
+    with open_file(path, most) as file:
+        try:
+            content = file.read(most + 1)
+        except OSError as error:
+            raise UnreadableFileError(f"{file.name} cannot be read: {reason(error)}") from error
+    if len(content) > most:  # it grew, or does not say its size, as the kernel's own files do
+        raise UnreadableFileError(f"{file.name} is too large; the limit is {most:,} bytes")
+    return content
+
+
+def reason(error: OSError | ValueError) -> str:
+    """The system's reason without number and path, such as `Permission denied`."""
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _require_file(status: os.stat_result, path: pathlib.Path) -> None:
+    kind = _NOT_FILES.get(stat.S_IFMT(status.st_mode))
+    if kind is not None:
+        raise UnreadableFileError(f"{path} is {kind}; expected a file")
 
 
 def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
@@ -62,12 +136,14 @@ def read_json(path: pathlib.Path, kind: type[Stored], schema: int, what: str) ->
     Raises:
         StorageError: no such file, or a file that is damaged or of another version.
     """
-    if not path.is_file():
-        raise StorageError(f"{path.parent} is not {what}: it has no {path.name}")
-    size = path.stat().st_size
-    if size > LARGEST_JSON:
-        raise StorageError(f"{path} is damaged: too large ({size:,} bytes)")
-    return parse_json(path.read_bytes(), kind, schema, str(path))
+    try:
+        content = read_file(path, LARGEST_JSON)
+    except UnreadableFileError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            missing = f"{path.parent} is not {what}: it has no {path.name}"
+            raise StorageError(missing) from error
+        raise StorageError(str(error)) from error
+    return parse_json(content, kind, schema, str(path))
 
 
 def parse_json(content: bytes | str, kind: type[Stored], schema: int, where: str) -> Stored:
