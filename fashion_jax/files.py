@@ -49,7 +49,7 @@ def open_file(path: str | os.PathLike[str], most: int | None = None) -> BinaryIO
     path = pathlib.Path(path)
     try:
         _require_file(path.stat(), path)  # opening a pipe would wait for its writer
-        file = path.open("rb")  # noqa: SIM115 (the caller closes it)
+        file = path.open("rb")
     except (OSError, ValueError) as error:
         # ValueError: a NUL, or a text that is no name in the file system's encoding.
         raise UnreadableFileError(f"{path} cannot be read: {reason(error)}") from error
