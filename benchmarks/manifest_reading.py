@@ -14,9 +14,10 @@ import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fashion_jax.data_builders.catalogue.manifest import read_manifest
 from fashion_jax.data_builders.catalogue.splits import assign_splits
 from tabulate import tabulate
+
+from fashion_jax.datasets.photo_lists.photo_list import read_photo_list
 
 LIMIT = 20.0  # seconds for a million rows
 COLUMNS = (
@@ -63,7 +64,7 @@ def row(number: int) -> tuple[object, ...]:
 def measure(path: pathlib.Path) -> list[object]:
     data = path.read_bytes()
     start, cpu_start = time.perf_counter(), time.process_time()
-    manifest = read_manifest(data, path.name)
+    manifest = read_photo_list(data, path.name)
     checked, cpu_checked = time.perf_counter(), time.process_time()
     splits = assign_splits(manifest.rows, test_fraction=0.2, validation_fraction=0.05, seed=0)
     assigned = time.perf_counter()

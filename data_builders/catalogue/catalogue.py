@@ -7,16 +7,22 @@ from typing import Any, ClassVar
 
 import pyarrow.compute as pc
 
+from fashion_jax.datasets.boxes import UNITS
 from fashion_jax.datasets.building.base import BuildOptions, RetrievalBuilder
-from fashion_jax.datasets.building.options import OptionError, option
+from fashion_jax.datasets.building.options import OptionError, choice, option
 from fashion_jax.datasets.building.plan import BuildPlan
+from fashion_jax.datasets.building.tally import Tally
+from fashion_jax.datasets.photo_lists.photo_list import PhotoList, read_photo_list
+from fashion_jax.datasets.photo_lists.problems import PhotoListError
 
-from .manifest import ManifestTable, read_manifest
 from .photos import open_photos
 from .splits import assign_splits
 from .storage import absolute, is_uri, read_file
 
 _THREADS_FOR_STORAGE = 16  # they mostly wait for answers
+# Of so many garments, one lies beyond this part of its photo.
+_ENOUGH_BOXES = 10
+_MIDDLE = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +34,15 @@ class CatalogueOptions(BuildOptions):
         photos: directory, or URI, that the names of the photos are relative to.
         test_fraction: fraction of the products with a query and a match that becomes `query` and
             `gallery` if the manifest names no splits.
+        box_unit: unit of the boxes: `pixels`, or `fraction` or `percent` of the photo. `auto`
+            takes boxes that are all below a pixel for fractions, and refuses those that cannot
+            be in pixels.
     """
 
     manifest: str = ""
     photos: str = ""
     test_fraction: float = option(0.2, most=0.9)
+    box_unit: str = choice("auto", *UNITS)
 
 
 class CatalogueBuilder(RetrievalBuilder):
@@ -58,7 +68,7 @@ class CatalogueBuilder(RetrievalBuilder):
 
         Raises:
             OptionError: if --manifest is missing, or --manual_dir is given.
-            ManifestError: if the manifest is invalid; with all its problems.
+            PhotoListError: if the manifest is invalid; with all its problems.
             FileAccessError: if the manifest or the photos cannot be found.
         """
         if manual_dir is not None:
@@ -68,20 +78,43 @@ class CatalogueBuilder(RetrievalBuilder):
         splits = assign_splits(
             rows, options.test_fraction, options.validation_fraction, options.seed
         )
-        photos = open_photos(options.photos, pc.unique(rows["photo"]).to_pylist())
+        names = pc.unique(rows["photo"]).to_pylist()
+        photos = open_photos(options.photos, names, self._box_unit)
         categories = sorted(pc.unique(rows["category"]).to_pylist())
         return BuildPlan(splits, photos, categories, self._manifest.problems)
+
+    def check_counts(self, tally: Tally) -> None:
+        """Refuse boxes that cannot be in the unit that they were taken for.
+
+        Raises:
+            PhotoListError: none of many boxes reaches beyond the middle of its photo.
+        """
+        if self.options.box_unit != "auto" or self._box_unit != "pixels":
+            return
+        reach = tally.box_reach
+        if reach.boxes >= _ENOUGH_BOXES and max(reach.across, reach.down) < _MIDDLE:
+            raise PhotoListError(
+                f"{self.options.manifest}: none of its {reach.boxes:,} boxes reaches beyond "
+                f"{reach.across:.0%} of its photo's width and {reach.down:.0%} of its height. Are "
+                "they per cent (--option.box_unit=percent), or of thumbnails? Where they are in "
+                "pixels of these photos, say so: --option.box_unit=pixels"
+            )
 
     def option_values(self) -> dict[str, Any]:
         """Return the options and a hash of the manifest: another manifest is another dataset."""
         return {**super().option_values(), "manifest_sha256": self._manifest.sha256}
 
+    @property
+    def _box_unit(self) -> str:
+        unit = self.options.box_unit
+        return self._manifest.box_unit if unit == "auto" else unit
+
     @functools.cached_property
-    def _manifest(self) -> ManifestTable:
+    def _manifest(self) -> PhotoList:
         place = self.options.manifest
         if not place:
             raise OptionError(
                 "catalogue needs --manifest, a CSV or Parquet file with the columns photo and "
-                "identity; see data_builders/catalogue/README.md"
+                "product; see data_builders/catalogue/README.md"
             )
-        return read_manifest(read_file(place), place)
+        return read_photo_list(read_file(place), place)

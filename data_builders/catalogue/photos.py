@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8
 
+from fashion_jax.datasets.boxes import Box, to_pixels
 from fashion_jax.datasets.building.tally import MISSING
-from fashion_jax.datasets.photos import UndecodablePhotoError, decode_photo
+from fashion_jax.datasets.photos import UndecodablePhotoError, decode_photo, find_file
 
 from .storage import (
     FileAccessError,
@@ -26,17 +27,25 @@ class CataloguePhotos:
     Args:
         root: directory, or URI, that the names are relative to; "" if all of them are URIs.
         schemes: schemes of the URIs among the names.
+        box_unit: unit of the boxes; one of `UNITS`.
     """
 
-    def __init__(self, root: str, schemes: Sequence[str] = ()):
+    def __init__(self, root: str, schemes: Sequence[str] = (), box_unit: str = "pixels"):
         self._root = root
+        self._box_unit = box_unit
         used = {*schemes, scheme_of(root)} if is_uri(root) else {*schemes}
         # Opened here, by one thread: fsspec would open one for each thread.
         self._storages = {scheme: open_storage(scheme) for scheme in used}
 
     def place(self, photo_id: str) -> str:
         """Return the path or URI of a photo."""
-        return photo_id if is_uri(photo_id) else f"{self._root}/{photo_id}"
+        if is_uri(photo_id) or is_uri(self._root):
+            return photo_id if is_uri(photo_id) else f"{self._root}/{photo_id}"
+        return str(find_file(pathlib.Path(self._root), photo_id))
+
+    def scaled_box(self, photo_id: str, box: Box, height: int, width: int) -> Box:
+        """Convert a box to pixels of its photo."""
+        return to_pixels(box, self._box_unit, height, width)
 
     def __contains__(self, photo_id: object) -> bool:
         """Whether the photo exists; always True in object storage, where `load` finds out.
@@ -92,12 +101,13 @@ class CataloguePhotos:
             raise FileAccessError(_no_answer(place, error)) from error
 
 
-def open_photos(root: str, photo_ids: Sequence[str]) -> CataloguePhotos:
+def open_photos(root: str, photo_ids: Sequence[str], box_unit: str = "pixels") -> CataloguePhotos:
     """Open the photos of a manifest, and check a sample of them.
 
     Args:
         root: directory, or URI, that relative names are below; "" for none.
         photo_ids: names of all photos.
+        box_unit: unit of their boxes.
 
     Raises:
         FileAccessError: if names are relative without a root, the directory does not exist, the
@@ -107,7 +117,7 @@ def open_photos(root: str, photo_ids: Sequence[str]) -> CataloguePhotos:
     if relative is not None:
         _check_root(root, relative)
     schemes = {scheme_of(photo_id) for photo_id in photo_ids if is_uri(photo_id)}
-    photos = CataloguePhotos(root, sorted(schemes))
+    photos = CataloguePhotos(root, sorted(schemes), box_unit)
     sample = photo_ids[:: -(-len(photo_ids) // _SAMPLE)]
     if not any(photos.exists(photo_id) for photo_id in sample):
         place = photos.place(sample[0])

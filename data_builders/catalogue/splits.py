@@ -9,28 +9,27 @@ from jaxtyping import Bool
 
 from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.plan import Identity, PlannedItem, choose_validation
+from fashion_jax.datasets.photo_lists.checks import codes_of
+from fashion_jax.datasets.photo_lists.columns import BOX
 from fashion_jax.datasets.records import DOMAIN_NAMES, SPLITS, Domain
-
-from .checks import codes_of
-from .columns import BOX
 
 Rows = Bool[np.ndarray, " rows"]
 
 
 class SplitColumns:
-    """Columns of a manifest that decide on the splits.
+    """Columns of a list that decide on the splits.
 
     With both street and shop photos, queries are the street photos and the gallery the shop
     photos. Otherwise every photo is both.
 
     Args:
-        rows: rows of `read_manifest`.
+        rows: rows of `read_photo_list`.
         seed: seed of the choice of identities.
     """
 
     def __init__(self, rows: pa.Table, seed: int):
         self._seed = seed
-        self._identity, self._names = codes_of(rows["identity"])
+        self._identity, self._names = codes_of(rows["product"])
         self._photo, _ = codes_of(rows["photo"])
         domain, domains = codes_of(rows["domain"])
         street = np.array([name == DOMAIN_NAMES[Domain.STREET] for name in domains])[domain]
@@ -110,9 +109,9 @@ def assign_splits(
     """Assign the rows of a catalogue to splits.
 
     Args:
-        rows: rows of `read_manifest`.
+        rows: rows of `read_photo_list`.
         test_fraction: fraction of the identities with a query and a match to take for the test;
-            ignored if the manifest has splits.
+            ignored if the list has splits.
         validation_fraction: fraction of the remaining ones to take for validation.
         seed: seed of the choice.
 
@@ -130,7 +129,7 @@ def assign_splits(
 
 def _items(rows: pa.Table) -> Iterator[PlannedItem]:
     """Make the items, which share equal values: their number may be millions."""
-    identity, names = codes_of(rows["identity"])
+    identity, names = codes_of(rows["product"])
     category, categories = codes_of(rows["category"])
     domain, domains = codes_of(rows["domain"])
     identities: list[Identity] = [(name,) for name in names]

@@ -4,9 +4,16 @@ import dataclasses
 import math
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, Int, UInt8
 
 from fashion_jax.errors import FashionJaxError
+
+UNITS = ("pixels", "fraction", "percent")
+"""Units of a box: pixels, or parts of its photo's width and height, of 1 or of 100."""
+
+# Nothing that a pixel wide box holds is a garment: numbers up to here are parts of 1, which some
+# tools let reach over the photo's edge.
+_LARGEST_FRACTION = 1.5
 
 
 class BoxError(FashionJaxError):
@@ -38,6 +45,62 @@ class FittedBox:
 
     box: Box | None
     defect: str | None
+
+
+def unit_of(boxes: Float[np.ndarray, "boxes 4"]) -> str:
+    """Recognise the unit of boxes (x, y, width, height): `fraction` if all are below a pixel.
+
+    Boxes without numbers or area do not count.
+    """
+    fractions, others = _fractions(boxes)
+    return "fraction" if fractions.any() and not others.any() else "pixels"
+
+
+def mixed_units(boxes: Float[np.ndarray, "boxes 4"]) -> Int[np.ndarray, " mixed"]:
+    """Find the boxes that are fractions beside others that are not."""
+    fractions, others = _fractions(boxes)
+    return np.flatnonzero(fractions & others.any())
+
+
+def _fractions(boxes: Float[np.ndarray, "boxes 4"]) -> tuple[np.ndarray, np.ndarray]:
+    with_area = (boxes[:, 2] > 0) & (boxes[:, 3] > 0)  # NaN has none
+    within = (np.abs(boxes) <= _LARGEST_FRACTION).all(axis=1)
+    whole_pixel = (boxes == 1).any(axis=1) & (boxes == np.rint(boxes)).all(axis=1)
+    fractions = with_area & within & ~whole_pixel
+    return fractions, with_area & ~fractions
+
+
+def as_size(
+    form: str,
+    first: Float[np.ndarray, " boxes"],
+    second: Float[np.ndarray, " boxes"],
+    third: Float[np.ndarray, " boxes"],
+    fourth: Float[np.ndarray, " boxes"],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Convert boxes to x, y, width and height.
+
+    Args:
+        form: `size` (x, y, width, height), `corners` (left, top, right, bottom) or `centre`
+            (x and y of the centre, width, height).
+        first: first numbers of the boxes, in any unit.
+        second: second numbers.
+        third: third numbers.
+        fourth: fourth numbers.
+    """
+    if form == "corners":
+        return first, second, third - first, fourth - second
+    if form == "centre":
+        return first - third / 2, second - fourth / 2, third, fourth
+    return first, second, third, fourth
+
+
+def to_pixels(box: Box, unit: str, height: int, width: int) -> Box:
+    """Convert a box of one of `UNITS` to pixels of a photo of `height`×`width` pixels."""
+    if unit == "pixels":
+        return box
+    part = 1 if unit == "fraction" else 100
+    across, down = width / part, height / part
+    return Box(box.x * across, box.y * down, box.width * across, box.height * down)
 
 
 def fit_box(box: Box, height: int, width: int, margin: float = 0.0) -> FittedBox:

@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import threading
+import unicodedata
 import warnings
 from collections.abc import Iterator
 
@@ -116,6 +117,21 @@ def list_photos(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
     names = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]
     seen = [name.as_posix() for name in names if not any(p.startswith(".") for p in name.parts)]
     return [root / name for name in sorted(seen)]
+
+
+def find_file(root: pathlib.Path, name: str) -> pathlib.Path:
+    """Path of a file below a folder, by a name from a list.
+
+    Disks of other systems hold `é` in one character or in two; a list may have the other form.
+    """
+    path = root / name
+    for form in ("NFC", "NFD"):
+        if os.path.lexists(path):
+            break
+        other = root / unicodedata.normalize(form, name)
+        if os.path.lexists(other):
+            return other
+    return path
 
 
 def read_photo(path: pathlib.Path) -> UInt8[np.ndarray, "height width 3"]:

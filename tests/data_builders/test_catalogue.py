@@ -5,12 +5,12 @@ import random
 
 import numpy as np
 import pytest
-from fashion_jax.data_builders.catalogue.problems import ManifestError
 
 from fashion_jax.cli import main
 from fashion_jax.datasets.building.build import BuildError, build, check
 from fashion_jax.datasets.building.options import OptionError
 from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.datasets.photo_lists.problems import PhotoListError
 from fashion_jax.datasets.records import SPLITS
 from fashion_jax.evaluation.embedded import EmbeddedTest
 from tests.data_builders.built_records import read_all
@@ -57,7 +57,7 @@ def test_counts(built):
         **{"not_an_image": 1, "too_large": 0, "unreadable": 0, "usable": 97},
     }
     boxes = {defect: count for defect, count in report.counts["boxes"].items() if count}
-    assert boxes == {"empty": 1, "outside": 1, "clipped": 1}
+    assert boxes == {"empty": 1, "outside": 1, "clipped": 1, "tiny": 1}
     assert list(report.categories) == ["coats", "dresses", "hats"]
 
 
@@ -67,6 +67,7 @@ def test_every_defect_is_listed(built):
         "box_clipped": ["street/P-010-1.jpg"],
         "box_empty": ["street/P-008-1.jpg"],
         "box_outside": ["street/P-009-1.jpg"],
+        "box_tiny": ["street/P-011-1.jpg"],
         "empty": ["street/P-003-1.jpg"],
         "missing": ["street/P-002-1.jpg"],
         "not_an_image": ["shop/P-007-1.jpg"],
@@ -196,7 +197,7 @@ def test_given_splits(catalogue, tmp_path):
         ({"manifest": "items.csv", "test_fraction": 1}, OptionError, r"number in 0\.\.0\.9"),
         (
             {"manifest": "wrong.csv", "photos": "."},
-            ManifestError,
+            PhotoListError,
             r"wrong\.csv: column photo is",
         ),
     ],

@@ -1,14 +1,14 @@
 """Splits of a catalogue, as given and by hash."""
 
 import pytest
-from fashion_jax.data_builders.catalogue.manifest import read_manifest
 from fashion_jax.data_builders.catalogue.splits import assign_splits
 
+from fashion_jax.datasets.photo_lists.photo_list import read_photo_list
 from fashion_jax.datasets.records import Domain
 
 
 def split(lines, test=0.2, validation=0.05, seed=0):
-    rows = read_manifest("\n".join(lines).encode(), "items.csv").rows
+    rows = read_photo_list("\n".join(lines).encode(), "items.csv").rows
     return assign_splits(rows, test, validation, seed)
 
 

@@ -95,7 +95,7 @@ def test_every_defect_is_listed_by_photo(low):
 
 def test_box_counts(low, high, xywh):
     boxes = {"missing": 1, "without_size": 0, "without_scale": 0}
-    boxes |= {"empty": 2, "outside": 1, "clipped": 1}
+    boxes |= {"empty": 2, "outside": 1, "clipped": 1, "tiny": 0}
     assert low.report.counts["boxes"] == boxes
     assert high.report.counts["boxes"] == {**boxes, "without_scale": 1}
     # Corners without area, taken for a width and a height, have one: wrong boxes look right.

@@ -142,10 +142,14 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
         samples = CropSamples(self.options.seed)
         with self._run(plan, "checking photos") as run:
             run.check(samples)
+        self.check_counts(run.tally)
         if contact_sheet is not None:
             groups, margin = samples.groups(), self.options.margin
             write_contact_sheet(contact_sheet, groups, plan.photos, margin, self._title())
         return self._report(run.tally, plan)
+
+    def check_counts(self, tally: Tally) -> None:
+        """Refuse a dataset for its counts, after all its photos; by default none is refused."""
 
     def option_values(self) -> dict[str, Any]:
         """Return the options that the records depend on, as plain values for the report."""
@@ -175,6 +179,7 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
             self._shards = run.shards()
             super()._download_and_prepare(dl_manager, download_config)
         self._refuse_empty(run.tally.empty_splits(), "has no usable photo")
+        self.check_counts(run.tally)
         write_report(self._report(run.tally, plan), pathlib.Path(self.data_dir))
 
     def _example_writer(self) -> CanonicalWriter:

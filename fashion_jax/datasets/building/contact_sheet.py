@@ -37,6 +37,7 @@ _HEADINGS = {
     "empty": "box without area: the whole photo is stored",
     "outside": "box entirely outside the photo: the whole photo is stored",
     "clipped": "box partly outside the photo: the part inside is stored",
+    "tiny": "box of a few pixels: too small to show a garment",
     GOOD_STREET: "street boxes inside their photos",
     GOOD_SHOP: "shop boxes inside their photos",
     WITHOUT_ANY: "photos without boxes: the whole photo is stored",

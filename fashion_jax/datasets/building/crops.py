@@ -10,7 +10,14 @@ from jaxtyping import UInt8
 from fashion_jax.datasets.boxes import Box, crop, fit_box
 from fashion_jax.datasets.building.options import option
 from fashion_jax.datasets.building.plan import PhotoSource, PlannedItem, ScalesBoxes
-from fashion_jax.datasets.building.tally import MISSING, USABLE, WITHOUT_SCALE, Tally
+from fashion_jax.datasets.building.tally import (
+    LEAST_SIDE,
+    MISSING,
+    TINY,
+    USABLE,
+    WITHOUT_SCALE,
+    Tally,
+)
 from fashion_jax.datasets.photos import UndecodablePhotoError, encode_jpeg, shrink
 
 _ITEMS_A_SHARD = 2048  # a few hundred files for the largest dataset
@@ -55,11 +62,13 @@ class StoredItem:
         item: the planned item.
         jpeg: encoded crop; empty during a check.
         box_defect: defect of its box, if any; one of `BOX_DEFECTS`.
+        reach: right and lower end of its box, as fractions of the photo; `None` without a box.
     """
 
     item: PlannedItem
     jpeg: bytes
     box_defect: str | None
+    reach: tuple[float, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +93,8 @@ class PhotoResult:
         for each in self.stored:
             if each.box_defect is not None:
                 tally.add_box_defect(photo_id, each.item.category, each.box_defect)
+            if each.reach is not None:
+                tally.add_box_reach(*each.reach)
 
 
 def by_photo(items: Iterable[PlannedItem]) -> Iterator[list[PlannedItem]]:
@@ -133,11 +144,15 @@ def _store(
 ) -> StoredItem:
     height, width = image.shape[:2]
     place = locate(item, photos, height, width, options.margin)
+    reach = None
+    if place.box is not None and place.cut is not None:
+        box = place.box
+        reach = ((box.x + box.width) / width, (box.y + box.height) / height)
     if not encode:
-        return StoredItem(item, b"", place.defect)
+        return StoredItem(item, b"", place.defect, reach)
     region = image if place.cut is None else crop(image, place.cut)
     jpeg = encode_jpeg(shrink(region, options.longest_side), options.jpeg_quality)
-    return StoredItem(item, jpeg, place.defect)
+    return StoredItem(item, jpeg, place.defect, reach)
 
 
 def locate(
@@ -152,4 +167,7 @@ def locate(
     if box is None:
         return ItemPlace(None, None, WITHOUT_SCALE)
     fitted = fit_box(box, height, width, margin)
-    return ItemPlace(box, fitted.box, fitted.defect)
+    defect = fitted.defect
+    if fitted.box is not None and min(fitted.box.width, fitted.box.height) < LEAST_SIDE:
+        defect = TINY
+    return ItemPlace(box, fitted.box, defect)

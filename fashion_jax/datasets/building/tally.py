@@ -13,9 +13,13 @@ PHOTO_OUTCOMES = (MISSING, *UNDECODABLE_KINDS, USABLE)
 WITHOUT_BOX = "missing"
 WITHOUT_SIZE = "without_size"
 WITHOUT_SCALE = "without_scale"
-BOX_DEFECTS = (WITHOUT_BOX, WITHOUT_SIZE, WITHOUT_SCALE, "empty", "outside", "clipped")
+TINY = "tiny"
+BOX_DEFECTS = (WITHOUT_BOX, WITHOUT_SIZE, WITHOUT_SCALE, "empty", "outside", "clipped", TINY)
 """Boxes without a row in the list; without width and height; in pixels of a photo of unknown size;
-without area; entirely or partly outside the photo."""
+without area; entirely or partly outside the photo; smaller than `LEAST_SIDE`."""
+
+LEAST_SIDE = 16
+"""Shorter side of the smallest crop, in pixels, that may show what a garment is."""
 
 
 @dataclasses.dataclass
@@ -65,6 +69,21 @@ class Counts:
         return len(self.photos["gallery"].keys() - self.photos["query"].keys())
 
 
+@dataclasses.dataclass
+class BoxReach:
+    """How far boxes reach into their photos.
+
+    Attributes:
+        boxes: number of boxes with area.
+        across: furthest right end, as a fraction of its photo's width.
+        down: furthest lower end, as a fraction of its photo's height.
+    """
+
+    boxes: int = 0
+    across: float = 0.0
+    down: float = 0.0
+
+
 class Tally:
     """Counter of photos and boxes; a photo met again counts once.
 
@@ -79,6 +98,7 @@ class Tally:
         self.categories = {category: self._new_counts() for category in categories}
         self._problems: dict[str, dict[str, None]] = collections.defaultdict(dict)
         self._seen: set[tuple[str, str | None]] = set()
+        self.box_reach = BoxReach()
 
     def _new_counts(self) -> Counts:
         return Counts(photos={split: collections.Counter() for split in self.splits})
@@ -97,6 +117,12 @@ class Tally:
         self.total.boxes[defect] += 1
         self.categories[category].boxes[defect] += 1
         self.add_problem(f"box_{defect}", photo_id)
+
+    def add_box_reach(self, across: float, down: float) -> None:
+        """Note how far a box reaches, as fractions of its photo's width and height."""
+        reach = self.box_reach
+        reach.boxes += 1
+        reach.across, reach.down = max(reach.across, across), max(reach.down, down)
 
     def add_record(self, split: str, category: str, identity: Hashable) -> None:
         """Count a written record."""

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fashion_jax.data_builders.catalogue.manifest import read_manifest
-from fashion_jax.data_builders.catalogue.problems import ManifestError
 
+from fashion_jax.datasets.photo_lists.photo_list import read_photo_list
+from fashion_jax.datasets.photo_lists.problems import PhotoListError
 from tests.dummy_data.catalogue import (
     REPEATED_PHOTO,
     manifest_rows,
@@ -23,11 +23,11 @@ NOTHING = {
 
 def read(content):
     data = content if isinstance(content, bytes) else content.encode()
-    return read_manifest(data, "items.csv")
+    return read_photo_list(data, "items.csv")
 
 
 def refused(content):
-    with pytest.raises(ManifestError) as error:
+    with pytest.raises(PhotoListError) as error:
         read(content)
     assert str(error.value).startswith("items.csv")
     return str(error.value)
@@ -41,8 +41,12 @@ def parquet(columns):
 
 def test_two_columns_are_enough():
     manifest = read("photo,identity\na.jpg,17\n")
-    assert manifest.rows.to_pylist() == [{"photo": "a.jpg", "identity": "17", **NOTHING}]
-    assert manifest.problems == {"repeated_row": [], "unknown_column": ()}
+    assert manifest.rows.to_pylist() == [{"photo": "a.jpg", "product": "17", **NOTHING}]
+    assert manifest.problems == {
+        "repeated_row": [],
+        "unknown_column": (),
+        "products_alike": [],
+    }
 
 
 def test_every_column_in_any_order_and_case():
@@ -52,7 +56,7 @@ def test_every_column_in_any_order_and_case():
     )
     assert read(text).rows.to_pylist() == [
         {
-            **{"photo": "a/b c.jpg", "identity": "P 1", "domain": "street", "category": "hats"},
+            **{"photo": "a/b c.jpg", "product": "P 1", "domain": "street", "category": "hats"},
             **{"split": "val_query", "camera": 3, "x": -1, "y": 2.5, "width": 30, "height": 40},
         }
     ]
@@ -64,21 +68,21 @@ def test_every_column_in_any_order_and_case():
         b"\xef\xbb\xbfphoto,identity\r\na.jpg,1\r\nb.jpg,\xc5\xbc\r\n",
         b"photo,identity\ra.jpg,1\rb.jpg,\xc5\xbc",
         b"photo;identity\na.jpg;1\n\n\nb.jpg;\xc5\xbc\n",
-        b'"photo"\t"identity"\n"a.jpg"\t1\nb.jpg\t" \xc5\xbc"\n',
-        parquet({"identity": ["1", "ż"], "photo": ["a.jpg", "b.jpg"]}),
+        b'"photo"\t"product"\n"a.jpg"\t1\nb.jpg\t" \xc5\xbc"\n',
+        parquet({"product": ["1", "ż"], "photo": ["a.jpg", "b.jpg"]}),
     ],
     ids=["spreadsheet", "old Macintosh", "semicolons", "tabs", "Parquet"],
 )
 def test_forms_of_the_same_manifest(data):
     rows = read(data).rows
     assert rows["photo"].to_pylist() == ["a.jpg", "b.jpg"]
-    assert rows["identity"].to_pylist() == ["1", "ż"]
+    assert rows["product"].to_pylist() == ["1", "ż"]
 
 
 def test_quoted_cells_hold_anything():
     rows = read('photo,identity\n"a, ""b"".jpg","two\r\nlines"\n').rows.to_pylist()
     assert rows[0]["photo"] == 'a, "b".jpg'
-    assert rows[0]["identity"] == "two\r\nlines"
+    assert rows[0]["product"] == "two\r\nlines"
 
 
 def test_unknown_columns_are_named_and_not_read():
@@ -101,7 +105,7 @@ def test_rows_are_in_the_order_of_photos_whatever_the_manifests_order():
 def test_numbers_of_parquet_are_read_as_those_of_csv():
     columns = {
         "photo": ["a.jpg", "b.jpg"],
-        "identity": [17, 18],
+        "product": [17, 18],
         "camera": [3.0, None],  # as pandas has whole numbers with gaps
         "x": [1.5, None],
         **{name: [20, None] for name in ("y", "width", "height")},
@@ -111,7 +115,7 @@ def test_numbers_of_parquet_are_read_as_those_of_csv():
     text = "photo,identity,camera,x,y,width,height,category\n"
     text += "a.jpg,17,3,1.5,20,20,20,hats\nb.jpg,18,,,,,,hats\n"
     assert rows.equals(read(text).rows)
-    assert rows["identity"].to_pylist() == ["17", "18"]
+    assert rows["product"].to_pylist() == ["17", "18"]
     assert rows["camera"].to_pylist() == [3, -1]
 
 
@@ -134,7 +138,7 @@ def test_a_repeated_row_counts_once():
     assert manifest.problems["repeated_row"] == ["a.jpg"]
 
 
-def test_another_box_identity_or_split_is_another_row():
+def test_another_box_product_or_split_is_another_row():
     rows = ["train,,,,", "train,1,2,3,4", "train,1,2,3,5"]
     lines = [f"a.jpg,1,shop,hats,{row.replace(',', ',,', 1)}" for row in rows]
     assert read(FULL + "\n".join(lines)).rows.num_rows == 3
@@ -150,10 +154,8 @@ def test_another_box_identity_or_split_is_another_row():
         ("a/../../b.jpg,1,,,,,,,,", "line 2: 'a/../../b.jpg'"),
         (
             "..,1,,,,,,,,",
-            "without a / in front and without //, . and .. (1 row):\n    line 2: '..'",
+            "it must not start with / or lead outside (1 row):\n    line 2: '..'",
         ),
-        ("a//b.jpg,1,,,,,,,,", "line 2: 'a//b.jpg'"),
-        ("a/./b.jpg,1,,,,,,,,", "line 2: 'a/./b.jpg'"),
         ("a/,1,,,,,,,,", "line 2: 'a/'"),
         ("C:\\a.jpg,1,,,,,,,,", r"photo must have / between folders, no \, "),
         ("a\x00.jpg,1,,,,,,,,", r"line 2: 'a\x00.jpg'"),
@@ -243,16 +245,16 @@ def test_an_endless_quoted_cell_stops_the_reading():
 
 
 def test_rows_of_parquet_are_counted_from_one():
-    text = refused(parquet({"photo": ["a.jpg", None], "identity": ["1", "1"], "camera": [0, -5]}))
+    text = refused(parquet({"photo": ["a.jpg", None], "product": ["1", "1"], "camera": [0, -5]}))
     assert "photo is empty (1 row):\n    row 2" in text
     assert "row 2: '-5'" in text
 
 
-def test_an_identity_in_training_and_test():
+def test_a_product_in_training_and_test():
     lines = ["photo,identity,split", "a,1,train", "b,1,gallery", "c,2,query", "d,2,val_gallery"]
     lines += ["e,1,query", "f,3,query", "g,3,gallery", "h,4,val_query", "i,4,val_gallery"]
     assert refused("\n".join(lines)).splitlines()[1:] == [
-        "  identity must be in one of training, validation and test only (2 products):",
+        "  product must be in one of training, validation and test only (2 products):",
         "    line 3: '1' is in gallery, but line 2 has it in train",
         "    line 5: '2' is in val_gallery, but line 4 has it in query",
     ]
@@ -267,7 +269,7 @@ def test_splits_in_some_rows_only():
 def test_rows_that_disagree():
     text = refused("photo,identity,category,camera\na,1,hats,3\nb,1,,\na,1,hats,4\na,1,bags,4\n")
     assert text.splitlines()[1:] == [
-        "  same photo, identity, box and split as another row, but other values (2 rows):",
+        "  same photo, product, box and split as another row, but other values (2 rows):",
         "    line 4: camera 4, but line 2 has camera 3",
         "    line 5: category 'bags', camera 4, but line 2 has category 'hats', camera 3",
     ]
@@ -287,13 +289,13 @@ def test_rows_without_a_name_are_not_compared():
             "foto,identity",
             ["column photo is missing", "'foto', 'identity'; required are photo"],
         ),
-        ("photo", ["column identity is missing"]),
+        ("photo", ["column product is missing"]),
         ("photo,identity,domian", ["unknown column 'domian': did you mean domain?"]),
         ("photo,identity,Categories", []),
-        ("photo,identity,x,y,widht,height", ["did you mean width?"]),
-        ("photo,identity,x,y", ["column width is missing", "column height is missing"]),
+        ("photo,identity,x,y,widht,height", ["x, y, height: not a box in four columns"]),
+        ("photo,identity,x,y", ["x, y: not a box in four columns; write x, y, width, height"]),
         ("photo,identity,Photo", ["column photo occurs more than once"]),
-        ("photo identity", ["column photo is missing; column identity is missing"]),
+        ("photo identity", ["column photo is missing; column product is missing"]),
     ],
 )
 def test_wrong_columns(header, messages):
@@ -316,10 +318,10 @@ def test_wrong_columns(header, messages):
         ("photo,identity\na,1\n".encode("utf-16"), "text in UTF-16: save it as UTF-8"),
         (b"PK\x03\x04...", "an Excel workbook or another zip file"),
         (b"PAR1", "damaged Parquet file"),
-        (parquet({"photo": ["a"], "identity": ["1"]})[:-9], "damaged Parquet file"),
-        (parquet({"photo": ["a"]}), "column identity is missing"),
-        (parquet({"photo": [["a"]], "identity": ["1"]}), "column photo is of type list<"),
-        (parquet({"photo": [b"\xff"], "identity": ["1"]}), "column photo is of type binary"),
+        (parquet({"photo": ["a"], "product": ["1"]})[:-9], "damaged Parquet file"),
+        (parquet({"photo": ["a"]}), "column product is missing"),
+        (parquet({"photo": [["a"]], "product": ["1"]}), "column photo is of type list<"),
+        (parquet({"photo": [b"\xff"], "product": ["1"]}), "column photo is of type binary"),
         (b'"photo,identity\n', "line 1: "),
     ],
 )

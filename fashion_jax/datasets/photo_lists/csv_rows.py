@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,10 +11,10 @@ import numpy as np
 from jaxtyping import Int
 
 from fashion_jax.datasets.building.list_files import short
-
-from .problems import SHOWN, ManifestError, ManifestProblems
+from fashion_jax.datasets.photo_lists.problems import SHOWN, PhotoListError, RowProblems
 
 _ROWS_AT_ONCE = 2**15
+_SEPARATOR = re.compile(r'"?sep=([,;\t|])"?$', re.IGNORECASE)  # a line that Excel reads and writes
 
 
 class CsvBlock(NamedTuple):
@@ -39,13 +40,16 @@ class CsvReader:
         problems: collector of malformed rows.
     """
 
-    def __init__(self, data: bytes, problems: ManifestProblems):
+    def __init__(self, data: bytes, problems: RowProblems):
         self._data = data
         self._problems = problems
         text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
-        first_line = data.split(b"\n", 1)[0].decode("utf-8", "replace")
-        delimiter = max(",;\t", key=first_line.count)
+        first_line = re.split(rb"\r\n?|\n", data, maxsplit=1)[0].decode("utf-8-sig", "replace")
+        told = _SEPARATOR.match(first_line)
+        delimiter = told[1] if told else max(",;\t", key=first_line.count)
         self._reader = csv.reader(text, delimiter=delimiter, strict=True)
+        if told:
+            self._take(1)
         self._malformed: dict[int, str] = {}
         self._ragged: dict[int, str] = {}
 
@@ -53,15 +57,15 @@ class CsvReader:
         """Read the first row; empty for an empty file.
 
         Raises:
-            ManifestError: if it is malformed.
+            PhotoListError: if it is malformed.
         """
         rows, error = self._take(1)
         if error:
-            raise ManifestError(f"{self._problems.place}, line 1: {_explained(error)}")
+            raise PhotoListError(f"{self._problems.place}, line 1: {_explained(error)}")
         return rows[0] if rows else []
 
     def blocks(self, width: int) -> Iterator[CsvBlock]:
-        """Read all other rows, except empty lines and rows without exactly `width` cells."""
+        """Read all other rows, except empty ones and rows without exactly `width` cells."""
         more = True
         while more:
             before = self._reader.line_num
@@ -95,11 +99,11 @@ class CsvReader:
 
     def _whole(self, rows: list[list[str]], lines: np.ndarray, width: int) -> CsvBlock:
         """Keep the rows of the right width."""
-        if set(map(len, rows)) <= {width}:
+        wrong = [number for number, row in enumerate(rows) if len(row) != width or not any(row)]
+        if not wrong:
             return CsvBlock(rows, lines[:-1])
-        wrong = [number for number, row in enumerate(rows) if len(row) != width]
         for number in wrong:
-            if rows[number]:
+            if any(rows[number]):  # below a table, spreadsheets write rows of empty cells
                 shown = len(self._ragged) < SHOWN
                 self._ragged[int(lines[number])] = _cells(rows[number]) if shown else ""
         kept = np.setdiff1d(np.arange(len(rows)), wrong)
@@ -127,13 +131,13 @@ def _explained(error: str) -> str:
     return f"{error}; write a quotation mark inside a quoted cell twice"
 
 
-def _not_utf8(data: bytes, place: str) -> ManifestError:
+def _not_utf8(data: bytes, place: str) -> PhotoListError:
     try:
         data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         content = data.splitlines()[line - 1]
-        return ManifestError(
+        return PhotoListError(
             f"{place}, line {line:,}: not UTF-8: {short(content)}; save the file as UTF-8"
         )
-    return ManifestError(f"{place}: not UTF-8; save the file as UTF-8")
+    return PhotoListError(f"{place}: not UTF-8; save the file as UTF-8")

@@ -1,25 +1,26 @@
-"""Checks of a manifest's cells, column by column, without a loop over the rows."""
+"""Checks of a list's cells, column by column, without a loop over the rows."""
 
-from collections.abc import Callable
+import posixpath
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Int
 
+from fashion_jax.datasets.boxes import as_size, mixed_units
 from fashion_jax.datasets.building.list_files import short
+from fashion_jax.datasets.photo_lists.cells import Cells
+from fashion_jax.datasets.photo_lists.columns import BOX
+from fashion_jax.datasets.photo_lists.problems import RowProblems
+from fashion_jax.datasets.photo_lists.products import MISSING, ROUNDED
 from fashion_jax.datasets.records import DOMAIN_NAMES, SPLITS
-
-from .cells import Cells
-from .columns import BOX, REQUIRED
-from .problems import ManifestProblems
 
 URI_SCHEMES = ("gs", "s3")
 
-_HERE = r"^(\./+)+"
 _URI = rf"^({'|'.join(URI_SCHEMES)})://[^/]+/."
-# An empty folder's name (an absolute path begins with one), `.` or `..`.
-_WRONG_FOLDER = r"(^|/)\.{0,2}(/|$)"
+# A folder without a name (an absolute path begins with one), `.` or `..`.
+_ODD_FOLDER = r"(^|/)\.{0,2}(/|$)"
 _WRONG_CHARACTER = r"[\\\x00-\x1f\x7f]"
 # Short enough to be finite for any digits.
 _NUMBER = r"^[+-]?([0-9]{1,15}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$"
@@ -28,40 +29,42 @@ _LARGEST_CAMERA = 2**31 - 1  # stored as int32
 _GROUPS = np.array([0, 1, 1, 2, 2])  # training, test or validation, for each of SPLITS
 
 
-def check_cells(cells: Cells, problems: ManifestProblems) -> pa.Table:
+def check_cells(cells: Cells, problems: RowProblems, required: Sequence[str]) -> pa.Table:
     """Check every cell, and convert texts to their types.
 
     Args:
-        cells: cells of the manifest.
+        cells: cells of the list.
         problems: collector of everything invalid.
+        required: names of the columns whose cells must not be empty.
 
     Returns:
-        One row for each of the manifest's: `photo`, `identity`, `domain`, `category`, `split` as
-        text, `camera` as int32, `x`, `y`, `width`, `height` as float64; null for empty or invalid
-        cells.
+        One row for each of the list's: `photo`, `product`, `domain`, `category`, `split` as
+        text, `camera` as int32, `x`, `y`, `width`, `height` as float64 in the list's unit; null
+        for empty or invalid cells.
     """
     check = _Check(cells, problems)
-    for name in REQUIRED:
-        check.refuse(f"{name} is empty", pc.is_null(cells.column(name)), lambda _: "")
+    for name in required:
+        check.refuse(
+            f"{cells.spelled(name)} is empty", pc.is_null(cells.column(name)), lambda _: ""
+        )
     columns = {
         "photo": check.photo(),
-        "identity": cells.column("identity"),
+        "product": check.product(),
         "domain": check.word("domain", DOMAIN_NAMES),
         "category": cells.column("category"),
         "split": check.word("split", SPLITS),
         "camera": check.camera(),
-        **{name: check.number(name) for name in BOX},
+        **check.boxes(),
     }
-    check.whole_boxes()
     check.splits_of_all(columns["split"])
-    check.one_group_an_identity(columns["identity"], columns["split"])
+    check.one_group_a_product(columns["product"], columns["split"])
     return pa.table(columns)
 
 
 class _Check:
     """Checks of one manifest."""
 
-    def __init__(self, cells: Cells, problems: ManifestProblems):
+    def __init__(self, cells: Cells, problems: RowProblems):
         self._cells = cells
         self._problems = problems
 
@@ -70,8 +73,8 @@ class _Check:
         self._add(what, np.flatnonzero(_mask(wrong)), value)
 
     def photo(self) -> pa.ChunkedArray:
-        """Check the photos: relative paths, stripped of a leading `./`, or URIs."""
-        photo = pc.replace_substring_regex(self._cells.column("photo"), _HERE, "")
+        """Check the photos: relative paths, each in its shortest form, or URIs."""
+        photo = self._shortest()
         is_uri = pc.match_substring(photo, "://")
         wrong_uri = pc.invert(pc.match_substring_regex(photo, _URI))
         schemes = " or ".join(f"{scheme}://" for scheme in URI_SCHEMES)
@@ -82,8 +85,8 @@ class _Check:
         )
         is_path = pc.invert(is_uri)
         self.refuse(
-            "photo must be a path below --photos, without a / in front and without //, . and ..",
-            pc.and_(is_path, pc.match_substring_regex(photo, _WRONG_FOLDER)),
+            "photo must be a path below --photos: it must not start with / or lead outside",
+            pc.and_(is_path, pc.match_substring_regex(photo, _ODD_FOLDER)),
             self._value("photo"),
         )
         self.refuse(
@@ -92,6 +95,38 @@ class _Check:
             self._value("photo"),
         )
         return photo
+
+    def _shortest(self) -> pa.ChunkedArray:
+        """Paths without needless parts: `./a.jpg`, `x/../a.jpg` and `x//../a.jpg` are `a.jpg`."""
+        photo = self._cells.column("photo")
+        odd = pc.and_(
+            pc.match_substring_regex(photo, _ODD_FOLDER),
+            pc.invert(pc.match_substring(photo, "://")),
+        )
+        rows = np.flatnonzero(_mask(odd))
+        if not len(rows):
+            return photo
+        names = photo.take(rows).to_pylist()
+        shortest = [posixpath.normpath(name) + "/" * name.endswith("/") for name in names]
+        replaced = pc.replace_with_mask(
+            photo.combine_chunks(), pa.array(_mask(odd)), pa.array(shortest, pa.string())
+        )
+        return pa.chunked_array([replaced])
+
+    def product(self) -> pa.ChunkedArray:
+        """Check that the products are names, not what a spreadsheet made of them."""
+        product, name = self._cells.column("product"), self._cells.spelled("product")
+        self.refuse(
+            f"{name} is a word for a missing value: leave out the row, or name its product",
+            pc.is_in(pc.utf8_lower(product), value_set=pa.array(sorted(MISSING))),
+            self._value("product"),
+        )
+        self.refuse(
+            f"{name} was rounded by a spreadsheet: format the column as text, and export it again",
+            pc.match_substring_regex(product, ROUNDED),
+            self._value("product"),
+        )
+        return product
 
     def word(self, name: str, words: tuple[str, ...]) -> pa.ChunkedArray:
         """Check a column of a few words, in upper or lower case."""
@@ -105,7 +140,8 @@ class _Check:
         """Check a column of finite numbers."""
         text = self._cells.column(name)
         right = pc.match_substring_regex(text, _NUMBER)
-        self.refuse(f"{name} must be a number", pc.invert(right), self._value(name))
+        what = f"{self._cells.spelled(name)} must be a number"
+        self.refuse(what, pc.invert(right), self._value(name))
         return pc.cast(pc.if_else(right, text, None), pa.float64())
 
     def camera(self) -> pa.ChunkedArray:
@@ -121,16 +157,28 @@ class _Check:
         )
         return pc.cast(pc.if_else(right, value, None), pa.int32())
 
-    def whole_boxes(self) -> None:
-        """Check that boxes have all four numbers, or none."""
+    def boxes(self) -> dict[str, pa.ChunkedArray]:
+        """Check that boxes have all four numbers, or none, and are of one unit."""
+        numbers = {name: self.number(name) for name in BOX}
         given = np.stack([_mask(pc.is_valid(self._cells.column(name))) for name in BOX])
         count = given.sum(axis=0)
-        self._add(
-            f"{', '.join(BOX)} must all be given, or none",
-            np.flatnonzero((count > 0) & (count < len(BOX))),
-            lambda row: ", ".join(
-                f"{name} {self._cells.column(name)[row].as_py() or '(empty)'}" for name in BOX
-            ),
+        names = ", ".join(map(self._cells.spelled, BOX))
+        values = self._values(BOX)
+        partial = np.flatnonzero((count > 0) & (count < len(BOX)))
+        self._add(f"{names} must all be given, or none", partial, values)
+        first, second, *size = (np.array(numbers[name].to_numpy()) for name in BOX)
+        boxes = as_size(self._cells.columns.box_form, first, second, *size)
+        mixed = mixed_units(np.stack(boxes, axis=-1))
+        self._add(f"{names} is below a pixel, but other boxes are in pixels", mixed, values)
+        return {
+            name: pa.chunked_array([pa.array(box, from_pandas=True)])
+            for name, box in zip(BOX, boxes, strict=True)
+        }
+
+    def _values(self, names: Sequence[str]) -> Callable[[int], str]:
+        return lambda row: ", ".join(
+            f"{self._cells.spelled(name)} {self._cells.column(name)[row].as_py() or '(empty)'}"
+            for name in names
         )
 
     def splits_of_all(self, split: pa.ChunkedArray) -> None:
@@ -143,25 +191,25 @@ class _Check:
                 lambda _: "",
             )
 
-    def one_group_an_identity(self, identity: pa.ChunkedArray, split: pa.ChunkedArray) -> None:
+    def one_group_a_product(self, product: pa.ChunkedArray, split: pa.ChunkedArray) -> None:
         """Check that a product belongs to training, validation or test alone."""
-        known = np.flatnonzero(_mask(pc.and_(pc.is_valid(identity), pc.is_valid(split))))
-        names = codes_of(identity)[0][known]
+        known = np.flatnonzero(_mask(pc.and_(pc.is_valid(product), pc.is_valid(split))))
+        names = codes_of(product)[0][known]
         splits = pc.index_in(split, value_set=pa.array(SPLITS)).to_numpy()[known].astype(int)
         _, first, name = np.unique(names, return_index=True, return_inverse=True)
         clashing = np.flatnonzero(_GROUPS[splits] != _GROUPS[splits][first[name]])
-        # The first row of each identity that clashes with the identity's first row.
+        # The first row of each product that clashes with the product's first row.
         clashing = clashing[np.sort(np.unique(name[clashing], return_index=True)[1])]
 
         def describe(row: int) -> str:
             here = np.searchsorted(known, row)
             there = first[name[here]]
             return (
-                f"{self._value('identity')(row)} is in {SPLITS[splits[here]]}, but "
+                f"{self._value('product')(row)} is in {SPLITS[splits[here]]}, but "
                 f"{self._cells.place(int(known[there]))} has it in {SPLITS[splits[there]]}"
             )
 
-        what = "identity must be in one of training, validation and test only"
+        what = "product must be in one of training, validation and test only"
         self._add(what, known[clashing], describe, "product")
 
     def _value(self, name: str) -> Callable[[int], str]:

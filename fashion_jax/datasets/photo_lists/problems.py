@@ -1,4 +1,4 @@
-"""Problems of a manifest, collected and raised at once."""
+"""Problems of a list, collected and raised at once."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -11,8 +11,8 @@ from fashion_jax.errors import FashionJaxError
 SHOWN = 5  # of each kind
 
 
-class ManifestError(FashionJaxError):
-    """A manifest that cannot be read, or with invalid rows."""
+class PhotoListError(FashionJaxError):
+    """A list that cannot be read, or with invalid rows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,11 +29,11 @@ class _Kind:
         return [f"  {what} ({counted}):", *(f"    {each}" for each in self.examples), *rest]
 
 
-class ManifestProblems:
+class RowProblems:
     """Collector of problems, by kind; a million wrong rows cost no more than a few.
 
     Args:
-        place: path or URI of the manifest, for the message.
+        place: path or URI of the list, for the message.
     """
 
     def __init__(self, place: str):
@@ -60,10 +60,10 @@ class ManifestProblems:
             self._kinds[what] = _Kind(len(rows), unit, examples)
 
     def raise_any(self) -> None:
-        """Raise an error if the manifest has problems.
+        """Raise an error if the list has problems.
 
         Raises:
-            ManifestError: if any were added; with their number, and the first of each kind.
+            PhotoListError: if any were added; with their number, and the first of each kind.
         """
         if not self._kinds:
             return
@@ -71,4 +71,4 @@ class ManifestProblems:
         lines = [line for what, kind in self._kinds.items() for line in kind.lines(what)]
         first = "" if count == 1 else "; the first of each kind"
         summary = f"{self.place}: {count:,} problem{'' if count == 1 else 's'}{first}:"
-        raise ManifestError("\n".join([summary, *lines]))
+        raise PhotoListError("\n".join([summary, *lines]))

@@ -1,0 +1,188 @@
+"""From a list's bytes to columns of text, each row with its place in the file.
+
+Values of a Parquet file become text as well, so that the same checks hold for both formats.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from jaxtyping import Int
+
+from fashion_jax.datasets.photo_lists.columns import ColumnPlaces, find_columns
+from fashion_jax.datasets.photo_lists.csv_rows import CsvBlock, CsvReader
+from fashion_jax.datasets.photo_lists.problems import PhotoListError, RowProblems
+
+MAX_ROWS = 20_000_000
+MAX_TEXT = 2**31
+"""Most characters of all cells of one column: some kilobytes of Parquet can stand for more."""
+
+_PARQUET = b"PAR1"
+# Blanks without width, which spreadsheets and web pages leave in cells; and the soft hyphen.
+_INVISIBLE = "[\u00ad\u200b\u2060\ufeff]"
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "an Excel workbook or another zip file: export it as CSV (UTF-8)",
+    b"\x1f\x8b": "compressed by gzip: unpack it",
+    b"\xff\xfe": "text in UTF-16: save it as UTF-8",
+    b"\xfe\xff": "text in UTF-16: save it as UTF-8",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cells:
+    """Content of a list, as text.
+
+    Attributes:
+        table: known columns, without blanks around the text; null for empty cells.
+        positions: position of each row in the file, from 1: the line on which it starts in a CSV
+            file, the number of the row in a Parquet file.
+        word: unit of the positions: `line` or `row`.
+        columns: names of the columns in the file.
+    """
+
+    table: pa.Table
+    positions: Int[np.ndarray, " rows"]
+    word: str
+    columns: ColumnPlaces
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return a column; all null if the list does not have it."""
+        if name in self.table.column_names:
+            return self.table[name]
+        return pa.chunked_array([pa.nulls(self.table.num_rows, pa.string())])
+
+    def spelled(self, name: str) -> str:
+        """Return the list's own name of a column."""
+        return self.columns.spelled.get(name, name)
+
+    def place(self, row: int) -> str:
+        """Describe the place of a row."""
+        return f"{self.word} {self.positions[row]:,}"
+
+
+def read_cells(data: bytes, problems: RowProblems, required: Sequence[str]) -> Cells:
+    """Read a list; its content tells whether it is CSV or Parquet.
+
+    Args:
+        data: content of the file.
+        problems: collector of unreadable rows.
+        required: names of the columns that must be there.
+
+    Raises:
+        PhotoListError: if the file is neither CSV nor Parquet, has wrong columns, no row, or more
+            than `MAX_ROWS`.
+    """
+    if data.startswith(_PARQUET):
+        cells = _read_parquet(data, problems.place, required)
+    else:
+        cells = _read_csv(data, problems, required)
+    if cells.table.num_rows == 0:
+        problems.raise_any()
+        raise PhotoListError(f"{problems.place}: no row below the names of the columns")
+    return cells
+
+
+def _read_parquet(data: bytes, place: str, required: Sequence[str]) -> Cells:
+    try:
+        schema = pq.read_schema(pa.BufferReader(data))
+        columns = find_columns(schema.names, place, required)
+        names = [schema.names[each] for each in columns.places.values()]
+        # As dictionaries: a repeated text takes its memory once, until its length is known.
+        texts = [name for name in names if pa.types.is_string(schema.field(name).type)]
+        file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
+        _check_rows(file.metadata.num_rows, place)
+        table = file.read(columns=names)
+        cells = [_as_text(table[name], name, place) for name in names]
+        positions = np.arange(1, table.num_rows + 1)
+        return Cells(_table(columns, cells), positions, "row", columns)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise PhotoListError(f"{place}: damaged Parquet file: {error}") from error
+
+
+def _check_rows(rows: int, place: str) -> None:
+    if rows > MAX_ROWS:
+        raise PhotoListError(
+            f"{place}: {rows:,} rows; the limit is {MAX_ROWS:,}: divide the list into several"
+        )
+
+
+def _as_text(column: pa.ChunkedArray, name: str, place: str) -> pa.ChunkedArray:
+    if pa.types.is_floating(column.type):
+        column = _whole_numbers(column, name, place)
+    if pa.types.is_dictionary(column.type):
+        _check_length(column, name, place)
+    try:
+        return pc.cast(column, pa.string())
+    except pa.ArrowException as error:
+        raise PhotoListError(
+            f"{place}: column {name} is of type {column.type}; use texts or numbers"
+        ) from error
+
+
+def _whole_numbers(column: pa.ChunkedArray, name: str, place: str) -> pa.ChunkedArray:
+    """Whole numbers, which pandas stores as decimal ones in a column with gaps."""
+    known = pc.drop_null(column)
+    if not pc.all(pc.equal(pc.floor(known), known), min_count=0).as_py():
+        return column
+    if pc.any(pc.greater(pc.abs(known), 2.0**53), min_count=0).as_py():
+        raise PhotoListError(
+            f"{place}: column {name} has decimal numbers above 2^53, which lost digits: write it "
+            "as text"
+        )
+    return pc.cast(column, pa.int64())
+
+
+def _check_length(column: pa.ChunkedArray, name: str, place: str) -> None:
+    length = 0
+    for chunk in column.chunks:
+        lengths = pc.binary_length(pc.cast(chunk.dictionary, pa.string()))
+        length += pc.sum(pc.take(lengths, chunk.indices), min_count=0).as_py() or 0
+    if length > MAX_TEXT:
+        raise PhotoListError(
+            f"{place}: column {name} has {length:,} characters; the limit is {MAX_TEXT:,}"
+        )
+
+
+def _read_csv(data: bytes, problems: RowProblems, required: Sequence[str]) -> Cells:
+    for start, what in _OTHER_FORMATS.items():
+        if data.startswith(start):
+            raise PhotoListError(f"{problems.place}: expected CSV or Parquet; this is {what}")
+    reader = CsvReader(data, problems)
+    header = reader.header()
+    if not header:
+        raise PhotoListError(f"{problems.place}: the first line is empty; it must name the columns")
+    columns = find_columns(header, problems.place, required)
+    parts = list(_columns_of_text(reader.blocks(len(header)), columns, problems.place))
+    texts = [
+        pa.chunked_array(chunks) for chunks in zip(*(texts for texts, _ in parts), strict=True)
+    ]
+    lines = np.concatenate([lines for _, lines in parts])
+    return Cells(_table(columns, texts), lines, "line", columns)
+
+
+def _columns_of_text(
+    parts: Iterable[CsvBlock], columns: ColumnPlaces, place: str
+) -> Iterator[tuple[list[pa.Array], Int[np.ndarray, " rows"]]]:
+    """Turn rows into columns while they are still few."""
+    count = 0
+    for rows, lines in parts:
+        count += len(rows)
+        _check_rows(count, place)
+        cells = list(zip(*rows, strict=True)) if rows else [()] * (max(columns.places.values()) + 1)
+        yield [pa.array(cells[place], pa.string()) for place in columns.places.values()], lines
+
+
+def _table(columns: ColumnPlaces, texts: Sequence[pa.ChunkedArray]) -> pa.Table:
+    cleaned = [_clean(text) for text in texts]
+    return pa.table(dict(zip(columns.places, cleaned, strict=True)))
+
+
+def _clean(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts without blanks around them, in Unicode's composed form; null for empty ones."""
+    composed = pc.utf8_normalize(column, form="NFC")
+    visible = pc.replace_substring_regex(composed, _INVISIBLE, "")
+    trimmed = pc.utf8_trim_whitespace(visible)
+    return pc.if_else(pc.equal(trimmed, ""), None, trimmed)

@@ -1,0 +1,179 @@
+"""Columns of a list of photos, found by their names and the usual spellings of them."""
+
+import collections
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from fashion_jax.datasets.building.list_files import short
+from fashion_jax.datasets.photo_lists.problems import PhotoListError
+
+BOX = ("x", "y", "width", "height")
+COLUMNS = ("photo", "product", "domain", "category", "split", "camera", *BOX)
+
+SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "photo": (
+        *("image", "file", "filename", "file_name", "path", "file_path", "filepath"),
+        *("image_path", "photo_path", "image_file", "image_name"),
+    ),
+    "product": ("identity", "product_id", "sku", "item_id", "article_number"),
+}
+"""Other names of a column, which count where the column itself is missing."""
+
+FORMS: Mapping[str, tuple[str, ...]] = {
+    "corners": ("left", "top", "right", "bottom"),
+    "size": ("left", "top", "width", "height"),
+    "centre": ("centre_x", "centre_y", "width", "height"),
+}
+"""Ways to write a box in four columns; the first that is complete counts."""
+
+_BOX_PREFIX = re.compile(r"^(bbox|box|bb|bounding_box|bndbox|crop)_")
+_WHOLE_BOX = {
+    *("bbox", "box", "boxes", "bboxes", "bounding_box", "bndbox", "bb", "rect", "roi", "xywh"),
+    *("xyxy", "coordinates", "coords", "crop"),
+}
+_ROLES = {
+    "left": ("x", "left", "x_left", "left_x", "xmin", "x_min", "minx", "min_x", "x0", "x_0"),
+    "top": ("y", "top", "y_top", "top_y", "ymin", "y_min", "miny", "min_y", "y0", "y_0"),
+    "right": ("right", "x_right", "right_x", "xmax", "x_max", "maxx", "max_x", "x2", "x_2"),
+    "bottom": ("bottom", "y_bottom", "bottom_y", "ymax", "y_max", "maxy", "max_y", "y2", "y_2"),
+    "width": ("width", "w"),
+    "height": ("height", "h"),
+    "centre_x": ("cx", "xc", "x_center", "x_centre", "center_x", "centre_x", "xcenter"),
+    "centre_y": ("cy", "yc", "y_center", "y_centre", "center_y", "centre_y", "ycenter"),
+}
+_ROLE_OF = {spelling: role for role, spellings in _ROLES.items() for spelling in spellings}
+_SIMILAR = 0.75
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnPlaces:
+    """Places of a list's columns.
+
+    Attributes:
+        places: numbers of the known columns, by name, from 0.
+        spelled: names of those columns in the list.
+        box_form: one of `FORMS`: meaning of the columns `x`, `y`, `width` and `height`.
+        unknown: names of the others, which are not read.
+    """
+
+    places: Mapping[str, int]
+    spelled: Mapping[str, str]
+    box_form: str
+    unknown: tuple[str, ...]
+
+
+def find_columns(header: Sequence[str], place: str, required: Sequence[str]) -> ColumnPlaces:
+    """Find the known columns, in any order, in upper or lower case.
+
+    Args:
+        header: names in the list.
+        place: path or URI of the list, for messages.
+        required: names of the columns that must be there.
+
+    Raises:
+        PhotoListError: if a required column is missing, a column occurs twice, a name looks
+            misspelt, or a box is not in four columns that are understood.
+    """
+    names = [_normal(name) for name in header]
+    places, problems = _plain_places(names, header)
+    form, box_places, box_problems = _box_places(names, header)
+    places |= box_places
+    lacking = [name for name in required if name not in places]
+    problems += box_problems
+    problems += [f"column {name} is missing" for name in lacking]
+    unknown = [i for i in range(len(names)) if i not in places.values()]
+    problems += _slips([names[i] for i in unknown], [header[i] for i in unknown], places)
+    if problems:
+        found = ", ".join(map(short, header))
+        optional = [name for name in COLUMNS if name not in required]
+        raise PhotoListError(
+            f"{place}: {'; '.join(problems)}. Its columns are {found}; required are "
+            f"{', '.join(required)}, optional {', '.join(optional)}"
+        )
+    return ColumnPlaces(
+        {name: places[name] for name in COLUMNS if name in places},
+        {name: header[i].strip() for name, i in places.items()},
+        form,
+        tuple(header[i].strip() or "(no name)" for i in unknown),
+    )
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[\s.\-]+", "_", name.strip().lower())
+
+
+def _plain_places(names: Sequence[str], header: Sequence[str]) -> tuple[dict[str, int], list[str]]:
+    """Places of all columns but those of boxes; each under its name, or one other spelling."""
+    places, problems = {}, []
+    for column in COLUMNS:
+        if column in BOX:
+            continue
+        found = [i for i, name in enumerate(names) if name == column]
+        found = found or [i for i, name in enumerate(names) if name in SPELLINGS.get(column, ())]
+        if len(found) > 1 and len({names[i] for i in found}) == 1:
+            problems.append(f"column {header[found[0]].strip()} occurs more than once")
+        elif len(found) > 1:
+            either = " and ".join(header[i].strip() for i in found)
+            problems.append(f"columns {either} may each be the {column}: name one of them {column}")
+        if found:
+            places[column] = found[0]
+    return places, problems
+
+
+def _box_places(
+    names: Sequence[str], header: Sequence[str]
+) -> tuple[str, dict[str, int], list[str]]:
+    """Form and places of the columns of boxes."""
+    roles = collections.defaultdict(list)
+    for i, role in _box_roles(names):
+        roles[role].append(i)
+    for form, wanted in FORMS.items():
+        if all(len(roles.get(role, ())) == 1 for role in wanted):
+            rest = {role: places for role, places in roles.items() if role not in wanted}
+            # Beside corners, width and height are those of the photo.
+            if not rest or (form == "corners" and set(rest) <= {"width", "height"}):
+                places = dict(zip(BOX, (roles[role][0] for role in wanted), strict=True))
+                return form, places, []
+    if not roles:
+        return "size", {}, []
+    found = ", ".join(header[i].strip() for places in roles.values() for i in places)
+    return (
+        "size",
+        dict(zip(BOX, (-1, -1, -1, -1), strict=True)),
+        [
+            f"{found}: not a box in four columns; write x, y, width, height, or xmin, ymin, xmax, "
+            "ymax, or rename what is no box"
+        ],
+    )
+
+
+def _box_roles(names: Sequence[str]) -> Iterator[tuple[int, str]]:
+    for i, name in enumerate(names):
+        bare = _BOX_PREFIX.sub("", name)
+        if bare in ("x1", "y1", "x_1", "y_1"):  # the second corner beside x0, else the first
+            first = bare[0] + "0" not in {_BOX_PREFIX.sub("", n).replace("_", "") for n in names}
+            corner = ("left", "right") if bare[0] == "x" else ("top", "bottom")
+            yield i, corner[0 if first else 1]
+        elif bare in _ROLE_OF:
+            yield i, _ROLE_OF[bare]
+        elif name in _WHOLE_BOX:
+            yield i, "whole"
+
+
+def _slips(names: Sequence[str], header: Sequence[str], places: Mapping[str, int]) -> list[str]:
+    """Name the missing columns that names of nearly the same length misspell.
+
+    Teams often have further columns, such as `category_id` or `photographer`.
+    """
+    return [
+        f"unknown column {short(found)}: did you mean {near}?"
+        for name, found in zip(names, header, strict=True)
+        for near in _near(name, [column for column in COLUMNS if column not in places])
+    ]
+
+
+def _near(name: str, free: Sequence[str]) -> list[str]:
+    alike = [column for column in free if abs(len(column) - len(name)) <= 1]
+    return difflib.get_close_matches(name, alike, n=1, cutoff=_SIMILAR)

@@ -1,0 +1,138 @@
+"""A list of photos: read, checked, and brought into the order of records."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Bool
+
+from fashion_jax.datasets.boxes import unit_of
+from fashion_jax.datasets.building.list_files import short
+from fashion_jax.datasets.photo_lists.cells import Cells, read_cells
+from fashion_jax.datasets.photo_lists.checks import check_cells
+from fashion_jax.datasets.photo_lists.columns import BOX
+from fashion_jax.datasets.photo_lists.problems import RowProblems
+from fashion_jax.datasets.photo_lists.products import alike
+from fashion_jax.datasets.records import DOMAIN_NAMES, NO_CAMERA, Domain
+
+DEFAULT_CATEGORY = "item"
+
+_ENTRY = ("photo", "product", *BOX, "split")
+_FACTS = ("category", "domain", "camera")
+_POSITION = "position"
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoList:
+    """Content of a valid list.
+
+    Attributes:
+        rows: `photo`, `product`, `domain`, `category`, `split` (text), `camera` (int32), `x`,
+            `y`, `width`, `height` (float64), ordered by photo and product. Only boxes, a product
+            that is not required and, in all rows at once, the split may be null.
+        box_unit: unit of the boxes, as recognised: `pixels`, or `fraction` of the photo.
+        problems: names of tolerated defects, by kind, for the report.
+        sha256: hash of the file.
+    """
+
+    rows: pa.Table
+    box_unit: str
+    problems: Mapping[str, Sequence[str]]
+    sha256: str
+
+
+def read_photo_list(
+    data: bytes,
+    place: str,
+    required: Sequence[str] = ("photo", "product"),
+    category: str = DEFAULT_CATEGORY,
+    domain: str = DOMAIN_NAMES[Domain.SHOP],
+) -> PhotoList:
+    """Read a list and check all of it.
+
+    Args:
+        data: content of the file, CSV or Parquet.
+        place: path or URI of the file, for messages.
+        required: names of the columns that must be filled.
+        category: category of rows without one.
+        domain: domain of rows without one.
+
+    Raises:
+        PhotoListError: if it is invalid; with all its problems.
+    """
+    problems = RowProblems(place)
+    cells = read_cells(data, problems, required)
+    checked = check_cells(cells, problems, required)
+    defaults = {"domain": domain, "category": category, "camera": NO_CAMERA}
+    for name, value in defaults.items():
+        filled = pc.fill_null(checked[name], value)
+        checked = checked.set_column(checked.schema.get_field_index(name), name, filled)
+    rows, repeated = _ordered_without_repeats(checked, cells, required, problems)
+    problems.raise_any()
+    boxes = np.stack([rows[name].to_numpy() for name in BOX], axis=-1)
+    kept = {
+        "repeated_row": repeated,
+        "unknown_column": cells.columns.unknown,
+        "products_alike": alike(pc.unique(rows["product"].drop_null()).to_pylist()),
+    }
+    return PhotoList(rows, unit_of(boxes), kept, hashlib.sha256(data).hexdigest())
+
+
+def _ordered_without_repeats(
+    rows: pa.Table, cells: Cells, required: Sequence[str], problems: RowProblems
+) -> tuple[pa.Table, Sequence[str]]:
+    """Sort rows by photo, so that a photo of many items is read once, and drop repeated ones.
+
+    The order does not depend on the list's. Rows that contradict each other are a problem.
+
+    Returns:
+        The rows, and the photos with repeated rows.
+    """
+    numbered = rows.append_column(_POSITION, pa.array(np.arange(rows.num_rows)))
+    ordered = numbered.sort_by([(name, "ascending") for name in (*_ENTRY, _POSITION)])
+    again = _same_as_before(ordered, required)
+    later = np.flatnonzero(again)
+    # Index of the first row of the same entry, for each repetition.
+    first = np.maximum.accumulate(np.where(again, 0, np.arange(len(again))))[later]
+    clash = np.zeros(len(later), bool)
+    for name in _FACTS:  # none of them is null
+        clash |= pc.not_equal(ordered[name].take(later), ordered[name].take(first)).to_numpy()
+    _add_clashes(ordered.take(later[clash]), ordered.take(first[clash]), cells, problems)
+    repeated = pc.unique(ordered["photo"].take(later[~clash])).to_pylist()
+    return ordered.filter(pa.array(~again)).select(rows.column_names), repeated
+
+
+def _same_as_before(ordered: pa.Table, required: Sequence[str]) -> Bool[np.ndarray, " rows"]:
+    """Whether a row has the same entry as the row before; never for rows that lack one."""
+    same = np.arange(ordered.num_rows) > 0
+    for name in required:
+        same &= pc.is_valid(ordered[name]).to_numpy()
+    for name in _ENTRY:
+        column = ordered[name].combine_chunks()
+        here, before = column.slice(1), column.slice(0, len(column) - 1)
+        both_empty = pc.and_(pc.is_null(here), pc.is_null(before))
+        equal = pc.or_(pc.fill_null(pc.equal(here, before), False), both_empty)
+        same[1:] &= equal.to_numpy(zero_copy_only=False)
+    return same
+
+
+def _add_clashes(later: pa.Table, first: pa.Table, cells: Cells, problems: RowProblems) -> None:
+    """Add rows that contradict the first one of the same entry to the problems."""
+    places = {row: place for place, row in enumerate(later[_POSITION].to_pylist())}
+
+    def describe(row: int) -> str:
+        here, there = (table.slice(places[row], 1).to_pylist()[0] for table in (later, first))
+        differing = [name for name in _FACTS if here[name] != there[name]]
+        says, said = (
+            ", ".join(f"{name} {short(row[name])}" for name in differing) for row in (here, there)
+        )
+        return f"{cells.place(row)}: {says}, but {cells.place(there[_POSITION])} has {said}"
+
+    problems.add(
+        "same photo, product, box and split as another row, but other values",
+        sorted(places),
+        describe,
+    )
