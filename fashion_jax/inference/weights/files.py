@@ -18,10 +18,10 @@ TORCH_ENDINGS = (".pth", ".pt", ".tar", ".ckpt", ".bin")
 LONGEST_NAME = 500
 
 # What safetensors calls the dtypes that NumPy and JAX both know.
-DTYPES = frozenset(
-    ("F64", "F32", "F16", "BF16", "C64", "BOOL")
-    + ("I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8")
-)
+DTYPES = {
+    *("F64", "F32", "F16", "BF16", "C64", "BOOL"),
+    *("I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
