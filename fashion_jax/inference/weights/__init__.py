@@ -2,7 +2,7 @@
 
 from fashion_jax.errors import FashionJaxError
 
-_SHOWN = 80
+_SHOWN = 150
 
 
 class WeightsError(FashionJaxError):

@@ -119,7 +119,10 @@ class TensorView:
                 f"storage {printable(self.storage.key)} holds {len(data)} bytes, "
                 f"not {self.storage.size} x {dtype.itemsize}"
             )
-        strides = [stride * dtype.itemsize for stride in self.strides]
+        strides = [
+            stride * dtype.itemsize if size > 1 else 0  # of one number, any stride is legal
+            for size, stride in zip(self.shape, self.strides, strict=True)
+        ]
         if self.size == 0:
             return np.empty(self.shape, dtype)
         return np.ndarray(self.shape, dtype, data, self.offset * dtype.itemsize, strides)
