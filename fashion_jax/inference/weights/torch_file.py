@@ -158,7 +158,9 @@ def _state_dict(loaded: Any) -> tuple[dict[str, TensorView], str]:
     key = keys[0] if keys else ""
     state = loaded[key] if key else loaded
     wrong = [printable(name) for name, view in state.items() if not isinstance(view, TensorView)]
-    if wrong or not state:
+    if not state:
+        raise WeightsError("it holds no tensors")
+    if wrong:
         raise WeightsError(
             f"{len(wrong)} entries are not tensors: {named(wrong)}; a state dict has to be "
             f"alone in the file, or under one of the keys {', '.join(STATE_DICT_KEYS)}"
