@@ -5,8 +5,10 @@ import json
 import pathlib
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 
 import jax.numpy as jnp
+from flax import nnx
 
 from fashion_jax.config import (
     CONFIG_FILE,
@@ -21,7 +23,7 @@ from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.card import make_card
 from fashion_jax.inference.embed import without_classifier
 from fashion_jax.inference.weights.files import read_state_dict
-from fashion_jax.inference.weights.fill import fill_network
+from fashion_jax.inference.weights.fill import fill_network, require_fit
 from fashion_jax.inference.weights.origin import file_origin
 from fashion_jax.inference.weights.weight_map import ConvertedStateDict
 from fashion_jax.inference.weights.whole_model import model_config_of, num_identities
@@ -83,7 +85,11 @@ def convert_weights(
     _require_empty(workdir)
     translation = read_state_dict(path)
     config = _config(translation, overrides)
-    model = Embedder(config.model, num_identities(translation.tensors), ZeroRngs(0))
+    identities = num_identities(translation.tensors)
+    make = partial(Embedder, config.model, identities, ZeroRngs(0))
+    # Before any memory is taken: a classifier of one column may claim any number of rows.
+    require_fit(nnx.eval_shape(make), translation.tensors, str(path))
+    model = make()
     fill_network(model, translation.tensors, str(path))
     state = _state(model)
     card = make_card(

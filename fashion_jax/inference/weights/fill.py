@@ -29,6 +29,24 @@ def fill_network(network: nnx.Module, tensors: Mapping[str, np.ndarray], source:
         WeightsError: listing all tensors that are missing, surplus, misshapen, not floating-point
             or not finite.
     """
+    found = require_fit(network, tensors, source)
+    for path, variable in nnx.to_flat_state(nnx.state(network, (nnx.Param, nnx.BatchStat))):
+        variable[...] = jnp.asarray(found[_join(path)][1], variable.dtype)
+
+
+def require_fit(
+    network: nnx.Module, tensors: Mapping[str, np.ndarray], source: str
+) -> dict[str, tuple[str, np.ndarray]]:
+    """Return the tensors by the paths of a network's variables, all of which they fill.
+
+    Args:
+        network: see `fill_network`; shapes in the place of arrays are enough.
+        tensors: see `fill_network`.
+        source: see `fill_network`.
+
+    Raises:
+        WeightsError: see `fill_network`.
+    """
     found = {}
     for name, tensor in tensors.items():
         target, ours = to_ours(name, tensor)
@@ -36,8 +54,7 @@ def fill_network(network: nnx.Module, tensors: Mapping[str, np.ndarray], source:
     problems = find_problems(found, variable_shapes(network))
     if problems:
         raise WeightsError(f"{source} does not fit the network\n" + "\n".join(problems))
-    for path, variable in nnx.to_flat_state(nnx.state(network, (nnx.Param, nnx.BatchStat))):
-        variable[...] = jnp.asarray(found[_join(path)][1], variable.dtype)
+    return found
 
 
 def variable_shapes(network: nnx.Module) -> dict[str, tuple[int, ...]]:

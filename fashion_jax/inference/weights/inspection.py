@@ -96,10 +96,9 @@ def inspect_weights(path: str | pathlib.Path) -> Inspection:
         problems=_problems(tensors),
     )
     try:
-        converted = convert_state_dict(tensors, WEIGHT_MAPS)
+        return _with_names(found, convert_state_dict(tensors, WEIGHT_MAPS))
     except WeightsError as error:
         return dataclasses.replace(found, problems=[*found.problems, str(error)])
-    return _with_names(found, converted)
 
 
 def _with_names(found: Inspection, converted: ConvertedStateDict) -> Inspection:

@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from fashion_jax.config import ModelConfig
-from fashion_jax.inference.weights import WeightsError
+from fashion_jax.files import open_file
 from fashion_jax.inference.weights.pretrained import pretrained_path
 
 
@@ -31,7 +31,8 @@ def weights_origin(config: ModelConfig) -> WeightsOrigin:
     """Return the origin of the weights that `config.pretrained` names.
 
     Raises:
-        WeightsError: for a backbone without packaged weights, or a missing file.
+        WeightsError: for a backbone without packaged weights.
+        UnreadableFileError: for a path that is not a readable file.
     """
     if config.pretrained == "none":
         return WeightsOrigin()
@@ -42,12 +43,13 @@ def file_origin(path: pathlib.Path) -> WeightsOrigin:
     """Return a file's name and checksum.
 
     Raises:
-        WeightsError: for a missing file.
+        UnreadableFileError: for a path that is not a readable file.
     """
-    if not path.is_file():
-        raise WeightsError(f"no file {path}; give the path of a .safetensors or PyTorch file")
-    with path.open("rb") as file:
-        return WeightsOrigin(path.name, hashlib.file_digest(file, "sha256").hexdigest())
+    digest = hashlib.sha256()
+    with open_file(path) as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return WeightsOrigin(path.name, digest.hexdigest())
 
 
 def weights_hash(*weights: Any) -> str:

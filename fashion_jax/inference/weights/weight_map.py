@@ -150,12 +150,15 @@ def _apply(
                 problems.append(f"{name}: has to be 0 everywhere ({rule.reason})")
             ignored[wrapper + name] = rule.reason
         else:
-            full = re.sub(rf"^(?:{rule.pattern})$", rule.target, new)
-            target, _, number = full.partition("#")
+            pattern, _, number = rule.target.partition("#")
+            target = re.sub(rf"^(?:{rule.pattern})$", pattern, new)
             if int(number or 0) in parts[target]:
                 problems.append(f"{name}: another tensor already is {target}")
-            moved = rule.transform(tensor) if rule.transform else tensor
-            parts[target][int(number or 0)] = (wrapper + name, moved)
+            moved = _moved(rule, tensor)
+            if moved is None:
+                problems.append(f"{name}: has the shape {tensor.shape}")
+            else:
+                parts[target][int(number or 0)] = (wrapper + name, moved)
     if problems:
         raise WeightsError(
             f"{len(problems)} tensors do not belong to a model of {weight_map.name}:\n  "
@@ -171,12 +174,20 @@ def _apply(
     )
 
 
+def _moved(rule: Rule, tensor: np.ndarray) -> np.ndarray | None:
+    """Transform a tensor, if it has a shape for it."""
+    try:
+        return rule.transform(tensor) if rule.transform else tensor
+    except (IndexError, ValueError):
+        return None
+
+
 def _joined(found: Mapping[int, tuple[str, np.ndarray]]) -> np.ndarray:
     tensors = [found[number][1] for number in sorted(found)]
     if len(tensors) == 1:
         return tensors[0]
     try:
         return np.concatenate(tensors)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # TypeError: dtypes without a common one
         names = ", ".join(found[number][0] for number in sorted(found))
         raise WeightsError(f"the tensors {names} cannot be joined: {error}") from error

@@ -22,7 +22,8 @@ def model_config_of(converted: ConvertedStateDict, given: Mapping[str, Any]) -> 
         given: fields of `ModelConfig` by name.
 
     Raises:
-        WeightsError: if the tensors fit no backbone, or several.
+        WeightsError: if the tensors fit no backbone, or several, or if neck or classifier is not
+            a matrix with numbers.
     """
     tensors = converted.tensors
     fields: dict[str, Any] = dict(converted.known) | _fields_from(tensors) | dict(given)
@@ -35,16 +36,28 @@ def model_config_of(converted: ConvertedStateDict, given: Mapping[str, Any]) -> 
 
 
 def num_identities(tensors: Mapping[str, np.ndarray]) -> int | None:
-    """Return the number of the classifier's identities, or `None` without classifier."""
-    classifier = tensors.get("classifier.weight")
-    return None if classifier is None else classifier.shape[0]
+    """Return the number of the classifier's identities, or `None` without classifier.
+
+    Raises:
+        WeightsError: if the classifier is not a matrix with numbers.
+    """
+    return _rows(tensors, "classifier.weight")
+
+
+def _rows(tensors: Mapping[str, np.ndarray], name: str) -> int | None:
+    tensor = tensors.get(name)
+    if tensor is None:
+        return None
+    if tensor.ndim != 2 or tensor.size == 0:
+        raise WeightsError(f"{name} has the shape {tensor.shape} instead of that of a matrix")
+    return tensor.shape[0]
 
 
 def _fields_from(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     fields: dict[str, Any] = {"classifier_bias": "classifier.bias" in tensors}
-    linear = tensors.get("bottleneck.linear.weight")
-    if linear is not None:
-        fields["embedding_width"] = linear.shape[0]
+    width = _rows(tensors, "bottleneck.linear.weight")
+    if width is not None:
+        fields["embedding_width"] = width
     if "pool.p" in tensors:
         fields["pooling"] = "learned_gem"
     fields["neck"] = _neck_name(tensors)

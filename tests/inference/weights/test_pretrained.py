@@ -125,7 +125,7 @@ def test_unreadable_sources_are_named(tmp_path):
     for path, message in (
         (broken, "not a safetensors file"),
         (text, "another ending"),
-        (tmp_path / "none.pth", "no file"),
+        (tmp_path / "none.pth", "No such file"),
     ):
         with pytest.raises(WeightsError, match=message):
             read_weights(path)

@@ -123,13 +123,13 @@ def test_a_pickle_without_pytorchs_header_is_not_run_either(tmp_path):
     [
         (Entry(VALUES, shape=(3, 5), strides=(4, 1)), "beyond its storage"),
         (Entry(VALUES, offset=1), "beyond its storage"),
-        (Entry(VALUES, shape=(1 << 40,), strides=(0,)), "beyond its storage"),
+        (Entry(VALUES, shape=(1 << 40,), strides=(0,)), "claim 4,398,046,511,104 bytes"),
         (Entry(VALUES, shape=(2,), strides=(-1,), offset=3), "strides"),
         (Entry(VALUES, shape=(2, 2), strides=(1,)), "strides"),
         (Entry(VALUES, shape=(2,), strides=(1.5,)), "malformed"),
         (Entry(VALUES, size=1 << 40), "bytes"),
         (Entry(VALUES, size=-3), "size"),
-        (Entry(VALUES, key="../../../etc/passwd\x00"), "not a PyTorch file"),
+        (Entry(VALUES, key="../../../etc/passwd\x00"), "lacks the member"),
     ],
 )
 def test_false_sizes_are_refused(tmp_path, entry, message):

@@ -121,6 +121,40 @@ def test_reid_strong_baseline():
     assert found.ignored["bottleneck.bias"] == "BNNeck's bias, frozen at 0"
 
 
+def caffe_names(backbone: str) -> dict[str, np.ndarray]:
+    source = renamed(
+        backbone_tensors(backbone),
+        (r"^(conv1|bn1)\.", r"layer0.\1."),
+        (r"\.se\.", ".se_module."),
+        ("^", "base."),
+    )
+    return source | norm("bottleneck", 2048) | {"classifier.weight": zeros(7, 2048)}
+
+
+@pytest.mark.parametrize("backbone", ["se_resnext50_32x4d", "se_resnext101_32x4d"])
+def test_reid_strong_baselines_squeezed_networks(backbone):
+    source = caffe_names(backbone)
+    assert "base.layer1.0.se_module.fc1.weight" in source
+    source["base.last_linear.weight"] = zeros(10, 4)
+    found = translated(source, "reid-strong-baseline's SE-ResNeXt")
+    assert fitting_backbones(found.tensors) == [backbone]
+    config = model_config_of(found, {})
+    assert (config.backbone, config.neck, config.stem_pool) == (backbone, "bnneck", "ceil")
+    assert (config.last_stride, config.stem_relu) == (1, True)
+
+
+@pytest.mark.parametrize("backbone", ["se_resnet50", "se_resnet101"])
+def test_networks_with_the_stride_elsewhere_are_refused(backbone):
+    with pytest.raises(WeightsError, match="strides in the first 1x1 convolution"):
+        convert_state_dict(caffe_names(backbone), WEIGHT_MAPS)
+
+
+def test_senet154_is_refused_by_the_layers_that_ours_lack():
+    source = caffe_names("se_resnext50_32x4d") | {"base.layer0.conv2.weight": zeros(64, 64, 3, 3)}
+    with pytest.raises(WeightsError, match=r"1 tensors .*\n  base\.layer0\.conv2\.weight: unknown"):
+        convert_state_dict(source, WEIGHT_MAPS)
+
+
 def test_a_frozen_bias_that_is_not_zero_is_refused():
     source = renamed(backbone_tensors("resnet50"), ("^", "base."))
     source |= norm("bottleneck", 2048, bias=0.1) | {"classifier.weight": zeros(7, 2048)}

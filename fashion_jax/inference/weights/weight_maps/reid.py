@@ -3,6 +3,9 @@
 BNNeck's bias is frozen at 0 in all of them and does not exist here: only a bias of 0 is ignored.
 """
 
+import numpy as np
+
+from fashion_jax.inference.weights import WeightsError
 from fashion_jax.inference.weights.weight_map import COUNTER, Rule, WeightMap, ignore, ignore_zero
 
 _COUNTER = ignore(r".*num_batches_tracked", COUNTER)
@@ -36,6 +39,39 @@ STRONG_BASELINE = WeightMap(
         Rule(r"classifier\.weight", "classifier.weight"),
     ),
     {"neck": "bnneck", "pooling": "average", "last_stride": 1, "stem_relu": False},
+)
+
+
+def _grouped(kernel: np.ndarray) -> np.ndarray:
+    """Refuse a SE-ResNet, which has our names and shapes but is another network."""
+    if kernel.ndim == 4 and kernel.shape[0] == kernel.shape[1]:
+        raise WeightsError(
+            "this SE-ResNet strides in the first 1x1 convolution of a block, as Caffe's; ours "
+            "strides in the 3x3, so its weights would give wrong features. SE-ResNeXt is read"
+        )
+    return kernel
+
+
+# The stem's pooling begins at the border, as in fast-reid; these stems have the ReLU.
+STRONG_BASELINE_SE = WeightMap(
+    "reid-strong-baseline's SE-ResNeXt",
+    (r"base\.layer0\.conv1\.weight", r"bottleneck\.running_mean"),
+    (
+        _COUNTER,
+        ignore(r"base\.last_linear\..*", "ImageNet's classifier"),
+        Rule(r"base\.layer0\.((?:conv1|bn1)\..*)", r"backbone.\1"),
+        Rule(
+            r"base\.(layer2\.0\.conv2\.weight)",
+            r"backbone.\1",
+            transform=_grouped,
+        ),
+        Rule(r"base\.(layer[1-4]\.\d+)\.se_module\.(fc[12]\..*)", r"backbone.\1.se.\2"),
+        Rule(r"base\.(layer[1-4]\..*)", r"backbone.\1"),
+        ignore_zero(r"bottleneck\.bias", _NO_BIAS),
+        Rule(rf"bottleneck\.{_UNBIASED}", r"bottleneck.norm.\1"),
+        Rule(r"classifier\.weight", "classifier.weight"),
+    ),
+    {"neck": "bnneck", "pooling": "average", "last_stride": 1, "stem_pool": "ceil"},
 )
 
 CENTROIDS = WeightMap(
@@ -121,6 +157,7 @@ DEEP_PERSON_REID_RESNET = WeightMap(
 WEIGHT_MAPS = (
     CENTROIDS,
     STRONG_BASELINE,
+    STRONG_BASELINE_SE,
     FAST_REID,
     FAST_REID_REDUCED,
     DEEP_PERSON_REID_OSNET,
