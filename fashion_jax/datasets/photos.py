@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
 from fashion_jax.datasets.colour import srgb_transform
 from fashion_jax.datasets.file_kinds import is_raw_photo, name_other, name_picture
@@ -65,9 +65,11 @@ _SIGNATURE = re.compile(
     re.DOTALL,
 )
 
+_TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags
+
 _ON_ITS_SIDE = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
 
-_warnings_lock = threading.Lock()
+_lock = threading.Lock()
 _threads_inside = 0
 _warnings_swap = contextlib.ExitStack()
 _defects: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("defects", default=None)
@@ -112,9 +114,9 @@ def decode_photo(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
         raise UndecodablePhotoError("too_large", detail)
     with _ignore_pillow_warnings():
         image = _open(data)
-        _check_size(image)
         # Invented lengths and offsets make Pillow's parsers raise all kinds of exceptions.
         try:
+            _check_size(image)
             if image.format in ("JPEG", "MPO") and lacks_end(data):
                 return _decode_cut_off(data)
             return _decode(image, data)
@@ -167,10 +169,20 @@ def _open(data: bytes) -> Image.Image:
         raise UndecodablePhotoError("unsupported_format", detail)
     try:
         return Image.open(io.BytesIO(data), formats=_FORMATS)
-    except Image.DecompressionBombError as error:
-        raise UndecodablePhotoError("too_large", f"{error}; reduce the photo") from error
+    except Image.DecompressionBombError:
+        return _open_any_size(data)
     except Exception as error:
         raise _unknown(data) from error
+
+
+def _open_any_size(data: bytes) -> Image.Image:
+    """Open a photo beyond Pillow's own limit, whose message does not name width and height."""
+    with _lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(data), formats=_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _unknown(data: bytes) -> UndecodablePhotoError:
@@ -187,13 +199,17 @@ def _unknown(data: bytes) -> UndecodablePhotoError:
 
 def _check_size(image: Image.Image) -> None:
     most = _MAX_PIXELS.get(image.format or "", MAX_PIXELS)
-    pixels = image.width * image.height
-    if pixels > most:
-        raise UndecodablePhotoError(
-            "too_large",
-            f"{image.width}×{image.height} are {pixels / 1e6:,.1f} megapixels; the limit for "
-            f"{image.format} is {most / 1e6:g}; reduce the photo",
-        )
+    sizes = [image.size]
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and _TILE_WIDTH in image.tag_v2:
+        # A tile is decoded whole, even one that is much larger than the image.
+        sizes.append((image.tag_v2[_TILE_WIDTH], image.tag_v2[_TILE_LENGTH]))
+    for width, height in sizes:
+        if width * height > most:
+            raise UndecodablePhotoError(
+                "too_large",
+                f"{width}×{height} are {width * height / 1e6:,.1f} megapixels; the limit for "
+                f"{image.format} is {most / 1e6:g}; reduce the photo",
+            )
 
 
 def list_photos(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
@@ -284,7 +300,7 @@ def _ignore_pillow_warnings() -> Iterator[None]:
     restore the wrong one. Here the first to enter swaps, and the last to leave restores.
     """
     global _threads_inside
-    with _warnings_lock:
+    with _lock:
         if _threads_inside == 0:
             _warnings_swap.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", module=r"PIL\b")
@@ -292,7 +308,7 @@ def _ignore_pillow_warnings() -> Iterator[None]:
     try:
         yield
     finally:
-        with _warnings_lock:
+        with _lock:
             _threads_inside -= 1
             if _threads_inside == 0:
                 _warnings_swap.close()

@@ -87,4 +87,5 @@ def _white_level(image: Image.Image) -> int:
 
 
 def _values(image: Image.Image) -> Shaped[np.ndarray, "height width"]:
-    return np.asarray(image).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # of NaN there are many kinds
+        return np.asarray(image).astype(np.float64)
