@@ -29,6 +29,7 @@ _DEVICES = ("mntr", "scnr", "prtr", "spac")  # other profiles do not describe an
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 
+_BRIGHT = 180  # of 255; unbleached paper is brighter
 _INVISIBLE = 2  # of 255; profiles of sRGB differ by roundings, and their photos are left alone
 
 
@@ -80,9 +81,18 @@ def _transforms(profile: bytes) -> Mapping[str, ImageCms.ImageCmsTransform]:
             taken: ImageCms.buildTransform(opened, srgb, taken, given, _INTENT, _FLAGS)
             for taken, given in modes.items()
         }
+        if not all(_keeps_white(taken, transform) for taken, transform in found.items()):
+            return {}
         if "RGB" not in found or not _is_identity(found["RGB"]):
             return found
     return {}
+
+
+def _keeps_white(mode: str, transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether white stays bright: numbers that make no sense often give black."""
+    white = Image.new(mode, (1, 1), (0, 0, 0, 0) if mode == "CMYK" else "white")
+    converted = ImageCms.applyTransform(white, transform)
+    return bool(np.asarray(converted).min() >= _BRIGHT)
 
 
 def _is_identity(transform: ImageCms.ImageCmsTransform) -> bool:

@@ -62,6 +62,15 @@ def find_profile(image: Image.Image, data: bytes) -> bytes | None:
     return embedded
 
 
+def without_profile(data: bytes) -> bytes | None:
+    """Remove the profile of a PNG; `None` for what has none."""
+    place = data.find(b"iCCP", 0, data.find(b"IDAT")) if data.startswith(b"\x89PNG") else -1
+    if place < 0:
+        return None
+    end = place + 8 + int.from_bytes(data[place - 4 : place])
+    return data[: place - 4] + data[end:]
+
+
 def _of_codes(pattern: re.Pattern[bytes], data: bytes, end: int) -> bytes | None:
     codes = set(pattern.findall(data, 0, end))
     if len(codes) != 1:  # those of an AVIF's parts may differ

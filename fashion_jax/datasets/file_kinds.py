@@ -4,7 +4,22 @@ import contextlib
 import io
 import re
 
-from PIL import ExifTags, TiffImagePlugin
+from PIL import ExifTags, Image, TiffImagePlugin
+
+# Pillow can open more, some by way of other programs (EPS runs Ghostscript): photos from strangers
+# are not handed to those. A build of Pillow may lack some of these.
+_WANTED = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
+Image.init()
+FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
+
+_READ = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM|II\*\x00|MM\x00\*|\x00\x00\x00\x0cjP  "
+    + (rb"|....ftyp(avi[fs]|(mif1|msf1).{4,40}avif)" if "AVIF" in FORMATS else b""),
+    re.DOTALL,
+)
+
+# Before an XML's first element; groups that never give back what they took end soon on any text.
+_PROLOGUE = rb"(?>\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(\[.*?\]\s*)?>)*+"
 
 # Media files begin with the length of a box and its name.
 _PICTURES = (
@@ -24,7 +39,7 @@ _PICTURES = (
     (rb"#\?(RADIANCE|RGBE)", "a Radiance picture (HDR)"),
     (rb"DDS ", "a texture (DDS)"),
     (rb"\x00\x00[\x01\x02]\x00[^\x00]\x00|icns", "an icon"),
-    (rb"\s*(<\?xml.*?>\s*)?(<!--.*?-->\s*|<!DOCTYPE svg.*?>\s*)*<(svg:)?svg\b", "an SVG drawing"),
+    (_PROLOGUE + rb"<(svg:)?svg\b", "an SVG drawing"),
 )
 _OTHERS = (
     (rb"....(ftyp|moov|mdat|wide|free|skip)", "a video (MP4, MOV or the like)"),
@@ -47,14 +62,19 @@ _RAW_COLOURS = (32803, 34892)  # PhotometricInterpretation: a sensor's filters, 
 _SUB_IFDS = ExifTags.Base.SubIFDs
 
 
-def name_picture(data: bytes) -> str | None:
-    """Name the format of a picture that we do not read; `None` for anything else."""
-    return _first(_PICTURES, data)
+def explain(data: bytes) -> tuple[str, str]:
+    """Explain why a file cannot be opened as a photo.
 
-
-def name_other(data: bytes) -> str | None:
-    """Name a file that is no picture at all; `None` if it is unknown."""
-    return _first(_OTHERS, data)
+    Returns:
+        One of `UNDECODABLE_KINDS`, and what the file is.
+    """
+    if _READ.match(data):
+        return "truncated", f"{len(data):,} bytes with a broken header, or of a rare kind of file"
+    if picture := _first(_PICTURES, data):
+        return "unsupported_format", f"{picture}; export it as JPEG"
+    detail = f"{len(data):,} bytes that start with {data[:32]!r}"
+    other = _first(_OTHERS, data)
+    return "not_an_image", f"{other}: {detail}" if other else detail
 
 
 def is_raw_photo(data: bytes) -> bool:

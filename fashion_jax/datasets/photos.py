@@ -9,7 +9,6 @@ import contextvars
 import io
 import os
 import pathlib
-import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -20,7 +19,8 @@ from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
 from fashion_jax.datasets.colour import srgb_transform
-from fashion_jax.datasets.file_kinds import is_raw_photo, name_other, name_picture
+from fashion_jax.datasets.colour_description import without_profile
+from fashion_jax.datasets.file_kinds import FORMATS, explain, is_raw_photo
 from fashion_jax.datasets.jpeg_end import decode_without_end, lacks_end
 from fashion_jax.datasets.pixels import rgb_pixels
 from fashion_jax.errors import FashionJaxError
@@ -50,20 +50,8 @@ LONGEST_SIDE = 65_500
 THUMBNAIL_SIDE = 160
 THUMBNAIL_QUALITY = 80
 
-# Pillow can open more, some by way of other programs (EPS runs Ghostscript): photos from strangers
-# are not handed to those. A build of Pillow may lack some of these.
-_WANTED_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
-Image.init()
-_FORMATS = tuple(name for name in _WANTED_FORMATS if name in Image.OPEN)
-
 # Decoders of these take up to 20 and 25 bytes for a pixel, others up to 16.
 _MAX_PIXELS = {"WEBP": 50_000_000, "JPEG2000": 40_000_000}
-
-_SIGNATURE = re.compile(
-    rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM|II\*\x00|MM\x00\*|\x00\x00\x00\x0cjP  "
-    + (rb"|....ftyp(avi[fs]|(mif1|msf1).{4,40}avif)" if "AVIF" in _FORMATS else b""),
-    re.DOTALL,
-)
 
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags
 
@@ -168,11 +156,14 @@ def _open(data: bytes) -> Image.Image:
         detail = "a camera's raw photo, of which only a thumbnail could be read; export it as JPEG"
         raise UndecodablePhotoError("unsupported_format", detail)
     try:
-        return Image.open(io.BytesIO(data), formats=_FORMATS)
+        return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
         return _open_any_size(data)
     except Exception as error:
-        raise _unknown(data) from error
+        smaller = without_profile(data)  # Pillow refuses a PNG whose profile is large
+        if smaller is None:
+            raise UndecodablePhotoError(*explain(data)) from error
+        return _open_any_size(smaller)
 
 
 def _open_any_size(data: bytes) -> Image.Image:
@@ -180,21 +171,11 @@ def _open_any_size(data: bytes) -> Image.Image:
     with _lock:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(io.BytesIO(data), formats=_FORMATS)
+            return Image.open(io.BytesIO(data), formats=FORMATS)
+        except Exception as error:
+            raise UndecodablePhotoError(*explain(data)) from error
         finally:
             Image.MAX_IMAGE_PIXELS = limit
-
-
-def _unknown(data: bytes) -> UndecodablePhotoError:
-    """Say what a file is that Pillow cannot open."""
-    if _SIGNATURE.match(data):
-        detail = f"{len(data):,} bytes with a broken header, or one of a rare kind of file"
-        return UndecodablePhotoError("truncated", detail)
-    if picture := name_picture(data):
-        return UndecodablePhotoError("unsupported_format", f"{picture}; export it as JPEG")
-    other = name_other(data)
-    detail = f"{len(data):,} bytes that start with {data[:32]!r}"
-    return UndecodablePhotoError("not_an_image", f"{other}: {detail}" if other else detail)
 
 
 def _check_size(image: Image.Image) -> None:
@@ -239,7 +220,7 @@ def photo_size(path: pathlib.Path) -> tuple[int, int] | None:
     """Read the upright height and width from a file's header; `None` for an unreadable header."""
     with _ignore_pillow_warnings():
         try:
-            with open_file(path, MAX_BYTES) as file, Image.open(file, formats=_FORMATS) as image:
+            with open_file(path, MAX_BYTES) as file, Image.open(file, formats=FORMATS) as image:
                 width, height = image.size
                 turned = image.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE
         except Exception:  # see `decode_photo`
