@@ -34,6 +34,10 @@ class UnreadableFileError(FashionJaxError):
     """A file that cannot be opened, is not a regular file, or is larger than a limit."""
 
 
+class FileTooLargeError(UnreadableFileError):
+    """A file that is larger than a limit."""
+
+
 def open_file(path: str | os.PathLike[str], most: int | None = None) -> BinaryIO:
     """Open a regular file, or a link to one, for reading.
 
@@ -57,13 +61,30 @@ def open_file(path: str | os.PathLike[str], most: int | None = None) -> BinaryIO
         status = os.fstat(file.fileno())
         _require_file(status, path)
         if most is not None and status.st_size > most:
-            raise UnreadableFileError(
+            raise FileTooLargeError(
                 f"{path} is too large: {status.st_size:,} bytes; the limit is {most:,}"
             )
     except BaseException:
         file.close()
         raise
     return file
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a path leads to a regular file; `False` as well if the system refuses to say."""
+    return stat.S_ISREG(_mode(path))
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a path leads to a folder; `False` as well if the system refuses to say."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: str | os.PathLike[str]) -> int:
+    try:
+        return pathlib.Path(path).stat().st_mode
+    except (OSError, ValueError):  # ValueError: see `open_file`
+        return 0
 
 
 def read_file(path: str | os.PathLike[str], most: int) -> bytes:
@@ -78,7 +99,7 @@ def read_file(path: str | os.PathLike[str], most: int) -> bytes:
         except OSError as error:
             raise UnreadableFileError(f"{file.name} cannot be read: {reason(error)}") from error
     if len(content) > most:  # it grew, or does not say its size, as the kernel's own files do
-        raise UnreadableFileError(f"{file.name} is too large; the limit is {most:,} bytes")
+        raise FileTooLargeError(f"{file.name} is too large; the limit is {most:,} bytes")
     return content
 
 

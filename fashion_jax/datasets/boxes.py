@@ -127,10 +127,10 @@ def fit_box(box: Box, height: int, width: int, margin: float = 0.0) -> FittedBox
 
 def _span(start: int | float, length: int | float, margin: float, limit: int) -> tuple[int, int]:
     """First pixel and the one after the last; at least one pixel, inside 0..limit."""
-    first = math.floor(start - margin * length + 0.5)
-    last = math.floor(start + length + margin * length + 0.5)
-    first = min(max(first, 0), limit - 1)
-    return first, min(max(last, first + 1), limit)
+    # Bounds come first: sums of huge numbers are infinite, which no whole number is.
+    first = math.floor(min(max(start - margin * length + 0.5, 0), limit - 1))
+    last = math.floor(min(start + length + margin * length + 0.5, limit))
+    return first, max(last, first + 1)
 
 
 def crop(

@@ -5,10 +5,10 @@ pixels. `decode_photo` returns pixels or raises one error whose kind can be coun
 """
 
 import contextlib
+import contextvars
 import io
 import os
 import pathlib
-import re
 import threading
 import unicodedata
 import warnings
@@ -16,37 +16,52 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
-from PIL import ExifTags, Image, ImageOps
+from jaxtyping import UInt8
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
+from fashion_jax.datasets.colour import srgb_transform
+from fashion_jax.datasets.colour_description import without_profile
+from fashion_jax.datasets.file_kinds import FORMATS, explain, is_raw_photo
+from fashion_jax.datasets.jpeg_end import decode_without_end, lacks_end
+from fashion_jax.datasets.pixels import rgb_pixels
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import FileTooLargeError, UnreadableFileError, is_file, open_file, read_file
 
-UNDECODABLE_KINDS = ("empty", "truncated", "not_an_image", "too_large", "unreadable")
+UNDECODABLE_KINDS = (
+    "empty",
+    "truncated",
+    "not_an_image",
+    "unsupported_format",
+    "too_large",
+    "unreadable",
+)
+LACKS_LAST_BYTES = "lacks_last_bytes"
+"""A defect of photos that are read nevertheless, as all their pixels are there."""
 
-MAX_PIXELS = 64_000_000
-"""More than any phone's default; 192 MB once decoded. Larger photos are taken for an attack."""
+MAX_PIXELS = 65_000_000
+"""As many as phones have (9248×6944); decoding takes at most 1 GiB. Larger photos are taken for an
+attack."""
 
 MAX_BYTES = 100 * 2**20
 """Limit for files; a phone's photo has 5 to 20 MB."""
 
+LONGEST_SIDE = 65_500
+"""Longest side of a JPEG, in pixels."""
+
 THUMBNAIL_SIDE = 160
 THUMBNAIL_QUALITY = 80
 
-# Pillow can open more, some by way of other programs (EPS runs Ghostscript): photos from strangers
-# are not handed to those. A build of Pillow may lack some of these.
-_WANTED_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
-Image.init()
-_FORMATS = tuple(name for name in _WANTED_FORMATS if name in Image.OPEN)
+# Decoders of these take up to 20 and 25 bytes for a pixel, others up to 16.
+_MAX_PIXELS = {"WEBP": 50_000_000, "JPEG2000": 40_000_000}
 
-_SIGNATURE = re.compile(
-    rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM|II\*\x00|MM\x00\*|....ftypavif", re.DOTALL
-)
+_TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags
 
 _ON_ITS_SIDE = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
 
-_warnings_lock = threading.Lock()
+_lock = threading.Lock()
 _threads_inside = 0
 _warnings_swap = contextlib.ExitStack()
+_defects: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("defects", default=None)
 
 
 class UndecodablePhotoError(FashionJaxError):
@@ -66,8 +81,10 @@ class UndecodablePhotoError(FashionJaxError):
 def decode_photo(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
     """Decode a photo of any common format, strictly.
 
-    The EXIF orientation is applied, the first frame of an animation is used, transparency becomes
-    white, 16 bits are reduced to 8, and grayscale, palettes and CMYK are converted to RGB.
+    Colours are converted to sRGB, by the photo's profile or other description. The EXIF orientation
+    is applied, the first frame of an animation is used, transparency becomes white, 16 bits are
+    reduced to 8, and grayscale, palettes and CMYK are converted to RGB. A JPEG that lacks its last
+    bytes is decoded if it has all pixels; see `collect_defects`.
 
     Args:
         data: content of the file; its name's suffix is irrelevant.
@@ -76,45 +93,111 @@ def decode_photo(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
         RGB pixels.
 
     Raises:
-        UndecodablePhotoError: if the bytes are empty, truncated, damaged or not an image, or if
-            the image has more than `MAX_PIXELS`.
+        UndecodablePhotoError: if the bytes are empty, truncated, damaged, not an image, or of a
+            format that is not read, or if the photo has more than `MAX_PIXELS` or `MAX_BYTES`.
     """
     if not data:
         raise UndecodablePhotoError("empty", "0 bytes")
+    if len(data) > MAX_BYTES:
+        detail = f"more than {MAX_BYTES:,} bytes, the limit; reduce the photo"
+        raise UndecodablePhotoError("too_large", detail)
     with _ignore_pillow_warnings():
         image = _open(data)
-        if image.width * image.height > MAX_PIXELS:
-            raise UndecodablePhotoError("too_large", f"{image.width}×{image.height} pixels")
         # Invented lengths and offsets make Pillow's parsers raise all kinds of exceptions.
         try:
-            image.load()
-            # Damaged EXIF is no reason to lose the photo. Pillow turns the pixels before it
-            # rewrites the EXIF: an orientation that can be read counts even if the rest cannot.
-            with contextlib.suppress(Exception):
-                ImageOps.exif_transpose(image, in_place=True)
-            pixels = _to_rgb(image)
+            _check_size(image)
+            if image.format in ("JPEG", "MPO") and lacks_end(data):
+                return _decode_cut_off(data)
+            return _decode(image, data)
+        except UndecodablePhotoError:
+            raise
+        except MemoryError as error:
+            detail = f"not enough memory for {image.width}×{image.height} pixels; reduce the photo"
+            raise UndecodablePhotoError("too_large", detail) from error
         except Exception as error:
             raise UndecodablePhotoError("truncated", f"{image.format}: {error}") from error
+
+
+def _decode(image: Image.Image, data: bytes) -> UInt8[np.ndarray, "height width 3"]:
+    image.load()
+    to_srgb = srgb_transform(image, data)
+    # Damaged EXIF is no reason to lose the photo. Pillow turns the pixels before it rewrites the
+    # EXIF: an orientation that can be read counts even if the rest cannot.
+    with contextlib.suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
+    return rgb_pixels(image, to_srgb)
+
+
+def _decode_cut_off(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
+    pixels = decode_without_end(data, lambda whole: _decode(_open(whole), whole))
+    if pixels is None:
+        raise UndecodablePhotoError("truncated", "JPEG: it lacks its end, and pixels with it")
+    if (noted := _defects.get()) is not None:
+        noted.append(LACKS_LAST_BYTES)
     return pixels
 
 
-def _open(data: bytes) -> Image.Image:
+@contextlib.contextmanager
+def collect_defects() -> Iterator[list[str]]:
+    """Collect the defects of photos that this thread decodes nevertheless.
+
+    Yields:
+        A list that grows with them, such as `[LACKS_LAST_BYTES]`.
+    """
+    found: list[str] = []
+    token = _defects.set(found)
     try:
-        return Image.open(io.BytesIO(data), formats=_FORMATS)
-    except Image.DecompressionBombError as error:
-        raise UndecodablePhotoError("too_large", str(error)) from error
+        yield found
+    finally:
+        _defects.reset(token)
+
+
+def _open(data: bytes) -> Image.Image:
+    if is_raw_photo(data):
+        detail = "a camera's raw photo, of which only a thumbnail could be read; export it as JPEG"
+        raise UndecodablePhotoError("unsupported_format", detail)
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError:
+        return _open_any_size(data)
     except Exception as error:
-        if _SIGNATURE.match(data):
-            detail = f"{len(data):,} bytes with a broken header"
-            raise UndecodablePhotoError("truncated", detail) from error
-        detail = f"{len(data):,} bytes that start with {data[:32]!r}"
-        raise UndecodablePhotoError("not_an_image", detail) from error
+        smaller = without_profile(data)  # Pillow refuses a PNG whose profile is large
+        if smaller is None:
+            raise UndecodablePhotoError(*explain(data)) from error
+        return _open_any_size(smaller)
+
+
+def _open_any_size(data: bytes) -> Image.Image:
+    """Open a photo beyond Pillow's own limit, whose message does not name width and height."""
+    with _lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(data), formats=FORMATS)
+        except Exception as error:
+            raise UndecodablePhotoError(*explain(data)) from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _check_size(image: Image.Image) -> None:
+    most = _MAX_PIXELS.get(image.format or "", MAX_PIXELS)
+    sizes = [image.size]
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and _TILE_WIDTH in image.tag_v2:
+        # A tile is decoded whole, even one that is much larger than the image.
+        sizes.append((image.tag_v2[_TILE_WIDTH], image.tag_v2[_TILE_LENGTH]))
+    for width, height in sizes:
+        if width * height > most:
+            raise UndecodablePhotoError(
+                "too_large",
+                f"{width}×{height} are {width * height / 1e6:,.1f} megapixels; the limit for "
+                f"{image.format} is {most / 1e6:g}; reduce the photo",
+            )
 
 
 def list_photos(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
     """List all files below a folder, sorted by path; hidden files and folders are skipped."""
     root = pathlib.Path(folder)
-    names = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]
+    names = [path.relative_to(root) for path in root.rglob("*") if is_file(path)]
     seen = [name.as_posix() for name in names if not any(p.startswith(".") for p in name.parts)]
     return [root / name for name in sorted(seen)]
 
@@ -141,10 +224,10 @@ def read_photo(path: pathlib.Path) -> UInt8[np.ndarray, "height width 3"]:
         UndecodablePhotoError: if the file cannot be read, or holds no usable photo.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UndecodablePhotoError("too_large", f"{path} has {path.stat().st_size:,} bytes")
-        data = path.read_bytes()
-    except OSError as error:
+        data = read_file(path, MAX_BYTES)
+    except FileTooLargeError as error:
+        raise UndecodablePhotoError("too_large", f"{error}; reduce the photo") from error
+    except UnreadableFileError as error:
         raise UndecodablePhotoError("unreadable", str(error)) from error
     return decode_photo(data)
 
@@ -153,7 +236,7 @@ def photo_size(path: pathlib.Path) -> tuple[int, int] | None:
     """Read the upright height and width from a file's header; `None` for an unreadable header."""
     with _ignore_pillow_warnings():
         try:
-            with Image.open(path, formats=_FORMATS) as image:
+            with open_file(path, MAX_BYTES) as file, Image.open(file, formats=FORMATS) as image:
                 width, height = image.size
                 turned = image.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE
         except Exception:  # see `decode_photo`
@@ -214,7 +297,7 @@ def _ignore_pillow_warnings() -> Iterator[None]:
     restore the wrong one. Here the first to enter swaps, and the last to leave restores.
     """
     global _threads_inside
-    with _warnings_lock:
+    with _lock:
         if _threads_inside == 0:
             _warnings_swap.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", module=r"PIL\b")
@@ -222,38 +305,7 @@ def _ignore_pillow_warnings() -> Iterator[None]:
     try:
         yield
     finally:
-        with _warnings_lock:
+        with _lock:
             _threads_inside -= 1
             if _threads_inside == 0:
                 _warnings_swap.close()
-
-
-def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
-    """Convert an image of any mode; transparency becomes white, the background of shops' pages."""
-    if image.mode.startswith("I;16"):
-        return _gray(np.asarray(image).astype(np.float64) / 257)  # 65535 / 255
-    if image.mode in ("I", "F"):
-        return _gray(_to_byte_range(np.asarray(image).astype(np.float64)))
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        return _on_white(image)
-    return np.array(image.convert("RGB"))
-
-
-def _gray(values: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width 3"]:
-    levels = np.clip(np.rint(np.nan_to_num(values)), 0, 255).astype(np.uint8)
-    return np.repeat(levels[:, :, None], 3, axis=2)
-
-
-def _to_byte_range(values: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
-    """Scale a 32-bit image, which does not record its white level: 1, 255 or 65535 by its range."""
-    highest = np.nanmax(values, initial=0)
-    white = 1 if highest <= 1 else 255 if highest <= 255 else 65535
-    return values * (255 / white)
-
-
-def _on_white(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
-    if image.mode in ("RGBa", "La"):  # Pillow converts these only to their own kind
-        image = image.convert({"RGBa": "RGBA", "La": "LA"}[image.mode])
-    rgba = image.convert("RGBA")
-    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-    return np.array(Image.alpha_composite(white, rgba).convert("RGB"))

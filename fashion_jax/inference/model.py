@@ -26,6 +26,7 @@ from fashion_jax.datasets.dataset import Split
 from fashion_jax.datasets.loader import EvaluationBatches, iterate, resize
 from fashion_jax.datasets.photos import UndecodablePhotoError, list_photos, read_photo
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import is_folder
 from fashion_jax.inference.card import ModelCard, make_card, require_config
 from fashion_jax.inference.checkpoints import StoredCheckpoints
 from fashion_jax.inference.embed import (
@@ -278,9 +279,9 @@ def _pixels(photos: PhotoSource) -> Iterator[Photo]:
     """RGB pixels of each photo, read one by one."""
     if isinstance(photos, str | os.PathLike):
         path = pathlib.Path(photos)
-        if not path.exists():
+        if not os.path.lexists(path):
             raise FashionJaxError(f"no file or folder {path.absolute()}")
-        photos = list_photos(path) if path.is_dir() else [path]
+        photos = list_photos(path) if is_folder(path) else [path]
     for photo in photos:
         if isinstance(photo, str | os.PathLike):
             try:

@@ -116,7 +116,7 @@ class DatasetFacts:
         evaluated_queries: number of queries that the metrics average over.
         skipped_queries: number of other queries by reason.
         raw_photos: number of photos in the raw copy: `expected`, `found`, `missing`, `empty`,
-            `truncated`, `not_an_image`, as far as known.
+            `truncated`, `not_an_image`, `unsupported_format`, as far as known.
         boxes: number of repaired or dropped boxes by defect.
         build_options: options of the dataset's build, such as `box_reading`.
         trained_on: dataset that the model was trained on.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fashion_jax.datasets.photos import list_photos
 from fashion_jax.datasets.records import DOMAIN_NAMES
 from fashion_jax.errors import FashionJaxError, named
+from fashion_jax.files import is_folder
 from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT, Item
 
 COLUMNS = ("photo", "category", "product")
@@ -73,9 +74,9 @@ def find_photos(
     photos = []
     defaults = defaults or Defaults()
     for place in map(pathlib.Path, places):
-        if not place.exists():
-            raise FashionJaxError(f"no photo and no folder at {place.resolve()}")
-        if place.is_dir():
+        if not os.path.lexists(place):
+            raise FashionJaxError(f"no photo and no folder at {place.absolute()}")
+        if is_folder(place):
             photos += [
                 ListedPhoto(path, defaults.item(path.relative_to(place).as_posix()))
                 for path in list_photos(place)

@@ -95,8 +95,8 @@ def read_query(path: pathlib.Path, box: str | None = None) -> Photo:
     Raises:
         FashionJaxError: not a usable photo, or a box that does not fit it.
     """
-    if not path.is_file():
-        raise FashionJaxError(f"no photo at {path.resolve()}")
+    if not os.path.lexists(path):
+        raise FashionJaxError(f"no photo at {path.absolute()}")
     pixels = read_photo(path)
     if box is None:
         return pixels

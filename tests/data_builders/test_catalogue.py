@@ -54,7 +54,8 @@ def test_counts(built):
     _, report = built
     assert report.counts["photos"] == {
         **{"expected": 101, "found": 100, "missing": 1, "empty": 1, "truncated": 1},
-        **{"not_an_image": 1, "too_large": 0, "unreadable": 0, "usable": 97},
+        **{"not_an_image": 1, "unsupported_format": 0, "too_large": 0},
+        **{"unreadable": 0, "usable": 97},
     }
     boxes = {defect: count for defect, count in report.counts["boxes"].items() if count}
     assert boxes == {"empty": 1, "outside": 1, "clipped": 1, "tiny": 1}

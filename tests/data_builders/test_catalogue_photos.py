@@ -124,6 +124,35 @@ def test_photos_that_a_bucket_does_not_give(bucket, name, kind):
     assert error.value.kind == kind
 
 
+def test_a_bucket_gives_no_more_than_the_largest_photo(bucket, monkeypatch):
+    monkeypatch.setattr("fashion_jax.data_builders.catalogue.photos.MAX_BYTES", 1000)
+    monkeypatch.setattr("fashion_jax.datasets.photos.MAX_BYTES", 1000)
+    read = []
+    whole = Bucket.cat_file
+    monkeypatch.setattr(Bucket, "cat_file", lambda *a, **k: read.append(whole(*a, **k)) or read[-1])
+    bucket.pipe_file("gs://shop/video.jpg", b"\xff\xd8\xff" + bytes(100_000))
+    with pytest.raises(UndecodablePhotoError) as error:
+        CataloguePhotos("gs://shop").load("video.jpg")
+    assert error.value.kind == "too_large"
+    assert [len(content) for content in read] == [1001]
+
+
+@pytest.mark.parametrize("refusal", [OSError("416"), RuntimeError("416")])
+def test_an_empty_photo_in_a_bucket_that_gives_no_part_of_it(bucket, monkeypatch, refusal):
+    def refuse(self, path, start=None, end=None, **kwargs):
+        raise refusal
+
+    bucket.pipe_file("gs://shop/empty.jpg", b"")
+    bucket.pipe_file("gs://shop/full.jpg", b"x")
+    monkeypatch.setattr(Bucket, "cat_file", refuse)
+    with pytest.raises(UndecodablePhotoError) as error:
+        CataloguePhotos("gs://shop").load("empty.jpg")
+    assert error.value.kind == "empty"
+    wanted = UndecodablePhotoError if isinstance(refusal, OSError) else FileAccessError
+    with pytest.raises(wanted, match="416"):
+        CataloguePhotos("gs://shop").load("full.jpg")
+
+
 def test_credentials_that_run_out_stop_the_build(bucket):
     with pytest.raises(
         FileAccessError, match=r"gs://shop/expired.jpg.*token has expired.*credentials"

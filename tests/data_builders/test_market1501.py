@@ -48,6 +48,7 @@ def test_photo_counts(built):
         "empty": 1,
         "truncated": 1,
         "not_an_image": 1,
+        "unsupported_format": 0,
         "too_large": 0,
         "unreadable": 0,
         "usable": 74,

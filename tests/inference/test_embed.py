@@ -32,5 +32,5 @@ def test_a_file_that_is_not_a_photo_is_named(tmp_path):
     mesh = make_mesh(MeshConfig(data=1), jax.devices()[:1])
     model = EmbeddingModel(ExperimentConfig(), CARD, lambda variables, images: images, {}, mesh)
     (tmp_path / "broken.jpg").write_bytes(b"<html>")
-    with pytest.raises(UndecodablePhotoError, match=r"not an image.*broken\.jpg: 6 bytes"):
+    with pytest.raises(UndecodablePhotoError, match=r"not an image.*broken\.jpg: a web page: 6"):
         model.embed([tmp_path / "broken.jpg"])

@@ -18,7 +18,13 @@ from fashion_jax.datasets.building.tally import (
     WITHOUT_SCALE,
     Tally,
 )
-from fashion_jax.datasets.photos import UndecodablePhotoError, encode_jpeg, shrink
+from fashion_jax.datasets.photos import (
+    LONGEST_SIDE,
+    UndecodablePhotoError,
+    collect_defects,
+    encode_jpeg,
+    shrink,
+)
 
 _ITEMS_A_SHARD = 2048  # a few hundred files for the largest dataset
 
@@ -34,7 +40,7 @@ class CropOptions:
     """
 
     margin: float = option(0.0)
-    longest_side: int = option(512, least=1)
+    longest_side: int = option(512, least=1, most=LONGEST_SIDE)
     jpeg_quality: int = option(95, least=1, most=100)
 
 
@@ -79,17 +85,21 @@ class PhotoResult:
         items: planned items on the photo, at least one.
         outcome: one of `PHOTO_OUTCOMES`.
         stored: the same items, cut out; empty for an unusable photo.
+        defects: defects in spite of which the photo is used, such as `LACKS_LAST_BYTES`.
     """
 
     items: Sequence[PlannedItem]
     outcome: str
     stored: Sequence[StoredItem] = ()
+    defects: Sequence[str] = ()
 
     def count(self, tally: Tally) -> None:
-        """Count the photo and its box defects."""
+        """Count the photo, its defects and those of its boxes."""
         photo_id = self.items[0].photo_id
         for category in dict.fromkeys(item.category for item in self.items):
             tally.add_photo(photo_id, category, self.outcome)
+        for defect in self.defects:
+            tally.add_problem(defect, photo_id)
         for each in self.stored:
             if each.box_defect is not None:
                 tally.add_box_defect(photo_id, each.item.category, each.box_defect)
@@ -128,11 +138,12 @@ def process_photo(
     if photo_id not in photos:
         return PhotoResult(items, MISSING)
     try:
-        image = photos.load(photo_id)
+        with collect_defects() as defects:
+            image = photos.load(photo_id)
     except UndecodablePhotoError as error:
         return PhotoResult(items, error.kind)
     stored = [_store(image, item, photos, options, encode) for item in items]
-    return PhotoResult(items, USABLE, stored)
+    return PhotoResult(items, USABLE, stored, defects)
 
 
 def _store(

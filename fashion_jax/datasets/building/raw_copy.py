@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 
 from fashion_jax.datasets.photos import UndecodablePhotoError, read_photo
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import is_file
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -73,7 +74,7 @@ class PhotoTree:
     def path(self, photo_id: str) -> pathlib.Path | None:
         """Find the file of a photo; `None` if it is missing, or the id leaves the directory."""
         for place in self._places(photo_id):
-            if stays_inside(place) and (self.root / place).is_file():
+            if stays_inside(place) and is_file(self.root / place):
                 return self.root / place
         return None
 
@@ -113,7 +114,7 @@ class PhotoFolder:
 
     def _scan(self, folder: pathlib.Path, photo_id_of: Callable[[str], str | None]) -> None:
         with os.scandir(folder) as entries:
-            files = sorted((entry.name, entry.path) for entry in entries if entry.is_file())
+            files = sorted((entry.name, entry.path) for entry in entries if is_file(entry.path))
         for name, path in files:
             photo_id = photo_id_of(name)
             if photo_id is None:

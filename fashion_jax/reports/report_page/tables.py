@@ -23,7 +23,7 @@ _MEANINGS_AT = {
 }
 
 # Defects of unusable raw photos, by the names of the build report.
-_DEFECTS = ("missing", "empty", "truncated", "not_an_image")
+_DEFECTS = ("missing", "empty", "truncated", "not_an_image", "unsupported_format")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -199,7 +199,7 @@ def test_wrong_dataset():
         ({"margin": "wide"}, "margin must be a number of at least 0, not 'wide'"),
         ({"margin": -0.1}, "margin must be a number of at least 0"),
         ({"seed": 1.5}, "seed must be a whole number"),
-        ({"longest_side": 0}, "longest_side must be a whole number of at least 1, not 0"),
+        ({"longest_side": 0}, "longest_side must be a whole number in 1..65500, not 0"),
         ({"jpeg_quality": 101}, r"jpeg_quality must be a whole number in 1\.\.100, not 101"),
         (
             {"validation_fraction": 1.0},
