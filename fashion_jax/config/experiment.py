@@ -19,9 +19,10 @@ from fashion_jax.config.training_fields import (
     OptimizerConfig,
     TrainingConfig,
 )
-from fashion_jax.files import atomic_write
+from fashion_jax.files import StorageError, atomic_write, read_json
 
 CONFIG_FILE = "config.json"
+Nested = dict[str, typing.Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +93,8 @@ def from_nested_dict(values: Mapping[str, typing.Any]) -> ExperimentConfig:
         ConfigError: if a section or a field is unknown, or a value does not fit; names the field.
     """
     _refuse_unknown("section", values, list(SECTIONS))
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"a config must hold sections, got {values!r}")
     sections: dict[str, typing.Any] = {}
     for name, fields in values.items():
         if not isinstance(fields, Mapping):
@@ -108,8 +111,18 @@ def store_config(config: ExperimentConfig, path: pathlib.Path) -> None:
 
 
 def read_stored_config(path: pathlib.Path) -> ExperimentConfig:
-    """Read what `store_config` wrote."""
-    return from_nested_dict(json.loads(path.read_text()))
+    """Read what `store_config` wrote; people may have edited it.
+
+    Raises:
+        ConfigError: it is missing or damaged, or a field (which is named) does not fit.
+    """
+    mend = "Correct the file, or restore it from a copy"
+    try:
+        return from_nested_dict(read_json(path, Nested, None, "a run's workdir", mend=mend))
+    except StorageError as error:
+        raise ConfigError(str(error)) from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}. {mend}") from error
 
 
 def differences(first: ExperimentConfig, second: ExperimentConfig) -> list[str]:
@@ -126,4 +139,4 @@ def differences(first: ExperimentConfig, second: ExperimentConfig) -> list[str]:
 def _refuse_unknown(what: str, given: Iterable[str], names: Sequence[str]) -> None:
     for name in given:
         if name not in names:
-            raise ConfigError(f"unknown config {what} {name!r}{nearest(name, names)}")
+            raise ConfigError(f"unknown config {what} {name!r}{nearest(str(name), names)}")

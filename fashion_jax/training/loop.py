@@ -28,7 +28,7 @@ from fashion_jax.datasets.dataset import BuiltDataset, Dataset, open_dataset
 from fashion_jax.datasets.loader import Batch, OwnAugmentation, TrainingBatches, iterate
 from fashion_jax.datasets.mixture import DatasetMixture, MixtureSplit
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import atomic_write
+from fashion_jax.files import atomic_write, read_json
 from fashion_jax.inference.checkpoints import selection_metric
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_origin
 from fashion_jax.losses import Objective, ObjectiveLike
@@ -241,7 +241,9 @@ def _claim(workdir: pathlib.Path, config: ExperimentConfig, objective: Objective
             + "\n  ".join(changed)
             + "\nResume with the same config, or choose another --workdir."
         )
-    stored = json.loads(own_path.read_bytes()) if own_path.exists() else None
+    stored = (
+        read_json(own_path, dict[str, Any], None, "a run's workdir") if own_path.exists() else None
+    )
     if stored != own:
         raise ConfigError(
             f"{workdir.resolve()} holds a run of another objective (null: the config's own):\n"
