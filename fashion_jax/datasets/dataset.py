@@ -5,11 +5,9 @@ import difflib
 import functools
 import hashlib
 import io
-import json
 import os
 import pathlib
-import zipfile
-import zlib
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,12 +16,16 @@ import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordReader
 from etils import epath
 
-from fashion_jax.datasets.building.build_report import REPORT_NAME
+from fashion_jax.datasets.building.build_report import REPORT_NAME, read_report
 from fashion_jax.datasets.records import SPLITS
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import atomic_write
+from fashion_jax.files import StorageError, atomic_write, read_file, read_json
 
 _COLUMN_NAMES = ("identity", "domain", "category", "photo_id", "camera")
+_FEATURES = ("image", *_COLUMN_NAMES)
+_DESCRIPTION = ("dataset_info.json", "features.json")
+_LARGEST_COLUMNS = 2**34  # bytes
+_MEND = "Copy the dataset again, or build it again with --overwrite"
 
 
 class DatasetNotFoundError(FashionJaxError):
@@ -130,8 +132,12 @@ class BuiltSplit(Split):
         self.camera = columns["camera"]
 
     def image_bytes(self, row: int) -> bytes:
-        """Read the encoded photo in `row`."""
-        return self._records[int(row)]["image"]
+        """Read the encoded photo in `row`.
+
+        Raises:
+            DamagedDatasetError: if its record is damaged.
+        """
+        return _record(self._records, int(row), f"split {self.name} in {self.directory}")["image"]
 
     @functools.cached_property
     def _records(self) -> Sequence[dict[str, Any]]:
@@ -146,10 +152,14 @@ class BuiltDataset(Dataset):
     """A dataset written by `fashion-jax data build`."""
 
     def __init__(self, name: str, directory: str) -> None:
-        """Open the dataset in `directory`; see `open_dataset`."""
+        """Open the dataset in `directory`; see `open_dataset`.
+
+        Raises:
+            DamagedDatasetError: if its description is damaged.
+        """
         self.name = name
         self.directory = directory
-        self._info = tfds.builder_from_directory(directory).info
+        self._info = _builder(directory).info
         self.version = str(self._info.version)
         self.splits = tuple(split for split in SPLITS if split in self._info.splits)
         self._open_splits: dict[str, BuiltSplit] = {}
@@ -184,9 +194,13 @@ class BuiltDataset(Dataset):
             _check_records(self.directory, split)
 
     def build_report(self) -> dict[str, Any] | None:
-        """Read the report of the build; `None` if it was not stored."""
-        path = epath.Path(self.directory) / REPORT_NAME
-        return json.loads(path.read_text()) if path.exists() else None
+        """Read the report of the build; `None` if it was not stored.
+
+        Raises:
+            FashionJaxError: if it is damaged.
+        """
+        directory = pathlib.Path(self.directory)
+        return read_report(directory).to_json() if (directory / REPORT_NAME).exists() else None
 
     def build_options(self) -> dict[str, str]:
         """Options of the build, such as `box_reading`, as texts; empty without a report."""
@@ -228,7 +242,7 @@ def _folders(path: epath.Path) -> list[epath.Path]:
     return [
         child
         for child in path.iterdir()
-        if child.name.replace(".", "").isdigit() and child.is_dir()
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)*", child.name) and child.is_dir()
     ]
 
 
@@ -241,9 +255,47 @@ def _others(root: epath.Path, name: str) -> str:
     return f", but only found {', '.join(sorted(built))}{hint}"
 
 
+def _builder(directory: str) -> tfds.core.DatasetBuilder:
+    """Open a dataset with TFDS, after checking what it reads.
+
+    Raises:
+        DamagedDatasetError: if a file of its description is damaged.
+    """
+    folder = pathlib.Path(directory)
+    try:
+        for name in _DESCRIPTION:
+            read_json(folder / name, dict[str, Any], None, "a built dataset", mend=_MEND)
+        builder = tfds.builder_from_directory(directory)
+        info = builder.info
+        described = {folder.name: str(info.version), folder.parent.name: info.name}
+        wrong = [f"{found!r} in place of {name!r}" for name, found in described.items()
+                 if found != name]  # fmt: skip
+        wrong += [f"the unknown split {name!r}" for name in info.splits if name not in SPLITS]
+        wrong += [f"no feature {name!r}" for name in _FEATURES if name not in info.features]
+    except StorageError as error:
+        raise DamagedDatasetError(str(error)) from error
+    except Exception as error:  # TFDS raises whatever a damaged file leads it to
+        wrong = [f"{type(error).__name__}: {error}"]
+    if wrong:
+        raise DamagedDatasetError(
+            f"{' or '.join(_DESCRIPTION)} in {directory} is damaged ({'; '.join(wrong)}). {_MEND}"
+        )
+    return builder
+
+
 def _data_source(directory: str, split: str) -> Sequence[dict[str, Any]]:
-    builder = tfds.builder_from_directory(directory)
-    return builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
+    return _builder(directory).as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
+
+
+def _record(records: Sequence[dict[str, Any]], row: int, place: str) -> dict[str, Any]:
+    try:
+        return records[row]
+    except IndexError:
+        raise
+    except Exception as error:  # TFDS raises whatever a damaged record leads it to
+        raise DamagedDatasetError(
+            f"record {row} of the {place} is damaged ({type(error).__name__}: {error}). {_MEND}"
+        ) from error
 
 
 def _check_records(directory: str, split: str) -> None:
@@ -251,7 +303,7 @@ def _check_records(directory: str, split: str) -> None:
 
     A file that was cut off, by an interrupted copy for instance, opens as one without records.
     """
-    stored = tfds.builder_from_directory(directory).info.splits[split]
+    stored = _builder(directory).info.splits[split]
     wrong = []
     for path, length in zip(stored.filepaths, stored.shard_lengths, strict=True):
         if not path.exists():
@@ -268,8 +320,7 @@ def _check_records(directory: str, split: str) -> None:
             wrong.append(f"{path.name} has {found} readable records of {length}")
     if wrong:
         raise DamagedDatasetError(
-            f"the split {split} in {directory} is damaged: {'; '.join(wrong)}. Copy the dataset "
-            "again, or build it again with --overwrite"
+            f"the split {split} in {directory} is damaged: {'; '.join(wrong)}. {_MEND}"
         )
 
 
@@ -294,31 +345,41 @@ def _read_columns(directory: str, split: str) -> dict[str, np.ndarray]:
     """
     stored = pathlib.Path(directory) / f"columns_{split}.npz"
     records = _data_source(directory, split)
-    columns = _stored_columns(stored, len(records))
+    source = _source(directory, split)
+    columns = _stored_columns(stored, source, len(records))
     if columns is not None:
         return columns
-    columns = _scan_columns(records)
+    columns = _scan_columns(records, f"split {split} in {directory}")
     encoded = io.BytesIO()
-    np.savez(encoded, **columns)  # type: ignore[arg-type]
+    np.savez(encoded, source=source, **columns)  # type: ignore[arg-type]
     with contextlib.suppress(OSError):  # where nothing can be written, they are read each time
         atomic_write(stored, encoded.getvalue())
     return columns
 
 
-def _stored_columns(path: pathlib.Path, rows: int) -> dict[str, np.ndarray] | None:
+def _source(directory: str, split: str) -> str:
+    """Name the records of a split: their files and sizes."""
+    files = sorted(pathlib.Path(directory).glob(f"*-{split}.array_record*"))
+    return " ".join(f"{path.name}:{path.stat().st_size}" for path in files)
+
+
+def _stored_columns(path: pathlib.Path, source: str, rows: int) -> dict[str, np.ndarray] | None:
     """Columns as they were stored; `None` if they were not, or are damaged, or of other records."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+        content = read_file(path, _LARGEST_COLUMNS)
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             columns = {name: stored[name] for name in _COLUMN_NAMES}
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
+            if str(stored["source"]) != source:
+                return None
+    except Exception:  # NumPy raises whatever a damaged file leads it to
         return None
     return columns if all(column.shape == (rows,) for column in columns.values()) else None
 
 
-def _scan_columns(records: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+def _scan_columns(records: Sequence[dict[str, Any]], place: str) -> dict[str, np.ndarray]:
     values: dict[str, list[Any]] = {name: [] for name in _COLUMN_NAMES}
     for row in range(len(records)):
-        record = records[row]  # one photo at a time: a split need not fit into memory
+        record = _record(records, row, place)  # one photo at a time: a split may exceed memory
         for name in _COLUMN_NAMES:
             values[name].append(record[name])
     return {
