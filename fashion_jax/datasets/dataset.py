@@ -1,10 +1,8 @@
 """Datasets and their splits: protocols, and built datasets in TFDS's array_record layout."""
 
-import contextlib
 import difflib
 import functools
 import hashlib
-import io
 import os
 import pathlib
 import re
@@ -12,28 +10,23 @@ from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import tensorflow_datasets as tfds
-from array_record.python.array_record_module import ArrayRecordReader
 from etils import epath
 
 from fashion_jax.datasets.building.build_report import REPORT_NAME, read_report
+from fashion_jax.datasets.built_files import (
+    COLUMN_NAMES,
+    check_records,
+    data_source,
+    open_builder,
+    read_columns,
+    read_record,
+)
 from fashion_jax.datasets.records import SPLITS
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import StorageError, atomic_write, read_file, read_json
-
-_COLUMN_NAMES = ("identity", "domain", "category", "photo_id", "camera")
-_FEATURES = ("image", *_COLUMN_NAMES)
-_DESCRIPTION = ("dataset_info.json", "features.json")
-_LARGEST_COLUMNS = 2**34  # bytes
-_MEND = "Copy the dataset again, or build it again with --overwrite"
 
 
 class DatasetNotFoundError(FashionJaxError):
     """A dataset, or a split of it, that was not built."""
-
-
-class DamagedDatasetError(FashionJaxError):
-    """A built dataset of which files are missing or cut off."""
 
 
 @runtime_checkable
@@ -121,10 +114,10 @@ class BuiltSplit(Split):
         Raises:
             DamagedDatasetError: if records are missing.
         """
-        _check_records(directory, name)
+        check_records(directory, name)
         self.directory = directory
         self.name = name
-        columns = _read_columns(directory, name)
+        columns = read_columns(directory, name)
         self.identity = columns["identity"]
         self.domain = columns["domain"]
         self.category = columns["category"]
@@ -137,11 +130,12 @@ class BuiltSplit(Split):
         Raises:
             DamagedDatasetError: if its record is damaged.
         """
-        return _record(self._records, int(row), f"split {self.name} in {self.directory}")["image"]
+        place = f"split {self.name} in {self.directory}"
+        return read_record(self._records, int(row), place)["image"]
 
     @functools.cached_property
     def _records(self) -> Sequence[dict[str, Any]]:
-        return _data_source(self.directory, self.name)
+        return data_source(self.directory, self.name)
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker process opens its own files.
@@ -159,7 +153,7 @@ class BuiltDataset(Dataset):
         """
         self.name = name
         self.directory = directory
-        self._info = _builder(directory).info
+        self._info = open_builder(directory).info
         self.version = str(self._info.version)
         self.splits = tuple(split for split in SPLITS if split in self._info.splits)
         self._open_splits: dict[str, BuiltSplit] = {}
@@ -191,7 +185,7 @@ class BuiltDataset(Dataset):
             DamagedDatasetError: with each file that does not.
         """
         for split in self.splits:
-            _check_records(self.directory, split)
+            check_records(self.directory, split)
 
     def build_report(self) -> dict[str, Any] | None:
         """Read the report of the build; `None` if it was not stored.
@@ -255,79 +249,10 @@ def _others(root: epath.Path, name: str) -> str:
     return f", but only found {', '.join(sorted(built))}{hint}"
 
 
-def _builder(directory: str) -> tfds.core.DatasetBuilder:
-    """Open a dataset with TFDS, after checking what it reads.
-
-    Raises:
-        DamagedDatasetError: if a file of its description is damaged.
-    """
-    folder = pathlib.Path(directory)
-    try:
-        for name in _DESCRIPTION:
-            read_json(folder / name, dict[str, Any], None, "a built dataset", mend=_MEND)
-        builder = tfds.builder_from_directory(directory)
-        info = builder.info
-        described = {folder.name: str(info.version), folder.parent.name: info.name}
-        wrong = [f"{found!r} in place of {name!r}" for name, found in described.items()
-                 if found != name]  # fmt: skip
-        wrong += [f"the unknown split {name!r}" for name in info.splits if name not in SPLITS]
-        wrong += [f"no feature {name!r}" for name in _FEATURES if name not in info.features]
-    except StorageError as error:
-        raise DamagedDatasetError(str(error)) from error
-    except Exception as error:  # TFDS raises whatever a damaged file leads it to
-        wrong = [f"{type(error).__name__}: {error}"]
-    if wrong:
-        raise DamagedDatasetError(
-            f"{' or '.join(_DESCRIPTION)} in {directory} is damaged ({'; '.join(wrong)}). {_MEND}"
-        )
-    return builder
-
-
-def _data_source(directory: str, split: str) -> Sequence[dict[str, Any]]:
-    return _builder(directory).as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
-
-
-def _record(records: Sequence[dict[str, Any]], row: int, place: str) -> dict[str, Any]:
-    try:
-        return records[row]
-    except IndexError:
-        raise
-    except Exception as error:  # TFDS raises whatever a damaged record leads it to
-        raise DamagedDatasetError(
-            f"record {row} of the {place} is damaged ({type(error).__name__}: {error}). {_MEND}"
-        ) from error
-
-
-def _check_records(directory: str, split: str) -> None:
-    """Compare the records in a split's files with the numbers that the build wrote down.
-
-    A file that was cut off, by an interrupted copy for instance, opens as one without records.
-    """
-    stored = _builder(directory).info.splits[split]
-    wrong = []
-    for path, length in zip(stored.filepaths, stored.shard_lengths, strict=True):
-        if not path.exists():
-            wrong.append(f"{path.name} is missing")
-            continue
-        try:
-            reader = ArrayRecordReader(os.fspath(path))
-            found = reader.num_records()
-            reader.close()
-        except (RuntimeError, ValueError, OSError) as error:
-            wrong.append(f"{path.name} cannot be read ({error})")
-            continue
-        if found != length:
-            wrong.append(f"{path.name} has {found} readable records of {length}")
-    if wrong:
-        raise DamagedDatasetError(
-            f"the split {split} in {directory} is damaged: {'; '.join(wrong)}. {_MEND}"
-        )
-
-
 def _labels_hash(split: Split) -> str:
     """SHA-256 of a split's columns."""
     digest = hashlib.sha256()
-    for name in _COLUMN_NAMES:
+    for name in COLUMN_NAMES:
         column = np.asarray(getattr(split, name))
         if column.dtype.kind in "OU":  # whose bytes depend on the longest text
             digest.update("\0".join(map(str, column.tolist())).encode("utf-8", "surrogatepass"))
@@ -335,61 +260,3 @@ def _labels_hash(split: Split) -> str:
             digest.update(column.astype(np.int64).tobytes())
         digest.update(b"\0\0")
     return digest.hexdigest()
-
-
-def _read_columns(directory: str, split: str) -> dict[str, np.ndarray]:
-    """Read the small features of every record.
-
-    They are scattered between the photos, so that the first reading goes through the whole split;
-    it stores them next to the data for the next one.
-    """
-    stored = pathlib.Path(directory) / f"columns_{split}.npz"
-    records = _data_source(directory, split)
-    source = _source(directory, split)
-    columns = _stored_columns(stored, source, len(records))
-    if columns is not None:
-        return columns
-    columns = _scan_columns(records, f"split {split} in {directory}")
-    encoded = io.BytesIO()
-    np.savez(encoded, source=source, **columns)  # type: ignore[arg-type]
-    with contextlib.suppress(OSError):  # where nothing can be written, they are read each time
-        atomic_write(stored, encoded.getvalue())
-    return columns
-
-
-def _source(directory: str, split: str) -> str:
-    """Name the records of a split: their files and sizes."""
-    files = sorted(pathlib.Path(directory).glob(f"*-{split}.array_record*"))
-    return " ".join(f"{path.name}:{path.stat().st_size}" for path in files)
-
-
-def _stored_columns(path: pathlib.Path, source: str, rows: int) -> dict[str, np.ndarray] | None:
-    """Columns as they were stored; `None` if they were not, or are damaged, or of other records."""
-    try:
-        content = read_file(path, _LARGEST_COLUMNS)
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            columns = {name: stored[name] for name in _COLUMN_NAMES}
-            if str(stored["source"]) != source:
-                return None
-    except Exception:  # NumPy raises whatever a damaged file leads it to
-        return None
-    return columns if all(column.shape == (rows,) for column in columns.values()) else None
-
-
-def _scan_columns(records: Sequence[dict[str, Any]], place: str) -> dict[str, np.ndarray]:
-    values: dict[str, list[Any]] = {name: [] for name in _COLUMN_NAMES}
-    for row in range(len(records)):
-        record = _record(records, row, place)  # one photo at a time: a split may exceed memory
-        for name in _COLUMN_NAMES:
-            values[name].append(record[name])
-    return {
-        "identity": np.array(values["identity"], np.int64),
-        "domain": np.array(values["domain"], np.int8),
-        "category": np.array([_text(value) for value in values["category"]], np.str_),
-        "photo_id": np.array([_text(value) for value in values["photo_id"]], np.str_),
-        "camera": np.array(values["camera"], np.int32),
-    }
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

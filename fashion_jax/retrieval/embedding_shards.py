@@ -10,7 +10,6 @@ manifest.json                all of the above in one file, written when all shar
 
 import dataclasses
 import hashlib
-import io
 import itertools
 import os
 import pathlib
@@ -19,13 +18,9 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Float32
 
 from fashion_jax.datasets.dataset import Split
-from fashion_jax.datasets.records import DOMAIN_NAMES
-from fashion_jax.errors import named
 from fashion_jax.files import (
     StorageError,
     UnreadableFileError,
@@ -35,42 +30,13 @@ from fashion_jax.files import (
     to_json,
 )
 from fashion_jax.inference.card import ModelCard
-from fashion_jax.retrieval.catalogue import Item
 from fashion_jax.retrieval.embedding_plan import SCHEMA, Count, EmbeddingPlan, read_plan
 from fashion_jax.retrieval.index import check_embeddings
+from fashion_jax.retrieval.shard_tables import Shard, ShardError, decode_shard, encode_shard
 
 MANIFEST = "manifest.json"
-_Identity = tuple[str, tuple[int, int], str]
 LEFT_OVER = ".shard-*.unfinished"
-
-
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """A contiguous range of a split's photos, with their embeddings.
-
-    Attributes:
-        rows: rows of the split.
-        embeddings: L2-normalised embeddings, one per photo.
-        photo_id: names of the photos.
-        identity: identities of the products.
-        category: categories of the garments.
-        domain: `street` or `shop`, per photo.
-        camera: cameras; −1 if unknown.
-    """
-
-    rows: range
-    embeddings: Float32[np.ndarray, "photos dimensions"]
-    photo_id: list[str]
-    identity: Int64[np.ndarray, " photos"]
-    category: list[str]
-    domain: list[str]
-    camera: Int32[np.ndarray, " photos"]
-
-    @property
-    def items(self) -> list[Item]:
-        """The photos as a catalogue's items."""
-        columns = (self.photo_id, self.identity.tolist(), self.category, self.domain)
-        return [Item(*values) for values in zip(*columns, strict=True)]
+_Identity = tuple[str, tuple[int, int], str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +149,7 @@ def write_shard(
     rows = plan.shards[number]
     what = f"embeddings of rows {rows.start} to {rows.stop - 1}"
     checked = check_embeddings(embeddings, what, plan.card.embedding_width)
-    content = _encode(split, rows, checked)
+    content = encode_shard(split, rows, checked)
     atomic_write(folder / f"{_name(number)}.parquet", content)
     entry = ShardFile(
         file=f"{_name(number)}.parquet",
@@ -256,75 +222,14 @@ def _read_entry(folder: pathlib.Path, number: int, identity: _Identity) -> Shard
     return entry if entry.bytes == size and _identity(entry) == identity else None
 
 
-def _columns(dimensions: int) -> pa.Schema:
-    return pa.schema(
-        {
-            "row": pa.int64(),
-            "photo_id": pa.string(),
-            "identity": pa.int64(),
-            "category": pa.string(),
-            "domain": pa.string(),
-            "camera": pa.int32(),
-            "embedding": pa.list_(pa.float32(), dimensions),
-        }
-    )
-
-
-def _encode(split: Split, rows: range, embeddings: np.ndarray) -> bytes:
-    part = slice(rows.start, rows.stop)
-    values = pa.array(embeddings.reshape(-1))
-    table = pa.table(
-        {
-            "row": np.arange(rows.start, rows.stop, dtype=np.int64),
-            "photo_id": split.photo_id[part].tolist(),
-            "identity": split.identity[part],
-            "category": split.category[part].tolist(),
-            "domain": [DOMAIN_NAMES[domain] for domain in split.domain[part]],
-            "camera": split.camera[part],
-            "embedding": pa.FixedSizeListArray.from_arrays(values, embeddings.shape[1]),
-        },
-        _columns(embeddings.shape[1]),
-    )
-    encoded = io.BytesIO()
-    pq.write_table(table, encoded, use_dictionary=["category", "domain"])
-    return encoded.getvalue()
-
-
 def _read(folder: pathlib.Path, entry: ShardFile, plan: EmbeddingPlan) -> Shard:
     content = _content(folder, entry)
     if _sha256(content) != entry.sha256:
         raise _damaged(folder, entry, "its checksum differs from the manifest")
     try:
-        table = pq.read_table(io.BytesIO(content))
-    except (pa.ArrowException, OSError, ValueError) as error:
+        return decode_shard(content, range(*entry.rows), plan.card.embedding_width)
+    except ShardError as error:
         raise _damaged(folder, entry, str(error)) from error
-    _check_table(table, folder, entry, plan)
-    embeddings = table["embedding"].combine_chunks().flatten().to_numpy()
-    return Shard(
-        rows=range(*entry.rows),
-        embeddings=embeddings.reshape(table.num_rows, plan.card.embedding_width),
-        photo_id=table["photo_id"].to_pylist(),
-        identity=table["identity"].to_numpy(),
-        category=table["category"].to_pylist(),
-        domain=table["domain"].to_pylist(),
-        camera=table["camera"].to_numpy(),
-    )
-
-
-def _check_table(
-    table: pa.Table, folder: pathlib.Path, entry: ShardFile, plan: EmbeddingPlan
-) -> None:
-    """Refuse a shard of other columns, rows or domains, and one with gaps."""
-    expected = _columns(plan.card.embedding_width)
-    if table.schema != expected:
-        raise _damaged(folder, entry, f"its columns are {table.schema.to_string()}")
-    if any(column.null_count for column in table.columns):
-        raise _damaged(folder, entry, "values are missing")
-    if table["row"].to_pylist() != list(range(*entry.rows)):
-        raise _damaged(folder, entry, f"its rows are not {entry.rows[0]} to {entry.rows[1] - 1}")
-    unknown = set(table["domain"].to_pylist()) - set(DOMAIN_NAMES)
-    if unknown:
-        raise _damaged(folder, entry, f"unknown domains: {named(sorted(unknown))}")
 
 
 def _damaged(folder: pathlib.Path, entry: ShardFile, what: str) -> StorageError:

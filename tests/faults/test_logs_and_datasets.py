@@ -11,7 +11,8 @@ import pytest
 from fashion_jax.datasets.building import build as build_module
 from fashion_jax.datasets.building.build import build
 from fashion_jax.datasets.building.build_report import read_report
-from fashion_jax.datasets.dataset import DamagedDatasetError, open_dataset
+from fashion_jax.datasets.built_files import DamagedDatasetError
+from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.losses import Objective
 from fashion_jax.training import loop

@@ -14,7 +14,7 @@ from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.scann_tuning import Tuning
 
 TUNING = "tuning.json"
-_SCHEMA = 2
+SCHEMA = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Tunings:
 
 def write_tunings(directory: str | os.PathLike[str], tunings: Mapping[str, Tuning]) -> None:
     """Write the curves of a catalogue's segments, by segment folder, atomically."""
-    atomic_write(pathlib.Path(directory) / TUNING, to_json(Tunings(tunings), _SCHEMA))
+    atomic_write(pathlib.Path(directory) / TUNING, to_json(Tunings(tunings), SCHEMA))
 
 
 def read_tunings(directory: str | os.PathLike[str]) -> dict[str, Tuning]:
@@ -47,7 +47,7 @@ def read_tunings(directory: str | os.PathLike[str]) -> dict[str, Tuning]:
     if not path.exists():
         return {}
     mend = "Remove it, or run `fashion-jax index tune` again"
-    tunings = read_json(path, Tunings, _SCHEMA, "a tuned catalogue", mend=mend).segments
+    tunings = read_json(path, Tunings, SCHEMA, "a tuned catalogue", mend=mend).segments
     existing = {segment.data: segment.rows for segment in Manifest.read(path.parent).segments}
     for name in existing.keys() & tunings.keys():
         if tunings[name].rows != existing[name]:
