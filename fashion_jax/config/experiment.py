@@ -93,8 +93,6 @@ def from_nested_dict(values: Mapping[str, typing.Any]) -> ExperimentConfig:
         ConfigError: if a section or a field is unknown, or a value does not fit; names the field.
     """
     _refuse_unknown("section", values, list(SECTIONS))
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"a config must hold sections, got {values!r}")
     sections: dict[str, typing.Any] = {}
     for name, fields in values.items():
         if not isinstance(fields, Mapping):
@@ -139,4 +137,4 @@ def differences(first: ExperimentConfig, second: ExperimentConfig) -> list[str]:
 def _refuse_unknown(what: str, given: Iterable[str], names: Sequence[str]) -> None:
     for name in given:
         if name not in names:
-            raise ConfigError(f"unknown config {what} {name!r}{nearest(str(name), names)}")
+            raise ConfigError(f"unknown config {what} {name!r}{nearest(name, names)}")

@@ -100,6 +100,9 @@ def check_records(directory: str, split: str) -> None:
             continue
         if found != length:
             wrong.append(f"{path.name} has {found} readable records of {length}")
+    if not wrong:
+        size, expected = sum(path.stat().st_size for path in stored.filepaths), stored.num_bytes
+        wrong = [f"its files have {size:,} bytes of {expected:,}"] if size != expected else []
     if wrong:
         raise DamagedDatasetError(
             f"the split {split} in {directory} is damaged: {'; '.join(wrong)}. {_MEND}"

@@ -108,6 +108,16 @@ def test_a_file_of_another_split_or_none_is_named(dataset):
     open_dataset(NAME, dataset).split("train")  # whole
 
 
+@pytest.mark.parametrize("field", ["numBytes", "shardLengths"])
+def test_counts_that_contradict_the_files_are_named(dataset, field):
+    (path,) = files_of(dataset, "dataset_info.json")
+    info = json.loads(path.read_text())
+    info["splits"][0][field] = ["5"] if field == "shardLengths" else "196607"
+    path.write_text(json.dumps(info))
+    with pytest.raises(DamagedDatasetError, match=f"split {info['splits'][0]['name']} in .* of "):
+        open_dataset(NAME, dataset).split(info["splits"][0]["name"])
+
+
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "of another split", "a folder"])
 def test_stored_columns_that_are_no_use_are_read_anew(dataset, damage):
     expected = open_dataset(NAME, dataset).split("gallery").photo_id
