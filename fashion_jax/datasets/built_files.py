@@ -38,9 +38,7 @@ def open_builder(directory: str) -> tfds.core.DatasetBuilder:
             read_json(folder / name, dict[str, Any], None, "a built dataset", mend=_MEND)
         builder = tfds.builder_from_directory(directory)
         info = builder.info
-        described = {folder.name: str(info.version), folder.parent.name: info.name}
-        wrong = [f"{found!r} in place of {name!r}" for name, found in described.items()
-                 if found != name]  # fmt: skip
+        wrong = [f"version {info.version!s}"] if str(info.version) != folder.name else []
         wrong += [f"the unknown split {name!r}" for name in info.splits if name not in SPLITS]
         wrong += [f"no feature {name!r}" for name in _FEATURES if name not in info.features]
     except StorageError as error:
@@ -101,7 +99,7 @@ def check_records(directory: str, split: str) -> None:
         if found != length:
             wrong.append(f"{path.name} has {found} readable records of {length}")
     if not wrong:
-        size, expected = sum(path.stat().st_size for path in stored.filepaths), stored.num_bytes
+        size, expected = sum(map(os.path.getsize, stored.filepaths)), stored.num_bytes
         wrong = [f"its files have {size:,} bytes of {expected:,}"] if size != expected else []
     if wrong:
         raise DamagedDatasetError(

@@ -115,7 +115,8 @@ def _columns(dimensions: int) -> pa.Schema:
 def _check(table: pa.Table, rows: range, dimensions: int) -> None:
     """Refuse other columns, rows or domains, and missing values."""
     if table.schema != _columns(dimensions):
-        raise ShardError(f"its columns are {table.schema.to_string()}")
+        found = ", ".join(f"{field.name} ({field.type})" for field in table.schema)
+        raise ShardError(f"its columns are {found}")
     numbers = table["embedding"].combine_chunks().flatten()
     if numbers.null_count or any(column.null_count for column in table.columns):
         raise ShardError("values are missing")
