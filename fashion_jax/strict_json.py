@@ -1,6 +1,7 @@
 """JSON with one meaning: what readers understand differently is refused, with the field's name."""
 
 import collections
+import functools
 import hashlib
 import json
 import math
@@ -28,26 +29,27 @@ def decode(content: bytes | str, any_number: bool = False) -> Any:
     Raises:
         JsonError: says what was found, and in which field.
     """
-
-    def checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        values = dict(pairs)
-        if len(values) < len(pairs):
-            ((twice, _),) = collections.Counter(name for name, _ in pairs).most_common(1)
-            raise JsonError(f"the field {twice!r} occurs twice")
-        for name, value in pairs:
-            name.encode()
-            _check(value, f"the field {name!r}", any_number)
-        return values
-
     try:
         text = content.decode() if isinstance(content, bytes) else content
-        values = json.loads(text, object_pairs_hook=checked)
+        values = json.loads(text, object_pairs_hook=functools.partial(_object, any_number))
         _check(values, "the text", any_number)
     except JsonError:
         raise
     except (ValueError, RecursionError) as error:
         # Python's hint at its limit of digits, behind the semicolon, is no remedy.
         raise JsonError(str(error).partition(";")[0]) from error
+    return values
+
+
+def _object(any_number: bool, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its checked fields."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        ((twice, _),) = collections.Counter(name for name, _ in pairs).most_common(1)
+        raise JsonError(f"the field {twice!r} occurs twice")
+    for name, value in pairs:
+        _check(name, "a field's name", any_number)
+        _check(value, f"the field {name!r}", any_number)
     return values
 
 
