@@ -192,22 +192,37 @@ def parse_json(
     """
     try:
         values = decode(content, any_number)
-        version, own = (None, None) if schema is None else _split(values)
+        if schema is None:
+            return check_values(values, kind, where, mend)
+        version, own = _split(values)
         if version != schema:
             raise StorageError(
                 f"{where} has schema {version!r}; this version of fashion-jax reads {schema}. Make "
                 f"it again, or use the version that wrote it"
             )
+        stored = check_values(values, kind, where, mend)
+        if own != digest({_SCHEMA: schema, **values}):
+            raise JsonError(f"its content does not match its {_SELF}")
+    except (JsonError, RecursionError) as error:
+        raise StorageError(f"{where} is damaged ({error}). {mend}") from error
+    return stored
+
+
+def check_values(
+    values: Any, kind: type[Stored] | types.GenericAlias, where: str, mend: str = MEND
+) -> Stored:
+    """Make decoded values what they are to be; see `parse_json`.
+
+    Raises:
+        StorageError: a field is missing, unknown, or of a wrong type or value.
+    """
+    try:
         stored = msgspec.convert(values, kind)
         unknown = list(unknown_fields(values, msgspec.to_builtins(stored)))
         if unknown:
             raise JsonError(f"unknown fields: {named(unknown)}")
-        if schema is not None and own != digest({_SCHEMA: schema, **values}):
-            raise JsonError(f"its content does not match its {_SELF}")
     except (JsonError, msgspec.ValidationError, RecursionError) as error:
         raise StorageError(f"{where} is damaged ({error}). {mend}") from error
-    except StorageError:
-        raise
     except FashionJaxError as error:  # of a field's own type, which does not know the place
         raise type(error)(f"{where}: {error}") from error
     return stored

@@ -11,7 +11,7 @@ import msgspec
 
 from fashion_jax.config import ExperimentConfig, ModelConfig
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import MEND, StorageError, parse_json
+from fashion_jax.files import StorageError, check_values, parse_json
 from fashion_jax.inference.preprocessing import Preprocessing, preprocessing_for
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_hash
 
@@ -170,14 +170,9 @@ def read_card(values: Any, where: str = "the model card") -> ModelCard:
             raise ModelCardError(f"{where} is a {type(values).__name__}, not an object")
         if values.get("schema") != SCHEMA:  # another version has other fields: said first
             raise _other_version(values.get("schema"), where)
-        unknown = sorted(values.keys() - {field.name for field in dataclasses.fields(ModelCard)})
-        if unknown:
-            raise ModelCardError(f"{where} has the unknown fields {unknown}")
-        return msgspec.convert(values, ModelCard)
+        return check_values(values, ModelCard, where)
     except StorageError as error:
         raise ModelCardError(str(error)) from error
-    except msgspec.ValidationError as error:
-        raise ModelCardError(f"{where} is damaged ({error}). {MEND}") from error
 
 
 def make_card(

@@ -54,6 +54,7 @@ class StoredCheckpoints:
             DamagedCheckpointError: the metrics of a checkpoint are damaged.
         """
         self.directory = epath.Path(directory)
+        self._check_names()
         self._check_metrics()
         reading = {"read_only": True, "create": False, "cleanup_tmp_directories": False}
         handlers = {
@@ -104,7 +105,10 @@ class StoredCheckpoints:
         """
         with self.naming_damage(step):
             arguments = ocp.args.Composite(card=ocp.args.JsonRestore())
-            return read_card(self.manager.restore(step, args=arguments)["card"])
+            card = read_card(self.manager.restore(step, args=arguments)["card"])
+            if card.step != step:
+                raise StorageError(f"its model card is of step {card.step}")
+            return card
 
     def restore_model(self, step: int, sharding: jax.sharding.Sharding) -> dict[str, Any]:
         """Read `params` and `model_state` alone, whatever their shapes, onto these devices."""
@@ -144,8 +148,21 @@ class StoredCheckpoints:
     def _steps(self) -> list[int]:
         if not self.directory.is_dir():
             return []
-        names = (path.name for path in self.directory.iterdir())
-        return sorted(int(name) for name in names if re.fullmatch("[0-9]+", name))
+        names = [path.name for path in self.directory.iterdir()]
+        return sorted(int(name) for name in names if re.fullmatch("0|[1-9][0-9]*", name))
+
+    def _check_names(self) -> None:
+        """Refuse a renamed folder, which Orbax would take for a step and then not find."""
+        if not self.directory.exists():
+            return
+        if not self.directory.is_dir():
+            raise DamagedCheckpointError(f"{self.directory} is not a folder; move it away")
+        for path in self.directory.iterdir():
+            if re.fullmatch("-[0-9]+|0[0-9]+", path.name):
+                raise DamagedCheckpointError(
+                    f"{path} is not the name of a checkpoint: rename it to its step, or move it "
+                    f"out of {self.directory}"
+                )
 
     def _check_metrics(self) -> None:
         """Check the metrics of all checkpoints, which Orbax reads when it opens the folder."""
