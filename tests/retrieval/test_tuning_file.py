@@ -15,7 +15,7 @@ from tests.retrieval.changing_catalogues import CARD
 from tests.retrieval.test_live_index import rows
 
 POINTS = (Point(50, 4, 0.7, 900.0), Point(100, 9, 0.995, 500.0))
-TUNING = Tuning(20, 4, 0.99, 5, 200, list(POINTS), POINTS[1], 120.5)
+TUNING = Tuning(20, 40, 0.99, 5, 200, list(POINTS), POINTS[1], 120.5)
 
 
 @pytest.fixture(scope="module")
