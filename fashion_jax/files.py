@@ -5,15 +5,20 @@ import os
 import pathlib
 import secrets
 import stat
+import types
 from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.errors import FashionJaxError, named
+from fashion_jax.strict_json import JsonError, decode, digest, unknown_fields
 
 Stored = TypeVar("Stored")
 
 LARGEST_JSON = 2**26  # bytes; a manifest of 100,000 segments stays below
+LARGEST_LINES = 2**32  # bytes of JSON lines
+MEND = "Copy it again from where it came from, or make it again"
+_SCHEMA, _SELF = "schema", "content_sha256"
 
 
 # Reading these waits for a writer, or never ends.
@@ -138,21 +143,36 @@ def to_json(value: Any, schema: int | None = None) -> bytes:
 
     Args:
         value: value to encode; `read_json` is the inverse.
-        schema: version of its fields, stored with them.
+        schema: version of its fields, stored with them, as is a checksum of all of them: reading
+            notices a change of any bit. None for a file that people may edit.
     """
     plain = msgspec.to_builtins(value)
-    versioned = plain if schema is None else {"schema": schema, **plain}
-    return (json.dumps(versioned, indent=2, ensure_ascii=False) + "\n").encode()
+    if schema is not None:
+        versioned = {_SCHEMA: schema, **plain}
+        plain = {_SCHEMA: schema, _SELF: digest(versioned), **plain}
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=schema is None)
+    return f"{text}\n".encode()
 
 
-def read_json(path: pathlib.Path, kind: type[Stored], schema: int, what: str) -> Stored:
+def read_json(
+    path: pathlib.Path,
+    kind: type[Stored] | types.GenericAlias,
+    schema: int | None,
+    what: str,
+    *,
+    any_number: bool = False,
+    mend: str = MEND,
+) -> Stored:
     """Read what `to_json` encoded, and check types and bounds of all fields.
 
     Args:
         path: the file.
-        kind: dataclass of its fields; bounds are annotated as `Annotated[..., msgspec.Meta]`.
-        schema: the version that is understood.
+        kind: dataclass of its fields; bounds are annotated as `Annotated[..., msgspec.Meta]`. Or
+            any type that msgspec knows, such as `dict[str, float]`.
+        schema: the version that is understood; None for a file without version and checksum.
         what: content of the file's folder, for messages, such as `a catalogue`.
+        any_number: see `parse_json`.
+        mend: see `parse_json`.
 
     Raises:
         StorageError: no such file, or a file that is damaged or of another version.
@@ -164,10 +184,18 @@ def read_json(path: pathlib.Path, kind: type[Stored], schema: int, what: str) ->
             missing = f"{path.parent} is not {what}: it has no {path.name}"
             raise StorageError(missing) from error
         raise StorageError(str(error)) from error
-    return parse_json(content, kind, schema, str(path))
+    return parse_json(content, kind, schema, str(path), any_number=any_number, mend=mend)
 
 
-def parse_json(content: bytes | str, kind: type[Stored], schema: int, where: str) -> Stored:
+def parse_json(
+    content: bytes | str,
+    kind: type[Stored] | types.GenericAlias,
+    schema: int | None,
+    where: str,
+    *,
+    any_number: bool = False,
+    mend: str = MEND,
+) -> Stored:
     """Read JSON text; see `read_json`.
 
     Args:
@@ -175,19 +203,79 @@ def parse_json(content: bytes | str, kind: type[Stored], schema: int, where: str
         kind: see `read_json`.
         schema: see `read_json`.
         where: place of the text, for messages.
+        any_number: accept NaN, infinities and whole numbers beyond 64 bits; see
+            `fashion_jax.strict_json.decode`.
+        mend: what to do about a damaged one, for messages.
 
     Raises:
-        StorageError: damaged, or of another version.
+        StorageError: damaged, or of another version: no JSON in UTF-8, a field that is missing,
+            unknown, there twice, or of a wrong type or value (which is named), or a wrong checksum.
     """
-    mend = "Copy it again from where it came from, or make it again"
     try:
-        values = msgspec.json.decode(content)
-        found = values.pop("schema", None) if isinstance(values, dict) else None
-        if found == schema:
-            return msgspec.convert(values, kind)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        values = decode(content, any_number)
+        if schema is None:
+            return check_values(values, kind, where, mend)
+        version, own = _split(values)
+        if version != schema:
+            raise StorageError(
+                f"{where} has schema {version!r}; this version of fashion-jax reads {schema}. Make "
+                f"it again, or use the version that wrote it"
+            )
+        stored = check_values(values, kind, where, mend)
+        if own != digest({_SCHEMA: schema, **values}):
+            raise JsonError(f"its content does not match its {_SELF}")
+    except (JsonError, RecursionError) as error:
         raise StorageError(f"{where} is damaged ({error}). {mend}") from error
-    raise StorageError(
-        f"{where} has schema {found!r}; this version of fashion-jax reads {schema}. Make it "
-        f"again, or use the version that wrote it"
-    )
+    return stored
+
+
+def check_values(
+    values: Any, kind: type[Stored] | types.GenericAlias, where: str, mend: str = MEND
+) -> Stored:
+    """Make decoded values what they are to be; see `parse_json`.
+
+    Raises:
+        StorageError: a field is missing, unknown, or of a wrong type or value.
+    """
+    try:
+        stored = msgspec.convert(values, kind)
+        unknown = list(unknown_fields(values, msgspec.to_builtins(stored)))
+        if unknown:
+            raise JsonError(f"unknown fields: {named(unknown)}")
+    except (JsonError, msgspec.ValidationError, RecursionError) as error:
+        raise StorageError(f"{where} is damaged ({error}). {mend}") from error
+    except FashionJaxError as error:  # of a field's own type, which does not know the place
+        raise type(error)(f"{where}: {error}") from error
+    return stored
+
+
+def parse_json_lines(
+    content: bytes, kind: type[Stored] | types.GenericAlias, where: str
+) -> list[Stored]:
+    """Read JSON lines, one value each; see `parse_json`.
+
+    Args:
+        content: the lines.
+        kind: type of a line.
+        where: place of the lines, for messages.
+
+    Raises:
+        StorageError: a line (whose number is named) is damaged.
+    """
+    try:
+        values = msgspec.json.Decoder(kind).decode_lines(content)
+        if msgspec.json.Encoder().encode_lines(values) == content:  # nothing was left out
+            return values
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        pass
+    return [
+        parse_json(line, kind, None, f"line {number} of {where}")
+        for number, line in enumerate(content.removesuffix(b"\n").split(b"\n"), start=1)
+    ]
+
+
+def _split(values: Any) -> tuple[Any, Any]:
+    """Take version and checksum out of a file's values."""
+    if not isinstance(values, dict):
+        return None, None
+    return values.pop(_SCHEMA, None), values.pop(_SELF, None)

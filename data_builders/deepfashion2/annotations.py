@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,6 +11,8 @@ from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import ListProblems, RowError, short
 from fashion_jax.datasets.building.ordered import map_in_order
 from fashion_jax.datasets.records import Domain
+from fashion_jax.files import LARGEST_JSON, UnreadableFileError, read_file
+from fashion_jax.strict_json import JsonError, decode
 
 from .layout import photo_id
 
@@ -94,8 +95,8 @@ def read_annotations(
 def _read(part: str, path: pathlib.Path) -> tuple[pathlib.Path, Annotation | list[str]]:
     """Read an annotation, or list its problems."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        content = decode(read_file(path, LARGEST_JSON), any_number=True)  # told with their fields
+    except (UnreadableFileError, JsonError) as error:
         return path, [f"not JSON: {error}"]
     if not isinstance(content, dict):
         return path, [f"an object was expected, not {short(content)}"]

@@ -1,7 +1,6 @@
 """Rows of Street2Shop's lists: read and validated, with all problems raised at once."""
 
 import dataclasses
-import json
 import math
 import pathlib
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,8 @@ from typing import Any
 from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.building.list_files import ListProblems, RowError, short
 from fashion_jax.datasets.building.tally import WITHOUT_SIZE
+from fashion_jax.files import LARGEST_JSON, UnreadableFileError, read_file
+from fashion_jax.strict_json import JsonError, decode
 
 from .layout import ROLES
 
@@ -56,8 +57,8 @@ def read_lists(
 
 def _read(path: pathlib.Path, has_boxes: bool, problems: ListProblems) -> Iterator[ListRow]:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        rows = decode(read_file(path, LARGEST_JSON), any_number=True)  # told with their rows
+    except (UnreadableFileError, JsonError) as error:
         problems.add(str(path), f"not JSON: {error}")
         return
     if not isinstance(rows, list):

@@ -1,7 +1,6 @@
 """Config fields of datasets, images and augmentations."""
 
 import dataclasses
-import math
 from typing import Annotated
 
 from msgspec import Meta
@@ -64,10 +63,6 @@ class DataConfig(Section):
             raise ConfigError(
                 f"config field 'data.dataset_weights' must have one number for each of the "
                 f"{len(names)} datasets ({', '.join(names)}), or none, got {self.dataset_weights}"
-            )
-        if not all(map(math.isfinite, self.dataset_weights)):
-            raise ConfigError(
-                f"config field 'data.dataset_weights' must be finite, got {self.dataset_weights}"
             )
         if self.identities_per_batch < len(names):
             raise ConfigError(

@@ -19,9 +19,10 @@ from fashion_jax.config.training_fields import (
     OptimizerConfig,
     TrainingConfig,
 )
-from fashion_jax.files import atomic_write
+from fashion_jax.files import StorageError, atomic_write, read_json
 
 CONFIG_FILE = "config.json"
+Nested = dict[str, typing.Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,8 +109,18 @@ def store_config(config: ExperimentConfig, path: pathlib.Path) -> None:
 
 
 def read_stored_config(path: pathlib.Path) -> ExperimentConfig:
-    """Read what `store_config` wrote."""
-    return from_nested_dict(json.loads(path.read_text()))
+    """Read what `store_config` wrote; people may have edited it.
+
+    Raises:
+        ConfigError: it is missing or damaged, or a field (which is named) does not fit.
+    """
+    mend = "Correct the file, or restore it from a copy"
+    try:
+        return from_nested_dict(read_json(path, Nested, None, "a run's workdir", mend=mend))
+    except StorageError as error:
+        raise ConfigError(str(error)) from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}. {mend}") from error
 
 
 def differences(first: ExperimentConfig, second: ExperimentConfig) -> list[str]:

@@ -1,6 +1,7 @@
 """A section of the config: its fields are checked whenever one is made, by types with bounds."""
 
 import dataclasses
+import math
 import typing
 from collections.abc import Mapping
 from typing import Annotated
@@ -56,4 +57,12 @@ def checked(section: type[Section], values: Mapping[str, typing.Any]) -> dict[st
                 f"config field '{name}.{field}' must be {allowed_values(types[field])}, got "
                 f"{value!r}{meant}"
             ) from None
+        if not _is_finite(fields[field]):
+            raise ConfigError(f"config field '{name}.{field}' must be finite, got {value!r}")
     return fields
+
+
+def _is_finite(value: typing.Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)

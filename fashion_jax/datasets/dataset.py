@@ -1,37 +1,32 @@
 """Datasets and their splits: protocols, and built datasets in TFDS's array_record layout."""
 
-import contextlib
 import difflib
 import functools
 import hashlib
-import io
-import json
 import os
 import pathlib
-import zipfile
-import zlib
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import tensorflow_datasets as tfds
-from array_record.python.array_record_module import ArrayRecordReader
 from etils import epath
 
-from fashion_jax.datasets.building.build_report import REPORT_NAME
+from fashion_jax.datasets.building.build_report import REPORT_NAME, read_report
+from fashion_jax.datasets.built_files import (
+    COLUMN_NAMES,
+    check_records,
+    data_source,
+    open_builder,
+    read_columns,
+    read_record,
+)
 from fashion_jax.datasets.records import SPLITS
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import atomic_write
-
-_COLUMN_NAMES = ("identity", "domain", "category", "photo_id", "camera")
 
 
 class DatasetNotFoundError(FashionJaxError):
     """A dataset, or a split of it, that was not built."""
-
-
-class DamagedDatasetError(FashionJaxError):
-    """A built dataset of which files are missing or cut off."""
 
 
 @runtime_checkable
@@ -119,10 +114,10 @@ class BuiltSplit(Split):
         Raises:
             DamagedDatasetError: if records are missing.
         """
-        _check_records(directory, name)
+        check_records(directory, name)
         self.directory = directory
         self.name = name
-        columns = _read_columns(directory, name)
+        columns = read_columns(directory, name)
         self.identity = columns["identity"]
         self.domain = columns["domain"]
         self.category = columns["category"]
@@ -130,12 +125,17 @@ class BuiltSplit(Split):
         self.camera = columns["camera"]
 
     def image_bytes(self, row: int) -> bytes:
-        """Read the encoded photo in `row`."""
-        return self._records[int(row)]["image"]
+        """Read the encoded photo in `row`.
+
+        Raises:
+            DamagedDatasetError: if its record is damaged.
+        """
+        place = f"split {self.name} in {self.directory}"
+        return read_record(self._records, int(row), place)["image"]
 
     @functools.cached_property
     def _records(self) -> Sequence[dict[str, Any]]:
-        return _data_source(self.directory, self.name)
+        return data_source(self.directory, self.name)
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker process opens its own files.
@@ -146,10 +146,14 @@ class BuiltDataset(Dataset):
     """A dataset written by `fashion-jax data build`."""
 
     def __init__(self, name: str, directory: str) -> None:
-        """Open the dataset in `directory`; see `open_dataset`."""
+        """Open the dataset in `directory`; see `open_dataset`.
+
+        Raises:
+            DamagedDatasetError: if its description is damaged.
+        """
         self.name = name
         self.directory = directory
-        self._info = tfds.builder_from_directory(directory).info
+        self._info = open_builder(directory).info
         self.version = str(self._info.version)
         self.splits = tuple(split for split in SPLITS if split in self._info.splits)
         self._open_splits: dict[str, BuiltSplit] = {}
@@ -181,12 +185,16 @@ class BuiltDataset(Dataset):
             DamagedDatasetError: with each file that does not.
         """
         for split in self.splits:
-            _check_records(self.directory, split)
+            check_records(self.directory, split)
 
     def build_report(self) -> dict[str, Any] | None:
-        """Read the report of the build; `None` if it was not stored."""
-        path = epath.Path(self.directory) / REPORT_NAME
-        return json.loads(path.read_text()) if path.exists() else None
+        """Read the report of the build; `None` if it was not stored.
+
+        Raises:
+            FashionJaxError: if it is damaged.
+        """
+        directory = pathlib.Path(self.directory)
+        return read_report(directory).to_json() if (directory / REPORT_NAME).exists() else None
 
     def build_options(self) -> dict[str, str]:
         """Options of the build, such as `box_reading`, as texts; empty without a report."""
@@ -228,7 +236,7 @@ def _folders(path: epath.Path) -> list[epath.Path]:
     return [
         child
         for child in path.iterdir()
-        if child.name.replace(".", "").isdigit() and child.is_dir()
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)*", child.name) and child.is_dir()
     ]
 
 
@@ -241,42 +249,10 @@ def _others(root: epath.Path, name: str) -> str:
     return f", but only found {', '.join(sorted(built))}{hint}"
 
 
-def _data_source(directory: str, split: str) -> Sequence[dict[str, Any]]:
-    builder = tfds.builder_from_directory(directory)
-    return builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
-
-
-def _check_records(directory: str, split: str) -> None:
-    """Compare the records in a split's files with the numbers that the build wrote down.
-
-    A file that was cut off, by an interrupted copy for instance, opens as one without records.
-    """
-    stored = tfds.builder_from_directory(directory).info.splits[split]
-    wrong = []
-    for path, length in zip(stored.filepaths, stored.shard_lengths, strict=True):
-        if not path.exists():
-            wrong.append(f"{path.name} is missing")
-            continue
-        try:
-            reader = ArrayRecordReader(os.fspath(path))
-            found = reader.num_records()
-            reader.close()
-        except (RuntimeError, ValueError, OSError) as error:
-            wrong.append(f"{path.name} cannot be read ({error})")
-            continue
-        if found != length:
-            wrong.append(f"{path.name} has {found} readable records of {length}")
-    if wrong:
-        raise DamagedDatasetError(
-            f"the split {split} in {directory} is damaged: {'; '.join(wrong)}. Copy the dataset "
-            "again, or build it again with --overwrite"
-        )
-
-
 def _labels_hash(split: Split) -> str:
     """SHA-256 of a split's columns."""
     digest = hashlib.sha256()
-    for name in _COLUMN_NAMES:
+    for name in COLUMN_NAMES:
         column = np.asarray(getattr(split, name))
         if column.dtype.kind in "OU":  # whose bytes depend on the longest text
             digest.update("\0".join(map(str, column.tolist())).encode("utf-8", "surrogatepass"))
@@ -284,51 +260,3 @@ def _labels_hash(split: Split) -> str:
             digest.update(column.astype(np.int64).tobytes())
         digest.update(b"\0\0")
     return digest.hexdigest()
-
-
-def _read_columns(directory: str, split: str) -> dict[str, np.ndarray]:
-    """Read the small features of every record.
-
-    They are scattered between the photos, so that the first reading goes through the whole split;
-    it stores them next to the data for the next one.
-    """
-    stored = pathlib.Path(directory) / f"columns_{split}.npz"
-    records = _data_source(directory, split)
-    columns = _stored_columns(stored, len(records))
-    if columns is not None:
-        return columns
-    columns = _scan_columns(records)
-    encoded = io.BytesIO()
-    np.savez(encoded, **columns)  # type: ignore[arg-type]
-    with contextlib.suppress(OSError):  # where nothing can be written, they are read each time
-        atomic_write(stored, encoded.getvalue())
-    return columns
-
-
-def _stored_columns(path: pathlib.Path, rows: int) -> dict[str, np.ndarray] | None:
-    """Columns as they were stored; `None` if they were not, or are damaged, or of other records."""
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            columns = {name: stored[name] for name in _COLUMN_NAMES}
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
-        return None
-    return columns if all(column.shape == (rows,) for column in columns.values()) else None
-
-
-def _scan_columns(records: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-    values: dict[str, list[Any]] = {name: [] for name in _COLUMN_NAMES}
-    for row in range(len(records)):
-        record = records[row]  # one photo at a time: a split need not fit into memory
-        for name in _COLUMN_NAMES:
-            values[name].append(record[name])
-    return {
-        "identity": np.array(values["identity"], np.int64),
-        "domain": np.array(values["domain"], np.int8),
-        "category": np.array([_text(value) for value in values["category"]], np.str_),
-        "photo_id": np.array([_text(value) for value in values["photo_id"]], np.str_),
-        "camera": np.array(values["camera"], np.int32),
-    }
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

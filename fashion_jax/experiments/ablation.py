@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 import logging
 import pathlib
 import statistics
@@ -13,10 +12,11 @@ import numpy as np
 from tabulate import tabulate
 
 from fashion_jax.config import Experiment, ExperimentConfig
+from fashion_jax.errors import named
 from fashion_jax.evaluation.embedded import embed_test, open_test
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import all_metrics
-from fashion_jax.files import atomic_write, to_json
+from fashion_jax.files import StorageError, atomic_write, read_json, to_json
 from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.index import EmbeddingError
 from fashion_jax.retrieval.k_reciprocal import KReciprocalConfig
@@ -159,7 +159,7 @@ def _run(
     """
     stored = folder / RESULT_FILE
     if stored.exists():
-        return json.loads(stored.read_text())
+        return _stored_result(folder)
     result = None if model == folder else _failure(model)
     if result is None:
         result = _train_and_measure(config, model, model == folder, progress)
@@ -170,8 +170,27 @@ def _run(
 
 def _failure(workdir: pathlib.Path) -> Result | None:
     """Return a run's result if the run failed."""
-    result = json.loads((workdir / RESULT_FILE).read_text())
+    result = _stored_result(workdir)
     return result if FAILED in result else None
+
+
+def _stored_result(folder: pathlib.Path) -> Result:
+    """Read a run's result.
+
+    Raises:
+        StorageError: it is missing or damaged.
+    """
+    path, mend = folder / RESULT_FILE, "Remove it, and run the ablation again"
+    kind = dict[str, float | str]
+    result = read_json(path, kind, None, "a finished run", any_number=True, mend=mend)
+    missing = () if FAILED in result else {*SHOWN, MINUTES} - result.keys()
+    texts = [name for name, value in result.items() if isinstance(value, str) != (name == FAILED)]
+    if missing or texts:
+        raise StorageError(
+            f"{path} is damaged: missing {named(sorted(missing)) or 'nothing'}; of a wrong type "
+            f"{named(texts) or 'nothing'}. {mend}"
+        )
+    return result
 
 
 def _train_and_measure(

@@ -11,6 +11,7 @@ import msgspec
 
 from fashion_jax.config import ExperimentConfig, ModelConfig
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import StorageError, check_values, parse_json
 from fashion_jax.inference.preprocessing import Preprocessing, preprocessing_for
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_hash
 
@@ -151,11 +152,12 @@ class ModelCard:
         return f"{self.backbone} trained on {self.dataset}, step {self.step}"
 
 
-def read_card(values: Any) -> ModelCard:
+def read_card(values: Any, where: str = "the model card") -> ModelCard:
     """Check the plain values of a card.
 
     Args:
         values: as `ModelCard.to_dict` returns them, or JSON text of them.
+        where: place of the card, for messages.
 
     Raises:
         ModelCardError: not a card, a card of another version, or fields that are missing, unknown
@@ -163,17 +165,14 @@ def read_card(values: Any) -> ModelCard:
     """
     try:
         if isinstance(values, str | bytes):
-            values = msgspec.json.decode(values)
+            values = parse_json(values, object, None, where)
         if not isinstance(values, Mapping):
-            raise ModelCardError(f"the model card is a {type(values).__name__}, not an object")
+            raise ModelCardError(f"{where} is a {type(values).__name__}, not an object")
         if values.get("schema") != SCHEMA:  # another version has other fields: said first
-            raise _other_version(values.get("schema"))
-        unknown = sorted(values.keys() - {field.name for field in dataclasses.fields(ModelCard)})
-        if unknown:
-            raise ModelCardError(f"the model card has the unknown fields {unknown}")
-        return msgspec.convert(values, ModelCard)
-    except msgspec.DecodeError as error:
-        raise ModelCardError(f"the model card is damaged: {error}. Write it again") from error
+            raise _other_version(values.get("schema"), where)
+        return check_values(values, ModelCard, where)
+    except StorageError as error:
+        raise ModelCardError(str(error)) from error
 
 
 def make_card(
@@ -234,9 +233,9 @@ def require_config(card: ModelCard, config: ExperimentConfig, where: str) -> Non
         )
 
 
-def _other_version(schema: object) -> ModelCardError:
+def _other_version(schema: object, where: str = "the model card") -> ModelCardError:
     return ModelCardError(
-        f"the model card has schema {schema!r}; this version of fashion-jax reads {SCHEMA}. Write "
+        f"{where} has schema {schema!r}; this version of fashion-jax reads {SCHEMA}. Write "
         f"it again, or use the version that wrote it"
     )
 

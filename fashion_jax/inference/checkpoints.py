@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,11 +12,13 @@ import orbax.checkpoint as ocp
 from etils import epath
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import LARGEST_JSON, StorageError, parse_json, read_file
 from fashion_jax.inference.card import ModelCard, read_card
 
 SELECTION_METRIC = "val/instance/mAP"
 # Of a run on several datasets, each of which validation measures on its own.
 MEAN_OF_DATASETS = "mean_of_datasets"
+_METRICS = "metrics/metrics"  # Orbax's item and file
 MIXTURE_SELECTION_METRIC = f"val/{MEAN_OF_DATASETS}/instance/mAP"
 
 
@@ -45,8 +49,13 @@ class StoredCheckpoints:
         Args:
             directory: `checkpoints` in a run's workdir.
             **options: options of Orbax's manager; by default it only reads.
+
+        Raises:
+            DamagedCheckpointError: the metrics of a checkpoint are damaged.
         """
         self.directory = epath.Path(directory)
+        self._check_names()
+        self._check_metrics()
         reading = {"read_only": True, "create": False, "cleanup_tmp_directories": False}
         handlers = {
             "model": ocp.StandardCheckpointHandler(),
@@ -96,7 +105,10 @@ class StoredCheckpoints:
         """
         with self.naming_damage(step):
             arguments = ocp.args.Composite(card=ocp.args.JsonRestore())
-            return read_card(self.manager.restore(step, args=arguments)["card"])
+            card = read_card(self.manager.restore(step, args=arguments)["card"])
+            if card.step != step:
+                raise StorageError(f"its model card is of step {card.step}")
+            return card
 
     def restore_model(self, step: int, sharding: jax.sharding.Sharding) -> dict[str, Any]:
         """Read `params` and `model_state` alone, whatever their shapes, onto these devices."""
@@ -120,7 +132,7 @@ class StoredCheckpoints:
         try:
             yield
         except Exception as error:  # Orbax raises whatever a damaged file leads it to
-            others = [other for other in sorted(self.manager.all_steps()) if other != step]
+            others = [other for other in self._steps() if other != step]
             remedy = (
                 f"Move that folder out of {self.directory} to use the checkpoint of step "
                 f"{others[-1]}"
@@ -133,6 +145,38 @@ class StoredCheckpoints:
                 f"{str(error).strip() or repr(error)}\n{remedy}."
             ) from error
 
+    def _steps(self) -> list[int]:
+        if not self.directory.is_dir():
+            return []
+        names = [path.name for path in self.directory.iterdir()]
+        return sorted(int(name) for name in names if re.fullmatch("0|[1-9][0-9]*", name))
+
+    def _check_names(self) -> None:
+        """Refuse a renamed folder, which Orbax would take for a step and then not find."""
+        if not self.directory.exists():
+            return
+        if not self.directory.is_dir():
+            raise DamagedCheckpointError(f"{self.directory} is not a folder; move it away")
+        for path in self.directory.iterdir():
+            if re.fullmatch("-[0-9]+|0[0-9]+", path.name):
+                raise DamagedCheckpointError(
+                    f"{path} is not the name of a checkpoint: rename it to its step, or move it "
+                    f"out of {self.directory}"
+                )
+
+    def _check_metrics(self) -> None:
+        """Check the metrics of all checkpoints, which Orbax reads when it opens the folder."""
+        for step in self._steps():
+            path = self.directory / str(step) / _METRICS
+            if path.exists():
+                with self.naming_damage(step):
+                    content = _content(path)
+                    metrics = parse_json(
+                        content, dict[str, float], None, str(path), any_number=True
+                    )
+                    if selection_metric(metrics) not in metrics:
+                        raise StorageError(f"{path} has no {SELECTION_METRIC}")
+
     def metrics(self, step: int) -> dict[str, float]:
         """Validation metrics of a checkpoint; empty where it was not validated."""
         return dict(self.manager.metrics(step) or {})
@@ -140,6 +184,12 @@ class StoredCheckpoints:
     def close(self) -> None:
         """Wait until everything is written."""
         self.manager.close()
+
+
+def _content(path: epath.Path) -> bytes:
+    if "://" in os.fspath(path):
+        return path.read_bytes()
+    return read_file(path, LARGEST_JSON)
 
 
 def _with_numbered_layers(tree: Any) -> Any:

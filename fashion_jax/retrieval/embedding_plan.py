@@ -6,15 +6,21 @@ only, so that any number of hosts, started any number of times, agree without co
 
 import dataclasses
 import hashlib
+import math
 import pathlib
+from typing import Annotated
+
+import msgspec
 
 from fashion_jax.datasets.dataset import BuiltDataset, Split
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import StorageError, atomic_write, read_json, to_json
 from fashion_jax.inference.card import ModelCard
 
-SCHEMA = 2
+SCHEMA = 3
 PLAN = "plan.json"
+_MOST_SHARDS = 1_000_000  # each is two files
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,16 +40,17 @@ class EmbeddingPlan:
     dataset: str
     version: str
     split: str
-    photos: int
+    photos: Count
     photos_sha256: str
-    photos_per_shard: int
+    photos_per_shard: Count
     card: ModelCard
 
     def __post_init__(self) -> None:
-        """Refuses shards without photos."""
-        if self.photos_per_shard < 1:
+        """Refuses shards without photos, and too many shards."""
+        fewest = max(1, math.ceil(self.photos / _MOST_SHARDS))
+        if self.photos_per_shard < fewest:
             raise FashionJaxError(
-                f"photos_per_shard is {self.photos_per_shard}; expected at least 1"
+                f"photos_per_shard is {self.photos_per_shard}; expected at least {fewest}"
             )
 
     @classmethod

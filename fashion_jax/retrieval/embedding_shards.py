@@ -10,7 +10,7 @@ manifest.json                all of the above in one file, written when all shar
 
 import dataclasses
 import hashlib
-import io
+import itertools
 import os
 import pathlib
 from collections.abc import Iterator
@@ -18,49 +18,25 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Float32
 
 from fashion_jax.datasets.dataset import Split
-from fashion_jax.datasets.records import DOMAIN_NAMES
-from fashion_jax.files import StorageError, atomic_write, read_json, to_json
+from fashion_jax.files import (
+    StorageError,
+    UnreadableFileError,
+    atomic_write,
+    read_file,
+    read_json,
+    to_json,
+)
 from fashion_jax.inference.card import ModelCard
-from fashion_jax.retrieval.catalogue import Item
-from fashion_jax.retrieval.embedding_plan import SCHEMA, EmbeddingPlan, read_plan
+from fashion_jax.retrieval.embedding_plan import SCHEMA, Count, EmbeddingPlan, read_plan
 from fashion_jax.retrieval.index import check_embeddings
+from fashion_jax.retrieval.shard_tables import Shard, ShardError, decode_shard, encode_shard
 
 MANIFEST = "manifest.json"
 LEFT_OVER = ".shard-*.unfinished"
-
-
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """A contiguous range of a split's photos, with their embeddings.
-
-    Attributes:
-        rows: rows of the split.
-        embeddings: L2-normalised embeddings, one per photo.
-        photo_id: names of the photos.
-        identity: identities of the products.
-        category: categories of the garments.
-        domain: `street` or `shop`, per photo.
-        camera: cameras; −1 if unknown.
-    """
-
-    rows: range
-    embeddings: Float32[np.ndarray, "photos dimensions"]
-    photo_id: list[str]
-    identity: Int64[np.ndarray, " photos"]
-    category: list[str]
-    domain: list[str]
-    camera: Int32[np.ndarray, " photos"]
-
-    @property
-    def items(self) -> list[Item]:
-        """The photos as a catalogue's items."""
-        columns = (self.photo_id, self.identity.tolist(), self.category, self.domain)
-        return [Item(*values) for values in zip(*columns, strict=True)]
+_Identity = tuple[str, tuple[int, int], str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +52,8 @@ class ShardFile:
     """
 
     file: Annotated[str, msgspec.Meta(pattern=r"^shard-\d+\.parquet$")]
-    rows: tuple[int, int]
-    bytes: int
+    rows: tuple[Count, Count]
+    bytes: Count
     sha256: str
     plan: str
 
@@ -135,17 +111,26 @@ def open_embeddings(directory: str | os.PathLike[str]) -> StoredEmbeddings:
     """Open a finished folder of embeddings; checksums are verified as shards are read.
 
     Raises:
-        StorageError: not a folder of embeddings, or an unfinished one.
+        StorageError: not a folder of embeddings, an unfinished one, or a manifest that is damaged
+            or whose shards are not those of its plan.
     """
     folder = pathlib.Path(directory).absolute()
-    if not (folder / MANIFEST).is_file():
+    if not (folder / MANIFEST).exists():
         plan = read_plan(folder)
         done = sum(entry is not None for entry in shard_files(folder, plan))
         raise StorageError(
             f"{folder} is not finished: it has {done} of {len(plan.shards)} shards. Run the same "
             f"`fashion-jax embed` again to resume"
         )
-    stored = read_json(folder / MANIFEST, _Manifest, SCHEMA, "a folder of embeddings")
+    mend = "Remove it, and run the same `fashion-jax embed` again"
+    stored = read_json(folder / MANIFEST, _Manifest, SCHEMA, "a folder of embeddings", mend=mend)
+    wanted = _identities(stored.plan)
+    for found, expected in itertools.zip_longest(map(_identity, stored.shards), wanted):
+        if found != expected:
+            raise StorageError(
+                f"{folder / MANIFEST} is damaged: it has {found or 'no shard'}, where its plan has "
+                f"{expected or 'no shard'}. {mend}"
+            )
     return StoredEmbeddings(folder, stored.plan, stored.shards)
 
 
@@ -164,7 +149,7 @@ def write_shard(
     rows = plan.shards[number]
     what = f"embeddings of rows {rows.start} to {rows.stop - 1}"
     checked = check_embeddings(embeddings, what, plan.card.embedding_width)
-    content = _encode(split, rows, checked)
+    content = encode_shard(split, rows, checked)
     atomic_write(folder / f"{_name(number)}.parquet", content)
     entry = ShardFile(
         file=f"{_name(number)}.parquet",
@@ -178,14 +163,17 @@ def write_shard(
 
 def shard_files(folder: pathlib.Path, plan: EmbeddingPlan) -> list[ShardFile | None]:
     """List all shards; None for those that are missing, truncated or of another plan."""
-    return [_read_entry(folder, number, plan) for number in range(len(plan.shards))]
+    return [
+        _read_entry(folder, number, identity) for number, identity in enumerate(_identities(plan))
+    ]
 
 
 def discard_damaged(folder: pathlib.Path, plan: EmbeddingPlan, numbers: list[int]) -> list[str]:
     """Discards the shards whose checksum is wrong; returns the names of their files."""
     damaged = []
+    identities = _identities(plan)
     for number in numbers:
-        entry = _read_entry(folder, number, plan)
+        entry = _read_entry(folder, number, identities[number])
         if entry is None or _sha256(_content(folder, entry)) == entry.sha256:
             continue
         (folder / MANIFEST).unlink(missing_ok=True)
@@ -212,58 +200,51 @@ def _name(number: int) -> str:
     return f"shard-{number:05d}"
 
 
-def _read_entry(folder: pathlib.Path, number: int, plan: EmbeddingPlan) -> ShardFile | None:
+def _identities(plan: EmbeddingPlan) -> list[_Identity]:
+    """File, rows and plan of each shard."""
+    digest = plan.digest()
+    return [
+        (f"{_name(number)}.parquet", (rows.start, rows.stop), digest)
+        for number, rows in enumerate(plan.shards)
+    ]
+
+
+def _identity(entry: ShardFile) -> _Identity:
+    return entry.file, entry.rows, entry.plan
+
+
+def _read_entry(folder: pathlib.Path, number: int, identity: _Identity) -> ShardFile | None:
     try:
         entry = read_json(folder / f"{_name(number)}.json", ShardFile, SCHEMA, "a shard")
         size = (folder / f"{_name(number)}.parquet").stat().st_size
     except (OSError, StorageError):
         return None
-    return entry if entry.bytes == size and entry.plan == plan.digest() else None
-
-
-def _encode(split: Split, rows: range, embeddings: np.ndarray) -> bytes:
-    part = slice(rows.start, rows.stop)
-    domains = [DOMAIN_NAMES[domain] for domain in split.domain[part]]
-    values = pa.array(embeddings.reshape(-1))
-    table = pa.table(
-        {
-            "row": pa.array(np.arange(rows.start, rows.stop, dtype=np.int64)),
-            "photo_id": pa.array(split.photo_id[part].tolist(), pa.string()),
-            "identity": pa.array(split.identity[part]),
-            "category": pa.array(split.category[part].tolist(), pa.string()),
-            "domain": pa.array(domains, pa.string()),
-            "camera": pa.array(split.camera[part]),
-            "embedding": pa.FixedSizeListArray.from_arrays(values, embeddings.shape[1]),
-        }
-    )
-    encoded = io.BytesIO()
-    pq.write_table(table, encoded, use_dictionary=["category", "domain"])
-    return encoded.getvalue()
+    return entry if entry.bytes == size and _identity(entry) == identity else None
 
 
 def _read(folder: pathlib.Path, entry: ShardFile, plan: EmbeddingPlan) -> Shard:
     content = _content(folder, entry)
     if _sha256(content) != entry.sha256:
-        raise StorageError(
-            f"{folder / entry.file} is missing or damaged: its checksum differs from the manifest. "
-            f"Run the same `fashion-jax embed` with --repair to make it again"
-        )
-    table = pq.read_table(io.BytesIO(content))
-    embeddings = table["embedding"].combine_chunks().flatten().to_numpy()
-    return Shard(
-        rows=range(*entry.rows),
-        embeddings=embeddings.reshape(table.num_rows, plan.card.embedding_width),
-        photo_id=table["photo_id"].to_pylist(),
-        identity=table["identity"].to_numpy(),
-        category=table["category"].to_pylist(),
-        domain=table["domain"].to_pylist(),
-        camera=table["camera"].to_numpy(),
+        raise _damaged(folder, entry, "its checksum differs from the manifest")
+    try:
+        return decode_shard(content, range(*entry.rows), plan.card.embedding_width)
+    except ShardError as error:
+        raise _damaged(folder, entry, str(error)) from error
+
+
+def _damaged(folder: pathlib.Path, entry: ShardFile, what: str) -> StorageError:
+    return StorageError(
+        f"{folder / entry.file} is missing or damaged: {what}. Run the same `fashion-jax embed` "
+        f"with --repair to make it again"
     )
 
 
 def _content(folder: pathlib.Path, entry: ShardFile) -> bytes:
-    path = folder / entry.file
-    return path.read_bytes() if path.is_file() else b""
+    """Content of a shard; empty where it cannot be read."""
+    try:
+        return read_file(folder / entry.file, entry.bytes)
+    except UnreadableFileError:
+        return b""
 
 
 def _sha256(content: bytes) -> str:

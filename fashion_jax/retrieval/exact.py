@@ -15,11 +15,12 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float32, Int32
 
+from fashion_jax.errors import named
 from fashion_jax.files import read_json, to_json
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.index import EmbeddingError, Neighbours, check_embeddings, check_k
 
-SCHEMA = 1
+SCHEMA = 2
 DESCRIPTION = "exact_index.json"
 _EMBEDDINGS = "embeddings.npy"
 
@@ -39,6 +40,10 @@ class StoredExact:
     """A saved index; SHA-256 of each file by its name."""
 
     files: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if list(self.files) != [_EMBEDDINGS]:
+            raise ValueError(f"files that are not {_EMBEDDINGS} alone: {named(list(self.files))}")
 
 
 class TopK(NamedTuple):
@@ -133,7 +138,7 @@ class ExactIndex:
         """
         path = pathlib.Path(folder).absolute()
         storage.verify(path, read_json(path / DESCRIPTION, StoredExact, SCHEMA, "an index").files)
-        return cls(np.load(path / _EMBEDDINGS, mmap_mode="r", allow_pickle=False))
+        return cls(storage.load_embeddings(path / _EMBEDDINGS))
 
     def search(self, queries: Any, k: int) -> Neighbours:
         """Find the k most similar rows; see `fashion_jax.retrieval.index.Index.search`."""

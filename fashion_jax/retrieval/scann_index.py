@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 from jaxtyping import Float32
 
-from fashion_jax.files import StorageError, read_json, to_json
+from fashion_jax.errors import named
+from fashion_jax.files import MEND, StorageError, read_json, to_json
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.index import (
     EmbeddingError,
@@ -33,7 +34,7 @@ from fashion_jax.retrieval.scann_settings import (
 
 __all__ = ["ScannError", "ScannIndex", "ScannMissingError", "ScannSettings"]
 
-SCHEMA = 1
+SCHEMA = 2
 DESCRIPTION = "scann_index.json"
 
 CANDIDATES_PER_NEIGHBOUR = 4
@@ -55,6 +56,15 @@ class StoredScann:
     dimensions: Annotated[int, msgspec.Meta(ge=1)]
     settings: ScannSettings
     files: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        strange = [name for name in self.files if pathlib.PurePath(name).name != name]
+        if strange:
+            raise ValueError(f"files that are not in the index's folder: {named(strange)}")
+        try:
+            self.settings.check(self.rows)
+        except ScannError as error:
+            raise ValueError(str(error)) from error
 
 
 class ScannIndex:
@@ -142,6 +152,11 @@ class ScannIndex:
             searcher = scann.load_searcher(str(path), assets_backcompat_shim=False)
         except (RuntimeError, ValueError, OSError) as error:  # removed since the check
             raise StorageError(f"{path} cannot be opened: {error}") from error
+        if searcher.size() != description.rows:
+            raise StorageError(
+                f"{path} is damaged: it holds {searcher.size()} rows, its {DESCRIPTION} says "
+                f"{description.rows}. {MEND}"
+            )
         return cls(searcher, description.settings, description.rows, description.dimensions)
 
     def searched_with(self, reorder: int, leaves_to_search: int) -> "ScannIndex":

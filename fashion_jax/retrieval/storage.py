@@ -16,8 +16,10 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import filelock
+import numpy as np
+from jaxtyping import Float32
 
-from fashion_jax.files import StorageError
+from fashion_jax.files import MEND, StorageError
 
 MANIFEST = "manifest.json"
 DATA_PREFIX = "data-"
@@ -58,6 +60,24 @@ def verify(folder: pathlib.Path, expected: Mapping[str, str]) -> None:
             f"checksum {', '.join(damaged) or 'nothing'}. Copy it again from its source, or build "
             f"it again"
         )
+
+
+def load_embeddings(path: pathlib.Path) -> Float32[np.ndarray, "rows dimensions"]:
+    """Map stored embeddings into memory.
+
+    Raises:
+        StorageError: the file holds something else, or is damaged.
+    """
+    try:
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise StorageError(f"{path} is damaged ({error}). {MEND}") from error
+    if not isinstance(stored, np.ndarray) or stored.dtype != np.float32 or stored.ndim != 2:
+        found = f"{getattr(stored, 'dtype', 'files')} {list(getattr(stored, 'shape', []))}"
+        raise StorageError(
+            f"{path} is damaged: it holds {found}, not float32 [rows, dimensions]. {MEND}"
+        )
+    return stored
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from orbax.checkpoint.checkpoint_managers import (
 )
 
 from fashion_jax.errors import FashionJaxError, named
+from fashion_jax.files import check_values
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.inference.checkpoints import StoredCheckpoints, selection
 from fashion_jax.training.checksums import checksums
@@ -82,7 +83,8 @@ class Checkpoints(StoredCheckpoints):
             items = self.manager.restore(step, args=arguments)
             state = _state(items["model"], items["learner"])
             _require_checksums(items["checksums"], checksums(_parts(state)))
-        return state, items["reader"]
+            reader = check_values(items["reader"], dict[str, Any], "its reader")
+        return state, reader
 
     def close(self) -> None:
         """Wait until everything is written."""

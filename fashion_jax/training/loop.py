@@ -8,9 +8,10 @@ import pathlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Annotated, Any
 
 import jax
+import msgspec
 import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
@@ -28,7 +29,7 @@ from fashion_jax.datasets.dataset import BuiltDataset, Dataset, open_dataset
 from fashion_jax.datasets.loader import Batch, OwnAugmentation, TrainingBatches, iterate
 from fashion_jax.datasets.mixture import DatasetMixture, MixtureSplit
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import atomic_write
+from fashion_jax.files import atomic_write, check_values, read_json
 from fashion_jax.inference.checkpoints import selection_metric
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_origin
 from fashion_jax.losses import Objective, ObjectiveLike
@@ -62,7 +63,7 @@ class DataIteratorState:
     workers; `dataset` (or datasets) and `plan` say what it is a position in.
     """
 
-    next_step: int
+    next_step: Annotated[int, msgspec.Meta(ge=0)]
     dataset: dict[str, Any]
     plan: dict[str, Any]
 
@@ -241,7 +242,9 @@ def _claim(workdir: pathlib.Path, config: ExperimentConfig, objective: Objective
             + "\n  ".join(changed)
             + "\nResume with the same config, or choose another --workdir."
         )
-    stored = json.loads(own_path.read_bytes()) if own_path.exists() else None
+    stored = (
+        read_json(own_path, dict[str, Any], None, "a run's workdir") if own_path.exists() else None
+    )
     if stored != own:
         raise ConfigError(
             f"{workdir.resolve()} holds a run of another objective (null: the config's own):\n"
@@ -327,7 +330,8 @@ def _first_or_latest(
             "--workdir and set model.pretrained to the file that they came from"
         )
     state, stored = checkpoints.restore(latest, learner.abstract_state)
-    there = DataIteratorState(**stored)
+    with checkpoints.naming_damage(latest):
+        there = check_values(stored, DataIteratorState, "its reader")
     require_same_data(there, here)
     require_same_step(latest, int(state.step), there.next_step)
     logger.info("resuming from step %d", latest)

@@ -3,14 +3,15 @@
 import json
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from tensorboardX import SummaryWriter
 
-from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import atomic_write
+from fashion_jax.files import LARGEST_LINES, StorageError, atomic_write, parse_json, read_file
 
 METRICS_FILE = "metrics.jsonl"
+Number = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | float
 OwnLog = Callable[[int, Mapping[str, float]], None]
 
 
@@ -63,24 +64,26 @@ class MetricsLog:
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
     """The lines of a run's `metrics.jsonl`; a last one that a kill cut off is left out.
 
+    Numbers may be NaN or infinite, as those of a run that diverged are.
+
     Raises:
-        FashionJaxError: another line is damaged; with its number.
+        StorageError: another line is damaged; with its number.
+        UnreadableFileError: it is no file, or larger than 4 GiB.
     """
     path = workdir / METRICS_FILE
     if not path.exists():
         return []
     # A crashed machine may leave zeros where the last lines were to be.
-    texts = path.read_bytes().rstrip(b"\0").split(b"\n")
-    lines = []
-    for number, text in enumerate(texts[:-1], start=1):  # what follows the last end of line is cut
-        try:
-            line = json.loads(text)
-        except (ValueError, RecursionError):
-            line = None
-        if not isinstance(line, dict) or type(line.get("step")) is not int:
-            raise FashionJaxError(
-                f"line {number} of {path} is damaged: {text[:60]!r} is not an object with a step. "
-                "Mend or remove that line; the others were not touched"
-            )
-        lines.append(line)
-    return lines
+    texts = read_file(path, LARGEST_LINES).rstrip(b"\0").split(b"\n")
+    return [  # what follows the last end of line is cut
+        _line(text, f"line {number} of {path}") for number, text in enumerate(texts[:-1], start=1)
+    ]
+
+
+def _line(text: bytes, where: str) -> dict[str, Any]:
+    mend = "Correct or remove that line; the others were not touched"
+    line = parse_json(text, dict[str, Number], None, where, any_number=True, mend=mend)
+    step = line.get("step")
+    if not isinstance(step, int) or step < 0:
+        raise StorageError(f"{where} is damaged (its step is {step!r}, not a whole number). {mend}")
+    return line

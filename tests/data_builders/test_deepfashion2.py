@@ -150,6 +150,8 @@ def copy(raw, tmp_path):
         ("", "not JSON"),
         (b"\xff\xfe{", "not JSON"),
         ("[" * 100_000, "not JSON"),
+        ('{"pair_id": ' + "9" * 5000 + "}", "not JSON: .* 5000 digits"),
+        ('{"pair_id": 1, "pair_id": 2}', "not JSON: the field 'pair_id' occurs twice"),
         ([1], r"an object was expected, not \[1\]"),
         ({"pair_id": 1}, "source: one of user, shop was expected, not None"),
         (

@@ -63,6 +63,10 @@ def test_row_that_cannot_be_understood(tmp_path, row, message):
         ("[{", "test_pairs_hats.json: not JSON"),
         ("{}", r"a list of rows was expected, not \{\}"),
         ("", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('[{"photo": ' + "9" * 5000 + "}]", "not JSON: .* 5000 digits"),
+        ('[{"photo": 1, "product": 1, "photo": 2}]', "not JSON: the field 'photo' occurs twice"),
+        ('[{"photo": "\\ud800"}]', "not JSON: the field 'photo' holds half a surrogate pair"),
     ],
 )
 def test_file_that_cannot_be_understood(tmp_path, content, message):

@@ -87,7 +87,7 @@ def test_the_report_shows_the_tuned_index(refined):
 
 
 def test_a_damaged_curve_costs_nothing_but_its_section(run, capsys):
-    (run / "index" / TUNING).write_text('{"schema": 1, "segments": "<script>"}')
+    (run / "index" / TUNING).write_text('{"schema": 2, "segments": "<script>"}')
     assert main(["evaluate", "--workdir", str(run)]) == 0
     page = (run / "report" / "index.html").read_text()
     assert "Index: recall against speed" not in page

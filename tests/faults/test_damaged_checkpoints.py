@@ -14,7 +14,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from fashion_jax.config import MeshConfig
 from fashion_jax.datasets.dataset import open_dataset
-from fashion_jax.inference.checkpoints import DamagedCheckpointError
+from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.checkpoints import DamagedCheckpointError, StoredCheckpoints
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.checksums import checksums
@@ -174,3 +175,77 @@ def test_other_checksums_are_no_agreement(run, tmp_path):
     path.write_text(json.dumps({**stored, first: stored[first] ^ 1}))
     with pytest.raises(DamagedCheckpointError, match=rf"as they were saved \(1\): {first}"):
         restored(copy, abstract)
+
+
+ITEMS = {
+    "reader": {
+        "a list": [],
+        "null": None,
+        "empty": {},
+        "a field more": {"more": 1},
+        "a text": {"next_step": "1"},
+        "negative": {"next_step": -4},
+        "another step": {"next_step": 1},
+    },
+    "card": {
+        "a list": [],
+        "null": None,
+        "empty": {},
+        "a field more": {"more": 1},
+        "a text": {"image_width": "48"},
+        "another step": {"step": 1},
+        "another version": {"schema": 1},
+    },
+    "metrics": {
+        "a list": [],
+        "null": None,
+        "empty": {},
+        "a text": {"val/instance/mAP": "x"},
+        "true": {"val/instance/mAP": True},
+    },
+}
+TEXTS = {"deep": "[" * 100_000, "digits": '{"a":' + "9" * 5000 + "}", "nothing": "", "half": '{"a'}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_nothing_left")
+@pytest.mark.parametrize("item", ITEMS)
+def test_damaged_json_in_a_checkpoint_is_named(run, tiny_config, tmp_path, item):
+    folder, _ = run
+    latest, mesh = steps_of(folder)[-1], make_mesh(tiny_config.mesh, jax.devices()[:1])
+    copy = tmp_path / "run" / "checkpoints"
+    shutil.copytree(folder.parent, copy.parent)
+    (path,) = (each for each in (copy / str(latest) / item).iterdir() if each.suffix != ".txt")
+    whole = json.loads(path.read_text())
+    fields = {name: whole | each if isinstance(each, dict) and each else each
+              for name, each in ITEMS[item].items()}  # fmt: skip
+    for name, text in {**{n: json.dumps(each) for n, each in fields.items()}, **TEXTS}.items():
+        path.write_text(text)
+        said = "nothing"
+        try:
+            if item == "reader":
+                train(tiny_config, copy.parent, mesh, progress=False)
+            else:
+                checkpoints = StoredCheckpoints(copy)
+                try:
+                    checkpoints.restore_card(latest)
+                finally:
+                    checkpoints.close()
+        except FashionJaxError as error:
+            said = str(error)
+        assert str(latest) in said, (name, said)
+        assert str(copy) in said or name == "another step", (name, said)
+
+
+@pytest.mark.parametrize("name", ["00027", "-1", "00"])
+def test_a_renamed_checkpoint_is_named(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(DamagedCheckpointError, match=f"{name} is not the name of a checkpoint"):
+        StoredCheckpoints(tmp_path)
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "checkpoints").touch()
+    for kind in (StoredCheckpoints, Checkpoints):
+        with pytest.raises(DamagedCheckpointError, match="checkpoints is not a folder"):
+            kind(tmp_path / "checkpoints")

@@ -11,7 +11,8 @@ import pytest
 from fashion_jax.datasets.building import build as build_module
 from fashion_jax.datasets.building.build import build
 from fashion_jax.datasets.building.build_report import read_report
-from fashion_jax.datasets.dataset import DamagedDatasetError, open_dataset
+from fashion_jax.datasets.built_files import DamagedDatasetError
+from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.losses import Objective
 from fashion_jax.training import loop
@@ -105,6 +106,16 @@ def test_a_file_of_another_split_or_none_is_named(dataset):
     with pytest.raises(DamagedDatasetError, match="is missing"):
         open_dataset(NAME, dataset).split("query")
     open_dataset(NAME, dataset).split("train")  # whole
+
+
+@pytest.mark.parametrize("field", ["numBytes", "shardLengths"])
+def test_counts_that_contradict_the_files_are_named(dataset, field):
+    (path,) = files_of(dataset, "dataset_info.json")
+    info = json.loads(path.read_text())
+    info["splits"][0][field] = ["5"] if field == "shardLengths" else "196607"
+    path.write_text(json.dumps(info))
+    with pytest.raises(DamagedDatasetError, match=f"split {info['splits'][0]['name']} in .* of "):
+        open_dataset(NAME, dataset).split(info["splits"][0]["name"])
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "of another split", "a folder"])

@@ -95,8 +95,9 @@ def index(tmp_path):
 
 def test_the_curves_of_a_run_s_index_are_read(index):
     name = Manifest.read(index).segments[0].data
-    write_tunings(index, {name: TUNING})
-    assert _tunings(index) == {name: TUNING}
+    tuning = dataclasses.replace(TUNING, rows=20)
+    write_tunings(index, {name: tuning})
+    assert _tunings(index) == {name: tuning}
 
 
 def test_a_run_without_an_index_has_no_curve(tmp_path, caplog):
@@ -104,7 +105,7 @@ def test_a_run_without_an_index_has_no_curve(tmp_path, caplog):
     assert not caplog.records
 
 
-@pytest.mark.parametrize("content", ["{", '{"schema": 1, "segments": {"<script>": "<script>"}}'])
+@pytest.mark.parametrize("content", ["{", '{"schema": 2, "segments": {"<script>": "<script>"}}'])
 def test_a_damaged_curve_is_left_out_with_a_warning(index, caplog, content):
     (index / "tuning.json").write_text(content)
     with caplog.at_level(logging.WARNING):

@@ -13,6 +13,7 @@ from fashion_jax.inference.card import ModelCardError
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError, Item
 from fashion_jax.retrieval.catalogue.contents import Contents
+from fashion_jax.retrieval.catalogue.manifest import SCHEMA
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import EmbeddingError
 from tests.inference import cards
@@ -84,7 +85,7 @@ def test_everything_but_photos_and_numbers_is_text(tmp_path, kind):
     write(tmp_path / "index", kind)
     assert not [name for name in files_of(tmp_path) if name.endswith((".pkl", ".pickle"))]
     manifest = json.loads((tmp_path / "index" / "manifest.json").read_text())
-    assert manifest["schema"] == 3
+    assert manifest["schema"] == SCHEMA
     assert (manifest["segments"][0]["rows"], manifest["card"]["backbone"]) == (PHOTOS, "resnet50")
     assert str(tmp_path) not in (tmp_path / "index" / "manifest.json").read_text()
 
@@ -132,7 +133,7 @@ def test_catalogues_of_another_schema_are_refused(tmp_path, kind):
     write(tmp_path / "index", kind)
     path = tmp_path / "index" / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 2}))
-    with pytest.raises(StorageError, match="has schema 2; this version of fashion-jax reads 3"):
+    with pytest.raises(StorageError, match=f"has schema 2; .* reads {SCHEMA}"):
         Catalogue.open(tmp_path / "index")
 
 
@@ -229,7 +230,7 @@ def test_thumbnails_that_vanish_once_they_are_checked(tmp_path):
     """As a writer's do that goes on to remove them: the reader of array_record is silent then."""
     write(tmp_path / "index")
     (segment,) = Contents(tmp_path / "index").segments
-    segment.check()
+    segment._check(*segment.entry.files)
     (segment.folder / "thumbnails.array_record").unlink()
     with pytest.raises(StorageError, match=r"thumbnails\.array_record cannot be opened"):
         segment.open()

@@ -7,7 +7,7 @@ import pytest
 
 from fashion_jax.files import StorageError
 from fashion_jax.retrieval.exact import ExactIndex
-from fashion_jax.retrieval.scann_index import ScannError, ScannIndex, ScannSettings
+from fashion_jax.retrieval.scann_index import SCHEMA, ScannError, ScannIndex, ScannSettings
 from tests.retrieval.no_scann import hide_scann
 from tests.retrieval.unit_vectors import clustered
 
@@ -142,8 +142,8 @@ def test_a_folder_without_an_index_is_named(tmp_path, folder):
 def test_an_index_of_another_version_is_refused(index, tmp_path):
     index.save(tmp_path / "index")
     path: pathlib.Path = tmp_path / "index" / "scann_index.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 2}))
-    with pytest.raises(StorageError, match="schema 2; this version of fashion-jax reads 1"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 1}))
+    with pytest.raises(StorageError, match=f"schema 1; this version of fashion-jax reads {SCHEMA}"):
         ScannIndex.load(tmp_path / "index")
 
 

@@ -9,13 +9,13 @@ import pytest
 from fashion_jax.files import StorageError
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.manifest import Manifest
-from fashion_jax.retrieval.catalogue.tuning_file import read_tunings, write_tunings
+from fashion_jax.retrieval.catalogue.tuning_file import SCHEMA, read_tunings, write_tunings
 from fashion_jax.retrieval.scann_tuning import Point, Tuning
 from tests.retrieval.changing_catalogues import CARD
 from tests.retrieval.test_live_index import rows
 
 POINTS = (Point(50, 4, 0.7, 900.0), Point(100, 9, 0.995, 500.0))
-TUNING = Tuning(4000, 40, 0.99, 5, 200, list(POINTS), POINTS[1], 120.5)
+TUNING = Tuning(20, 40, 0.99, 5, 200, list(POINTS), POINTS[1], 120.5)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,12 @@ def test_curves_of_segments_that_are_gone_are_left_out(folder):
     assert read_tunings(folder) == {}
 
 
+def test_a_curve_of_another_number_of_rows_is_refused(folder):
+    write_tunings(folder, {segment(folder): dataclasses.replace(TUNING, rows=21)})
+    with pytest.raises(StorageError, match=r"tuning\.json is damaged: .* 21 rows, not 20"):
+        read_tunings(folder)
+
+
 def with_values(**values):
     return {**dataclasses.asdict(TUNING), **values}
 
@@ -81,7 +87,7 @@ POINT = dataclasses.asdict(POINTS[0])
     ],
 )
 def test_what_is_no_curve_is_refused(folder, damage):
-    text = json.dumps({"schema": 1, "segments": {segment(folder): damage}})
+    text = json.dumps({"schema": SCHEMA, "segments": {segment(folder): damage}})
     (folder / "tuning.json").write_text(text)
     with pytest.raises(StorageError, match=r"(?s)tuning\.json is damaged .* index tune` again"):
         read_tunings(folder)
@@ -92,8 +98,9 @@ def test_what_is_no_curve_is_refused(folder, damage):
     [
         ("{", "damaged"),
         ("[" * 100_000, "damaged"),
-        ('{"schema": 1}', "damaged"),
-        ('{"schema": 1, "segments": [1]}', "damaged"),
+        (f'{{"schema": {SCHEMA}}}', "missing required field `segments`"),
+        (f'{{"schema": {SCHEMA}, "segments": [1]}}', "Expected `object`, got `array`"),
+        (f'{{"schema": {SCHEMA}, "segments": {{}}}}', "does not match its content_sha256"),
         ('{"schema": 7, "segments": {}}', "has schema 7"),
         (" " * 2**26 + "{}", "too large"),
     ],

@@ -19,13 +19,14 @@ from fashion_jax.files import StorageError
 from fashion_jax.inference.card import ModelCardError
 from fashion_jax.inference.model import load_model
 from fashion_jax.parallel.hosts import Host
-from fashion_jax.retrieval.embedding_plan import EmbeddingPlan, agree_on_plan
+from fashion_jax.retrieval.embedding_plan import SCHEMA, EmbeddingPlan, agree_on_plan
 from fashion_jax.retrieval.embedding_shards import open_embeddings
 from fashion_jax.serving.bulk_embedding import embed_catalogue
 from tests.e2e.untrained_run import write_untrained_run
 from tests.inference.cards import CARD
 from tests.models.backbones.tiny import WIDTH
 from tests.processes import free_port
+from tests.stored_json import change_json
 from tests.xla_flags import xla_flags
 
 PER_SHARD = 5
@@ -92,7 +93,7 @@ def test_labels_are_those_of_the_split_each_photo_once(gallery, embedded):
 def test_manifest_says_what_is_there(gallery, embedded):
     manifest = json.loads((embedded / "manifest.json").read_text())
     plan = manifest["plan"]
-    assert (manifest["schema"], plan["photos"]) == (2, len(gallery))
+    assert (manifest["schema"], plan["photos"]) == (SCHEMA, len(gallery))
     assert (plan["card"]["backbone"], plan["card"]["embedding_width"]) == ("tiny", WIDTH)
     assert (plan["dataset"], plan["split"]) == ("synthetic_street2shop", "gallery")
     assert manifest["shards"][1]["rows"] == [5, 10]
@@ -225,8 +226,7 @@ class TestPlans:
             agree_on_plan(tmp_path, other)
 
     def test_other_photos_are_refused(self, run, copy):
-        plan = json.loads((copy / "plan.json").read_text())
-        (copy / "plan.json").write_text(json.dumps(plan | {"photos_sha256": "0"}))
+        change_json(copy / "plan.json", lambda plan: plan | {"photos_sha256": "0"})
         with pytest.raises(StorageError, match="photos_sha256: stored '0'"):
             embed(run, copy)
 

@@ -1,20 +1,20 @@
 """Report of `data check` and `data build`: content and defects of a raw copy."""
 
 import dataclasses
-import json
 import pathlib
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from tabulate import tabulate
 
 from fashion_jax.datasets.building.tally import BOX_DEFECTS, PHOTO_OUTCOMES, USABLE, Tally
-from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import atomic_write
+from fashion_jax.files import StorageError, atomic_write, read_json, to_json
 
 REPORT_NAME = "build_report.json"
 
+_TOTALS = ("expected", "found")
 _WIDTH = 100  # of lines for people
 _LISTED = 5  # names per problem in the table; the JSON has all of them
 
@@ -28,6 +28,55 @@ _EXPLANATION = (
     "unmatched: query photos whose product has no usable gallery photo\n"
     "distractors: gallery products without a query"
 )
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _StoredSplit:
+    photos: Count
+    identities: Count
+
+
+@dataclasses.dataclass(frozen=True)
+class _StoredCounts:
+    """As `Counts.to_json` writes them."""
+
+    photos: dict[str, Count]
+    boxes: dict[str, Count]
+    splits: dict[str, _StoredSplit]
+    queries_without_match: Count | None
+    val_queries_without_match: Count | None
+    distractor_identities: Count | None
+
+    def __post_init__(self) -> None:
+        for counted, names in ((self.photos, PHOTO_OUTCOMES), (self.boxes, BOX_DEFECTS)):
+            if unknown := counted.keys() - {*names, *_TOTALS}:
+                raise ValueError(f"counts of the unknown kinds {', '.join(sorted(unknown))}")
+            for name in names:
+                counted.setdefault(name, 0)  # a kind that is newer than the build
+        if missing := set(_TOTALS) - self.photos.keys():
+            raise ValueError(f"no count of the photos {', '.join(sorted(missing))}")
+
+
+@dataclasses.dataclass(frozen=True)
+class _StoredReport(_StoredCounts):
+    """As `BuildReport.to_json` writes it."""
+
+    dataset: str
+    version: str
+    manual_dir: str | None
+    options: dict[str, Any]
+    published: dict[str, dict[str, Count | None]]
+    categories: dict[str, _StoredCounts]
+    problems: dict[str, list[str]]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, counts in self.categories.items():
+            if counts.splits.keys() != self.splits.keys():
+                raise ValueError(f"category {name!r} has other splits than the whole")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,21 +240,22 @@ def published_sizes(
 
 def write_report(report: BuildReport, directory: pathlib.Path) -> None:
     """Store a report next to the data."""
-    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
-    atomic_write(directory / REPORT_NAME, f"{text}\n".encode())
+    atomic_write(directory / REPORT_NAME, to_json(report.to_json()))
 
 
 def read_report(directory: pathlib.Path) -> BuildReport:
     """Read the report of built data.
 
     Raises:
-        FashionJaxError: if it is missing or damaged.
+        StorageError: if it is missing or damaged.
     """
     path = directory / REPORT_NAME
+    mend = "Copy the dataset again, or build it again with --overwrite"
     try:
-        return BuildReport.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FashionJaxError(f"no readable build report at {path}: {error!r}") from error
+        stored = read_json(path, _StoredReport, None, "a built dataset", mend=mend)
+    except StorageError as error:
+        raise StorageError(f"no readable build report at {path}: {error}") from error
+    return BuildReport.from_json(msgspec.to_builtins(stored))
 
 
 def _filled(counts: Mapping[str, Any]) -> bool:

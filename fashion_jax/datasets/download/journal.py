@@ -8,8 +8,10 @@ import os
 import pathlib
 
 from fashion_jax.datasets.download.links import DownloadError
+from fashion_jax.files import StorageError, UnreadableFileError, open_file, parse_json
 
 FETCHED, FAILED = "fetched", "failed"
+_LONGEST_LINE = 2**20
 
 
 @dataclasses.dataclass
@@ -39,6 +41,14 @@ class Entry:
     reason: str | None = None
     permanent: bool | None = None
     detail: str | None = None
+
+
+@dataclasses.dataclass
+class _Outcome(Entry):
+    """A line of the journal."""
+
+    time: str = ""
+    outcome: str = ""
 
 
 class Journal(contextlib.AbstractContextManager["Journal"]):
@@ -81,20 +91,22 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
 def read_permanent_failures(path: pathlib.Path) -> dict[str, tuple[str, str]]:
     """Return link and reason of each photo whose last line in a journal is a permanent failure.
 
-    Unreadable lines, such as one torn by a kill, are skipped.
+    Unreadable lines, such as one torn by a kill, are skipped: their photos are fetched again.
+
+    Raises:
+        DownloadError: the journal cannot be read.
     """
     found: dict[str, tuple[str, str]] = {}
     try:
-        with path.open("rb") as file:
-            for line in file:
-                with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-                    entry = json.loads(line)
-                    photo, link, permanent = entry["photo"], entry["link"], entry.get("permanent")
-                    found.pop(photo, None)
-                    if permanent:
-                        found[photo] = (link, str(entry.get("reason")))
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise DownloadError(f"cannot read the journal {path}: {error.strerror}") from error
+        if not path.exists():
+            return found
+        with open_file(path) as file:
+            for line in iter(lambda: file.readline(_LONGEST_LINE), b""):
+                with contextlib.suppress(StorageError):
+                    entry = parse_json(line, _Outcome, None, str(path))
+                    found.pop(entry.photo, None)
+                    if entry.permanent:
+                        found[entry.photo] = (entry.link, str(entry.reason))
+    except (OSError, UnreadableFileError) as error:
+        raise DownloadError(f"cannot read the journal {path}: {error}") from error
     return found

@@ -6,6 +6,7 @@ import pathlib
 from jax import export
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import LARGEST_JSON, read_file
 from fashion_jax.inference.card import ModelCard, read_card
 from fashion_jax.inference.embed import Encode, Variables
 from fashion_jax.inference.weights.files import read_state_dict
@@ -40,7 +41,7 @@ def read_export(folder: pathlib.Path) -> StoredExport:
     Raises:
         FashionJaxError: damaged, or without a model.
     """
-    card = read_card((folder / CARD).read_text(encoding="utf-8"))
+    card = read_card(read_file(folder / CARD, LARGEST_JSON), str(folder / CARD))
     if (folder / STABLEHLO).is_file():
         return StoredExport(card, read_stablehlo(folder / STABLEHLO), {})
     if (folder / SAFETENSORS).is_file():

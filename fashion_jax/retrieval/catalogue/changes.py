@@ -18,13 +18,13 @@ from fashion_jax.files import to_json
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.contents import (
-    EMBEDDINGS,
     Contents,
     finish_segment,
     write_segment,
 )
 from fashion_jax.retrieval.catalogue.items import Item, named_by_defect
 from fashion_jax.retrieval.catalogue.manifest import (
+    EMBEDDINGS,
     SCHEMA,
     CatalogueError,
     Manifest,

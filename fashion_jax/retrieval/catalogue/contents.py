@@ -14,10 +14,14 @@ import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 from jaxtyping import Float32, Int32
 
-from fashion_jax.files import StorageError
+from fashion_jax.files import LARGEST_LINES, MEND, StorageError, parse_json_lines, read_file
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.items import Item
 from fashion_jax.retrieval.catalogue.manifest import (
+    EMBEDDINGS,
+    ITEMS,
+    SCANN,
+    THUMBNAILS,
     CatalogueError,
     Manifest,
     Rows,
@@ -34,12 +38,6 @@ from fashion_jax.retrieval.scann_index import (
 )
 from fashion_jax.retrieval.scann_settings import ScannSettings
 
-EMBEDDINGS, ITEMS, THUMBNAILS, SCANN = (
-    "embeddings.npy",
-    "items.jsonl",
-    "thumbnails.array_record",
-    "scann",
-)
 _JPEG_START = b"\xff\xd8\xff"
 _BLOCK = 4096
 
@@ -53,45 +51,55 @@ class Segment:
     Attributes:
         folder: folder of the segment.
         entry: the manifest's entry for it.
+        dimensions: length of an embedding according to the model card.
     """
 
     folder: pathlib.Path
     entry: SegmentEntry
+    dimensions: int
     _checked: set[str] = dataclasses.field(default_factory=set, init=False)
 
     def open(self) -> None:
         """Check and open every file; the segment stays usable after its files are removed.
 
         Raises:
-            StorageError: files (all of which are named) are missing or damaged.
+            StorageError: files (all of which are named) are missing or damaged, or contradict the
+                manifest.
         """
-        self._check(*self.entry.files)
-        for part in ("items", "embeddings", "thumbnails", "scann"):
-            getattr(self, part)
+        self._open("items", "embeddings", "thumbnails", "scann")
 
     def check(self) -> ScannSettings | None:
-        """Check every file, those of ScaNN included, and open none.
+        """Check every file; those of ScaNN without opening the index.
 
         Returns:
             Settings of the ScaNN index, if the segment has one.
 
         Raises:
-            StorageError: files (all of which are named) are missing or damaged.
+            StorageError: see `open`.
         """
-        self._check(*self.entry.files)
-        return check_files(self.folder / SCANN).settings if self.entry.index == "scann" else None
+        self._open("items", "embeddings", "thumbnails")
+        if self.entry.index != "scann":
+            return None
+        stored = check_files(self.folder / SCANN)
+        self._require(SCANN, (stored.rows, stored.dimensions), (self.entry.rows, self.dimensions))
+        return stored.settings
 
     @functools.cached_property
     def items(self) -> list[Item]:
         """Items, one per row."""
         self._check(ITEMS)
-        return msgspec.json.Decoder(Item).decode_lines((self.folder / ITEMS).read_bytes())
+        path = self.folder / ITEMS
+        items = parse_json_lines(read_file(path, LARGEST_LINES), Item, str(path))
+        self._require(ITEMS, len(items), self.entry.rows)
+        return items
 
     @functools.cached_property
     def embeddings(self) -> Float32[np.ndarray, "rows dimensions"]:
         """L2-normalised embeddings, mapped into memory."""
         self._check(EMBEDDINGS)
-        return np.load(self.folder / EMBEDDINGS, mmap_mode="r")
+        stored = storage.load_embeddings(self.folder / EMBEDDINGS)
+        self._require(EMBEDDINGS, stored.shape, (self.entry.rows, self.dimensions))
+        return stored
 
     @functools.cached_property
     def thumbnails(self) -> ArrayRecordReader:
@@ -105,6 +113,7 @@ class Segment:
         # The reader raises nothing if a writer has removed the file since the check.
         if not reader.ok():
             raise StorageError(f"{path} cannot be opened")
+        self._require(THUMBNAILS, reader.num_records(), self.entry.rows)
         return reader
 
     @functools.cached_property
@@ -118,8 +127,35 @@ class Segment:
         except ScannMissingError as error:
             logger.warning("%d photos are searched exactly: %s", self.entry.rows, error)
             return None
+        found = (len(index), index.dimensions)
+        self._require(SCANN, found, (self.entry.rows, self.dimensions))
         tuned = self.entry.search
         return index.searched_with(tuned.reorder, tuned.leaves_to_search) if tuned else index
+
+    def read_thumbnails(self, rows: Sequence[int]) -> Sequence[bytes]:
+        """Read JPEGs by row.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
+        try:
+            return self.thumbnails.read(rows)
+        except (RuntimeError, ValueError) as error:
+            raise StorageError(
+                f"{self.folder / THUMBNAILS} is damaged ({error}). {MEND}"
+            ) from error
+
+    def _open(self, *parts: str) -> None:
+        self._check(*self.entry.files)
+        for part in parts:
+            getattr(self, part)
+
+    def _require(self, name: str, found: object, expected: object) -> None:
+        if found != expected:
+            raise StorageError(
+                f"{self.folder / name} is damaged: it holds {found} rows (and dimensions), where "
+                f"the catalogue's manifest says {expected}. {MEND}"
+            )
 
     def _check(self, *names: str) -> None:
         unchecked = {name: self.entry.files[name] for name in names if name not in self._checked}
@@ -151,9 +187,11 @@ class Contents:
         """
         folder = pathlib.Path(directory).absolute()
         self.manifest = manifest or Manifest.read(folder)
-        self.segments = [Segment(folder / entry.data, entry) for entry in self.manifest.segments]
-        entry, nothing = self.manifest.removed, np.empty(0, np.int64)
-        self.removed: Mapping[str, Rows] = read_removed(folder, entry) if entry else {}
+        width, nothing = self.manifest.card.embedding_width, np.empty(0, np.int64)
+        self.segments = [
+            Segment(folder / entry.data, entry, width) for entry in self.manifest.segments
+        ]
+        self.removed: Mapping[str, Rows] = read_removed(folder, self.manifest)
         self.kept = [
             np.setdiff1d(np.arange(s.entry.rows), self.removed.get(s.entry.data, nothing))
             for s in self.segments
@@ -218,13 +256,13 @@ class Contents:
     def thumbnail(self, photo: int) -> bytes:
         """Return a photo as a small JPEG."""
         segment, row = self.locate(photo)
-        return self.segments[segment].thumbnails.read([row])[0]
+        return self.segments[segment].read_thumbnails([row])[0]
 
     def thumbnails(self) -> Iterator[bytes]:
         """Yield the thumbnails of all photos, in order."""
         for segment, kept in zip(self.segments, self.kept, strict=True):
             for first in range(0, len(kept), _BLOCK):
-                yield from segment.thumbnails.read(kept[first : first + _BLOCK].tolist())
+                yield from segment.read_thumbnails(kept[first : first + _BLOCK].tolist())
 
 
 def write_segment(

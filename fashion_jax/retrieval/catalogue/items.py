@@ -2,6 +2,9 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import msgspec
 
 from fashion_jax.errors import named
 
@@ -22,7 +25,7 @@ class Item:
     """
 
     photo_id: str
-    identity: int
+    identity: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
     category: str
     domain: str
 

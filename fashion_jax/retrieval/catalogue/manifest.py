@@ -1,5 +1,6 @@
 """A catalogue's manifest: its data folders, their content, and the model card."""
 
+import collections
 import dataclasses
 import pathlib
 from collections.abc import Mapping
@@ -9,19 +10,27 @@ import msgspec
 import numpy as np
 from jaxtyping import Int64
 
-from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import read_json, to_json
+from fashion_jax.errors import FashionJaxError, named
+from fashion_jax.files import MEND, StorageError, read_json, to_json
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.make_index import BuiltKind, Kind
+from fashion_jax.retrieval.scann_index import DESCRIPTION
 
-SCHEMA = 3
+SCHEMA = 4
+EMBEDDINGS, ITEMS, THUMBNAILS, SCANN = (
+    "embeddings.npy",
+    "items.jsonl",
+    "thumbnails.array_record",
+    "scann",
+)
 REMOVED = "removed.json"
-_REMOVED_SCHEMA = 2
+_REMOVED_SCHEMA = 3
 
 Rows = Int64[np.ndarray, " rows"]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+_MOST_ROWS = 2**31 - 1  # numbers of photos are int32
+Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST_ROWS)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=_MOST_ROWS)]
 # A name such as ../other would lead out of the catalogue.
 FolderName = Annotated[str, msgspec.Meta(pattern=rf"^{storage.DATA_PREFIX}[\w-]+$")]
 
@@ -69,6 +78,10 @@ class SegmentEntry:
     files: Mapping[str, str]
     search: SearchSettings | None = None
 
+    def __post_init__(self) -> None:
+        of_index = {f"{SCANN}/{DESCRIPTION}"} if self.index == "scann" else set()
+        _require_files(self.files, {EMBEDDINGS, ITEMS, THUMBNAILS, *of_index})
+
 
 @dataclasses.dataclass(frozen=True)
 class RemovedEntry:
@@ -83,6 +96,9 @@ class RemovedEntry:
     data: FolderName
     photos: Positive
     files: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        _require_files(self.files, {REMOVED})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +124,14 @@ class Manifest:
     segments: tuple[SegmentEntry, ...]
     removed: RemovedEntry | None = None
 
+    def __post_init__(self) -> None:
+        counted = collections.Counter(each.data for each in (*self.segments, self.removed) if each)
+        twice = [name for name, count in counted.items() if count > 1]
+        if twice:
+            raise ValueError(f"the folders {named(twice)} are named more than once")
+        if sum(segment.rows for segment in self.segments) > _MOST_ROWS:
+            raise ValueError(f"more than {_MOST_ROWS:,} rows")
+
     @classmethod
     def read(cls, folder: pathlib.Path) -> "Manifest":
         """Read the manifest of a catalogue.
@@ -132,13 +156,33 @@ def write_removed(staging: pathlib.Path, removed: Mapping[str, Rows]) -> Removed
     return RemovedEntry(folder.name, sum(map(len, rows.values())), storage.checksums(folder))
 
 
-def read_removed(folder: pathlib.Path, entry: RemovedEntry) -> dict[str, Rows]:
+def read_removed(folder: pathlib.Path, manifest: Manifest) -> dict[str, Rows]:
     """Read the removed rows of a catalogue, by segment, ascending.
 
     Raises:
-        StorageError: the file is missing or damaged.
+        StorageError: the file is missing or damaged, or contradicts the manifest.
     """
+    entry = manifest.removed
+    if entry is None:
+        return {}
     storage.verify(folder / entry.data, entry.files)
     path = folder / entry.data / REMOVED
-    stored = read_json(path, RemovedRows, _REMOVED_SCHEMA, "a list of removed rows")
-    return {name: np.array(rows, np.int64) for name, rows in stored.rows.items()}
+    stored = read_json(path, RemovedRows, _REMOVED_SCHEMA, "a list of removed rows").rows
+    sizes = {segment.data: segment.rows for segment in manifest.segments}
+    removed = {name: np.array(rows, np.int64) for name, rows in stored.items()}
+    wrong = [
+        f"rows of {name} that do not ascend, or that it does not have"
+        for name, rows in removed.items()
+        if (np.diff(rows, prepend=-1, append=sizes.get(name, -1)) < 1).any()
+    ]
+    if (photos := sum(map(len, removed.values()))) != entry.photos:
+        wrong.append(f"{photos:,} rows, where the manifest counts {entry.photos:,}")
+    if wrong:
+        raise StorageError(f"{path} is damaged ({'; '.join(wrong)}). {MEND}")
+    return removed
+
+
+def _require_files(files: Mapping[str, str], names: set[str]) -> None:
+    differing = sorted(files.keys() ^ names)
+    if differing:
+        raise ValueError(f"files that are missing or do not belong here: {named(differing)}")

@@ -14,7 +14,7 @@ from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.scann_tuning import Tuning
 
 TUNING = "tuning.json"
-_SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Tunings:
 
 def write_tunings(directory: str | os.PathLike[str], tunings: Mapping[str, Tuning]) -> None:
     """Write the curves of a catalogue's segments, by segment folder, atomically."""
-    atomic_write(pathlib.Path(directory) / TUNING, to_json(Tunings(tunings), _SCHEMA))
+    atomic_write(pathlib.Path(directory) / TUNING, to_json(Tunings(tunings), SCHEMA))
 
 
 def read_tunings(directory: str | os.PathLike[str]) -> dict[str, Tuning]:
@@ -46,9 +46,13 @@ def read_tunings(directory: str | os.PathLike[str]) -> dict[str, Tuning]:
     path = pathlib.Path(directory) / TUNING
     if not path.exists():
         return {}
-    try:
-        tunings = read_json(path, Tunings, _SCHEMA, "a tuned catalogue").segments
-    except StorageError as error:
-        raise StorageError(f"{error}: remove it, or run `fashion-jax index tune` again") from error
-    existing = [segment.data for segment in Manifest.read(path.parent).segments]
+    mend = "Remove it, or run `fashion-jax index tune` again"
+    tunings = read_json(path, Tunings, SCHEMA, "a tuned catalogue", mend=mend).segments
+    existing = {segment.data: segment.rows for segment in Manifest.read(path.parent).segments}
+    for name in existing.keys() & tunings.keys():
+        if tunings[name].rows != existing[name]:
+            raise StorageError(
+                f"{path} is damaged: its curve of {name} is of {tunings[name].rows} rows, not "
+                f"{existing[name]}. {mend}"
+            )
     return {name: tunings[name] for name in existing if name in tunings}

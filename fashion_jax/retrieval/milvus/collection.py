@@ -17,7 +17,7 @@ from fashion_jax.retrieval.milvus.rows import CATEGORY_KEY, EMBEDDING, PHOTO_KEY
 from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusError, MilvusPlace
 from fashion_jax.retrieval.milvus.settings import MilvusSettings
 
-SCHEMA = 2
+SCHEMA = 3
 # Property of a collection that stores its description.
 DESCRIPTION = "fashion_jax"
 _MARK = "__build_"
