@@ -16,6 +16,7 @@ from fashion_jax.strict_json import JsonError, decode, digest, unknown_fields
 Stored = TypeVar("Stored")
 
 LARGEST_JSON = 2**26  # bytes; a manifest of 100,000 segments stays below
+_BLOCK = 2**20
 LARGEST_LINES = 2**32  # bytes of JSON lines
 MEND = "Copy it again from where it came from, or make it again"
 _SCHEMA, _SELF = "schema", "content_sha256"
@@ -100,7 +101,10 @@ def read_file(path: str | os.PathLike[str], most: int) -> bytes:
     """
     with open_file(path, most) as file:
         try:
-            content = file.read(most + 1)
+            # Python allocates all that it is asked for: no more than the file says it has.
+            content = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
+            while more := file.read(min(_BLOCK, most + 1 - len(content))):
+                content += more
         except OSError as error:
             raise UnreadableFileError(f"{file.name} cannot be read: {reason(error)}") from error
     if len(content) > most:  # it grew, or does not say its size, as the kernel's own files do

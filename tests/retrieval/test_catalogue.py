@@ -215,6 +215,13 @@ def test_parts_that_do_not_fit_are_refused(tmp_path, embeddings, items, thumbnai
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    items = [*ITEMS[:-1], dataclasses.replace(ITEMS[-1], photo_id="a\udcff")]
+    with pytest.raises(CatalogueError, match=r"text cannot be stored: .*surrogates"):
+        Catalogue.write(tmp_path / "index", EMBEDDINGS, items, THUMBNAILS, CARD)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_embeddings_of_another_width_than_the_cards_are_refused(tmp_path):
     wider = dataclasses.replace(CARD, embedding_width=DIMENSIONS + 1)
     with pytest.raises(EmbeddingError, match="8 dimensions; expected 9"):

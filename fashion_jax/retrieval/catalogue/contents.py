@@ -313,7 +313,10 @@ def finish_segment(
             written += 1
     if written != len(items):
         raise CatalogueError(f"found {len(items)} embeddings but {written} thumbnails")
-    (folder / ITEMS).write_bytes(msgspec.json.Encoder().encode_lines(items))
+    try:
+        (folder / ITEMS).write_bytes(msgspec.json.Encoder().encode_lines(items))
+    except UnicodeEncodeError as error:
+        raise CatalogueError(f"an item's text cannot be stored: {error}. Rename it") from error
     index = index_kind(kind, len(items))
     if index == "scann":
         ScannIndex.build(np.load(folder / EMBEDDINGS, mmap_mode="r")).save(folder / SCANN)
