@@ -155,7 +155,7 @@ def _items(first: int, count: int) -> list:
     from fashion_jax.retrieval.catalogue import Item
 
     return [
-        Item(f"{number}.jpg", number // PER_PRODUCT, f"category {number % 11}", "shop")
+        Item(f"{number}.jpg", str(number // PER_PRODUCT), f"category {number % 11}", "shop")
         for number in range(first, first + count)
     ]
 

@@ -106,14 +106,14 @@ print(f"{'devices':20} {jax.devices()}")
 # %% [markdown]
 # ## Settings
 #
-# `LIST` is a CSV file with the columns `photo` and `identity` and, if you have them, `domain` and
+# `LIST` is a CSV file with the columns `photo` and `product` and, if you have them, `domain` and
 # `category`:
 #
-#     photo,identity,domain,category
+#     photo,product,domain,category
 #     coats/17-front.jpg,17,shop,coats
 #     customers/2291.jpg,17,street,coats
 #
-# `photo` is the path below the folder `PHOTOS`. `identity` is your name or number of the product.
+# `photo` is the path below the folder `PHOTOS`. `product` is your name or number of the product.
 # `domain` is `street` for customers' photos and `shop` for yours.
 #
 # In Colab, upload the folder, or mount Google Drive and give a path below `/content/drive/MyDrive`.
@@ -159,7 +159,7 @@ if PHOTOS is None:
     drawn = fj.open_dataset("synthetic_street2shop", FOLDER / "drawn")
     listed = write_photos(drawn.split("train"), range(len(drawn.split("train"))), PHOTOS)
     with LIST.open("w", newline="") as file:
-        csv.writer(file).writerows([("photo", "identity", "domain", "category"), *listed])
+        csv.writer(file).writerows([("photo", "product", "domain", "category"), *listed])
     write_photos(drawn.split("gallery"), range(len(drawn.split("gallery"))), NEW_PHOTOS)
 
 with pathlib.Path(LIST).open(newline="") as file:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from fashion_jax.retrieval.scann_index import ScannIndex
     from fashion_jax.retrieval.whitening import Whitening
     from fashion_jax.serving.build_index import add_files, add_split, build_index
-    from fashion_jax.serving.photo_list import find_photos
+    from fashion_jax.serving.new_photos import find_photos
     from fashion_jax.serving.search import search_photo
     from fashion_jax.training.learner import make_learner
     from fashion_jax.training.loop import train
@@ -63,7 +63,7 @@ _MODULES = {
     "evaluate_run": "experiments.evaluate",
     "expand_queries": "retrieval.query_expansion",
     "export": "inference.export.export",
-    "find_photos": "serving.photo_list",
+    "find_photos": "serving.new_photos",
     "list_photos": "datasets.photos",
     "load_config": "config",
     "load_model": "inference.model",

@@ -4,6 +4,8 @@ import pathlib
 
 import fsspec
 
+from fashion_jax import files
+from fashion_jax.datasets.photo_lists.photo_list import MAX_BYTES
 from fashion_jax.errors import FashionJaxError
 
 # By default s3fs first asks for the size, to read large files in parts; photos are small.
@@ -59,13 +61,15 @@ def read_file(place: str) -> bytes:
     try:
         if is_uri(place):
             return open_storage(scheme_of(place)).cat_file(place)
-        return pathlib.Path(place).read_bytes()
+        return files.read_file(place, MAX_BYTES)
+    except files.UnreadableFileError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise FileAccessError(f"no file {place}{_nearby(place)}") from error
+        raise FileAccessError(str(error)) from error
     except FashionJaxError:
         raise
     except FileNotFoundError as error:
         raise FileAccessError(f"no file {place}{_nearby(place)}") from error
-    except IsADirectoryError as error:
-        raise FileAccessError(f"{place} is a directory, not a file") from error
     except Exception as error:  # any exception of a storage's own package
         raise FileAccessError(f"{place} cannot be read: {error!r}") from error
 

@@ -15,8 +15,9 @@ wheel, exact search takes its place, with a warning. An existing index is replac
 
 _ADD = """\
 Of a directory, every file below it is added; a photo's id is its path below the directory. A list
-is a CSV file with the column photo (a path below the directory) and, if known, category and product
-(a number); only its photos are added.
+is a CSV or Parquet file with the column photo (a path below the directory) and, if known, product,
+category, domain and a box: the list that a dataset was built from will do. Only its
+photos are added.
 
 If photos are unusable, all of them are named and nothing is added; --skip_bad adds the rest.
 Nothing is rebuilt, and running searches are not disturbed."""
@@ -57,23 +58,23 @@ _ADD_FLAGS: Flags = {
     },
     "--list": {
         "metavar": "FILE",
-        "help": "CSV file: photo,category,product; photos below --photos",
+        "help": "CSV or Parquet file: photo,product,category,...; photos below --photos",
     },
     "--split": {"help": "split of the built dataset to add, instead of --photos"},
     "--category": {
         "default": "item",
         "metavar": "NAME",
-        "help": "category for photos not covered by --list (default: %(default)s)",
+        "help": "category of photos without one in --list (default: %(default)s)",
     },
     "--product": {
-        "type": int,
-        "metavar": "N",
-        "help": "product for photos not covered by --list",
+        "metavar": "NAME",
+        "default": "",
+        "help": "product of photos without one in --list (default: unknown)",
     },
     "--domain": {
         "choices": ("shop", "street"),
         "default": "shop",
-        "help": "domain of the photos (default: %(default)s)",
+        "help": "domain of photos without one in --list (default: %(default)s)",
     },
     "--replace": {"action": YES, "help": "replace existing photos with the same id"},
     "--skip_bad": {"action": YES, "help": "leave out unusable photos, and add the rest"},
@@ -88,7 +89,7 @@ _REMOVE_FLAGS: Flags = {
     "--product": {
         "nargs": "+",
         "default": [],
-        "metavar": "N",
+        "metavar": "NAME",
         "help": "products to remove, with all of their photos",
     },
     "--from": {
@@ -181,7 +182,7 @@ def _build(flags: argparse.Namespace) -> None:
 
 def _add(flags: argparse.Namespace) -> None:
     from fashion_jax.serving.build_index import add_files, add_split
-    from fashion_jax.serving.photo_list import UNKNOWN_PRODUCT, Defaults, find_photos, read_list
+    from fashion_jax.serving.new_photos import Defaults, find_photos, read_list
 
     if (flags.photos is None) == (flags.split is None):
         raise FashionJaxError("name what to add: either --photos PATH or --split NAME")
@@ -190,8 +191,7 @@ def _add(flags: argparse.Namespace) -> None:
         result = add_split(flags.workdir, flags.split, flags.dataset, *place, flags.replace)
         print_result(result, flags)
         return
-    product = UNKNOWN_PRODUCT if flags.product is None else flags.product
-    defaults = Defaults(flags.category, product, flags.domain)
+    defaults = Defaults(flags.category, flags.product, flags.domain)
     places = [pathlib.Path(place) for place in flags.photos]
     if flags.list is None:
         photos = find_photos(*places, defaults=defaults)
@@ -205,18 +205,14 @@ def _add(flags: argparse.Namespace) -> None:
 
 def _remove(flags: argparse.Namespace) -> None:
     from fashion_jax.retrieval.catalogue.changes import remove_photos
-    from fashion_jax.serving.photo_list import read_names
+    from fashion_jax.serving.new_photos import read_names
 
     photos = list(flags.photo_id)
     if flags.file is not None:
         photos += read_names(pathlib.Path(flags.file))
-    try:
-        products = [int(text) for text in flags.product]
-    except ValueError as error:
-        raise FashionJaxError(f"--product takes numbers, such as 7 12: {error}") from error
-    if not photos and not products:
-        raise FashionJaxError("name what to remove: --photo_id ID, --product N or --from FILE")
-    print_result(remove_photos(_place(flags), photos, products, flags.missing_ok), flags)
+    if not photos and not flags.product:
+        raise FashionJaxError("name what to remove: --photo_id ID, --product NAME or --from FILE")
+    print_result(remove_photos(_place(flags), photos, flags.product, flags.missing_ok), flags)
 
 
 def _info(flags: argparse.Namespace) -> None:

@@ -1,22 +1,27 @@
 """Files of a built dataset, as TFDS writes them: its description, its records and their columns."""
 
+import collections
 import contextlib
 import io
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordReader
 
 from fashion_jax.datasets.records import SPLITS
-from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import StorageError, atomic_write, read_file, read_json
+from fashion_jax.errors import FashionJaxError, named
+from fashion_jax.files import StorageError, UnreadableFileError, atomic_write, read_file, read_json
 
 COLUMN_NAMES = ("identity", "domain", "category", "photo_id", "camera")
 _FEATURES = ("image", *COLUMN_NAMES)
+PRODUCTS = "products.parquet"
 _DESCRIPTION = ("dataset_info.json", "features.json")
 _LARGEST_COLUMNS = 2**34  # bytes
 _MEND = "Copy the dataset again, or build it again with --overwrite"
@@ -125,6 +130,39 @@ def read_columns(directory: str, split: str) -> dict[str, np.ndarray]:
     with contextlib.suppress(OSError):  # where nothing can be written, they are read each time
         atomic_write(stored, encoded.getvalue())
     return columns
+
+
+def write_products(directory: str, identities: Mapping[tuple[str, ...], int]) -> None:
+    """Store the name of each identity; the parts of a name are joined by slashes.
+
+    Args:
+        directory: directory of the dataset.
+        identities: numbers by name, 0, 1, 2, ...
+
+    Raises:
+        FashionJaxError: if two names are one when their parts are joined.
+    """
+    names = ["/".join(parts) for parts in identities]
+    repeated = [name for name, count in collections.Counter(names).items() if count > 1]
+    if repeated:
+        raise FashionJaxError(f"products that share a name: {named(repeated)}")
+    encoded = io.BytesIO()
+    pq.write_table(pa.table({"product": pa.array(names, pa.string())}), encoded)
+    atomic_write(pathlib.Path(directory) / PRODUCTS, encoded.getvalue())
+
+
+def read_products(directory: str) -> list[str]:
+    """Read what `write_products` wrote.
+
+    Raises:
+        DamagedDatasetError: if the file is missing or damaged.
+    """
+    path = pathlib.Path(directory) / PRODUCTS
+    try:
+        table = pq.read_table(io.BytesIO(read_file(path, _LARGEST_COLUMNS)), columns=["product"])
+        return pc.cast(table["product"], pa.string()).to_pylist()
+    except (UnreadableFileError, pa.ArrowException, OSError, ValueError) as error:
+        raise DamagedDatasetError(f"{path} is missing or damaged ({error}). {_MEND}") from error
 
 
 def _source(directory: str, split: str) -> str:

@@ -15,10 +15,12 @@ from etils import epath
 from fashion_jax.datasets.building.build_report import REPORT_NAME, read_report
 from fashion_jax.datasets.built_files import (
     COLUMN_NAMES,
+    DamagedDatasetError,
     check_records,
     data_source,
     open_builder,
     read_columns,
+    read_products,
     read_record,
 )
 from fashion_jax.datasets.records import SPLITS
@@ -134,6 +136,22 @@ class BuiltSplit(Split):
         return read_record(self._records, int(row), place)["image"]
 
     @functools.cached_property
+    def product_names(self) -> list[str]:
+        """Name of each identity in the raw dataset.
+
+        Raises:
+            DamagedDatasetError: if their file is missing or damaged.
+        """
+        names = read_products(self.directory)
+        if len(self) and not 0 <= self.identity.min() <= self.identity.max() < len(names):
+            raise DamagedDatasetError(
+                f"{self.directory} has the names of {len(names):,} products, but its split "
+                f"{self.name} numbers them {self.identity.min()} to {self.identity.max()}; "
+                "build it again with --overwrite"
+            )
+        return names
+
+    @functools.cached_property
     def _records(self) -> Sequence[dict[str, Any]]:
         return data_source(self.directory, self.name)
 
@@ -203,6 +221,14 @@ class BuiltDataset(Dataset):
             name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             for name, value in options.items()
         }
+
+
+def products_of(split: Split) -> list[str]:
+    """Product of each photo as text: its name in the raw dataset, or its number without one."""
+    names = getattr(split, "product_names", None)
+    if names is None:
+        return list(map(str, split.identity.tolist()))
+    return [names[identity] for identity in split.identity.tolist()]
 
 
 def open_dataset(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:

@@ -15,7 +15,7 @@ from fashion_jax.config import (
     read_stored_config,
 )
 from fashion_jax.datasets.building.build import build
-from fashion_jax.datasets.dataset import Split, open_dataset
+from fashion_jax.datasets.dataset import Split, open_dataset, products_of
 from fashion_jax.datasets.photos import decode_photo, thumbnail
 from fashion_jax.evaluation.result import Evaluation
 from fashion_jax.experiments.evaluate import evaluate_run
@@ -97,8 +97,8 @@ def search_street_photos(workdir: str | pathlib.Path, count: int) -> list[Ranked
 
 
 def _ranked_list(catalogue: Catalogue, query: Split, row: int, hits: Sequence[Hit]) -> RankedList:
-    identity = int(query.identity[row])
-    right = [hit.item.identity == identity for hit in hits]
+    product = products_of(query)[row]
+    right = [hit.item.product == product for hit in hits]
     answers = [
         RankedAnswer(
             jpeg=catalogue.thumbnail(hit.row),

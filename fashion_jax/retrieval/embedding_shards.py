@@ -2,7 +2,7 @@
 
 ```
 plan.json                    dataset, model, and number of photos per shard
-shard-00000.parquet          row, photo_id, identity, category, domain, camera, embedding
+shard-00000.parquet          row, photo_id, identity, product, category, domain, camera, embedding
 shard-00000.json             rows, size and SHA-256 of the shard, written when it is complete
 manifest.json                all of the above in one file, written when all shards are complete
 ```

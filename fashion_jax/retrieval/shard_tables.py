@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float32, Int32, Int64
 
-from fashion_jax.datasets.dataset import Split
+from fashion_jax.datasets.dataset import Split, products_of
 from fashion_jax.datasets.records import DOMAIN_NAMES
 from fashion_jax.errors import FashionJaxError, named
 from fashion_jax.retrieval.catalogue import Item
@@ -26,7 +26,8 @@ class Shard:
         rows: rows of the split.
         embeddings: L2-normalised embeddings, one per photo.
         photo_id: names of the photos.
-        identity: identities of the products.
+        identity: identities of the products in the dataset.
+        product: their names.
         category: categories of the garments.
         domain: `street` or `shop`, per photo.
         camera: cameras; −1 if unknown.
@@ -36,6 +37,7 @@ class Shard:
     embeddings: Float32[np.ndarray, "photos dimensions"]
     photo_id: list[str]
     identity: Int64[np.ndarray, " photos"]
+    product: list[str]
     category: list[str]
     domain: list[str]
     camera: Int32[np.ndarray, " photos"]
@@ -43,7 +45,7 @@ class Shard:
     @property
     def items(self) -> list[Item]:
         """The photos as a catalogue's items."""
-        columns = (self.photo_id, self.identity.tolist(), self.category, self.domain)
+        columns = (self.photo_id, self.product, self.category, self.domain)
         return [Item(*values) for values in zip(*columns, strict=True)]
 
 
@@ -58,6 +60,7 @@ def encode_shard(
             "row": np.arange(rows.start, rows.stop, dtype=np.int64),
             "photo_id": split.photo_id[part].tolist(),
             "identity": split.identity[part],
+            "product": products_of(split)[part],
             "category": split.category[part].tolist(),
             "domain": [DOMAIN_NAMES[domain] for domain in split.domain[part]],
             "camera": split.camera[part],
@@ -92,6 +95,7 @@ def decode_shard(content: bytes, rows: range, dimensions: int) -> Shard:
         embeddings=embeddings.reshape(table.num_rows, dimensions),
         photo_id=table["photo_id"].to_pylist(),
         identity=table["identity"].to_numpy(),
+        product=table["product"].to_pylist(),
         category=table["category"].to_pylist(),
         domain=table["domain"].to_pylist(),
         camera=table["camera"].to_numpy(),
@@ -104,6 +108,7 @@ def _columns(dimensions: int) -> pa.Schema:
             "row": pa.int64(),
             "photo_id": pa.string(),
             "identity": pa.int64(),
+            "product": pa.string(),
             "category": pa.string(),
             "domain": pa.string(),
             "camera": pa.int32(),

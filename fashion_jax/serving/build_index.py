@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
-from fashion_jax.datasets.dataset import Split, open_dataset
+from fashion_jax.datasets.boxes import BoxError, crop, to_pixels
+from fashion_jax.datasets.dataset import Split, open_dataset, products_of
 from fashion_jax.datasets.photos import (
     UndecodablePhotoError,
     encode_thumbnail,
@@ -23,7 +24,7 @@ from fashion_jax.retrieval.catalogue.changes import ChangedCatalogue, add_photos
 from fashion_jax.retrieval.catalogue.contents import Contents
 from fashion_jax.retrieval.catalogue.items import Item, named_by_defect
 from fashion_jax.retrieval.make_index import check_kind
-from fashion_jax.serving.photo_list import ListedPhoto
+from fashion_jax.serving.new_photos import ListedPhoto
 
 INDEX_FOLDER = "index"
 
@@ -168,10 +169,11 @@ def index_folder(
 
 def items_of(split: Split) -> list[Item]:
     """A catalogue's entry for each photo of a split."""
-    columns = zip(split.photo_id, split.identity, split.category, split.domain, strict=True)
+    products = products_of(split)
+    columns = zip(split.photo_id, products, split.category, split.domain, strict=True)
     return [
-        Item(str(photo_id), int(identity), str(category), Domain(int(domain)).name.lower())
-        for photo_id, identity, category, domain in columns
+        Item(str(photo_id), product, str(category), Domain(int(domain)).name.lower())
+        for photo_id, product, category, domain in columns
     ]
 
 
@@ -197,10 +199,22 @@ class _Reader:
         bar = tqdm(self.photos, "embed", unit="photo", disable=not self.progress, leave=False)
         for photo in bar:
             try:
-                pixels = read_photo(photo.path)
+                pixels = _item_pixels(photo)
             except UndecodablePhotoError as error:
                 self.bad[error.kind.replace("_", " ")].append(photo.item.photo_id)
+                continue
+            except BoxError:
+                self.bad["without anything in its box"].append(photo.item.photo_id)
                 continue
             self.items.append(photo.item)
             self.thumbnails.append(encode_thumbnail(pixels))
             yield pixels
+
+
+def _item_pixels(photo: ListedPhoto) -> Photo:
+    """RGB pixels of what is in the photo's box."""
+    pixels = read_photo(photo.path)
+    if photo.box is None:
+        return pixels
+    height, width = pixels.shape[:2]
+    return crop(pixels, to_pixels(photo.box, photo.box_unit, height, width))

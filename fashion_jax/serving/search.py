@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from fashion_jax.datasets.boxes import Box, crop, fit_box
+from fashion_jax.datasets.boxes import Box, crop, fit_box, to_pixels, unit_of
 from fashion_jax.datasets.photos import decode_photo, read_photo
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.model import Photo, load_model
@@ -43,11 +43,11 @@ class Answers:
     def to_table(self) -> str:
         """A table for people."""
         rows = [
-            (hit.rank, hit.score, hit.item.photo_id, hit.item.category, hit.item.identity)
+            (hit.rank, hit.score, hit.item.photo_id, hit.item.category, hit.item.product)
             for hit in self.hits
         ]
         columns = ("rank", "score", "photo", "category", "product")
-        table = tabulate(rows, columns, floatfmt=".4f", disable_numparse=[2])
+        table = tabulate(rows, columns, floatfmt=".4f", disable_numparse=[2, 3, 4])
         return f"{table}\n\npicture: {self.picture}" if self.picture else table
 
 
@@ -66,7 +66,8 @@ def search_photo(
         photo: a file of any common format.
         workdir: workdir of the run.
         index: folder of the index; by default `index` in the workdir.
-        box: `x,y,width,height` of the garment in pixels; by default the whole photo.
+        box: `x,y,width,height` of the garment, in pixels or as fractions of the photo; by
+            default the whole photo.
         k: number of answers.
         picture: PNG file for a picture of the ranked list; by default none is drawn.
         categories: restrict the search to photos of these.
@@ -101,7 +102,9 @@ def read_query(path: pathlib.Path, box: str | None = None) -> Photo:
     if box is None:
         return pixels
     height, width = pixels.shape[:2]
-    fitted = fit_box(parse_box(box), height, width)
+    wanted = parse_box(box)
+    unit = unit_of(np.array([[wanted.x, wanted.y, wanted.width, wanted.height]]))
+    fitted = fit_box(to_pixels(wanted, unit, height, width), height, width)
     if fitted.box is None:
         raise FashionJaxError(
             f"--box {box} is {fitted.defect}: nothing of it is in the photo, "

@@ -88,11 +88,11 @@ def test_build_of_another_split(run, dataset, tmp_path, capsys):
 def test_added_photos_are_found_until_they_are_removed(run, index, photos, capsys):
     before = len(Catalogue.open(index))
     arguments = ["--workdir", run, "--index", index, "--photos", photos, "--category", "hats"]
-    said = call(capsys, "index", "add", *arguments, "--product", 77)
+    said = call(capsys, "index", "add", *arguments, "--product", "0077")
     assert f"5 photos added; {before + 5} now" in said
     (best, *_) = search(capsys, run, index, photos / "more" / "3.jpg")
     assert best["score"] == pytest.approx(1.0, abs=1e-4)
-    assert (best["photo_id"], best["category"], best["identity"]) == ("more/3.jpg", "hats", 77)
+    assert (best["photo_id"], best["category"], best["product"]) == ("more/3.jpg", "hats", "0077")
     only_hats = search(capsys, run, index, photos / "0.jpg", "--category", "hats")
     assert {answer["photo_id"] for answer in only_hats} == {
         "0.jpg",
@@ -107,8 +107,8 @@ def test_added_photos_are_found_until_they_are_removed(run, index, photos, capsy
     assert "1 photos removed" in call(capsys, *remove, "--photo_id", "more/3.jpg")
     assert search(capsys, run, index, photos / "more" / "3.jpg")[0]["photo_id"] != "more/3.jpg"
     assert "0.jpg" in refused(capsys, *remove, "--photo_id", "0.jpg", "2.jpg")
-    assert "2 photos removed" in call(capsys, *remove, "--product", 77)
-    assert "0 photos removed" in call(capsys, *remove, "--product", 77, "--missing_ok")
+    assert "2 photos removed" in call(capsys, *remove, "--product", "0077")
+    assert "0 photos removed" in call(capsys, *remove, "--product", "0077", "--missing_ok")
     assert len(Catalogue.open(index)) == before
 
 
@@ -124,13 +124,13 @@ def test_added_photos_are_embedded_as_searched_ones(run, index, photos, capsys):
 
 
 def test_a_list_names_category_and_product(run, index, photos, capsys):
-    (index.parent / "list.csv").write_text("photo,category,product\n0.jpg,hats,5\n1.jpg,,\n")
+    (index.parent / "list.csv").write_text("photo,category,product\n0.jpg,hats,005\n1.jpg,,\n")
     arguments = ["--workdir", run, "--index", index, "--photos", photos]
     call(capsys, "index", "add", *arguments, "--list", index.parent / "list.csv")
     items = Catalogue.open(index).items[-2:]
-    assert [(i.photo_id, i.category, i.identity) for i in items] == [
-        ("0.jpg", "hats", 5),
-        ("1.jpg", "item", -1),
+    assert [(i.photo_id, i.category, i.product) for i in items] == [
+        ("0.jpg", "hats", "005"),
+        ("1.jpg", "item", ""),
     ]
 
 

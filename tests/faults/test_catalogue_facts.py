@@ -41,7 +41,7 @@ JPEG = b"\xff\xd8\xff"
 
 
 def photos(name, count):
-    items = [Item(f"{name} {number}", number // 2, "hats", "shop") for number in range(count)]
+    items = [Item(f"{name} {number}", str(number // 2), "hats", "shop") for number in range(count)]
     return clustered(count, WIDTH, 3), items, [JPEG] * count
 
 
@@ -267,10 +267,10 @@ FILES = {
         "no JSON": text(lambda b: b"abc\n" * 12),
         "lists": text(lambda b: b"[]\n" * 12),
         "a field less": text(lambda b: b.replace(b'"domain"', b'"domaim"')),
-        "an identity of 40 digits": text(lambda b: b.replace(b'ty":0', b'ty":' + b"9" * 40)),
-        "an identity of 20 digits": text(lambda b: b.replace(b'ty":0', b'ty":' + b"9" * 20)),
-        "an identity twice": text(lambda b: b.replace(b'ty":0', b'ty":0,"identity":1')),
-        "no identity": text(lambda b: b.replace(b'"identity":0', b'"identity":null')),
+        "a product of 40 digits": text(lambda b: b.replace(b'ct":"0"', b'ct":' + b"9" * 40)),
+        "a product that is a number": text(lambda b: b.replace(b'ct":"0"', b'ct":0')),
+        "a product twice": text(lambda b: b.replace(b'ct":"0"', b'ct":"0","product":"1"')),
+        "no product": text(lambda b: b.replace(b'"product":"0"', b'"product":null')),
         "half a pair": text(lambda b: b.replace(b"first 0", b"\\ud800")),
         "Latin-1": text(lambda b: b.replace(b"first 0", b"\xe9")),
     },

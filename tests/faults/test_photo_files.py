@@ -28,7 +28,7 @@ from fashion_jax.datasets.photos import (
     read_photo,
 )
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.serving.photo_list import find_photos
+from fashion_jax.serving.new_photos import find_photos
 from fashion_jax.serving.search import read_query
 from tests.dummy_data.dummy_photos import soft_pattern
 from tests.faults.test_one_door import STRANGE

@@ -347,7 +347,7 @@ def test_fields_are_named_by_their_path(text, message):
         parse_json(text, Outer, None, "here")
 
 
-LINES = [Item("a", 1, "hats", "shop"), Item("é\u2028", -1, "", "street")]
+LINES = [Item("a", "1", "hats", "shop"), Item("é\u2028", "", "", "street")]
 WHOLE = b"".join(json.dumps(dataclasses.asdict(item)).encode() + b"\n" for item in LINES)
 
 
@@ -364,13 +364,13 @@ def test_lines_are_read_whatever_their_layout():
         WHOLE.split(b"\n")[0].replace(old, new)
         for old, new in [
             (b"}", b', "zz": 1}'),
-            (b"}", b', "identity": 1}'),
-            (b": 1", b": 1.5"),
-            (b": 1", b": null"),
-            (b": 1", b": " + b"9" * 40),
-            (b": 1", b": " + b"9" * 5000),
-            (b": 1", b": NaN"),
-            (b": 1", b': "1"'),
+            (b"}", b', "product": "1"}'),
+            (b': "1"', b": 1.5"),
+            (b': "1"', b": null"),
+            (b': "1"', b": " + b"9" * 40),
+            (b': "1"', b": " + b"9" * 5000),
+            (b': "1"', b": NaN"),
+            (b': "1"', b": 1"),
             (b'"a"', b'"\\ud800"'),
             (b'"a"', b"[1]"),
             (b"}", b"} {}"),

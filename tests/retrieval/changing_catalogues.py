@@ -27,7 +27,7 @@ class Photo:
     @property
     def item(self):
         number = zlib.crc32(self.name.encode())
-        return Item(self.name, number % 5, CATEGORIES[number % 3], "shop")
+        return Item(self.name, f"P{number % 5}", CATEGORIES[number % 3], "shop")
 
     @property
     def thumbnail(self):

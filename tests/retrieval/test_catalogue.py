@@ -22,7 +22,7 @@ from tests.retrieval.unit_vectors import clustered
 PHOTOS, DIMENSIONS = 40, 8
 EMBEDDINGS = clustered(PHOTOS, DIMENSIONS, 10)
 QUERIES = clustered(3, DIMENSIONS, 10, seed=1)
-ITEMS = [Item(f"photo/{i} é\u2028.jpg", i // 2, "dresses", "shop") for i in range(PHOTOS)]
+ITEMS = [Item(f"photo/{i} é\u2028.jpg", str(i // 2), "dresses", "shop") for i in range(PHOTOS)]
 CARD = dataclasses.replace(cards.CARD, embedding_width=DIMENSIONS)
 
 

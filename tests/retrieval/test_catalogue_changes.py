@@ -112,9 +112,9 @@ def test_removed_photos_are_never_found(index):
 
 
 def test_a_products_photos_go_together(index):
-    identity = FIRST[0].item.identity
-    remove_photos(index, identities=[identity])
-    check(index, [photo for photo in FIRST if photo.item.identity != identity])
+    product = FIRST[0].item.product
+    remove_photos(index, products=[product])
+    check(index, [photo for photo in FIRST if photo.item.product != product])
 
 
 def test_a_segment_without_photos_goes(index):
@@ -170,7 +170,7 @@ def test_photos_that_are_there_are_refused_or_replaced(index):
 
 def test_several_garments_of_a_photo_share_its_name(index):
     embeddings, items, thumbnails = parts([Photo("two", 0), Photo("two", 1)])
-    items[1] = dataclasses.replace(items[1], identity=99)
+    items[1] = dataclasses.replace(items[1], product="99")
     add_photos(index, embeddings, items, thumbnails, CARD)
     assert Catalogue.open(index).items[-2:] == items
     assert remove_photos(index, ["two"]).removed == 2
@@ -181,9 +181,9 @@ def test_what_is_not_there_is_listed_and_nothing_is_removed(index):
     with pytest.raises(CatalogueError, match="2 photos are not in the catalogue: a, b"):
         remove_photos(index, ["first 1", "b", "a"])
     with pytest.raises(CatalogueError, match="1 products are not in the catalogue: 77"):
-        remove_photos(index, identities=[77])
+        remove_photos(index, products=["77"])
     check(index, FIRST)
-    assert remove_photos(index, ["first 1", "b"], [77], missing_ok=True).removed == 1
+    assert remove_photos(index, ["first 1", "b"], ["77"], missing_ok=True).removed == 1
     check(index, [FIRST[0], *FIRST[2:]])
 
 
@@ -273,7 +273,9 @@ def test_two_writers_wait_for_each_other(index):
 NAMES = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=5)
 ADD = st.tuples(st.just("add"), NAMES.filter(bool), st.booleans())
 REMOVE = st.tuples(st.just("remove"), NAMES, st.booleans())
-PRODUCT = st.tuples(st.just("product"), st.integers(0, 4), st.booleans())
+PRODUCT = st.tuples(
+    st.just("product"), st.sampled_from([f"P{number}" for number in range(5)]), st.booleans()
+)
 COMPACT = st.tuples(st.just("compact"), st.none(), st.none())
 
 
@@ -321,8 +323,8 @@ def take(index, photos, version, word, what, flag):
         add_photos(index, *parts(new), CARD, replace=flag)
         return [photo for photo in photos if photo.name not in what] + new
     if word == "product":
-        gone = {photo.name for photo in photos if photo.item.identity == what}
-        unknown, wanted = not gone, {"identities": [what]}
+        gone = {photo.name for photo in photos if photo.item.product == what}
+        unknown, wanted = not gone, {"products": [what]}
     else:
         gone, unknown, wanted = set(what), bool(set(what) - names), {"photo_ids": what}
     if unknown and not flag:

@@ -18,7 +18,8 @@ HASHED, ADDED = 2500, 300
 EMBEDDINGS = clustered(HASHED + ADDED, DIMENSIONS, 60)
 QUERIES = clustered(30, DIMENSIONS, 60, seed=1)
 ITEMS = [
-    Item(f"photo {row}", row // 3, CATEGORIES[row % 3], "shop") for row in range(len(EMBEDDINGS))
+    Item(f"photo {row}", str(row // 3), CATEGORIES[row % 3], "shop")
+    for row in range(len(EMBEDDINGS))
 ]
 THUMBNAIL = b"\xff\xd8\xff"
 

@@ -27,7 +27,7 @@ CARD = card_for(GALLERY)
 HOSTILE = ["it's", 'a "b"', "c\\", "d\ne", '" or row >= 0 or category == "', "裙子", "%", "{x}", ""]
 CATEGORIES = ["dresses", *HOSTILE]
 ITEMS = [
-    Item(f"photo {row}'\\", row // 3, CATEGORIES[row % len(CATEGORIES)], "shop")
+    Item(f"photo {row}'\\", str(row // 3), CATEGORIES[row % len(CATEGORIES)], "shop")
     for row in range(len(GALLERY))
 ]
 IVF = MilvusSettings("IVF_FLAT", nlist=30, nprobe=2)
@@ -165,7 +165,7 @@ class TestRows:
 
     def test_added_rows_are_found_at_once(self, built):
         new = clustered(3, DIMENSIONS, 20, seed=5)
-        item = Item("new", 9, "new category", "shop")
+        item = Item("new", "9", "new category", "shop")
         built.add([1000, 5000, 2**31 - 1], new, [item] * 3)
         assert built.search(new, 1).rows[:, 0].tolist() == [1000, 5000, 2**31 - 1]
         assert len(built) == len(GALLERY) + 3
@@ -205,8 +205,8 @@ class TestRows:
             ([1], GALLERY[:1] * np.nan, None, EmbeddingError, "NaN"),
             ([1], GALLERY[:1] * 0, None, EmbeddingError, "not L2-normalised"),
             ([1], GALLERY[:1, :3], None, EmbeddingError, "3 dimensions; expected 16"),
-            ([1], GALLERY[:1], [Item("a", 1, "x" * 1025, "")], MilvusError, "has 1025 bytes"),
-            ([1], GALLERY[:1], [Item("\ud800", 1, "x", "")], MilvusError, "not valid Unicode"),
+            ([1], GALLERY[:1], [Item("a", "1", "x" * 1025, "")], MilvusError, "has 1025 bytes"),
+            ([1], GALLERY[:1], [Item("\ud800", "1", "x", "")], MilvusError, "not valid Unicode"),
         ],
     )
     def test_wrong_rows_are_refused(self, built, rows, embeddings, items, error, message):

@@ -108,6 +108,7 @@ def test_other_parquet_readers_see_plain_columns(embedded):
         "row": "int64",
         "photo_id": "string",
         "identity": "int64",
+        "product": "string",
         "category": "string",
         "domain": "string",
         "camera": "int32",

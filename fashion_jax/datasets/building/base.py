@@ -49,6 +49,7 @@ from fashion_jax.datasets.building.raw_copy import LayoutError
 from fashion_jax.datasets.building.run import BuildRun, ExampleGenerator
 from fashion_jax.datasets.building.tally import Tally
 from fashion_jax.datasets.building.tfds_records import CanonicalWriter, record_features
+from fashion_jax.datasets.built_files import write_products
 from fashion_jax.datasets.records import SPLITS
 from fashion_jax.errors import FashionJaxError
 
@@ -180,6 +181,7 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
             super()._download_and_prepare(dl_manager, download_config)
         self._refuse_empty(run.tally.empty_splits(), "has no usable photo")
         self.check_counts(run.tally)
+        write_products(str(self.data_dir), run.identities)
         write_report(self._report(run.tally, plan), pathlib.Path(self.data_dir))
 
     def _example_writer(self) -> CanonicalWriter:

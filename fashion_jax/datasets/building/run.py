@@ -34,6 +34,7 @@ class BuildRun:
         threads: number of decoding threads.
         tally: counts of everything met.
         bar: progress bar.
+        identities: numbers of the products, in the order of their first records.
     """
 
     plan: BuildPlan
@@ -41,6 +42,7 @@ class BuildRun:
     threads: int
     tally: Tally
     bar: tqdm
+    identities: dict[Identity, int] = dataclasses.field(default_factory=dict)
 
     def check(self, samples: CropSamples) -> None:
         """Decode everything; keep only the names of a few items to look at."""
@@ -50,21 +52,18 @@ class BuildRun:
 
     def shards(self) -> dict[str, list[ExampleGenerator]]:
         """Make generators of examples, by split and shard, to be run in this order."""
-        identities: dict[Identity, int] = {}
         return {
             split: [
-                functools.partial(self._examples, split, items, identities)
+                functools.partial(self._examples, split, items)
                 for items in shards(self.plan.items(split))
             ]
             for split in self.tally.splits
         }
 
-    def _examples(
-        self, split: str, items: Sequence[PlannedItem], identities: dict[Identity, int]
-    ) -> Iterator[KeyExample]:
+    def _examples(self, split: str, items: Sequence[PlannedItem]) -> Iterator[KeyExample]:
         for row, stored in enumerate(self._stored(split, items, encode=True)):
             # Numbered as they are first written: dense, whatever photos the raw copy lacks.
-            identity = identities.setdefault(stored.item.identity, len(identities))
+            identity = self.identities.setdefault(stored.item.identity, len(self.identities))
             example = to_example(stored, identity)
             yield row, example
             # Already written; but TFDS keeps all examples of a shard in order to count them.

@@ -19,6 +19,8 @@ from fashion_jax.datasets.photo_lists.products import alike
 from fashion_jax.datasets.records import DOMAIN_NAMES, NO_CAMERA, Domain
 
 DEFAULT_CATEGORY = "item"
+MAX_BYTES = 2**32
+"""Limit for the file of a list."""
 
 _ENTRY = ("photo", "product", *BOX, "split")
 _FACTS = ("category", "domain", "camera")

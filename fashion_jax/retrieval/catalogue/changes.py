@@ -153,7 +153,7 @@ def check_addable(
 def remove_photos(
     directory: str | os.PathLike[str],
     photo_ids: Collection[str] = (),
-    identities: Collection[int] = (),
+    products: Collection[str] = (),
     missing_ok: bool = False,
 ) -> ChangedCatalogue:
     """Remove photos by id, and all photos of given products.
@@ -161,7 +161,7 @@ def remove_photos(
     Args:
         directory: folder of the catalogue.
         photo_ids: ids of photos; a photo of several garments is removed for all of them.
-        identities: identities of products.
+        products: products, by their names.
         missing_ok: skip photos and products that are not in the catalogue.
 
     Raises:
@@ -169,16 +169,16 @@ def remove_photos(
             nothing is removed then.
         StorageError: not a catalogue, or a damaged one.
     """
-    wanted_ids, wanted_products = set(photo_ids), {int(identity) for identity in identities}
+    wanted_ids, wanted_products = set(photo_ids), set(products)
     with open_for_change(directory) as change:
         items = change.contents.items
         if not missing_ok:
             _refuse_missing(wanted_ids - {item.photo_id for item in items}, "photos")
-            _refuse_missing(wanted_products - {item.identity for item in items}, "products")
+            _refuse_missing(wanted_products - {item.product for item in items}, "products")
         found = [
             i
             for i, item in enumerate(items)
-            if item.photo_id in wanted_ids or item.identity in wanted_products
+            if item.photo_id in wanted_ids or item.product in wanted_products
         ]
         if found:
             change.commit(change.without(found, change.contents.manifest))

@@ -112,7 +112,7 @@ def catalogue_info(directory: str | os.PathLike[str]) -> CatalogueInfo:
         card=contents.manifest.card,
         photos=len(contents),
         removed=sum(segment.removed for segment in segments),
-        products=len({item.identity for item in items} - {UNKNOWN_PRODUCT}),
+        products=len({item.product for item in items} - {UNKNOWN_PRODUCT}),
         categories=dict(sorted(categories.items())),
         segments=segments,
         bytes=_bytes(target),

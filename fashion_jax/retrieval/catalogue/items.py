@@ -2,14 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Annotated
-
-import msgspec
 
 from fashion_jax.errors import named
 
-UNKNOWN_PRODUCT = -1
-"""Identity of a photo whose product is unknown."""
+UNKNOWN_PRODUCT = ""
+"""Product of a photo whose product is unknown."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,13 +16,13 @@ class Item:
     Attributes:
         photo_id: name of the photo in its dataset. A photo of several garments has one item for
             each, all with the same name.
-        identity: identity of the product, or `UNKNOWN_PRODUCT`.
+        product: name or number of the product, as text, or `UNKNOWN_PRODUCT`.
         category: category of the garment.
         domain: `street` or `shop`.
     """
 
     photo_id: str
-    identity: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+    product: str
     category: str
     domain: str
 

@@ -13,7 +13,14 @@ from typing import Any
 
 from fashion_jax.files import StorageError, parse_json, to_json
 from fashion_jax.inference.card import ModelCard
-from fashion_jax.retrieval.milvus.rows import CATEGORY_KEY, EMBEDDING, PHOTO_KEY, ROW, TEXT_BYTES
+from fashion_jax.retrieval.milvus.rows import (
+    CATEGORY_KEY,
+    EMBEDDING,
+    ITEM_FIELDS,
+    PHOTO_KEY,
+    ROW,
+    TEXT_BYTES,
+)
 from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusError, MilvusPlace
 from fashion_jax.retrieval.milvus.settings import MilvusSettings
 
@@ -43,9 +50,9 @@ def create(connection: MilvusConnection, dimensions: int) -> str:
     schema = pymilvus.MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field(ROW, types.INT64, is_primary=True)
     schema.add_field(EMBEDDING, types.FLOAT_VECTOR, dim=dimensions)
-    for name in ("photo_id", "category", "domain"):
+    for name in ITEM_FIELDS:
         schema.add_field(name, types.VARCHAR, max_length=TEXT_BYTES)
-    for name in ("identity", CATEGORY_KEY, PHOTO_KEY):
+    for name in (CATEGORY_KEY, PHOTO_KEY):
         schema.add_field(name, types.INT64)
     name = f"{connection.place.collection}{_MARK}{secrets.token_hex(4)}"
     with connection.errors("create a collection"):

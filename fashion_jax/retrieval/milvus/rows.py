@@ -11,7 +11,7 @@ from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT, Item
 from fashion_jax.retrieval.milvus.server import MilvusError
 
 ROW, EMBEDDING, CATEGORY_KEY, PHOTO_KEY = "row", "embedding", "category_key", "photo_key"
-ITEM_FIELDS = ("photo_id", "identity", "category", "domain")
+ITEM_FIELDS = ("photo_id", "product", "category", "domain")
 TEXT_BYTES = 1024
 # Stored with embeddings of unknown photos.
 UNKNOWN_ITEM = Item("", UNKNOWN_PRODUCT, "", "")
@@ -25,7 +25,7 @@ def messages(
     rows: Sequence[int], embeddings: np.ndarray, items: Sequence[Item]
 ) -> Iterator[list[dict[str, Any]]]:
     """Divides rows into messages well below the server's limit."""
-    widest = 4 * embeddings.shape[1] + 3 * TEXT_BYTES
+    widest = 4 * embeddings.shape[1] + len(ITEM_FIELDS) * TEXT_BYTES
     step = max(1, min(BATCH_ROWS, _BATCH_BYTES // widest))
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
@@ -89,7 +89,7 @@ def check_texts(items: Sequence[Item]) -> None:
         MilvusError: a text that is too long or not valid Unicode.
     """
     for item in items:
-        for name in ("photo_id", "category", "domain"):
+        for name in ITEM_FIELDS:
             text = getattr(item, name)
             try:
                 size = len(text.encode())

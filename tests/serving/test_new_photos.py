@@ -4,9 +4,10 @@ import os
 
 import pytest
 
+from fashion_jax.datasets.boxes import Box
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.retrieval.catalogue import Item
-from fashion_jax.serving.photo_list import (
+from fashion_jax.serving.new_photos import (
     UNKNOWN_PRODUCT,
     Defaults,
     find_photos,
@@ -14,7 +15,7 @@ from fashion_jax.serving.photo_list import (
     read_names,
 )
 
-DEFAULTS = Defaults("tops", 7, "street")
+DEFAULTS = Defaults("tops", "7", "street")
 
 
 def make(folder, *names):
@@ -28,9 +29,9 @@ def test_a_folders_files_are_named_by_their_paths_below_it(tmp_path):
     make(tmp_path, "single.webp")
     photos = find_photos(tmp_path / "in", tmp_path / "single.webp", defaults=DEFAULTS)
     assert [photo.item for photo in photos] == [
-        Item("a/é 1.png", 7, "tops", "street"),
-        Item("b.jpg", 7, "tops", "street"),
-        Item("single.webp", 7, "tops", "street"),
+        Item("a/é 1.png", "7", "tops", "street"),
+        Item("b.jpg", "7", "tops", "street"),
+        Item("single.webp", "7", "tops", "street"),
     ]
     assert photos[0].path == tmp_path / "in" / "a" / "é 1.png"
 
@@ -60,42 +61,57 @@ def test_names_that_are_no_unicode_are_refused(tmp_path):
         find_photos(tmp_path, defaults=DEFAULTS)
 
 
-def test_a_list_says_category_and_product(tmp_path):
-    text = '\ufeffProduct, photo ,category\n12,a/1.jpg,dresses\n,"b,2.jpg",\n\n13, a/1.jpg ,hats\n'
+def test_a_list_says_what_is_known(tmp_path):
+    text = (
+        '\ufeffProduct, photo ,category\n0012,a/1.jpg,dresses\n,"b,2.jpg",\n\n13, a/1.jpg ,hats\n'
+    )
     (tmp_path / "list.csv").write_text(text, encoding="utf-8")
     photos = read_list(tmp_path / "list.csv", tmp_path, DEFAULTS)
     assert [photo.item for photo in photos] == [
-        Item("a/1.jpg", 12, "dresses", "street"),
-        Item("b,2.jpg", 7, "tops", "street"),
-        Item("a/1.jpg", 13, "hats", "street"),
+        Item("a/1.jpg", "0012", "dresses", "street"),
+        Item("a/1.jpg", "13", "hats", "street"),
+        Item("b,2.jpg", "7", "tops", "street"),
     ]
-    assert photos[1].path == tmp_path / "b,2.jpg"
+    assert photos[2].path == tmp_path / "b,2.jpg"
 
 
 def test_a_list_of_names_only(tmp_path):
     (tmp_path / "list.csv").write_text("photo\r\n1.jpg\r\n2.jpg\r\n")
     photos = read_list(tmp_path / "list.csv", tmp_path, Defaults())
     assert [photo.item for photo in photos] == [
-        Item("1.jpg", -1, "item", "shop"),
-        Item("2.jpg", -1, "item", "shop"),
+        Item("1.jpg", UNKNOWN_PRODUCT, "item", "shop"),
+        Item("2.jpg", UNKNOWN_PRODUCT, "item", "shop"),
     ]
+
+
+def test_the_list_that_built_a_dataset(tmp_path):
+    text = (
+        "photo;identity;domain;split;xmin;ymin;xmax;ymax\n"
+        "./a.jpg;A-17;street;query;0.25;0.5;0.75;1\n"
+        "x/../a.jpg;A-17;street;gallery;0.25;0.5;0.75;1\n"
+    )
+    (tmp_path / "list.csv").write_text(text)
+    (photo,) = read_list(tmp_path / "list.csv", tmp_path, Defaults())
+    assert photo.item == Item("a.jpg", "A-17", "item", "street")
+    assert (photo.box, photo.box_unit) == (Box(0.25, 0.5, 0.5, 0.5), "fraction")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "has the columns none; expected photo"),
-        ("photo\n", "no row below its header"),
-        ("category,product\n", "has the columns category, product"),
+        ("", "the first line is empty"),
+        ("photo\n", "no row below the names"),
+        ("category,product\n", "column photo is missing"),
         ("photo,catgory\na,b\n", r"did you mean category\?"),
-        ("photo,photo\na,b\n", "has the columns photo, photo"),
-        ("photo,product\n,1\na,1\n", "1 rows.*line 2: no photo is named"),
-        ("photo,product\na,x1\nb,-2\n", "2 rows.*line 2: product 'x1' is not a number, line 3"),
-        ("photo\n/etc/x.jpg\n", "line 2: /etc/x.jpg is not relative"),
-        ("photo,category\na,b,c\n", "line 2: 3 cells, but 2 columns"),
-        ("photo,product\na,1\na,1\n", "more than once with the same product: a"),
-        ('photo\n"a\n', "is not a CSV file"),
-        (b"photo\n\xff\n", "is not a CSV file in UTF-8"),
+        ("photo,photo\na,b\n", "column photo occurs more than once"),
+        ("photo,product\n,1\na,1\n", r"photo is empty \(1 row\):\n    line 2"),
+        ("photo,product\na,#N/A\n", "product is a word for a missing value"),
+        ("photo\n/etc/x.jpg\n", "line 2: '/etc/x.jpg'"),
+        ("photo\n../x.jpg\n", "line 2: '../x.jpg'"),
+        ("photo\ngs://bucket/x.jpg\n", "1 photos of .* are in object storage"),
+        ("photo,category\na,b,c\n", "line 2: 3 cells"),
+        ('photo\n"a\n', "is never closed"),
+        (b"photo\n\xff\n", "not UTF-8"),
     ],
 )
 def test_what_is_wrong_with_a_list_is_said(tmp_path, text, message):
@@ -105,7 +121,7 @@ def test_what_is_wrong_with_a_list_is_said(tmp_path, text, message):
 
 
 def test_a_list_and_its_folder_have_to_be_there(tmp_path):
-    with pytest.raises(FashionJaxError, match="no list at"):
+    with pytest.raises(FashionJaxError, match="No such file"):
         read_list(tmp_path / "list.csv", tmp_path, DEFAULTS)
     (tmp_path / "list.csv").write_text("photo\na\n")
     with pytest.raises(FashionJaxError, match="name it with --photos"):
