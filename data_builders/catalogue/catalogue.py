@@ -20,8 +20,8 @@ from .splits import assign_splits
 from .storage import absolute, is_uri, read_file
 
 _THREADS_FOR_STORAGE = 16  # they mostly wait for answers
-# Of so many garments, one lies beyond this part of its photo.
-_ENOUGH_BOXES = 10
+# On so many photos, one garment lies beyond this part of its photo.
+_ENOUGH_PHOTOS = 10
 _MIDDLE = 0.5
 
 
@@ -87,16 +87,16 @@ class CatalogueBuilder(RetrievalBuilder):
         """Refuse boxes that cannot be in the unit that they were taken for.
 
         Raises:
-            PhotoListError: none of many boxes reaches beyond the middle of its photo.
+            PhotoListError: no box of many photos reaches beyond the middle of its photo.
         """
         if self.options.box_unit != "auto" or self._box_unit != "pixels":
             return
         reach = tally.box_reach
-        if reach.boxes >= _ENOUGH_BOXES and max(reach.across, reach.down) < _MIDDLE:
+        if len(reach.photos) >= _ENOUGH_PHOTOS and max(reach.across, reach.down) < _MIDDLE:
             raise PhotoListError(
-                f"{self.options.manifest}: none of its {reach.boxes:,} boxes reaches beyond "
-                f"{reach.across:.0%} of its photo's width and {reach.down:.0%} of its height. Are "
-                "they per cent (--option.box_unit=percent), or of thumbnails? Where they are in "
+                f"{self.options.manifest}: on none of {len(reach.photos):,} photos does a box "
+                f"reach beyond {reach.across:.0%} of the width and {reach.down:.0%} of the height. "
+                "Are they per cent (--option.box_unit=percent), or of thumbnails? If they are in "
                 "pixels of these photos, say so: --option.box_unit=pixels"
             )
 

@@ -104,7 +104,7 @@ class PhotoResult:
             if each.box_defect is not None:
                 tally.add_box_defect(photo_id, each.item.category, each.box_defect)
             if each.reach is not None:
-                tally.add_box_reach(*each.reach)
+                tally.add_box_reach(photo_id, *each.reach)
 
 
 def by_photo(items: Iterable[PlannedItem]) -> Iterator[list[PlannedItem]]:

@@ -74,12 +74,12 @@ class BoxReach:
     """How far boxes reach into their photos.
 
     Attributes:
-        boxes: number of boxes with area.
+        photos: names of photos with a box that has area.
         across: furthest right end, as a fraction of its photo's width.
         down: furthest lower end, as a fraction of its photo's height.
     """
 
-    boxes: int = 0
+    photos: set[str] = dataclasses.field(default_factory=set)
     across: float = 0.0
     down: float = 0.0
 
@@ -118,10 +118,10 @@ class Tally:
         self.categories[category].boxes[defect] += 1
         self.add_problem(f"box_{defect}", photo_id)
 
-    def add_box_reach(self, across: float, down: float) -> None:
+    def add_box_reach(self, photo_id: str, across: float, down: float) -> None:
         """Note how far a box reaches, as fractions of its photo's width and height."""
         reach = self.box_reach
-        reach.boxes += 1
+        reach.photos.add(photo_id)
         reach.across, reach.down = max(reach.across, across), max(reach.down, down)
 
     def add_record(self, split: str, category: str, identity: Hashable) -> None:
