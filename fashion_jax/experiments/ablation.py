@@ -18,6 +18,7 @@ from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import all_metrics
 from fashion_jax.files import StorageError, atomic_write, read_json, to_json
 from fashion_jax.inference.model import load_model
+from fashion_jax.parallel.hosts import sole_job
 from fashion_jax.retrieval.index import EmbeddingError
 from fashion_jax.retrieval.k_reciprocal import KReciprocalConfig
 from fashion_jax.training.loop import NonFiniteLossError, train
@@ -26,7 +27,7 @@ from fashion_jax.training.metrics_log import read_metrics
 logger = logging.getLogger(__name__)
 
 RESULT_FILE = "result.json"  # of each run
-JSON_FILE, TABLE_FILE = "ablation.json", "ablation.md"
+JSON_FILE, TABLE_FILE, LOCK_FILE = "ablation.json", "ablation.md", ".ablation.lock"
 SHOWN = ("instance/mAP", "instance/Acc@1", "instance/Acc@20", "in_category/mAP")
 CHANGE_OF = "instance/mAP"
 MINUTES = "minutes"
@@ -46,7 +47,7 @@ class AblationResult:
     """
 
     variants: Sequence[Experiment]
-    runs: Mapping[str, Sequence[Result]]
+    runs: Mapping[str, list[Result]]
 
     def to_json(self) -> dict[str, object]:
         """Return plain values, by variant."""
@@ -113,21 +114,30 @@ def run_ablation(
         seeds: number of runs of each variant; seeds 0, 1, ... are added to the config's own.
         workdir: directory for the runs, one folder each: `VARIANT/seed_N`.
         progress: whether to show bars.
+
+    Raises:
+        InUseError: another process runs an ablation in the directory, or trains one of its runs.
     """
     workdir = pathlib.Path(workdir)
-    runs: dict[str, list[Result]] = {variant.name: [] for variant in variants}
-    result = AblationResult(variants, runs)
-    for seed in range(seeds):
-        for variant in variants:
-            number = variant.config.training.seed + seed
-            logger.info("variant %r, seed %d", variant.name, number)
-            folder = workdir / variant.folder / f"seed_{number}"
-            model = workdir / _trained_variant(variant, variants).folder / f"seed_{number}"
-            config = with_seed(variant.config, number)
-            runs[variant.name].append(_run(config, folder, model, progress))
-            atomic_write(workdir / JSON_FILE, to_json(result.to_json()))
-            atomic_write(workdir / TABLE_FILE, (result.to_table() + "\n").encode())
+    result = AblationResult(variants, {variant.name: [] for variant in variants})
+    with sole_job(workdir / LOCK_FILE, f"running the ablation in {workdir.resolve()}"):
+        for seed in range(seeds):
+            for variant in variants:
+                _run_variant(result, variant, seed, workdir, progress)
     return result
+
+
+def _run_variant(
+    result: AblationResult, variant: Experiment, seed: int, workdir: pathlib.Path, progress: bool
+) -> None:
+    number = variant.config.training.seed + seed
+    logger.info("variant %r, seed %d", variant.name, number)
+    folder = workdir / variant.folder / f"seed_{number}"
+    model = workdir / _trained_variant(variant, result.variants).folder / f"seed_{number}"
+    config = with_seed(variant.config, number)
+    result.runs[variant.name].append(_run(config, folder, model, progress))
+    atomic_write(workdir / JSON_FILE, to_json(result.to_json()))
+    atomic_write(workdir / TABLE_FILE, (result.to_table() + "\n").encode())
 
 
 def _trained_variant(variant: Experiment, variants: Sequence[Experiment]) -> Experiment:

@@ -23,7 +23,7 @@ from fashion_jax.inference.model import load_model
 from fashion_jax.reports.report import RankedAnswer, RankedList
 from fashion_jax.retrieval.catalogue import Catalogue, Hit
 from fashion_jax.serving.build_index import build_index, index_folder
-from fashion_jax.training.loop import train
+from fashion_jax.training.loop import LOCK_FILE, sole_training, train
 
 _SEARCHES = 4
 _ANSWERS = 8
@@ -55,7 +55,7 @@ def run_demo(
     start = time.perf_counter()
     workdir, page = pathlib.Path(workdir), pathlib.Path(report) / "index.html"
     if _finished(workdir).exists() or _of_another_config(workdir, config):
-        shutil.rmtree(workdir)
+        _empty(workdir)
     logger.info("[1/5] draw the garments and build the dataset")
     build(config.data.dataset, config.data.data_dir, progress=progress, **dataset_options)
     epochs = config.training.epochs
@@ -120,6 +120,16 @@ def _ranked_list(catalogue: Catalogue, query: Split, row: int, hits: Sequence[Hi
 def _of_another_config(workdir: pathlib.Path, config: ExperimentConfig) -> bool:
     stored = workdir / CONFIG_FILE
     return stored.exists() and read_stored_config(stored) != config
+
+
+def _empty(workdir: pathlib.Path) -> None:
+    """Remove an earlier demo's run, unless a process is training it."""
+    with sole_training(workdir):
+        for path in list(workdir.iterdir()):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != LOCK_FILE:
+                path.unlink()
 
 
 def _finished(workdir: pathlib.Path) -> pathlib.Path:

@@ -1,7 +1,9 @@
 """Several hosts, one program: each host's part of a batch, and global arrays of all parts."""
 
+import contextlib
 import dataclasses
 import os
+import pathlib
 from typing import Any
 
 import jax
@@ -10,6 +12,7 @@ from jax.sharding import Mesh
 
 from fashion_jax.config import ConfigError
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.locks import sole_writer
 from fashion_jax.parallel.mesh import batch_sharding
 
 
@@ -43,6 +46,13 @@ class Host:
 def this_host() -> Host:
     """Return the host of this process."""
     return Host(jax.process_index(), jax.process_count())
+
+
+def sole_job(path: pathlib.Path, doing: str) -> contextlib.AbstractContextManager[None]:
+    """Hold a lock for all processes of this job: the first one takes it; see `sole_writer`."""
+    if jax.process_index() > 0:
+        return contextlib.nullcontext()
+    return sole_writer(path, doing)
 
 
 def check_batch_size(batch_size: int, mesh: Mesh, what: str) -> None:

@@ -35,7 +35,7 @@ from fashion_jax.retrieval.index import check_embeddings
 from fashion_jax.retrieval.shard_tables import Shard, ShardError, decode_shard, encode_shard
 
 MANIFEST = "manifest.json"
-LEFT_OVER = ".shard-*.unfinished"
+_LEFT_OVERS = ".shard-*.unfinished"
 _Identity = tuple[str, tuple[int, int], str]
 
 
@@ -191,9 +191,13 @@ def finish(folder: pathlib.Path, plan: EmbeddingPlan) -> bool:
     path = folder / MANIFEST
     if not path.is_file() or path.read_bytes() != content:
         atomic_write(path, content)
-    for left_over in folder.glob(LEFT_OVER):  # by killed writers
-        left_over.unlink(missing_ok=True)
     return True
+
+
+def remove_left_overs(folder: pathlib.Path) -> None:
+    """Remove the unfinished shards of killed writers; no other process may be writing any."""
+    for left_over in folder.glob(_LEFT_OVERS):
+        left_over.unlink(missing_ok=True)
 
 
 def _name(number: int) -> str:

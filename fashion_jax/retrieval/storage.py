@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from fashion_jax.files import MEND, StorageError
+from fashion_jax.locks import try_lock
 
 MANIFEST = "manifest.json"
 DATA_PREFIX = "data-"
@@ -168,11 +169,12 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
     """Locks a folder against other writers; waits until no other writer holds the lock.
 
     The folder itself is locked, so that a lock leaves no file in it or next to it. The kernel
-    releases the lock when the process dies, however it dies. Readers need no lock.
+    releases the lock when the process dies, however it dies. Readers need no lock. Network file
+    systems keep locks of folders from other hosts: change a catalogue from one host at a time.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        if not filelock.lock_descriptor(descriptor, blocking=False):
+        if not try_lock(descriptor, folder, f"changing {folder}"):
             logger.info("waiting for another command that is changing %s", folder)
             filelock.lock_descriptor(descriptor)
         yield
@@ -191,7 +193,7 @@ def _sync(*paths: pathlib.Path) -> None:
 
 
 def _remove_if_unlocked(folder: pathlib.Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # it is gone, or nobody can say whether it is in use
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             if filelock.lock_descriptor(descriptor, blocking=False):

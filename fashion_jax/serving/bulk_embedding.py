@@ -4,6 +4,7 @@ Host h of H makes the shards h, h + H, ... on its own devices. Hosts exchange no
 embed, so a slow or restarted host delays no other; docs/bulk_embedding.md has the guarantees.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -16,6 +17,7 @@ from fashion_jax.config import MeshConfig
 from fashion_jax.datasets.dataset import Split, open_dataset
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.model import EmbeddingModel, load_model, read_run_config
+from fashion_jax.locks import InUseError, sole_writer
 from fashion_jax.parallel.hosts import Host, this_host
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.retrieval import embedding_shards
@@ -23,6 +25,7 @@ from fashion_jax.retrieval.embedding_plan import EmbeddingPlan, agree_on_plan
 
 PHOTOS_PER_SHARD = 4096
 _SECONDS_BETWEEN_LOOKS = 5.0
+_HOST_LOCKS = ".host-*.lock"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +88,7 @@ def embed_catalogue(
         progress: whether to show a bar.
 
     Raises:
+        InUseError: another process embeds into the folder as the same host.
         StorageError: the folder holds something else.
         ModelCardError: the folder holds another model's embeddings.
         FashionJaxError: no run, checkpoint, dataset or split, or a folder that is an address.
@@ -99,15 +103,18 @@ def embed_catalogue(
     wanted = EmbeddingPlan.of_split(built, photos, photos_per_shard, model.card)
     plan = agree_on_plan(folder, wanted)
     mine = list(range(host.index, len(plan.shards), host.count))
-    repaired = embedding_shards.discard_damaged(folder, plan, mine) if repair else []
-    there = embedding_shards.shard_files(folder, plan)
-    to_make = [number for number in mine if there[number] is None]
-    embed_shards(model, photos, plan, folder, to_make, batch_size, progress)
-    finished = embedding_shards.finish(folder, plan)
-    if in_job and not finished:
-        _wait_for_others(folder, plan)
+    with sole_writer(*_lock(folder, host)):
+        repaired = embedding_shards.discard_damaged(folder, plan, mine) if repair else []
+        there = embedding_shards.shard_files(folder, plan)
+        to_make = [number for number in mine if there[number] is None]
+        embed_shards(model, photos, plan, folder, to_make, batch_size, progress)
+        finished = embedding_shards.finish(folder, plan)
+        if in_job and not finished:
+            _wait_for_others(folder, plan)
     after = embedding_shards.shard_files(folder, plan)
     missing = [number for number, entry in enumerate(after) if entry is None]
+    if not missing:
+        _remove_left_overs(folder)
     return BulkEmbedding(str(folder), plan.photos, len(after), len(to_make), missing, repaired)
 
 
@@ -152,6 +159,22 @@ def _checked(host: Host) -> Host:
             f"host {host.index} of {host.count} hosts does not exist; hosts are counted from 0"
         )
     return host
+
+
+def _lock(folder: pathlib.Path, host: Host) -> tuple[pathlib.Path, str]:
+    doing = f"embedding into {folder} as host {host.index}, and hosts need different numbers"
+    return folder / f".host-{host.index}.lock", doing
+
+
+def _remove_left_overs(folder: pathlib.Path) -> None:
+    """Remove the files of killed hosts, once no host writes: the last one to end does it.
+
+    A host that begins later finds all shards complete, and writes none.
+    """
+    with contextlib.suppress(InUseError), contextlib.ExitStack() as hosts:
+        for path in folder.glob(_HOST_LOCKS):
+            hosts.enter_context(sole_writer(path, "embedding"))
+        embedding_shards.remove_left_overs(folder)
 
 
 def _wait_for_others(folder: pathlib.Path, plan: EmbeddingPlan) -> None:

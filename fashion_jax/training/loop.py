@@ -7,7 +7,7 @@ import math
 import pathlib
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from typing import Annotated, Any
 
 import jax
@@ -33,7 +33,7 @@ from fashion_jax.files import atomic_write, check_values, read_json
 from fashion_jax.inference.checkpoints import selection_metric
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_origin
 from fashion_jax.losses import Objective, ObjectiveLike
-from fashion_jax.parallel.hosts import check_batch_size, global_batch, this_host
+from fashion_jax.parallel.hosts import check_batch_size, global_batch, sole_job, this_host
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.collapse import CollapseMonitor
@@ -45,6 +45,7 @@ from fashion_jax.training.validation import model_of, validate
 logger = logging.getLogger(__name__)
 
 OBJECTIVE_FILE = "objective.json"
+LOCK_FILE = ".train.lock"
 FEW_IDENTITIES = 10
 
 # Fields that may change when a run is resumed: they change no number.
@@ -123,6 +124,7 @@ def train(
         The last state.
 
     Raises:
+        InUseError: if another process is training in the workdir.
         ConfigError: if the workdir holds a run of another config or objective.
         NonFiniteLossError: if a loss becomes NaN or infinite.
         ValueError: if the objective lacks a method of `ObjectiveLike`.
@@ -132,7 +134,22 @@ def train(
         config = _with_datasets(config, [dataset.name for dataset in datasets])
     objective = Objective.from_config(config) if objective is None else objective
     check_objective(objective)
-    _claim(workdir, config, objective)
+    with sole_training(workdir):
+        _claim(workdir, config, objective)
+        return _train(config, workdir, mesh, progress, objective, augment, datasets, log)
+
+
+def _train(
+    config: ExperimentConfig,
+    workdir: pathlib.Path,
+    mesh: Mesh | None,
+    progress: bool,
+    objective: ObjectiveLike,
+    augment: OwnAugmentation | None,
+    datasets: Sequence[Dataset] | None,
+    log: OwnLog | None,
+) -> TrainState:
+    """`train` in a workdir that is this job's."""
     mesh = make_mesh(config.mesh) if mesh is None else mesh
     if datasets is None:
         datasets = [open_dataset(name, config.data.data_dir) for name in config.data.datasets]
@@ -173,6 +190,15 @@ def train(
         best = checkpoints.best_step()
         logger.info("finished after step %d; best checkpoint: step %d", int(state.step), best)
         return state
+
+
+def sole_training(workdir: pathlib.Path) -> AbstractContextManager[None]:
+    """Keep other jobs from writing a run; held from before the first file is written.
+
+    Raises:
+        InUseError: another job is training this run.
+    """
+    return sole_job(workdir / LOCK_FILE, f"training the run in {workdir.resolve()}")
 
 
 def _with_datasets(config: ExperimentConfig, names: Sequence[str]) -> ExperimentConfig:

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Any
 
-import filelock
-
 from fashion_jax.datasets.building.build_report import BuildReport, read_report
 from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.locks import sole_writer
 
 DATASETS = "fashion_jax.datasets"  # group of entry points
 
@@ -111,7 +110,8 @@ def build(
 
     Raises:
         FashionJaxError: if the directory is not a raw copy, its lists cannot be read, a split has
-            no usable photo, or the existing dataset was built with other options or is damaged.
+            no usable photo, or the existing dataset was built with other options or is damaged;
+            `InUseError` if another process is building it.
     """
     cls = builder_class(dataset)
     name = cls.name
@@ -136,16 +136,12 @@ def build(
 @contextlib.contextmanager
 def _sole_build(root: pathlib.Path, dataset: str) -> Iterator[pathlib.Path]:
     """Yield the path of a directory to build in, to one process at a time."""
-    staging = root / f".{dataset}.building"
+    staging, aside = root / f".{dataset}.building", _aside(root, dataset)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        held = filelock.FileLock(root / f".{dataset}.lock", blocking=False).acquire()
-    except filelock.Timeout as error:
-        raise BuildError(f"another process is building {dataset} in {root}") from error
     except OSError as error:
         raise BuildError(f"cannot write to data_dir {root}: {error}") from error
-    aside = _aside(root, dataset)
-    with held:
+    with sole_writer(root / f".{dataset}.lock", f"building {dataset} in {root}"):
         _put_back(aside, root / dataset)
         _remove(staging)
         try:

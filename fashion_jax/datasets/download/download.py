@@ -7,7 +7,6 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-import filelock
 from tqdm.auto import tqdm
 
 from fashion_jax.datasets.building.build import builder_class
@@ -17,6 +16,7 @@ from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.datasets.download.report import DownloadReport
 from fashion_jax.datasets.download.scheduler import Scheduler
 from fashion_jax.datasets.download.store import remove_unfinished
+from fashion_jax.locks import sole_writer
 
 
 def download(
@@ -38,8 +38,9 @@ def download(
         progress: whether to show a progress bar.
 
     Raises:
-        FashionJaxError: the dataset has no usable links, another process downloads into the same
-            directory, the disk is full, or an event loop is running.
+        InUseError: another process downloads into the same directory.
+        FashionJaxError: the dataset has no usable links, the disk is full, or an event loop is
+            running.
     """
     _refuse_event_loop()
     options = options or DownloadOptions()
@@ -92,13 +93,9 @@ def _sole_download(source: LinkList) -> Iterator[None]:
     path = source.journal.with_name(f".{source.journal.name}.lock")
     try:
         source.folder.mkdir(parents=True, exist_ok=True)
-        source.journal.parent.mkdir(parents=True, exist_ok=True)
-        held = filelock.FileLock(path, blocking=False).acquire()
-    except filelock.Timeout as error:
-        raise DownloadError(f"another process is downloading into {source.folder}") from error
     except OSError as error:
         raise DownloadError(f"cannot write to {error.filename}: {error.strerror}") from error
-    with held:
+    with sole_writer(path, f"downloading into {source.folder}"):
         remove_unfinished(source.folder)
         yield
 

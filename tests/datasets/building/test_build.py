@@ -10,6 +10,7 @@ from fashion_jax.datasets.building.build import BuildError, build, builder_class
 from fashion_jax.datasets.building.build_report import read_report
 from fashion_jax.datasets.building.options import OptionError
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.locks import InUseError
 
 
 def built_dir(data_dir):
@@ -116,7 +117,7 @@ def test_leftovers_of_a_killed_build_are_cleaned_away(raw, built, tmp_path):
 def test_second_build_at_the_same_time_is_refused(raw, tmp_path):
     with (
         build_module._sole_build(tmp_path, "street2shop"),
-        pytest.raises(BuildError, match="another process is building street2shop"),
+        pytest.raises(InUseError, match="another process is building street2shop"),
     ):
         build("street2shop", tmp_path, raw, progress=False)
 

@@ -14,6 +14,7 @@ from fashion_jax.datasets.download.download import download
 from fashion_jax.datasets.download.links import DownloadError
 from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.locks import InUseError
 from tests.datasets.download.downloads import OPTIONS, fetch, files, journal, write_links
 from tests.datasets.download.hostile_server import drop, photo, reply
 
@@ -87,7 +88,7 @@ def test_two_downloads_into_one_folder(tmp_path):
     write_links(tmp_path, ["http://a.com/1"])
     with (tmp_path / "photos" / ".download_journal.jsonl.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(DownloadError, match="another process is downloading into"):
+        with pytest.raises(InUseError, match="another process is downloading into"):
             download("street2shop", tmp_path, OPTIONS, progress=False)
 
 
