@@ -98,7 +98,7 @@ class Dataset(Protocol):
             "dataset": self.name,
             "version": self.version,
             "photos": {name: len(split) for name, split in splits.items()},
-            "labels_sha256": {name: _labels_hash(split) for name, split in splits.items()},
+            "labels_sha256": {name: labels_sha256(split) for name, split in splits.items()},
         }
 
     def build_options(self) -> dict[str, str]:
@@ -273,8 +273,8 @@ def _check_records(directory: str, split: str) -> None:
         )
 
 
-def _labels_hash(split: Split) -> str:
-    """SHA-256 of a split's columns."""
+def labels_sha256(split: Split) -> str:
+    """SHA-256 of a split's columns: names and labels of its photos."""
     digest = hashlib.sha256()
     for name in _COLUMN_NAMES:
         column = np.asarray(getattr(split, name))

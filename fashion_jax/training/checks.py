@@ -115,7 +115,7 @@ def _check_splits(dataset: Dataset) -> None:
 
 
 def _check_columns(dataset: Dataset, split: Split) -> None:
-    lengths = {name: len(getattr(split, name)) for name in _COLUMNS}
+    lengths = {name: len(getattr(split, name, ())) for name in _COLUMNS}
     if set(lengths.values()) != {len(split)}:
         found = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise DamagedDatasetError(

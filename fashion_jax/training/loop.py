@@ -26,6 +26,7 @@ from fashion_jax.config import (
 from fashion_jax.datasets.dataset import Dataset, open_dataset
 from fashion_jax.datasets.loader import Batch, OwnAugmentation, TrainingBatches, iterate
 from fashion_jax.datasets.mixture import DatasetMixture, MixtureSplit
+from fashion_jax.datasets.trained_on import store_trained_on
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import atomic_write
 from fashion_jax.inference.checkpoints import selection_metric
@@ -152,6 +153,8 @@ def train(
         state, start = _first_or_latest(
             checkpoints, learner, _iterator_state(config, datasets, plan, 0)
         )
+        if jax.process_index() == 0:
+            store_trained_on(workdir, datasets)
         origin = _origin(checkpoints, config)
         metrics_log = MetricsLog(workdir, start, jax.process_index() == 0, log)
         monitor = CollapseMonitor(config.loss)
