@@ -270,4 +270,3 @@ def test_a_run_is_refused_before_its_first_step(tmp_path, monkeypatch):
     with pytest.raises(NothingToMeasureError):
         train(config(), tmp_path, MESH, progress=False, datasets=[dataset])
     assert not (tmp_path / "checkpoints").exists()
-

@@ -1,10 +1,14 @@
 """Test products that a model was trained on are counted and named, on any dataset."""
 
+import dataclasses
 import json
+import re
 
+import jax
 import numpy as np
 import pytest
 
+from fashion_jax.config import from_nested_dict
 from fashion_jax.datasets.dataset import Dataset
 from fashion_jax.datasets.trained_on import (
     TRAINED_ON,
@@ -14,7 +18,17 @@ from fashion_jax.datasets.trained_on import (
 )
 from fashion_jax.evaluation.cross_domain_result import Cell, CrossDomainResult, TrainedRun
 from fashion_jax.evaluation.seen_in_training import SeenInTraining, count_seen, seen_in_training
-from fashion_jax.files import StorageError
+from fashion_jax.files import StorageError, to_json
+from fashion_jax.parallel.mesh import make_mesh
+from fashion_jax.reports.cross_domain_page import render_cross_domain
+from fashion_jax.reports.report import DatasetFacts, render_report
+from fashion_jax.reports.robustness_page import render_robustness
+from fashion_jax.training.loop import train
+from tests.datasets.fakes import FakeSplit
+from tests.evaluation.test_cross_domain_result import matrix
+from tests.evaluation.test_result import of_products
+from tests.evaluation.test_robustness_result import result, robustness
+from tests.reports.test_report import Page, empty_data
 
 
 class Listed:
@@ -194,10 +208,72 @@ def test_a_matrix_names_run_and_dataset():
         Cell("red", name, name == "own", {}, {}, {"instance": {}}, found)
         for name, found in (("own", None), ("other", seen))
     ]
-    result = CrossDomainResult([run], [], cells, 1.0)
+    table = CrossDomainResult([run], [], cells, 1.0)
     line = (
         "red on other: 1 of 3 queries and 2 of 4 gallery photos show products that the model was "
         "trained on (1 products; queries a1)"
     )
-    assert result.seen_in_training() == [line]
-    assert line in result.to_table()
+    assert table.seen_in_training() == [line]
+    assert line in table.to_table()
+
+
+@pytest.mark.parametrize("hostile", ["a_1", "<script>alert(1)</script>"])
+def test_every_page_and_every_json_says_it(hostile):
+    seen = SeenInTraining(1, 2, 0, 0, 3, 4, 1, (hostile,), relabelled=True)
+    drops = dataclasses.replace(robustness(result("blur", (0.8, 0.6, 0.2))), seen_in_training=seen)
+    cells = matrix()
+    first = dataclasses.replace(cells.cells[0], seen_in_training=seen)
+    cells = dataclasses.replace(cells, cells=[first, *cells.cells[1:]])
+    facts = DatasetFacts("own 1", {}, {}, 3, seen_in_training=seen.lines())
+    pages = [
+        render_robustness(drops, {"blur": []}, "tiny"),
+        render_cross_domain(cells, "command", {}),
+        render_report(dataclasses.replace(empty_data(), dataset=facts)),
+    ]
+    for page in pages:
+        text = re.sub(r"\s+", " ", "".join(Page(page).text))
+        assert all(line in text for line in seen.lines())
+    evaluation = dataclasses.replace(of_products(3, 4), seen_in_training=seen)
+    for shown in (evaluation, drops):
+        assert shown.to_json()["seen_in_training"]["queries"] == 1
+        assert all(line in shown.to_table() for line in seen.lines())
+    assert json.loads(to_json(cells))["cells"][0]["seen_in_training"]["gallery"] == 2
+
+
+def test_nothing_is_said_of_nothing():
+    evaluation = of_products(3, 4)
+    assert evaluation.to_json()["seen_in_training"] is None
+    none = dataclasses.replace(evaluation, seen_in_training=SeenInTraining(0, 0, 0, 0, 2, 2, 0))
+    assert none.to_table() == evaluation.to_table()
+    assert none.to_json()["seen_in_training"]["queries"] == 0
+
+
+class Drawn(Dataset):
+    name, version = "drawn", "1"
+    splits = ("train", "val_query", "val_gallery", "query", "gallery")
+
+    def split(self, name: str) -> FakeSplit:
+        split = FakeSplit(name, 4, street=1, shop=1)
+        split.identity += {"train": 0, "val_query": 4, "val_gallery": 4}.get(name, 2)
+        return split
+
+
+@pytest.mark.slow
+def test_a_run_stores_what_it_was_trained_on(tmp_path):
+    config = from_nested_dict(
+        {
+            "data": {"identities_per_batch": 4, "photos_per_identity": 2},
+            "image": {"height": 32, "width": 32},
+            "model": {"backbone": "tiny"},
+            "training": {"epochs": 1},
+            "mesh": {"data": 1},
+            "evaluation": {"batch_size": 8},
+        }
+    )
+    mesh = make_mesh(config.mesh, jax.devices()[:1])
+    train(config, tmp_path, mesh, progress=False, datasets=[Drawn()])
+    # Products 2 to 5 are tested, 0 to 3 were trained on; no photo is shared.
+    assert counts(seen_in_training(tmp_path, Drawn())) == (4, 4, 0, 0, 2)
+    (tmp_path / TRAINED_ON).unlink()  # as in a run of an earlier version
+    train(config, tmp_path, mesh, progress=False, datasets=[Drawn()])
+    assert counts(seen_in_training(tmp_path, Drawn())) == (4, 4, 0, 0, 2)
