@@ -95,7 +95,7 @@ class Dataset(Protocol):
             "dataset": self.name,
             "version": self.version,
             "photos": {name: len(split) for name, split in splits.items()},
-            "labels_sha256": {name: _labels_hash(split) for name, split in splits.items()},
+            "labels_sha256": {name: labels_sha256(split) for name, split in splits.items()},
         }
 
     def build_options(self) -> dict[str, str]:
@@ -275,8 +275,8 @@ def _others(root: epath.Path, name: str) -> str:
     return f", but only found {', '.join(sorted(built))}{hint}"
 
 
-def _labels_hash(split: Split) -> str:
-    """SHA-256 of a split's columns."""
+def labels_sha256(split: Split) -> str:
+    """SHA-256 of a split's columns: names and labels of its photos."""
     digest = hashlib.sha256()
     for name in COLUMN_NAMES:
         column = np.asarray(getattr(split, name))

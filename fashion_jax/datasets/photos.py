@@ -250,7 +250,9 @@ def decode_record(encoded: bytes) -> UInt8[np.ndarray, "height width 3"]:
     Raises:
         FashionJaxError: if the record is damaged.
     """
-    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+    pixels = None
+    with contextlib.suppress(cv2.error):  # of an empty record
+        pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
     if pixels is None:
         raise FashionJaxError("a record's photo cannot be decoded: the built dataset is damaged")
     return pixels

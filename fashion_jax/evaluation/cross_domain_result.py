@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from fashion_jax.evaluation.seen_in_training import SeenInTraining
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainedRun:
@@ -60,6 +62,7 @@ class Cell:
         metrics: metrics by `protocol/metric`, without protocols that have no measurable query.
         measured: number of queries that the metrics average over, by protocol.
         skipped: number of other queries, by protocol and reason.
+        seen_in_training: test products that the run was trained on; None if unknown.
     """
 
     run: str
@@ -68,6 +71,7 @@ class Cell:
     metrics: Mapping[str, float]
     measured: Mapping[str, int]
     skipped: Mapping[str, Mapping[str, int]]
+    seen_in_training: SeenInTraining | None = None
 
     def metric(self, name: str) -> float:
         """Return a metric by `protocol/metric`; NaN if the protocol has no measurable query."""
@@ -123,6 +127,15 @@ class CrossDomainResult:
         values = [cell.metric(metric) for cell in self.cells if cell.own == own]
         return float(np.mean(values)) if values else None
 
+    def seen_in_training(self) -> list[str]:
+        """Describe the test products that runs were trained on, one line per fact."""
+        return [
+            f"{cell.run} on {cell.dataset}: {line}"
+            for cell in self.cells
+            if cell.seen_in_training
+            for line in cell.seen_in_training.lines()
+        ]
+
     def to_table(self) -> str:
         """Tables for people, one per protocol; a star marks a run's own dataset."""
         parts = [f"{run.name}: {self._describe(run)}" for run in self.runs]
@@ -134,7 +147,8 @@ class CrossDomainResult:
             parts += ["", f"{protocol}:", tabulate(rows, columns, floatfmt=".4f", missingval="–")]
         parts += [
             "",
-            "* dataset that the run was trained on; test products were never seen in training",
+            "* dataset that the run was trained on; the test has its other products",
+            *self.seen_in_training(),
         ]
         return "\n".join([*parts, f"report: {self.report}"])
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from msgspec import to_builtins
 from tabulate import tabulate
 
 from fashion_jax.evaluation.refinements import Refinements
+from fashion_jax.evaluation.seen_in_training import SeenInTraining
 from fashion_jax.metrics.confidence import Interval
 from fashion_jax.metrics.measure import RetrievalMetrics
 from fashion_jax.metrics.query_metrics import ACCURACY_RANKS
@@ -33,6 +35,7 @@ class Evaluation:
         coverage: photos of the raw copy: expected, found, missing, ...; empty if unknown.
         seconds: duration of embedding and ranking.
         report: path of the page, once it is written.
+        seen_in_training: test products that the model was trained on; None if unknown.
     """
 
     dataset: str
@@ -45,6 +48,7 @@ class Evaluation:
     coverage: dict[str, int]
     seconds: float
     report: pathlib.Path | None = None
+    seen_in_training: SeenInTraining | None = None
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics of the trained model, by `protocol/metric`."""
@@ -86,6 +90,7 @@ class Evaluation:
             "by_category": self._groups(Ranking.per_category),
             "by_domain": self._groups(Ranking.per_domain),
             "skipped_queries": {name: ranking.skipped() for name, ranking in self.rankings.items()},
+            "seen_in_training": to_builtins(self.seen_in_training),
             "seconds": round(self.seconds, 1),
             "report": None if self.report is None else str(self.report),
         }
@@ -116,6 +121,7 @@ class Evaluation:
                 *([f"refined: {self.refinements.words()}"] if self.refinements else []),
                 self._queries(),
                 *self.unmeasured(),
+                *(self.seen_in_training.lines() if self.seen_in_training else []),
                 self._coverage(),
                 f"report: {self.report}",
             ]

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from msgspec import to_builtins
 from tabulate import tabulate
+
+from fashion_jax.evaluation.seen_in_training import SeenInTraining
 
 MAP, ACC_1 = "instance/mAP", "instance/Acc@1"
 METRICS = (MAP, ACC_1)
@@ -88,6 +91,7 @@ class Robustness:
         coverage: photos of the raw copy: expected, found, missing, ...; empty if unknown.
         seconds: duration.
         report: path of the page.
+        seen_in_training: test products that the model was trained on; None if unknown.
     """
 
     dataset: str
@@ -103,6 +107,7 @@ class Robustness:
     coverage: Mapping[str, int]
     seconds: float
     report: pathlib.Path | None = None
+    seen_in_training: SeenInTraining | None = None
 
     @property
     def measured(self) -> int:
@@ -141,6 +146,7 @@ class Robustness:
             },
             "skipped_queries": dict(self.skipped),
             "coverage": dict(self.coverage),
+            "seen_in_training": to_builtins(self.seen_in_training),
             "clean": self.clean(),
             "mean_relative_area": {
                 metric: _finite(self.mean_relative_area(metric)) for metric in METRICS
@@ -164,6 +170,7 @@ class Robustness:
                 "1 without loss; full: at severity 1",
                 self.queries_in_words(),
                 self.coverage_in_words(),
+                *(self.seen_in_training.lines() if self.seen_in_training else []),
                 f"report: {self.report}",
             ]
         )

@@ -18,6 +18,7 @@ from fashion_jax.evaluation.cross_domain_result import (
 from fashion_jax.evaluation.embedded import TEST_SPLITS, embed_test
 from fashion_jax.evaluation.environment import environment
 from fashion_jax.evaluation.result import all_metrics
+from fashion_jax.evaluation.seen_in_training import seen_in_training
 from fashion_jax.experiments.cross_domain_inputs import OpenedRun, open_runs
 from fashion_jax.files import atomic_write, to_json
 from fashion_jax.inference.model import EmbeddingModel, load_model
@@ -91,6 +92,7 @@ def _cell(run: TrainedRun, model: EmbeddingModel, dataset: BuiltDataset, progres
         metrics=all_metrics(rankings),
         measured={name: int(ranking.measured.sum()) for name, ranking in rankings.items()},
         skipped={name: ranking.skipped() for name, ranking in rankings.items()},
+        seen_in_training=seen_in_training(run.workdir, dataset, run.name),
     )
 
 

@@ -10,6 +10,7 @@ from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.evaluation.embedded import EmbeddedTest, embed_test, open_test
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import Evaluation, Evaluations
+from fashion_jax.evaluation.seen_in_training import seen_in_training
 from fashion_jax.experiments.run_report import run_report_data
 from fashion_jax.inference.model import (
     EmbeddingModel,
@@ -154,6 +155,7 @@ def _evaluate(
         refinements=task.refinements,
         coverage=dict((built.build_report() or {}).get("photos", {})),
         seconds=time.perf_counter() - start,
+        seen_in_training=seen_in_training(task.workdir, built),
     )
     own = model.config.data.datasets
     page = pathlib.Path(report or report_folder(task.workdir, built.name, own) / "index.html")

@@ -19,6 +19,7 @@ from fashion_jax.datasets.dataset import Split
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.evaluation.embedded import EmbeddedTest, open_test
 from fashion_jax.evaluation.robustness_result import METRICS, CorruptionResult, Curve, Robustness
+from fashion_jax.evaluation.seen_in_training import seen_in_training
 from fashion_jax.experiments.evaluate import report_folder
 from fashion_jax.inference.model import EmbeddingModel, load_model, read_run_config
 from fashion_jax.metrics.ranking import Ranking
@@ -86,6 +87,7 @@ def measure_robustness(
         coverage=dict((built.build_report() or {}).get("photos", {})),
         seconds=time.perf_counter() - start,
         report=page,
+        seen_in_training=seen_in_training(workdir, built),
     )
     strips = draw_strips(CorruptedSplit(query, rows), kinds, SEVERITIES, rankings, seed)
     write_robustness(page, robustness, strips, model_in_words(model.card))

@@ -75,7 +75,7 @@ def run_report_data(
         title=f"Fashion retrieval on {dataset.name}",
         subtitle=f"{model.card.backbone}, {config.image.height}×{config.image.width} pixels, "
         f"checkpoint of step {model.card.step} (best validation mAP)",
-        dataset=_facts(dataset, ranking, model.card),
+        dataset=_facts(dataset, evaluation, model.card),
         metrics=evaluation.metrics(),
         baseline_metrics=None if before is None else all_metrics(before),
         refined_metrics=None if evaluation.refined is None else all_metrics(evaluation.refined),
@@ -115,7 +115,8 @@ def _cmc(rankings: dict[str, Ranking]) -> dict[str, np.ndarray]:
     return {name: ranking.cmc(_CMC_RANKS) for name, ranking in measured_rankings(rankings).items()}
 
 
-def _facts(dataset: BuiltDataset, ranking: Ranking, card: ModelCard) -> DatasetFacts:
+def _facts(dataset: BuiltDataset, evaluation: Evaluation, card: ModelCard) -> DatasetFacts:
+    ranking, seen = evaluation.rankings["instance"], evaluation.seen_in_training
     splits = {name: dataset.split(name) for name in dataset.splits}
     raw = dataset.build_report() or {}
     return DatasetFacts(
@@ -129,6 +130,7 @@ def _facts(dataset: BuiltDataset, ranking: Ranking, card: ModelCard) -> DatasetF
         build_options=dataset.build_options(),
         trained_on=card.dataset,
         training_options=card.dataset_options,
+        seen_in_training=[] if seen is None else seen.lines(),
     )
 
 

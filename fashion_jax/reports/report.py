@@ -121,6 +121,7 @@ class DatasetFacts:
         build_options: options of the dataset's build, such as `box_reading`.
         trained_on: dataset that the model was trained on.
         training_options: options of that dataset's build.
+        seen_in_training: lines about test products that the model was trained on.
     """
 
     name: str
@@ -133,6 +134,7 @@ class DatasetFacts:
     build_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     trained_on: str = ""
     training_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    seen_in_training: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import jax
 import msgspec
-import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -25,9 +24,10 @@ from fashion_jax.config import (
     read_stored_config,
     store_config,
 )
-from fashion_jax.datasets.dataset import BuiltDataset, Dataset, open_dataset
+from fashion_jax.datasets.dataset import Dataset, open_dataset
 from fashion_jax.datasets.loader import Batch, OwnAugmentation, TrainingBatches, iterate
 from fashion_jax.datasets.mixture import DatasetMixture, MixtureSplit
+from fashion_jax.datasets.trained_on import store_trained_on
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import atomic_write, check_values, read_json
 from fashion_jax.inference.checkpoints import selection_metric
@@ -36,6 +36,7 @@ from fashion_jax.losses import Objective, ObjectiveLike
 from fashion_jax.parallel.hosts import check_batch_size, global_batch, sole_job, this_host
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.checkpoints import Checkpoints
+from fashion_jax.training.checks import check_datasets, check_resources
 from fashion_jax.training.collapse import CollapseMonitor
 from fashion_jax.training.learner import Learner, check_objective, make_learner
 from fashion_jax.training.metrics_log import MetricsLog, OwnLog, read_metrics
@@ -46,7 +47,6 @@ logger = logging.getLogger(__name__)
 
 OBJECTIVE_FILE = "objective.json"
 LOCK_FILE = ".train.lock"
-FEW_IDENTITIES = 10
 
 # Fields that may change when a run is resumed: they change no number.
 _FREE_FIELDS = ("data.data_dir", "data.workers", "data.threads", "mesh.", "training.log_every")
@@ -126,6 +126,7 @@ def train(
     Raises:
         InUseError: if another process is training in the workdir.
         ConfigError: if the workdir holds a run of another config or objective.
+        FashionJaxError: if the run would fail later; see `fashion_jax.training.checks`.
         NonFiniteLossError: if a loss becomes NaN or infinite.
         ValueError: if the objective lacks a method of `ObjectiveLike`.
     """
@@ -153,7 +154,7 @@ def _train(
     mesh = make_mesh(config.mesh) if mesh is None else mesh
     if datasets is None:
         datasets = [open_dataset(name, config.data.data_dir) for name in config.data.datasets]
-    _check_validation(datasets)
+    check_datasets(config, datasets)
     plan = make_plan(config, datasets)
     check_batch_size(
         config.data.identities_per_batch * config.data.photos_per_identity,
@@ -164,11 +165,14 @@ def _train(
     learner = make_learner(
         config, plan.num_identities, plan.steps_per_epoch, mesh, objective=objective
     )
+    check_resources(workdir, learner)
     logger.info(describe_batch_norm_scope(config))
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
         state, start = _first_or_latest(
             checkpoints, learner, _iterator_state(config, datasets, plan, 0)
         )
+        if jax.process_index() == 0:
+            store_trained_on(workdir, datasets)
         origin = _origin(checkpoints, config)
         metrics_log = MetricsLog(workdir, start, jax.process_index() == 0, log)
         monitor = CollapseMonitor(config.loss)
@@ -308,26 +312,6 @@ def describe_batch_norm_scope(config: ExperimentConfig) -> str:
     if group in (0, batch):
         return f"BatchNorm statistics: over the global batch of {batch} photos"
     return f"BatchNorm statistics: over each {group} of the global batch's {batch} photos"
-
-
-def _check_validation(datasets: Sequence[Dataset]) -> None:
-    for dataset in datasets:
-        missing = {"train", "val_query", "val_gallery"} - set(dataset.splits)
-        if missing:
-            mend = ""
-            if isinstance(dataset, BuiltDataset):
-                mend = f": build {dataset.directory} again without --splits"
-            raise FashionJaxError(
-                f"{dataset.name} lacks {', '.join(sorted(missing))}, which training needs{mend}"
-            )
-        identities = len(np.unique(dataset.split("val_query").identity))
-        if identities < FEW_IDENTITIES:
-            logger.warning(
-                "%s has %d validation identities: too few for metrics that choose a checkpoint. "
-                "Build it with a larger share of them",
-                dataset.name,
-                identities,
-            )
 
 
 def _iterator_state(
