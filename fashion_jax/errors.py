@@ -2,12 +2,47 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 _SHOWN = 10
 
 
 class FashionJaxError(Exception):
     """An error that says what is wrong, where, and what to do; printed without a traceback."""
+
+
+class UnwrittenResultError(FashionJaxError):
+    """A result whose picture or report cannot be written.
+
+    Attributes:
+        result: the result, which is whole.
+    """
+
+    def __init__(self, result: Any, message: str):
+        super().__init__(message)
+        self.result = result
+
+
+@contextlib.contextmanager
+def keeping(result: Any, what: str) -> Iterator[None]:
+    """Keep a result when what is made of it cannot be written.
+
+    Args:
+        result: the result; a command prints it all the same.
+        what: what is written inside the context, for the message, such as `the picture`.
+
+    Raises:
+        UnwrittenResultError: in the place of an `OSError` or a `FashionJaxError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or "a file"
+        raise UnwrittenResultError(
+            result, f"{what} cannot be written to {place}: {error.strerror or error}"
+        ) from error
+    except FashionJaxError as error:
+        raise UnwrittenResultError(result, f"{what} cannot be written: {error}") from error
 
 
 @contextlib.contextmanager

@@ -44,6 +44,10 @@ class FileTooLargeError(UnreadableFileError):
     """A file that is larger than a limit."""
 
 
+class UnwritableFileError(FashionJaxError):
+    """A name that a file cannot be written to."""
+
+
 def open_file(path: str | os.PathLike[str], most: int | None = None) -> BinaryIO:
     """Open a regular file, or a link to one, for reading.
 
@@ -126,9 +130,28 @@ def _require_file(status: os.stat_result, path: pathlib.Path) -> None:
 def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file under another name, then rename it; missing folders are made.
 
-    A reader of `path` sees the old content or the new, whatever interrupts the writing.
+    A reader of `path` sees the old content or the new, whatever interrupts the writing. A link
+    stays, and the file that it leads to is replaced.
+
+    Raises:
+        UnwritableFileError: if a folder, a pipe, a socket or a device has that name.
+        OSError: if it cannot be written; with its name.
     """
-    path = pathlib.Path(path)
+    given = pathlib.Path(path)
+    try:
+        path = given.resolve() if given.is_symlink() else given
+        kind = _NOT_FILES.get(stat.S_IFMT(_mode(path)))
+        if kind is not None:
+            raise UnwritableFileError(f"{given} is {kind}, and stays: choose another file")
+        _replace(path, content)
+    except OSError as error:
+        error.filename, error.filename2 = os.fspath(given), None  # not a name of ours
+        raise
+    except (RuntimeError, ValueError) as error:  # a loop of links; see `open_file`
+        raise UnwritableFileError(f"{given} cannot be written: {error}") from error
+
+
+def _replace(path: pathlib.Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Hosts that share a disk may have equal process numbers.
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")

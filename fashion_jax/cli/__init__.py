@@ -7,11 +7,24 @@ Only the called command's parser is made, and rooms are imported by the commands
 import argparse
 import importlib
 import logging
+import re
 import sys
 from collections.abc import Sequence
 
+from fashion_jax.cli.command import print_result
 from fashion_jax.cli.host_memory import keep_freed_memory
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.cli.terminal import (
+    PrintableFormatter,
+    accept_any_letter,
+    disk_problem,
+    ignore_closed_pipe,
+    printable,
+)
+from fashion_jax.errors import FashionJaxError, UnwrittenResultError
+
+_CLOSED_PIPE = 141  # as shells report a program that SIGPIPE ended
+_NEGATIVE = re.compile(r"-[\d.]")
+_BARE_FLAG = re.compile(r"--[\w.-]+$")
 
 _DESCRIPTION = """\
 Fashion visual search: a street photo in, the shop's own photo of the same product out.
@@ -59,23 +72,51 @@ _MODULES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status (2 for an error that the user can fix)."""
     keep_freed_memory()  # before any library starts a thread
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = _with_negative_values(sys.argv[1:] if arguments is None else arguments)
     parser = make_parser(next((each for each in arguments if not each.startswith("-")), None))
     flags, rest = parser.parse_known_args(arguments)
     libraries = logging.INFO if flags.verbose else logging.ERROR
-    logging.basicConfig(level=libraries, format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(level=libraries, handlers=[handler])
+    accept_any_letter()
     logging.getLogger("fashion_jax").setLevel(logging.INFO)
     logging.getLogger("absl").setLevel(libraries)
     try:
         flags.overrides = _overrides(flags, rest)
         flags.run(flags)
+        sys.stdout.flush()
+    except UnwrittenResultError as error:
+        print_result(error.result, flags)
+        return _failed(str(error))
     except FashionJaxError as error:
-        print(f"fashion-jax: {error}", file=sys.stderr)
-        return 2
+        return _failed(str(error))
+    except BrokenPipeError:
+        ignore_closed_pipe()
+        return _CLOSED_PIPE
+    except OSError as error:
+        return _failed(disk_problem(error))
     except KeyboardInterrupt:
         print("fashion-jax: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
     return 0
+
+
+def _failed(message: str) -> int:
+    sys.stdout.flush()
+    print(printable(f"fashion-jax: {message}"), file=sys.stderr)
+    return 2
+
+
+def _with_negative_values(arguments: Sequence[str]) -> list[str]:
+    """Join a flag and a value such as `-5,10,80,90`, which argparse takes for another flag."""
+    joined: list[str] = []
+    for argument in arguments:
+        if _NEGATIVE.match(argument) and joined and _BARE_FLAG.match(joined[-1]):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def make_parser(command: str | None = None) -> argparse.ArgumentParser:

@@ -140,7 +140,7 @@ _SEARCH_FLAGS: Flags = {
     "--picture": {
         "metavar": "FILE",
         "default": "search.png",
-        "help": "PNG file for a picture of the ranked list (default: %(default)s)",
+        "help": "PNG file for a picture of the ranked list, or none (default: %(default)s)",
     },
 }
 
@@ -259,13 +259,15 @@ def _compact(flags: argparse.Namespace) -> None:
 def _search(flags: argparse.Namespace) -> None:
     from fashion_jax.serving.search import search_photo
 
+    picture = None if flags.picture == "none" else flags.picture
+
     answers = search_photo(
         flags.photo,
         flags.workdir,
         flags.index,
         flags.box,
         flags.k,
-        flags.picture,
+        picture,
         flags.category,
     )
     print_result(answers, flags)

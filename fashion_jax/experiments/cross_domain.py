@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 
 from fashion_jax.datasets.dataset import BuiltDataset
+from fashion_jax.errors import keeping
 from fashion_jax.evaluation.cross_domain_result import (
     Cell,
     CrossDomainResult,
@@ -63,9 +64,10 @@ def cross_domain(
         seconds=round(time.perf_counter() - start, 1),
         report=str(folder / PAGE),
     )
-    atomic_write(folder / NUMBERS, to_json(result))
     command = _command(opened, data_dir)
-    write_cross_domain_page(folder / PAGE, result, command, environment(result.seconds))
+    with keeping(result, "the report"):
+        atomic_write(folder / NUMBERS, to_json(result))
+        write_cross_domain_page(folder / PAGE, result, command, environment(result.seconds))
     return result
 
 

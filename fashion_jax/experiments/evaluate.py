@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fashion_jax.config import ExperimentConfig
 from fashion_jax.datasets.dataset import BuiltDataset
+from fashion_jax.errors import keeping
 from fashion_jax.evaluation.embedded import EmbeddedTest, embed_test, open_test
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import Evaluation, Evaluations
@@ -162,7 +163,8 @@ def _evaluate(
     data = run_report_data(
         task.workdir, model, built, test, evaluation, searches, scores, task.data_dir
     )
-    write_report(page, data)
+    with keeping(Evaluations([evaluation]), "the report"):
+        write_report(page, data)
     return dataclasses.replace(evaluation, report=page)
 
 

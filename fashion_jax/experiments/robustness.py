@@ -16,7 +16,7 @@ from tqdm import tqdm
 from fashion_jax.datasets.corruptions import Corruption, find_corruptions
 from fashion_jax.datasets.corruptions.corrupted_split import CorruptedSplit
 from fashion_jax.datasets.dataset import Split
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.errors import FashionJaxError, keeping
 from fashion_jax.evaluation.embedded import EmbeddedTest, open_test
 from fashion_jax.evaluation.robustness_result import METRICS, CorruptionResult, Curve, Robustness
 from fashion_jax.evaluation.seen_in_training import seen_in_training
@@ -90,7 +90,8 @@ def measure_robustness(
         seen_in_training=seen_in_training(workdir, built),
     )
     strips = draw_strips(CorruptedSplit(query, rows), kinds, SEVERITIES, rankings, seed)
-    write_robustness(page, robustness, strips, model_in_words(model.card))
+    with keeping(robustness, "the report"):
+        write_robustness(page, robustness, strips, model_in_words(model.card))
     return robustness
 
 

@@ -85,14 +85,19 @@ def load_embeddings(path: pathlib.Path) -> Float32[np.ndarray, "rows dimensions"
 def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yield an empty folder next to `target`, which is removed at the end unless it was renamed.
 
+    It is on the disk of `target`: next to the folder that a link leads to, and inside the root of
+    another file system, which nothing can be renamed to.
+
     Staging folders of killed writers, recognised by their missing lock, are removed as well.
     """
+    target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
+    place = target if _is_other_disk(target) else target.parent
     prefix = f".{target.name}.partial-"
-    for left_over in target.parent.glob(f"{prefix}*"):
+    for left_over in place.glob(f"{prefix}*"):
         _remove_if_unlocked(left_over)
     while True:
-        folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=place))
         with contextlib.ExitStack() as stack:
             # Before it was locked, another writer may have removed it as a left-over.
             with contextlib.suppress(FileNotFoundError):
@@ -105,6 +110,10 @@ def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
             return
+
+
+def _is_other_disk(folder: pathlib.Path) -> bool:
+    return folder.is_dir() and folder.stat().st_dev != folder.parent.stat().st_dev
 
 
 def new_data_folder(staging: pathlib.Path) -> pathlib.Path:
@@ -120,10 +129,17 @@ def install_new(staging: pathlib.Path, target: pathlib.Path) -> None:
     Raises:
         StorageError: if the name is taken.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if target.exists() and (
+        not target.is_dir() or any(path.name != staging.name for path in target.iterdir())
+    ):
         raise StorageError(f"{target} exists already; choose another name, or remove it first")
     _sync(*staging.rglob("*"), staging)
-    staging.rename(target)
+    target = target.resolve()
+    if staging.parent == target:  # the manifest last: it makes the folder what it is
+        for path in sorted(staging.iterdir(), key=lambda path: path.name == MANIFEST):
+            path.rename(target / path.name)
+    else:
+        staging.rename(target)
     _sync(target.parent)
 
 

@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from fashion_jax.datasets.boxes import Box, crop, fit_box, to_pixels, unit_of
 from fashion_jax.datasets.photos import decode_photo, read_photo
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.errors import FashionJaxError, keeping
 from fashion_jax.inference.model import Photo, load_model
 from fashion_jax.reports.ranked_list_picture import draw_ranked_list, write_picture
 from fashion_jax.retrieval.catalogue import Catalogue, Hit
@@ -75,6 +75,7 @@ def search_photo(
     Raises:
         FashionJaxError: an unreadable photo, a box that does not fit it, an index of another
             model, or an unknown category.
+        UnwrittenResultError: the picture cannot be written; with the answers.
     """
     query = read_query(pathlib.Path(photo), box)
     model = load_model(workdir)
@@ -86,7 +87,8 @@ def search_photo(
         (decode_photo(catalogue.thumbnail(hit.row)), hit.item.photo_id, hit.score, None)
         for hit in hits
     ]
-    write_picture(picture, draw_ranked_list(query, drawn, pathlib.Path(photo).name))
+    with keeping(Answers(str(photo), hits), "the picture"):
+        write_picture(picture, draw_ranked_list(query, drawn, pathlib.Path(photo).name))
     return Answers(str(photo), hits, str(pathlib.Path(picture).resolve()))
 
 

@@ -97,8 +97,9 @@ def tune(
         write_tunings(directory, tunings)
     place = pathlib.Path(directory) / PICTURE if picture is None else pathlib.Path(picture)
     pictures = [_numbered(place, number) for number in range(len(tunings))]
-    for path, tuning in zip(pictures, tunings.values(), strict=True):
-        write_curve(path, tuning)
+    with keeping(TunedCatalogue(len(catalogue), tunings, []), "the curve"):
+        for path, tuning in zip(pictures, tunings.values(), strict=True):
+            write_curve(path, tuning)
     return TunedCatalogue(len(catalogue), tunings, [str(path.resolve()) for path in pictures])
 
 

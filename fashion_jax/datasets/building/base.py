@@ -51,7 +51,7 @@ from fashion_jax.datasets.building.tally import Tally
 from fashion_jax.datasets.building.tfds_records import CanonicalWriter, record_features
 from fashion_jax.datasets.built_files import write_products
 from fashion_jax.datasets.records import SPLITS
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.errors import FashionJaxError, keeping
 
 
 class EmptySplitError(FashionJaxError):
@@ -144,10 +144,12 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
         with self._run(plan, "checking photos") as run:
             run.check(samples)
         self.check_counts(run.tally)
+        report = self._report(run.tally, plan)
         if contact_sheet is not None:
             groups, margin = samples.groups(), self.options.margin
-            write_contact_sheet(contact_sheet, groups, plan.photos, margin, self._title())
-        return self._report(run.tally, plan)
+            with keeping(report, "the contact sheet"):
+                write_contact_sheet(contact_sheet, groups, plan.photos, margin, self._title())
+        return report
 
     def check_counts(self, tally: Tally) -> None:
         """Refuse a dataset for its counts, after all its photos; by default none is refused."""

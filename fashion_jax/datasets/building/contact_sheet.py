@@ -22,7 +22,7 @@ from fashion_jax.datasets.building.plan import PhotoSource, PlannedItem
 from fashion_jax.datasets.photo_sheet import GOOD_COLOUR, MUTED, WRONG_COLOUR, PhotoSheet
 from fashion_jax.datasets.photos import UndecodablePhotoError
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import atomic_write
+from fashion_jax.files import atomic_write, is_file
 
 _COLUMNS = 4
 _GAP, _BORDER = 16, 24
@@ -55,8 +55,9 @@ def require_writable(path: str | os.PathLike[str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FashionJaxError(f"cannot write the contact sheet {path}: {error}") from error
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        problem = "it is a folder" if path.is_dir() else f"no permission to write in {path.parent}"
+    strange = path.exists() and not is_file(path)
+    if strange or not os.access(path.parent, os.W_OK):
+        problem = "it is no file" if strange else f"no permission to write in {path.parent}"
         raise FashionJaxError(f"cannot write the contact sheet {path}: {problem}")
 
 
@@ -67,17 +68,10 @@ def write_contact_sheet(
     margin: float,
     title: str,
 ) -> None:
-    """Draws samples and writes them as PNG; see `draw_contact_sheet`.
-
-    Raises:
-        FashionJaxError: if the file cannot be written.
-    """
+    """Draws samples and writes them as PNG; see `draw_contact_sheet` and `atomic_write`."""
     encoded = io.BytesIO()
     draw_contact_sheet(groups, photos, margin, title).save(encoded, "PNG")
-    try:
-        atomic_write(path, encoded.getvalue())
-    except OSError as error:
-        raise FashionJaxError(f"cannot write the contact sheet {path}: {error}") from error
+    atomic_write(path, encoded.getvalue())
 
 
 def draw_contact_sheet(

@@ -1,0 +1,304 @@
+"""What commands write and print: devices and links that stay, full disks, pipes, terminals."""
+
+import argparse
+import errno
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from fashion_jax import cli
+from fashion_jax.cli import command
+from fashion_jax.cli.terminal import printable
+from fashion_jax.errors import FashionJaxError, UnwrittenResultError, keeping
+from fashion_jax.files import UnwritableFileError, atomic_write
+from fashion_jax.retrieval import storage
+
+
+class Result:
+    """A result that a command prints."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def to_table(self):
+        return self.text
+
+    def to_json(self):
+        return {"text": self.text}
+
+
+def _run(monkeypatch, action, *arguments):
+    """Exit status of a command that does nothing but `action(flags)`."""
+
+    def make_parser(_):
+        parser = argparse.ArgumentParser()
+        commands = parser.add_subparsers(dest="command")
+        parser.add_argument("--verbose", action="store_true")
+        command.command(
+            commands, "act", action, "act", flags={"--box": {}, "--names": {"nargs": "+"}}
+        )
+        return parser
+
+    monkeypatch.setattr(cli, "make_parser", make_parser)
+    return cli.main(["act", *arguments])
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["a pipe", "a folder"])
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_what_is_no_file_is_never_replaced(make, through_a_link, tmp_path):
+    make(tmp_path / "there")
+    place = tmp_path / "there"
+    if through_a_link:
+        place = tmp_path / "link"
+        place.symlink_to("there")
+    before = (tmp_path / "there").lstat()
+    with pytest.raises(UnwritableFileError, match="and stays: choose another file"):
+        atomic_write(place, b"new")
+    assert (tmp_path / "there").lstat() == before
+    assert {path.name for path in tmp_path.iterdir()} <= {"there", "link"}
+
+
+def test_a_device_is_never_replaced(tmp_path):
+    (tmp_path / "null").symlink_to("/dev/null")
+    for place in ("/dev/null", tmp_path / "null"):
+        with pytest.raises(UnwritableFileError, match="is a device, and stays"):
+            atomic_write(place, b"new")
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_link_stays_and_its_file_is_replaced(exists, tmp_path):
+    (tmp_path / "far").mkdir()
+    if exists:
+        (tmp_path / "far" / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("far/file")
+    atomic_write(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "far" / "file").read_bytes() == b"new"
+    assert [path.name for path in (tmp_path / "far").iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800", "x" * 300])
+def test_names_that_are_no_names_are_refused(name, tmp_path):
+    with pytest.raises((UnwritableFileError, OSError)) as caught:
+        atomic_write(f"{tmp_path}/{name}", b"")
+    assert "unfinished" not in str(caught.value)
+
+
+def test_a_loop_of_links_is_refused(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises((UnwritableFileError, OSError)):
+        atomic_write(tmp_path / "loop", b"")
+    assert (tmp_path / "loop").is_symlink()
+
+
+NUMBERS = [
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EIO,
+    errno.EXDEV,
+    errno.EBUSY,
+]
+
+
+@pytest.mark.parametrize("number", [*NUMBERS, errno.ENAMETOOLONG, errno.EMFILE, errno.ESTALE])
+def test_an_error_of_the_disk_is_one_line(number, tmp_path, monkeypatch, capsys):
+    def fail(flags):
+        raise OSError(number, os.strerror(number), f"{tmp_path}/out.png")
+
+    assert _run(monkeypatch, fail) == 2
+    said = capsys.readouterr().err
+    assert f"fashion-jax: {tmp_path}/out.png: {os.strerror(number)}" in said
+    assert "Traceback" not in said
+    assert ("Make room" in said) == (number in (errno.ENOSPC, errno.EDQUOT))
+    assert ("MiB free" in said) == ("Make room" in said)
+
+
+def test_an_error_without_a_name_is_one_line_as_well(monkeypatch, capsys):
+    def fail(flags):
+        raise OSError("no words")
+
+    assert _run(monkeypatch, fail) == 2
+    assert "fashion-jax: a file: no words" in capsys.readouterr().err
+
+
+def test_a_full_disk_names_the_file_that_was_meant(tmp_path, monkeypatch):
+    def full(self, target):
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    monkeypatch.setattr(pathlib.Path, "replace", full)
+    with pytest.raises(OSError, match=r"out\.png") as caught:
+        atomic_write(tmp_path / "out.png", b"new")
+    assert caught.value.filename == str(tmp_path / "out.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device", "p.png"), FashionJaxError("p.png is a pipe")],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_result_is_printed_before_the_picture_that_cannot_be_written(
+    error, as_json, monkeypatch, capsys
+):
+    def act(flags):
+        with keeping(Result("answers"), "the picture"):
+            raise error
+
+    assert _run(monkeypatch, act, *(["--json"] if as_json else [])) == 2
+    out, err = capsys.readouterr()
+    assert "answers" in out
+    assert "the picture cannot be written" in err
+    assert "p.png" in err
+
+
+def test_other_errors_beside_a_result_stay_errors():
+    with pytest.raises(ZeroDivisionError), keeping(Result(""), "the picture"):
+        raise ZeroDivisionError
+    with keeping(Result(""), "the picture"):
+        pass
+    with pytest.raises(UnwrittenResultError) as caught, keeping("kept", "the picture"):
+        raise PermissionError(errno.EACCES, "Permission denied", "x")
+    assert caught.value.result == "kept"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é 日本 👗", "plain é 日本 👗"),
+        ("two\nlines\tand a tab", "two\nlines\tand a tab"),
+        ("\x1b[2J\x1b]0;owned\x07", r"\x1b[2J\x1b]0;owned\x07"),
+        ("a\u202egpj.exe", r"a\u202egpj.exe"),
+        ("\u2066x\u2069", r"\u2066x\u2069"),
+        ("half \ud800", r"half \ud800"),
+        ("\r\x08\x7f\x9b", r"\r\x08\x7f\x9b"),
+        ("\u200bzero\ufeff", r"\u200bzero\ufeff"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("", ""),
+    ],
+)
+def test_what_would_change_a_terminal_is_escaped(text, shown):
+    assert printable(text) == shown
+
+
+def test_names_are_escaped_in_tables_and_messages(monkeypatch, capsys):
+    def act(flags):
+        command.print_result(Result("evil\x1b[31m\u202e"), flags)
+        raise FashionJaxError("no photo \x1b]0;owned\x07")
+
+    assert _run(monkeypatch, act) == 2
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out + err
+    assert (r"evil\x1b[31m\u202e" in out, r"\x1b]0;owned\x07" in err) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "box"),
+    [("-5,10,80,90", "-5,10,80,90"), ("-.5,0,1,1", "-.5,0,1,1"), ("5,-10,80,90", "5,-10,80,90")],
+)
+def test_boxes_that_begin_outside_are_values(given, box, monkeypatch):
+    seen = []
+    for arguments in (["--box", given], [f"--box={given}"]):
+        assert _run(monkeypatch, lambda flags: seen.append(flags.box), *arguments) == 0
+    assert seen == [box, box]
+
+
+def test_names_with_commas_stay_one_value(monkeypatch):
+    seen = []
+    _run(monkeypatch, lambda flags: seen.append(flags.names), "--names", "Kleider, Röcke", "Schuhe")
+    assert seen == [["Kleider, Röcke", "Schuhe"]]
+
+
+SCRIPT = """
+import argparse, sys
+from fashion_jax import cli
+from fashion_jax.cli import command
+class Result:
+    def to_table(self): return "kleid röcke 日本\\n" * LINES
+def make_parser(_):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--verbose", action="store_true")
+    act = lambda flags: command.print_result(Result(), flags)
+    command.command(parser.add_subparsers(dest="command"), "act", act, "act")
+    return parser
+cli.make_parser = make_parser
+sys.exit(cli.main(["act"]))
+"""
+
+
+def _process(lines, **options):
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.replace("LINES", str(lines))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def test_an_ascii_terminal_shows_escapes():
+    process = _process(1, env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
+    out, err = process.communicate()
+    assert (process.returncode, out, err) == (0, b"kleid r\\xf6cke \\u65e5\\u672c\n\n", b"")
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_closed_pipe_ends_without_a_word(lines):
+    process = _process(lines)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 141
+    process.stderr.close()
+
+
+def _catalogue_like(folder, text):
+    data = storage.new_data_folder(folder)
+    (data / "file").write_text(text)
+    (folder / storage.MANIFEST).write_text(data.name)
+
+
+def _content(folder):
+    return (folder / (folder / storage.MANIFEST).read_text() / "file").read_text()
+
+
+def test_a_folder_behind_a_link_is_changed_where_it_is(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk/index")
+    for text in ("one", "two"):
+        with storage.staged(tmp_path / "link") as staging:
+            assert staging.parent == tmp_path / "disk"
+            _catalogue_like(staging, text)
+            storage.install(staging, tmp_path / "link")
+        assert _content(tmp_path / "link") == text
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "link"]
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["index"]
+    assert len(list((tmp_path / "link").glob("data-*"))) == 1
+
+
+def test_the_root_of_another_disk_is_changed_from_within(tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    monkeypatch.setattr(storage, "_is_other_disk", lambda folder: folder.name == "disk")
+    for text in ("one", "two"):
+        with storage.staged(tmp_path / "disk") as staging:
+            assert staging.parent == tmp_path / "disk"
+            _catalogue_like(staging, text)
+            storage.install(staging, tmp_path / "disk")
+        assert _content(tmp_path / "disk") == text
+        assert len(list((tmp_path / "disk").iterdir())) == 2
+    (tmp_path / "disk" / "more").write_text("")
+    (tmp_path / "disk" / storage.MANIFEST).unlink()
+    with (
+        storage.staged(tmp_path / "disk") as staging,
+        pytest.raises(storage.StorageError, match="exists already"),
+    ):
+        storage.install(staging, tmp_path / "disk")
+
+
+def test_another_disk_is_recognised(tmp_path):
+    assert not storage._is_other_disk(tmp_path)
+    assert not storage._is_other_disk(tmp_path / "nothing")
+    assert storage._is_other_disk(pathlib.Path("/proc"))
