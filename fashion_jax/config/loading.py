@@ -1,15 +1,17 @@
 """Config files: found by path or by a shipped config's name, run, and changed field by field."""
 
 import ast
+import contextlib
 import importlib
 import importlib.util
 import inspect
 import os
 import pathlib
 import pkgutil
+import traceback
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import ml_collections
 
@@ -19,6 +21,8 @@ from fashion_jax.config.section import field_types
 
 _SHIPPED = "fashion_jax.configs"
 _NOT_EXPERIMENTS = ("recipes",)
+# Errors of config fields, whose messages say all.
+_PLAIN = (AttributeError, KeyError, TypeError)
 _WORDS = {"true": True, "false": False, "none": None}
 
 
@@ -66,10 +70,8 @@ def load_module(source: str | os.PathLike[str]) -> tuple[types.ModuleType, str]:
         name = before
     else:
         variant = ""
-    try:
+    with explaining(name):
         return _run(pathlib.Path(name)), variant
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ConfigError(f"{name}: {error}") from error
 
 
 def editable_config(module: types.ModuleType, variant: str) -> ml_collections.ConfigDict:
@@ -83,13 +85,39 @@ def editable_config(module: types.ModuleType, variant: str) -> ml_collections.Co
         raise ConfigError(f"{name} has no get_config(); see the shipped configs")
     if variant and not inspect.signature(module.get_config).parameters:
         raise ConfigError(f"{name} has no variants, got {variant!r}; leave out the ':{variant}'")
-    try:
+    with explaining(str(name)):
         config = module.get_config(variant) if variant else module.get_config()
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ConfigError(f"{name}: {error}") from error
     if not isinstance(config, ml_collections.ConfigDict):
         raise ConfigError(f"{name}: get_config() must return default_config() with changes")
     return config
+
+
+@contextlib.contextmanager
+def explaining(name: str) -> Iterator[None]:
+    """Name the file and the line of whatever fails in a config file.
+
+    Raises:
+        ConfigError: in the place of any exception but itself.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:  # a config file is code: it may raise anything
+        said = error.msg if isinstance(error, SyntaxError) else error  # which has the line twice
+        what = str(error) if isinstance(error, _PLAIN) else f"{type(error).__name__}: {said}"
+        raise ConfigError(f"{name}{_line_of(error, name)}: {what}") from error
+
+
+def _line_of(error: Exception, name: str) -> str:
+    if isinstance(error, SyntaxError):
+        line = error.lineno
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        file = pathlib.Path(name).resolve()
+        lines = [each.lineno for each in frames if pathlib.Path(each.filename).resolve() == file]
+        line = lines[-1] if lines else None
+    return "" if line is None else f", line {line}"
 
 
 def choose_variants(arg: str, *groups: Mapping[str, typing.Any]) -> list[typing.Any]:

@@ -144,10 +144,18 @@ def test_a_path_with_a_colon_is_a_path(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (FILE.replace("epochs", "epoch"), r"mine.py: .*epoch"),
+        (FILE.replace("epochs", "epoch"), r"mine.py, line \d+: .*epoch"),
         ("import ml_collections", r"mine.py has no get_config\(\)"),
         ("def get_config(): return {}", r"mine.py: get_config\(\) must return default_config"),
-        ("x = {}['a']", "mine.py: 'a'"),
+        ("x = {}['a']", "mine.py, line 1: 'a'"),
+        ("x = 1\ndef get_config(:\n  pass", "mine.py, line 2: SyntaxError: invalid syntax"),
+        ("\nimport nothing_like_it", "line 2: ModuleNotFoundError: No module named 'nothing_lik"),
+        ("def get_config():\n  return 1 / 0", "line 2: ZeroDivisionError"),
+        ("from ml_collections import nothing", "line 1: ImportError: cannot import name"),
+        ("raise OSError('no disk')", "line 1: OSError: no disk"),
+        ("def get_config():\n  assert False, 'told you'", "line 2: AssertionError: told you"),
+        ("x = '\0'", "mine.py: SyntaxError: source code string cannot contain null bytes"),
+        ("if True:\nx = 1", "line 2: IndentationError"),
     ],
 )
 def test_wrong_files_are_refused_by_name(write, text, message):
