@@ -130,6 +130,24 @@ class TestHolder:
         assert set(most) == {1}
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.parametrize("stale", [False, True])
+    def test_opens_again_what_its_last_holder_removes(self, tmp_path, monkeypatch, stale):
+        lock, opened = filelock.lock_descriptor, []
+
+        def late(descriptor, blocking):
+            opened.append(descriptor)
+            if len(opened) == 1:
+                (tmp_path / LOCK).unlink()
+                if stale:  # as NFS says of a removed file
+                    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            return lock(descriptor, blocking=blocking)
+
+        monkeypatch.setattr(filelock, "lock_descriptor", late)
+        with sole_writer(tmp_path / LOCK, "writing"):
+            assert len(opened) == 2
+            with pytest.raises(InUseError):
+                sole_writer(tmp_path / LOCK, "writing").__enter__()
+
     def test_cannot_take_it_twice_but_others_below_it(self, tmp_path):
         with sole_writer(tmp_path / LOCK, "writing"):
             with sole_writer(tmp_path / "below" / LOCK, "writing"):
@@ -267,6 +285,14 @@ class TestPlace:
         with storage.locked(tmp_path):
             assert f"no second process is changing {tmp_path}" in caplog.messages[1]
         assert list(tmp_path.iterdir()) == []
+
+    def test_that_numbers_files_anew_is_locked(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(os.path, "samestat", lambda *_: False)
+        with (
+            sole_writer(tmp_path / LOCK, "writing"),
+            pytest.raises(InUseError),
+        ):
+            sole_writer(tmp_path / LOCK, "writing").__enter__()
 
     def test_without_locks_keeps_what_another_host_stages(self, tmp_path, monkeypatch):
         def refuse(descriptor, blocking):
