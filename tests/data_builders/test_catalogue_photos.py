@@ -193,7 +193,7 @@ def test_manifests_that_are_not_there(bucket, tmp_path):
     (tmp_path / "items.csv").write_text("")
     with pytest.raises(FileAccessError, match=r"no file .*item.csv; .* holds items.csv"):
         read_file(str(tmp_path / "item.csv"))
-    with pytest.raises(FileAccessError, match="is a directory"):
+    with pytest.raises(FileAccessError, match="is a folder"):
         read_file(str(tmp_path))
     with pytest.raises(FileAccessError, match=r"no file gs://a/items\.csv$"):
         read_file("gs://a/items.csv")

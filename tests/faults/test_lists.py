@@ -382,3 +382,22 @@ def test_letters_in_one_or_two_characters_find_the_same_file(on_disk, listed, tm
     assert _builder(tmp_path).check().counts["photos"]["usable"] == 4
     photos = read_list(tmp_path / "items.csv", tmp_path / "photos", Defaults())
     assert all(photo.path.is_file() for photo in photos)
+
+
+def test_one_picture_under_two_products_is_named_by_a_check(tmp_path):
+    _photos(tmp_path / "photos", [f"{n}.jpg" for n in range(8)])
+    copies = {"copy.jpg": "0.jpg", "sub/again.jpg": "0.jpg", "own.jpg": "3.jpg"}
+    for copy, original in copies.items():
+        (tmp_path / "photos" / copy).parent.mkdir(exist_ok=True)
+        content = (tmp_path / "photos" / original).read_bytes()
+        (tmp_path / "photos" / copy).write_bytes(content + b"other bytes after the end")
+    lines = [f"{n}.jpg,{n // 2}" for n in range(8)]
+    lines += ["copy.jpg,2", "sub/again.jpg,3", "own.jpg,1"]  # own.jpg shows its own product
+    (tmp_path / "items.csv").write_text("\n".join(["photo,product", *lines]) + "\n")
+    named = _builder(tmp_path).check().problems["same_picture_of_two_products"]
+    assert len(named) == 2
+    assert {name for pair in named for name in pair.split(" and ")} == {
+        "0.jpg",
+        "copy.jpg",
+        "sub/again.jpg",
+    }

@@ -1,6 +1,7 @@
 """From a raw photo and the items on it to stored crops."""
 
 import dataclasses
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -86,12 +87,14 @@ class PhotoResult:
         outcome: one of `PHOTO_OUTCOMES`.
         stored: the same items, cut out; empty for an unusable photo.
         defects: defects in spite of which the photo is used, such as `LACKS_LAST_BYTES`.
+        digest: hash of the photo's pixels; empty for an unusable photo.
     """
 
     items: Sequence[PlannedItem]
     outcome: str
     stored: Sequence[StoredItem] = ()
     defects: Sequence[str] = ()
+    digest: bytes = b""
 
     def count(self, tally: Tally) -> None:
         """Count the photo, its defects and those of its boxes."""
@@ -100,6 +103,9 @@ class PhotoResult:
             tally.add_photo(photo_id, category, self.outcome)
         for defect in self.defects:
             tally.add_problem(defect, photo_id)
+        products = {item.identity for item in self.items}
+        if self.digest and len(products) == 1:
+            tally.add_picture(photo_id, products.pop(), self.digest)
         for each in self.stored:
             if each.box_defect is not None:
                 tally.add_box_defect(photo_id, each.item.category, each.box_defect)
@@ -143,7 +149,12 @@ def process_photo(
     except UndecodablePhotoError as error:
         return PhotoResult(items, error.kind)
     stored = [_store(image, item, photos, options, encode) for item in items]
-    return PhotoResult(items, USABLE, stored, defects)
+    return PhotoResult(items, USABLE, stored, defects, _digest(image))
+
+
+def _digest(image: UInt8[np.ndarray, "height width 3"]) -> bytes:
+    shape = np.array(image.shape).tobytes()
+    return hashlib.blake2b(image.tobytes(), digest_size=16, key=shape).digest()
 
 
 def _store(

@@ -99,6 +99,7 @@ class Tally:
         self._problems: dict[str, dict[str, None]] = collections.defaultdict(dict)
         self._seen: set[tuple[str, str | None]] = set()
         self.box_reach = BoxReach()
+        self._pictures: dict[bytes, tuple[str, Hashable]] = {}
 
     def _new_counts(self) -> Counts:
         return Counts(photos={split: collections.Counter() for split in self.splits})
@@ -123,6 +124,12 @@ class Tally:
         reach = self.box_reach
         reach.photos.add(photo_id)
         reach.across, reach.down = max(reach.across, across), max(reach.down, down)
+
+    def add_picture(self, photo_id: str, product: Hashable, digest: bytes) -> None:
+        """Note the pixels of a photo that is one product's; equal ones of another are a problem."""
+        name, owner = self._pictures.setdefault(digest, (photo_id, product))
+        if name != photo_id and owner != product:
+            self.add_problem("same_picture_of_two_products", f"{name} and {photo_id}")
 
     def add_record(self, split: str, category: str, identity: Hashable) -> None:
         """Count a written record."""
