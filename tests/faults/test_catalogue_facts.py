@@ -78,6 +78,7 @@ def unnoticed(index, bits):
     return found
 
 
+@pytest.mark.slow
 def test_a_bit_of_every_byte_of_a_manifest_counts(index):
     assert unnoticed(index, lambda place: [place % 8]) == []
 

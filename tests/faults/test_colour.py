@@ -259,6 +259,7 @@ def test_a_damaged_profile_is_ignored(name, kind):
     np.testing.assert_array_equal(decode_photo(data), expected)
 
 
+@pytest.mark.slow
 def test_any_bytes_in_a_profile_give_pixels():
     originals = [P3, by_hand.gray(by_hand.power(1.8)), by_hand.cmyk(), PROFILES["Adobe RGB"]]
     for original in originals:

@@ -275,10 +275,11 @@ def test_rows_that_take_no_room_are_counted_before_they_are_read():
     assert "column photo has 3,000,000,000 characters" in refused(data)
 
 
+@pytest.mark.slow
 def test_damaged_parquet_is_one_error():
     rng = np.random.default_rng(0)
     whole = parquet(photo=["a.jpg", "b.jpg"], product=["1", "2"], x=[1.0, 2.0])
-    for _ in range(300):
+    for _ in range(200):
         data = bytearray(whole)
         for place in rng.integers(4, len(data), 3):
             data[place] = rng.integers(256)
@@ -286,11 +287,12 @@ def test_damaged_parquet_is_one_error():
             read(bytes(data))
 
 
+@pytest.mark.slow
 def test_damaged_csv_is_one_error():
     rng = np.random.default_rng(0)
     whole = 'photo,product,x,y,w,h\n"a,b.jpg",Ä 1,1,2,30,40\nc.jpg,2,5,6,70,80\n'.encode()
     parts = [b'"', b",", b"\n", b"\r", b"\0", b";", b"\xff", b"nan", b"1e999", b"=", b"../"]
-    for _ in range(500):
+    for _ in range(200):
         data = bytearray(whole)
         for place in rng.integers(0, len(data), rng.integers(1, 4)):
             data[place : place + rng.integers(3)] = parts[rng.integers(len(parts))]

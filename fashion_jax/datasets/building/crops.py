@@ -154,7 +154,8 @@ def process_photo(
 
 def _digest(image: UInt8[np.ndarray, "height width 3"]) -> bytes:
     shape = np.array(image.shape).tobytes()
-    return hashlib.blake2b(image.tobytes(), digest_size=16, key=shape).digest()
+    rows = image[::8]  # tell two photos apart, in an eighth of the time
+    return hashlib.blake2b(rows.tobytes(), digest_size=16, key=shape).digest()
 
 
 def _store(
