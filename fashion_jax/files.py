@@ -1,5 +1,6 @@
 """The one door for files: checked when they are opened, atomic when they are written, and JSON."""
 
+import errno
 import json
 import os
 import pathlib
@@ -163,6 +164,25 @@ def _replace(path: pathlib.Path, content: bytes) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def reserve(path: pathlib.Path) -> None:
+    """Reserve room on the disk for a file that is written through a map.
+
+    A full disk is an error here; in the map, it would kill the process.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # no such call on this disk
+                error.filename = os.fspath(path)
+                raise
 
 
 def to_json(value: Any, schema: int | None = None) -> bytes:

@@ -195,11 +195,27 @@ def _check_size(image: Image.Image) -> None:
 
 
 def list_photos(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """List all files below a folder, sorted by path; hidden files and folders are skipped."""
-    root = pathlib.Path(folder)
-    names = [path.relative_to(root) for path in root.rglob("*") if is_file(path)]
-    seen = [name.as_posix() for name in names if not any(p.startswith(".") for p in name.parts)]
-    return [root / name for name in sorted(seen)]
+    """List all files below a folder, sorted by path; hidden files and folders are skipped.
+
+    Links to folders are followed, each folder once.
+
+    Raises:
+        OSError: if a folder cannot be listed; with its name.
+    """
+    root, names, seen = pathlib.Path(folder), [], set()
+    for place, folders, files in os.walk(root, onerror=_raise, followlinks=True):
+        status = pathlib.Path(place).stat()
+        again = (status.st_dev, status.st_ino) in seen
+        seen.add((status.st_dev, status.st_ino))
+        # Changed in place: the folders that are visited next, in an order that repeats itself.
+        folders[:] = [] if again else sorted(n for n in folders if not n.startswith("."))
+        paths = [pathlib.Path(place, name) for name in files if not name.startswith(".")]
+        names += [] if again else [p.relative_to(root).as_posix() for p in paths if is_file(p)]
+    return [root / name for name in sorted(names)]
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def find_file(root: pathlib.Path, name: str) -> pathlib.Path:

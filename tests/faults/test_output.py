@@ -1,20 +1,28 @@
 """What commands write and print: devices and links that stay, full disks, pipes, terminals."""
 
 import argparse
+import dataclasses
 import errno
 import os
 import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from fashion_jax import cli
 from fashion_jax.cli import command
 from fashion_jax.cli.terminal import printable
+from fashion_jax.datasets.photos import list_photos
 from fashion_jax.errors import FashionJaxError, UnwrittenResultError, keeping
 from fashion_jax.files import UnwritableFileError, atomic_write
 from fashion_jax.retrieval import storage
+from fashion_jax.retrieval.catalogue import Catalogue, Item
+from fashion_jax.retrieval.catalogue.changes import add_photos, compact
+from tests.inference import cards
+
+JPEG = b"\xff\xd8\xff"
 
 
 class Result:
@@ -302,3 +310,53 @@ def test_another_disk_is_recognised(tmp_path):
     assert not storage._is_other_disk(tmp_path)
     assert not storage._is_other_disk(tmp_path / "nothing")
     assert storage._is_other_disk(pathlib.Path("/proc"))
+
+
+def test_a_compaction_on_a_full_disk_is_an_error_and_changes_nothing(tmp_path, monkeypatch):
+    card = dataclasses.replace(cards.CARD, embedding_width=4)
+    items = [Item(str(n), "1", "hats", "shop") for n in range(4)]
+    vectors = np.eye(4, dtype=np.float32)
+    Catalogue.write(tmp_path / "index", vectors[:2], items[:2], [JPEG] * 2, card, "exact")
+    add_photos(tmp_path / "index", vectors[2:], items[2:], [JPEG] * 2, card)
+
+    def full(descriptor, offset, size):
+        assert size >= 4 * 4 * 4
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*npy"):
+        compact(tmp_path / "index")
+    assert [item.photo_id for item in Catalogue.open(tmp_path / "index").items] == list("0123")
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
+
+    def unknown(descriptor, offset, size):
+        raise OSError(errno.EOPNOTSUPP, "")
+
+    monkeypatch.setattr(os, "posix_fallocate", unknown)
+    assert compact(tmp_path / "index").changed
+    assert len(Catalogue.open(tmp_path / "index")) == 4
+
+
+def test_folders_behind_links_are_listed_once(tmp_path):
+    for name in ("in/a.jpg", "far/b.jpg", "far/.hidden", "in/.git/x.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "far")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "nowhere.jpg").symlink_to(tmp_path / "nothing")
+    names = [path.relative_to(tmp_path / "in").as_posix() for path in list_photos(tmp_path / "in")]
+    assert names == ["a.jpg", "link/b.jpg"]
+
+
+def test_a_folder_that_cannot_be_listed_is_not_left_out(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match="closed"):
+        list_photos(tmp_path)

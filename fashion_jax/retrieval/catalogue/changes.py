@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fashion_jax.errors import named
-from fashion_jax.files import to_json
+from fashion_jax.files import reserve, to_json
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.contents import (
@@ -321,6 +321,7 @@ def _merged(change: CatalogueChange, kind: Kind) -> SegmentEntry:
     folder = storage.new_data_folder(change.staging)
     shape = (len(contents), contents.manifest.card.embedding_width)
     merged = np.lib.format.open_memmap(folder / EMBEDDINGS, "w+", np.float32, shape)
+    reserve(folder / EMBEDDINGS)
     contents.copy_embeddings(merged)
     merged.flush()
     return finish_segment(folder, contents.items, contents.thumbnails(), kind)
