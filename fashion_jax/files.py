@@ -141,12 +141,15 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
     given = pathlib.Path(path)
     try:
         path = given.resolve() if given.is_symlink() else given
+        if path.is_symlink():
+            raise UnwritableFileError(f"{given} is a loop of links, and stays: choose another file")
         kind = _NOT_FILES.get(stat.S_IFMT(_mode(path)))
         if kind is not None:
             raise UnwritableFileError(f"{given} is {kind}, and stays: choose another file")
         _replace(path, content)
     except OSError as error:
-        error.filename, error.filename2 = os.fspath(given), None  # not a name of ours
+        if error.errno is not None:  # else its text is its own
+            error.filename, error.filename2 = os.fspath(given), None  # not a name of ours
         raise
     except (RuntimeError, ValueError) as error:  # a loop of links; see `open_file`
         raise UnwritableFileError(f"{given} cannot be written: {error}") from error

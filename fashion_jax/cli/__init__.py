@@ -16,6 +16,7 @@ from fashion_jax.cli.host_memory import keep_freed_memory
 from fashion_jax.cli.terminal import (
     PrintableFormatter,
     accept_any_letter,
+    as_disk_error,
     disk_problem,
     ignore_closed_pipe,
     printable,
@@ -94,11 +95,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         ignore_closed_pipe()
         return _CLOSED_PIPE
-    except OSError as error:
-        return _failed(disk_problem(error))
     except KeyboardInterrupt:
         print("fashion-jax: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
+    except Exception as error:
+        disk = as_disk_error(error)
+        if disk is None:
+            raise
+        return _failed(disk_problem(disk))
     return 0
 
 

@@ -1,13 +1,18 @@
 """What a terminal and a disk may do to a command: odd letters, closed pipes, no room."""
 
+import contextlib
 import errno
 import logging
 import os
+import pathlib
+import re
 import shutil
 import sys
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+_PATH = re.compile(r"(?<![\w/])/[^\s:;,'\"\]]+")
 # Joiners belong to the spelling of several scripts.
 _KEPT = "\n\t\u200c\u200d"
 
@@ -51,6 +56,25 @@ def ignore_closed_pipe() -> None:
         os.dup2(nowhere, stream.fileno())
 
 
+def as_disk_error(error: Exception) -> OSError | None:
+    """Recognise an error of a disk in what a library made of it; `None` for any other error.
+
+    ArrayRecord, Orbax, Arrow and XLA put the system's words into errors of their own, and NumPy
+    counts the bytes that it could not write.
+    """
+    text = str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        return error
+    words = {number: os.strerror(number) for number in (*_NO_ROOM, *_FORBIDDEN, errno.EIO)}
+    found = [number for number, said in words.items() if said.lower() in text.lower()]
+    if not found and _SHORT_WRITE.fullmatch(text):
+        found = [errno.ENOSPC]
+    if found:
+        place = _PATH.search(text)
+        return OSError(found[0], words[found[0]], place[0] if place else None)
+    return error if isinstance(error, OSError) else None
+
+
 def disk_problem(error: OSError) -> str:
     """Explain an error of a disk: what was written or read, why it failed, and what to do."""
     place = error.filename2 or error.filename
@@ -58,15 +82,15 @@ def disk_problem(error: OSError) -> str:
     why = f"{what}: {error.strerror or error}"
     kept = "Nothing is left half-written, and what was there before stays"
     if error.errno in _NO_ROOM:
-        return f"{why}{_room(what)}. {kept}. Make room, and run the same command again"
+        room = _room(os.fsdecode(place)) if place else ""
+        return f"{why}{room}. {kept}. Make room, and run the same command again"
     if error.errno in _FORBIDDEN:
         return f"{why}. {kept}. Choose a place that you may write to"
     return f"{why}. {kept}"
 
 
 def _room(place: str) -> str:
-    folder = os.path.dirname(os.path.abspath(place))  # noqa: PTH100, PTH120 (any text)
-    try:
-        return f" ({shutil.disk_usage(folder).free / 2**20:,.1f} MiB free)"
-    except OSError:
-        return ""
+    for folder in pathlib.Path(place).absolute().parents:
+        with contextlib.suppress(OSError):  # a folder that was removed with the attempt
+            return f" ({shutil.disk_usage(folder).free / 2**20:,.1f} MiB free)"
+    return ""

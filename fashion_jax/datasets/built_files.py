@@ -17,7 +17,14 @@ from array_record.python.array_record_module import ArrayRecordReader
 
 from fashion_jax.datasets.records import SPLITS
 from fashion_jax.errors import FashionJaxError, named
-from fashion_jax.files import StorageError, UnreadableFileError, atomic_write, read_file, read_json
+from fashion_jax.files import (
+    StorageError,
+    UnreadableFileError,
+    UnwritableFileError,
+    atomic_write,
+    read_file,
+    read_json,
+)
 
 COLUMN_NAMES = ("identity", "domain", "category", "photo_id", "camera")
 _FEATURES = ("image", *COLUMN_NAMES)
@@ -127,7 +134,7 @@ def read_columns(directory: str, split: str) -> dict[str, np.ndarray]:
     columns = _scan_columns(records, f"split {split} in {directory}")
     encoded = io.BytesIO()
     np.savez(encoded, source=source, **columns)  # type: ignore[arg-type]
-    with contextlib.suppress(OSError):  # where nothing can be written, they are read each time
+    with contextlib.suppress(OSError, UnwritableFileError):  # they are read anew each time
         atomic_write(stored, encoded.getvalue())
     return columns
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.datasets.photos import decode_record
+from fashion_jax.errors import keeping
 from fashion_jax.inference.model import load_model
 from fashion_jax.reports.tuning_picture import write_curve
 from fashion_jax.retrieval.catalogue.catalogue import Catalogue

@@ -126,6 +126,42 @@ def test_an_error_of_the_disk_is_one_line(number, tmp_path, monkeypatch, capsys)
     assert ("MiB free" in said) == ("Make room" in said)
 
 
+@pytest.mark.parametrize(
+    ("error", "place", "number"),
+    [
+        (
+            RuntimeError("write() failed: No space left on device; writing /d/x.rec; at byte 9"),
+            "/d/x.rec",
+            errno.ENOSPC,
+        ),
+        (
+            ValueError('Error writing "/d/0.0" [OS error 28: ENOSPC No space left on device]'),
+            "/d/0.0",
+            errno.ENOSPC,
+        ),
+        (RuntimeError("open() failed: Read-only file system; /d/y"), "/d/y", errno.EROFS),
+        (OSError("5120 requested and 992 written"), "a file", errno.ENOSPC),
+        (Exception("Disk quota exceeded"), "a file", errno.EDQUOT),
+        (RuntimeError("Input/output error while reading /d/z, sorry"), "/d/z", errno.EIO),
+    ],
+    ids=["ArrayRecord", "TensorStore", "read-only", "NumPy", "quota", "reading"],
+)
+def test_a_disks_error_in_a_librarys_words(error, place, number, monkeypatch, capsys):
+    def fail(flags):
+        raise error
+
+    assert _run(monkeypatch, fail) == 2
+    assert f"fashion-jax: {place}: {os.strerror(number)}" in capsys.readouterr().err
+
+
+def test_errors_of_our_own_keep_their_traceback(monkeypatch):
+    def fail(flags):
+        raise RuntimeError("space left: none of the device's business")
+
+    with pytest.raises(RuntimeError, match="business"):
+        _run(monkeypatch, fail)
+
+
 def test_an_error_without_a_name_is_one_line_as_well(monkeypatch, capsys):
     def fail(flags):
         raise OSError("no words")

@@ -4,6 +4,7 @@ Values of a Parquet file become text as well, so that the same checks hold for b
 """
 
 import dataclasses
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -182,7 +183,18 @@ def _table(columns: ColumnPlaces, texts: Sequence[pa.ChunkedArray]) -> pa.Table:
 
 def _clean(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Texts without blanks around them, in Unicode's composed form; null for empty ones."""
-    composed = pc.utf8_normalize(column, form="NFC")
-    visible = pc.replace_substring_regex(composed, _INVISIBLE, "")
+    visible = pc.replace_substring_regex(_composed(column), _INVISIBLE, "")
     trimmed = pc.utf8_trim_whitespace(visible)
     return pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+
+
+def _composed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts in the form NFC; Arrow's own function decomposes them in some of its versions."""
+    odd = pc.fill_null(pc.invert(pc.string_is_ascii(column)), False)
+    if not pc.any(odd).as_py():
+        return column
+    texts = [unicodedata.normalize("NFC", text) for text in column.filter(odd).to_pylist()]
+    replaced = pc.replace_with_mask(
+        column.combine_chunks(), odd.combine_chunks(), pa.array(texts, pa.string())
+    )
+    return pa.chunked_array([replaced])
