@@ -5,6 +5,7 @@ Only the called command's parser is made, and rooms are imported by the commands
 """
 
 import argparse
+import contextlib
 import importlib
 import logging
 import re
@@ -14,12 +15,15 @@ from collections.abc import Sequence
 from fashion_jax.cli.command import print_result
 from fashion_jax.cli.host_memory import keep_freed_memory
 from fashion_jax.cli.terminal import (
+    STDERR,
+    STDOUT,
     PrintableFormatter,
-    accept_any_letter,
+    UnprintedError,
     as_disk_error,
+    discard_output,
     disk_problem,
-    ignore_closed_pipe,
-    printable,
+    prepare_streams,
+    say,
 )
 from fashion_jax.errors import FashionJaxError, UnwrittenResultError
 
@@ -73,6 +77,24 @@ _MODULES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status (2 for an error that the user can fix)."""
     keep_freed_memory()  # before any library starts a thread
+    prepare_streams()
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # argparse exits by itself after printing
+    except BrokenPipeError:
+        discard_output(STDOUT, STDERR)
+        return _CLOSED_PIPE
+    except (UnprintedError, OSError) as error:  # `_run` explains all others
+        why = f"fashion-jax: its output cannot be written: {error}"
+        discard_output(STDOUT)
+        with contextlib.suppress(UnprintedError, BrokenPipeError):
+            say(why, to_stderr=True)
+        return 2
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     arguments = _with_negative_values(sys.argv[1:] if arguments is None else arguments)
     parser = make_parser(next((each for each in arguments if not each.startswith("-")), None))
     flags, rest = parser.parse_known_args(arguments)
@@ -80,23 +102,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(message)s"))
     logging.basicConfig(level=libraries, handlers=[handler])
-    accept_any_letter()
     logging.getLogger("fashion_jax").setLevel(logging.INFO)
     logging.getLogger("absl").setLevel(libraries)
     try:
         flags.overrides = _overrides(flags, rest)
         flags.run(flags)
-        sys.stdout.flush()
     except UnwrittenResultError as error:
         print_result(error.result, flags)
         return _failed(str(error))
     except FashionJaxError as error:
         return _failed(str(error))
-    except BrokenPipeError:
-        ignore_closed_pipe()
-        return _CLOSED_PIPE
+    except (BrokenPipeError, UnprintedError):
+        raise
     except KeyboardInterrupt:
-        print("fashion-jax: interrupted; run the same command again to resume", file=sys.stderr)
+        say("fashion-jax: interrupted; run the same command again to resume", to_stderr=True)
         return 130
     except Exception as error:
         disk = as_disk_error(error)
@@ -107,8 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(message: str) -> int:
-    sys.stdout.flush()
-    print(printable(f"fashion-jax: {message}"), file=sys.stderr)
+    say(f"fashion-jax: {message}", to_stderr=True)
     return 2
 
 

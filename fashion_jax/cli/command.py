@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from fashion_jax.cli.terminal import printable
+from fashion_jax.cli.terminal import say
 
 YES = "store_true"
 Flags = dict[str, Mapping[str, Any]]  # arguments of argparse's `add_argument`, by flag
@@ -84,7 +84,7 @@ def command(
 def print_result(result: Any, flags: argparse.Namespace) -> None:
     """Print a result as a table, or with `--json` as JSON."""
     if not flags.json:
-        print(printable(result.to_table()))
+        say(result.to_table())
         return
     plain = result.to_json() if hasattr(result, "to_json") else msgspec.to_builtins(result)
-    print(json.dumps(plain, indent=2))
+    say(json.dumps(plain, indent=2))

@@ -1,10 +1,10 @@
 """`fashion-jax data`: download, check and build datasets."""
 
 import argparse
-import sys
 from typing import Any
 
 from fashion_jax.cli.command import YES, Flags, command, print_result
+from fashion_jax.cli.terminal import say
 from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.errors import FashionJaxError
 
@@ -130,7 +130,7 @@ def _data_check(flags: argparse.Namespace) -> None:
     report = check(flags.dataset, flags.manual_dir, flags.splits, contact_sheet=sheet, **options)
     print_result(report, flags)
     if sheet is not None:  # not to stdout, which may be JSON
-        print(f"contact sheet: {sheet}", file=sys.stderr)
+        say(f"contact sheet: {sheet}", to_stderr=True)
 
 
 def _data_build(flags: argparse.Namespace) -> None:

@@ -129,7 +129,7 @@ _TUNE_FLAGS: Flags = {
     "--data_dir": MODEL["--data_dir"],
     "--picture": {
         "metavar": "FILE",
-        "help": "PNG file for the curve (default: tuning.png in the index)",
+        "help": "PNG file for the curve, or none (default: tuning.png in the index)",
     },
 }
 _COMPACT_FLAGS: Flags = {
@@ -226,7 +226,8 @@ def _tune(flags: argparse.Namespace) -> None:
 
     place = _place(flags)
     queries = _queries(flags)
-    result = tune(place, flags.recall, flags.k, flags.queries, queries, flags.picture)
+    picture, draw = flags.picture, flags.picture != "none"
+    result = tune(place, flags.recall, flags.k, flags.queries, queries, picture, draw)
     print_result(result, flags)
     if result.failed:
         best = max(point.recall for tuning in result.failed for point in tuning.points)

@@ -9,8 +9,10 @@ import re
 import shutil
 import sys
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+STDOUT, STDERR = 1, 2
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+_IN_WORDS = (*_NO_ROOM, *_FORBIDDEN, errno.EFBIG, errno.EIO)
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 _PATH = re.compile(r"(?<![\w/])/[^\s:;,'\"\]]+")
 # Joiners belong to the spelling of several scripts.
@@ -34,6 +36,29 @@ def printable(text: str) -> str:
     )
 
 
+class UnprintedError(Exception):
+    """Standard output or standard error takes no more; its text is the system's reason."""
+
+
+def say(text: str, to_stderr: bool = False) -> None:
+    """Print a text as `printable` shows it.
+
+    Args:
+        text: the text.
+        to_stderr: whether it is a message rather than a result.
+
+    Raises:
+        UnprintedError: the stream takes no more, such as a file on a full disk.
+        BrokenPipeError: nobody reads the stream any more.
+    """
+    try:
+        print(printable(text), file=sys.stderr if to_stderr else sys.stdout, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UnprintedError(error.strerror) from error
+
+
 class PrintableFormatter(logging.Formatter):
     """A formatter of log messages that a terminal can show."""
 
@@ -42,18 +67,29 @@ class PrintableFormatter(logging.Formatter):
         return printable(super().format(record))
 
 
-def accept_any_letter() -> None:
-    """Escape letters that the terminal's encoding lacks, in the place of an error."""
+def prepare_streams() -> None:
+    """Make standard streams take any text.
+
+    Letters that the terminal's encoding lacks are escaped. In the place of a closed stream, text
+    goes nowhere: the next file that is opened would have its number, and receive its text.
+    """
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(nowhere)
+    for number, name in ((STDOUT, "stdout"), (STDERR, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
-def ignore_closed_pipe() -> None:
-    """Let Python end without a message although nobody reads its output any more."""
+def discard_output(*descriptors: int) -> None:
+    """Let Python end without a message although a standard stream takes no more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
+    for descriptor in descriptors:
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def as_disk_error(error: Exception) -> OSError | None:
@@ -65,7 +101,7 @@ def as_disk_error(error: Exception) -> OSError | None:
     text = str(error)
     if isinstance(error, OSError) and error.errno is not None:
         return error
-    words = {number: os.strerror(number) for number in (*_NO_ROOM, *_FORBIDDEN, errno.EIO)}
+    words = {number: os.strerror(number) for number in _IN_WORDS}
     found = [number for number, said in words.items() if said.lower() in text.lower()]
     if not found and _SHORT_WRITE.fullmatch(text):
         found = [errno.ENOSPC]
@@ -84,13 +120,16 @@ def disk_problem(error: OSError) -> str:
     if error.errno in _NO_ROOM:
         room = _room(os.fsdecode(place)) if place else ""
         return f"{why}{room}. {kept}. Make room, and run the same command again"
+    if error.errno == errno.EFBIG:
+        return f"{why}. {kept}. Raise the limit on file sizes (ulimit -f), or use another disk"
     if error.errno in _FORBIDDEN:
         return f"{why}. {kept}. Choose a place that you may write to"
     return f"{why}. {kept}"
 
 
 def _room(place: str) -> str:
-    for folder in pathlib.Path(place).absolute().parents:
+    path = pathlib.Path(place).absolute()
+    for folder in (path, *path.parents):
         with contextlib.suppress(OSError):  # a folder that was removed with the attempt
             return f" ({shutil.disk_usage(folder).free / 2**20:,.1f} MiB free)"
     return ""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fashion_jax.config import ExperimentConfig
 from fashion_jax.datasets.dataset import BuiltDataset
-from fashion_jax.errors import keeping
+from fashion_jax.errors import UnwrittenResultError, keeping
 from fashion_jax.evaluation.embedded import EmbeddedTest, embed_test, open_test
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import Evaluation, Evaluations
@@ -92,7 +92,14 @@ def evaluate_datasets(
     task = _Task(
         workdir, data_dir, model, before, refinements or _of_config(model.config), progress
     )
-    return Evaluations([_evaluate(task, built, (), None) for built in datasets])
+    done: list[Evaluation] = []
+    for built in datasets:
+        try:
+            done.append(_evaluate(task, built, (), None))
+        except UnwrittenResultError as error:
+            result = Evaluations([*done, *error.result.evaluations])
+            raise UnwrittenResultError(result, str(error)) from error
+    return Evaluations(done)
 
 
 def _of_config(config: ExperimentConfig) -> Refinements:
@@ -160,10 +167,10 @@ def _evaluate(
     )
     own = model.config.data.datasets
     page = pathlib.Path(report or report_folder(task.workdir, built.name, own) / "index.html")
-    data = run_report_data(
-        task.workdir, model, built, test, evaluation, searches, scores, task.data_dir
-    )
     with keeping(Evaluations([evaluation]), "the report"):
+        data = run_report_data(
+            task.workdir, model, built, test, evaluation, searches, scores, task.data_dir
+        )
         write_report(page, data)
     return dataclasses.replace(evaluation, report=page)
 

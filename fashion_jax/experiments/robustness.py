@@ -89,8 +89,8 @@ def measure_robustness(
         report=page,
         seen_in_training=seen_in_training(workdir, built),
     )
-    strips = draw_strips(CorruptedSplit(query, rows), kinds, SEVERITIES, rankings, seed)
     with keeping(robustness, "the report"):
+        strips = draw_strips(CorruptedSplit(query, rows), kinds, SEVERITIES, rankings, seed)
         write_robustness(page, robustness, strips, model_in_words(model.card))
     return robustness
 

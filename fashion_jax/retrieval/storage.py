@@ -6,10 +6,12 @@ folders in use, is replaced. A writer killed at any moment leaves the old state 
 """
 
 import contextlib
+import glob
 import hashlib
 import logging
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import tempfile
@@ -25,6 +27,7 @@ from fashion_jax.locks import try_lock
 MANIFEST = "manifest.json"
 DATA_PREFIX = "data-"
 _DATA_FOLDERS = f"{DATA_PREFIX}*"
+_LEFT_OVER = re.compile(rf"{DATA_PREFIX}[0-9a-f]{{16}}|\..*\.partial-.*|lost\+found")
 
 logger = logging.getLogger(__name__)
 
@@ -85,17 +88,20 @@ def load_embeddings(path: pathlib.Path) -> Float32[np.ndarray, "rows dimensions"
 def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yield an empty folder next to `target`, which is removed at the end unless it was renamed.
 
-    It is on the disk of `target`: next to the folder that a link leads to, and inside the root of
-    another file system, which nothing can be renamed to.
+    It is where renaming works: inside a folder that holds something, which may be a mount point or
+    lie in a folder that is read-only, and inside the root of another file system. Otherwise, it is
+    next to `target`, or to the folder that a link leads to.
 
     Staging folders of killed writers, recognised by their missing lock, are removed as well.
     """
     target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    place = target if _is_other_disk(target) else target.parent
+    inside = target.is_dir() and (any(target.iterdir()) or _is_other_disk(target))
+    place = target if inside else target.parent
     prefix = f".{target.name}.partial-"
-    for left_over in place.glob(f"{prefix}*"):
-        _remove_if_unlocked(left_over)
+    for folder in {place, target.parent}:
+        for left_over in folder.glob(f"{glob.escape(prefix)}*"):
+            _remove_if_unlocked(left_over)
     while True:
         folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=place))
         with contextlib.ExitStack() as stack:
@@ -116,6 +122,11 @@ def _is_other_disk(folder: pathlib.Path) -> bool:
     return folder.is_dir() and folder.stat().st_dev != folder.parent.stat().st_dev
 
 
+def _may_be_there(path: pathlib.Path) -> bool:
+    """Whether a new folder may hold this: what killed writers and the file system itself leave."""
+    return bool(_LEFT_OVER.fullmatch(path.name)) and path.is_dir()
+
+
 def new_data_folder(staging: pathlib.Path) -> pathlib.Path:
     """Make a data folder under a name that was never used before."""
     folder = staging / f"{DATA_PREFIX}{secrets.token_hex(8)}"
@@ -129,14 +140,12 @@ def install_new(staging: pathlib.Path, target: pathlib.Path) -> None:
     Raises:
         StorageError: if the name is taken.
     """
-    if target.exists() and (
-        not target.is_dir() or any(path.name != staging.name for path in target.iterdir())
-    ):
+    if target.exists() and not (target.is_dir() and all(map(_may_be_there, target.iterdir()))):
         raise StorageError(f"{target} exists already; choose another name, or remove it first")
     _sync(*staging.rglob("*"), staging)
     target = target.resolve()
-    if staging.parent == target:  # the manifest last: it makes the folder what it is
-        for path in sorted(staging.iterdir(), key=lambda path: path.name == MANIFEST):
+    if staging.parent == target:  # the description last: it makes the folder what it is
+        for path in sorted(staging.iterdir(), key=lambda path: path.suffix == ".json"):
             path.rename(target / path.name)
     else:
         staging.rename(target)

@@ -62,6 +62,7 @@ def tune(
     count: int = 1000,
     queries: Float32[np.ndarray, "queries dimensions"] | None = None,
     picture: str | os.PathLike[str] | None = None,
+    draw: bool = True,
     progress: bool = True,
 ) -> TunedCatalogue:
     """Measures each ScaNN index of a catalogue and sets the fastest settings that are good enough.
@@ -74,6 +75,7 @@ def tune(
             not an answer to itself.
         queries: embeddings to measure with, by the catalogue's model.
         picture: PNG file for the curve; by default `tuning.png` in the catalogue's folder.
+        draw: whether to draw the curve.
         progress: whether to show a bar.
 
     Returns:
@@ -97,9 +99,9 @@ def tune(
     if tunings:
         write_tunings(directory, tunings)
     place = pathlib.Path(directory) / PICTURE if picture is None else pathlib.Path(picture)
-    pictures = [_numbered(place, number) for number in range(len(tunings))]
+    pictures = [_numbered(place, number) for number in range(len(tunings) if draw else 0)]
     with keeping(TunedCatalogue(len(catalogue), tunings, []), "the curve"):
-        for path, tuning in zip(pictures, tunings.values(), strict=True):
+        for path, tuning in zip(pictures, tunings.values(), strict=False):
             write_curve(path, tuning)
     return TunedCatalogue(len(catalogue), tunings, [str(path.resolve()) for path in pictures])
 
