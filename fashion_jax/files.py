@@ -1,5 +1,6 @@
 """The one door for files: checked when they are opened, atomic when they are written, and JSON."""
 
+import contextlib
 import errno
 import json
 import os
@@ -7,6 +8,7 @@ import pathlib
 import secrets
 import stat
 import types
+from collections.abc import Iterator
 from typing import Any, BinaryIO, TypeVar
 
 import msgspec
@@ -20,6 +22,7 @@ LARGEST_JSON = 2**26  # bytes; a manifest of 100,000 segments stays below
 _BLOCK = 2**20
 LARGEST_LINES = 2**32  # bytes of JSON lines
 MEND = "Copy it again from where it came from, or make it again"
+WRITING = "while writing "
 _SCHEMA, _SELF = "schema", "content_sha256"
 
 
@@ -167,6 +170,20 @@ def _replace(path: pathlib.Path, content: bytes) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Name a path in errors that do not say what was written, as those of `write` do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+    except Exception as error:
+        error.add_note(f"{WRITING}{os.fspath(path)}")
+        raise
 
 
 def reserve(path: pathlib.Path) -> None:

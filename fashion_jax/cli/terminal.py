@@ -9,6 +9,8 @@ import re
 import shutil
 import sys
 
+from fashion_jax.files import WRITING
+
 STDOUT, STDERR = 1, 2
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -106,9 +108,18 @@ def as_disk_error(error: Exception) -> OSError | None:
     if not found and _SHORT_WRITE.fullmatch(text):
         found = [errno.ENOSPC]
     if found:
-        place = _PATH.search(text)
-        return OSError(found[0], words[found[0]], place[0] if place else None)
+        return OSError(found[0], words[found[0]], _place(error))
     return error if isinstance(error, OSError) else None
+
+
+def _place(error: Exception) -> str | None:
+    """The path in a library's text, or else the one that `writing` noted."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return os.fspath(error.filename)
+    if path := _PATH.search(str(error)):
+        return path[0]
+    notes = getattr(error, "__notes__", [])
+    return next((note.removeprefix(WRITING) for note in notes if note.startswith(WRITING)), None)
 
 
 def disk_problem(error: OSError) -> str:

@@ -21,7 +21,7 @@ import filelock
 import numpy as np
 from jaxtyping import Float32
 
-from fashion_jax.files import MEND, StorageError
+from fashion_jax.files import MEND, StorageError, writing
 from fashion_jax.locks import try_lock
 
 MANIFEST = "manifest.json"
@@ -112,7 +112,8 @@ def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
                 continue
             try:
                 folder.chmod(0o755)
-                yield folder
+                with writing(target):
+                    yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
             return

@@ -30,6 +30,7 @@ from fashion_jax.inference.weights.whole_model import model_config_of, num_ident
 from fashion_jax.models.embedder import Embedder
 from fashion_jax.models.numerics import ZeroRngs
 from fashion_jax.models.pure import split_model
+from fashion_jax.retrieval import storage
 from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.state import TrainState
 
@@ -99,10 +100,11 @@ def convert_weights(
         dataset=f"unknown: converted from {path.name}",
         origin=file_origin(path),
     )
-    workdir.mkdir(parents=True, exist_ok=True)
-    with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
-        checkpoints.save(state, {}, card)
-    store_config(config, workdir / CONFIG_FILE)  # last: without it the folder is not a run's
+    with storage.staged(workdir) as staging:
+        with closing(Checkpoints(staging / "checkpoints")) as checkpoints:
+            checkpoints.save(state, {}, card)
+        store_config(config, staging / CONFIG_FILE)
+        storage.install_new(staging, workdir)
     used, ignored = len(translation.tensors), len(translation.ignored)
     return ConvertedModel(str(workdir), translation.framework, used, ignored, config)
 

@@ -14,6 +14,7 @@ import safetensors.numpy
 from jaxtyping import Array, Float, UInt8
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import writing
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.inference.embed import embedding_function
 from fashion_jax.inference.export.parity import Embed, Parity, check_parity
@@ -98,12 +99,14 @@ def export(
     if folder.exists():
         raise FashionJaxError(f"{folder.resolve()} exists already; give another --output")
     model = load_model(workdir)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    target = folder.resolve()  # a link may lead to a folder that is missing
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        parity = _write(model, format, unfinished)
+        with writing(target):
+            parity = _write(model, format, unfinished)
         unfinished.chmod(0o755)
-        unfinished.rename(folder)
+        unfinished.rename(target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return Export(str(folder), format, parity)
