@@ -177,12 +177,11 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     """Name a path in errors that do not say what was written, as those of `write` do not."""
     try:
         yield
-    except OSError as error:
-        if error.filename is None:
-            error.filename = os.fspath(path)
-        raise
     except Exception as error:
-        error.add_note(f"{WRITING}{os.fspath(path)}")
+        if not isinstance(error, OSError) or error.errno is None:  # a name would hide its text
+            error.add_note(f"{WRITING}{os.fspath(path)}")
+        elif error.filename is None:
+            error.filename = os.fspath(path)
         raise
 
 

@@ -92,14 +92,18 @@ def evaluate_datasets(
     task = _Task(
         workdir, data_dir, model, before, refinements or _of_config(model.config), progress
     )
+    return Evaluations(_evaluate_all(task, datasets))
+
+
+def _evaluate_all(task: "_Task", datasets: Sequence[BuiltDataset]) -> list[Evaluation]:
     done: list[Evaluation] = []
     for built in datasets:
         try:
             done.append(_evaluate(task, built, (), None))
-        except UnwrittenResultError as error:
-            result = Evaluations([*done, *error.result.evaluations])
-            raise UnwrittenResultError(result, str(error)) from error
-    return Evaluations(done)
+        except UnwrittenResultError as error:  # its report; the metrics before it count as well
+            results = Evaluations([*done, *error.result.results])
+            raise UnwrittenResultError(results, str(error)) from error
+    return done
 
 
 def _of_config(config: ExperimentConfig) -> Refinements:

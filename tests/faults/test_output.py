@@ -396,3 +396,62 @@ def test_a_folder_that_cannot_be_listed_is_not_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(PermissionError, match="closed"):
         list_photos(tmp_path)
+
+
+FAILING = SCRIPT.replace(
+    "    act = lambda flags: command.print_result(Result(), flags)",
+    """
+    def act(flags):
+        from fashion_jax.errors import keeping
+        with keeping(Result(), "the picture"):
+            raise PermissionError(13, "Permission denied", "p.png")
+""".strip("\n"),
+)
+
+
+def _shell(script, redirection):
+    process = subprocess.run(
+        ["bash", "-c", f'"$0" -c "$1" {redirection}', sys.executable, script],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return process.returncode, process.stdout, process.stderr
+
+
+@pytest.mark.parametrize("script", [SCRIPT, FAILING], ids=["result", "result and error"])
+@pytest.mark.parametrize("redirection", [">/dev/full", "2>/dev/full", ">&-", "2>&-", ">&- 2>&-"])
+def test_streams_that_take_nothing_end_without_a_traceback(script, redirection):
+    fails = script is FAILING
+    script = script.replace("LINES", "3")
+    status, out, err = _shell(script, redirection)
+    full = redirection == ">/dev/full"
+    assert status == (2 if fails or full else 0)
+    assert "Traceback" not in out + err
+    assert "Exception ignored" not in err
+    assert ("its output cannot be written: No space left on device" in err) == full
+    assert out == ("" if redirection.startswith(">") else "kleid röcke 日本\n" * 3 + "\n")
+
+
+def test_a_pipe_that_closes_before_an_error_ends_without_a_word():
+    process = subprocess.Popen(
+        [sys.executable, "-c", FAILING.replace("LINES", "100_000")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 141
+    process.stderr.close()
+
+
+def test_a_file_never_gets_the_number_of_a_closed_stream(tmp_path):
+    script = (
+        "import os, sys; from fashion_jax.cli.terminal import prepare_streams\n"
+        "prepare_streams(); file = open(sys.argv[1], 'wb')\n"
+        "os.write(1, b'a message'); os.write(2, b'a message'); sys.exit(file.fileno())\n"
+    )
+    shell = '"$0" -c "$1" "$2" <&- >&- 2>&-'
+    command_line = ["bash", "-c", shell, sys.executable, script, str(tmp_path / "file")]
+    assert subprocess.run(command_line, check=False).returncode > 2
+    assert (tmp_path / "file").read_bytes() == b""
