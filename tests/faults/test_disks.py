@@ -14,6 +14,7 @@ import pytest
 
 from fashion_jax import cli
 from fashion_jax.cli.terminal import as_disk_error, disk_problem
+from fashion_jax.datasets.building.build import build
 from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.errors import UnwrittenResultError, keeping
 from fashion_jax.evaluation.result import Evaluation, Evaluations
@@ -159,6 +160,18 @@ def test_an_index_on_another_disk_is_built_and_changed_through_its_link(other_di
     assert place.is_symlink()
     assert [path.name for path in other_disk.iterdir()] == ["index"]
     assert [path.name for path in tmp_path.iterdir()] == ["index"]
+
+
+def test_a_dataset_is_built_and_replaced_on_another_disk_through_its_link(
+    raw, other_disk, tmp_path
+):
+    (tmp_path / "street2shop").symlink_to(other_disk)
+    options = {"splits": ["query"], "progress": False, "overwrite": True}
+    for side in (16, 20):
+        report = build("street2shop", tmp_path, raw, longest_side=side, **options)
+        assert report.options["longest_side"] == side
+    assert (tmp_path / "street2shop").is_symlink()
+    assert [path.name for path in other_disk.iterdir()] == ["1.0.0"]
 
 
 def test_an_index_whose_parent_no_rename_reaches_is_changed(tmp_path, monkeypatch):

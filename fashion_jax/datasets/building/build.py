@@ -136,11 +136,11 @@ def build(
 @contextlib.contextmanager
 def _sole_build(root: pathlib.Path, dataset: str) -> Iterator[pathlib.Path]:
     """Yield the path of a directory to build in, to one process at a time."""
-    staging, aside = root / f".{dataset}.building", _aside(root, dataset)
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BuildError(f"cannot write to data_dir {root}: {error}") from error
+    staging, aside = _disk(root, dataset) / f".{dataset}.building", _aside(root, dataset)
     with sole_writer(root / f".{dataset}.lock", f"building {dataset} in {root}"):
         _put_back(aside, root / dataset)
         _remove(staging)
@@ -152,7 +152,16 @@ def _sole_build(root: pathlib.Path, dataset: str) -> Iterator[pathlib.Path]:
 
 
 def _aside(root: pathlib.Path, dataset: str) -> pathlib.Path:
-    return root / f".{dataset}.replaced"
+    return _disk(root, dataset) / f".{dataset}.replaced"
+
+
+def _disk(root: pathlib.Path, dataset: str) -> pathlib.Path:
+    """The folder from which a version can be renamed into the dataset's own folder.
+
+    That folder itself, if it is a mount point or a link to another disk.
+    """
+    own = root / dataset
+    return own if own.is_dir() and own.stat().st_dev != root.stat().st_dev else root
 
 
 def _remove(folder: pathlib.Path) -> None:
