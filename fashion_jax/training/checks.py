@@ -75,12 +75,26 @@ def check_resources(workdir: pathlib.Path, learner: Learner) -> None:
     _check_image_sizes(learner)
     held = sum(entry.name.isdigit() for entry in (workdir / "checkpoints").glob("*"))
     copies = max(1, min(_KEPT, _checkpoints_to_come(learner.config)) - held)
-    needed, free = copies * state_bytes(learner), shutil.disk_usage(workdir).free
+    check_room(workdir, state_bytes(learner), copies)
+
+
+def check_room(workdir: pathlib.Path, size: int, copies: int = 1) -> None:
+    """Check that a disk has room for checkpoints.
+
+    Args:
+        workdir: existing folder.
+        size: bytes of a checkpoint.
+        copies: number of checkpoints.
+
+    Raises:
+        DiskSpaceError: too little room; with needed and free bytes.
+    """
+    needed, free = copies * size, shutil.disk_usage(workdir).free
     if free < needed:
+        checkpoints = "a checkpoint needs" if copies == 1 else f"{copies} checkpoints need"
         raise DiskSpaceError(
-            f"the disk of {workdir.resolve()} has {free:,} bytes free; {copies} checkpoints of "
-            f"{needed // copies:,} bytes need {needed:,}. Make room, or choose a --workdir on "
-            "another disk"
+            f"the disk of {workdir.resolve()} has {free:,} bytes free; {checkpoints} {needed:,}. "
+            f"Make room, or choose a --workdir on another disk"
         )
 
 

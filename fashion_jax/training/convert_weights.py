@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
@@ -32,6 +33,7 @@ from fashion_jax.models.numerics import ZeroRngs
 from fashion_jax.models.pure import split_model
 from fashion_jax.retrieval import storage
 from fashion_jax.training.checkpoints import Checkpoints
+from fashion_jax.training.checks import check_room
 from fashion_jax.training.state import TrainState
 
 MODEL_SECTION = "model."
@@ -100,7 +102,9 @@ def convert_weights(
         dataset=f"unknown: converted from {path.name}",
         origin=file_origin(path),
     )
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     with storage.staged(workdir) as staging:
+        check_room(staging.parent, size)
         with closing(Checkpoints(staging / "checkpoints")) as checkpoints:
             checkpoints.save(state, {}, card)
         store_config(config, staging / CONFIG_FILE)

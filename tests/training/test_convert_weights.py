@@ -1,6 +1,8 @@
 """Whole models of other frameworks become workdirs that every command can use."""
 
+import errno
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,8 @@ from fashion_jax.inference.model import load_model
 from fashion_jax.inference.weights.layout import to_torch
 from fashion_jax.inference.weights.origin import named_arrays
 from fashion_jax.models.embedder import Embedder
+from fashion_jax.training import convert_weights as conversion
+from fashion_jax.training.checks import DiskSpaceError
 from fashion_jax.training.convert_weights import convert_weights
 from fashion_jax.training.loop import train
 from tests.models.backbones.reference import randomised
@@ -155,3 +159,26 @@ def test_the_dtype_and_devices_of_a_converted_model(tmp_path):
     convert_weights(path, tmp_path / "run", SIZE)
     model = load_model(tmp_path / "run")
     assert {leaf.dtype for leaf in jax.tree.leaves(model.variables)} == {jnp.dtype(jnp.float32)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), MemoryError()])
+def test_a_conversion_that_fails_late_leaves_nothing(error, tmp_path, monkeypatch):
+    _, path = strong_baseline(tmp_path)
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(conversion, "store_config", fail)
+    with pytest.raises(type(error)):
+        convert_weights(path, tmp_path / "run", SIZE)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.slow
+def test_a_disk_without_room_for_the_model_is_named(tmp_path, monkeypatch):
+    _, path = strong_baseline(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 99))
+    with pytest.raises(DiskSpaceError, match=r"has 99 bytes free; a checkpoint needs 4\d,\d{3},"):
+        convert_weights(path, tmp_path / "run", SIZE)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
