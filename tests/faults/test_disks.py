@@ -4,7 +4,6 @@ import dataclasses
 import errno
 import os
 import pathlib
-import resource
 import subprocess
 import sys
 import tempfile
@@ -120,7 +119,8 @@ def test_what_was_written_is_named(error, place):
 
 def test_a_limit_on_file_sizes_is_one_line(tmp_path):
     script = (
-        "import sys; from fashion_jax.files import atomic_write\n"
+        "import resource, sys; from fashion_jax.files import atomic_write\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "from fashion_jax.cli.terminal import disk_problem\n"
         "try: atomic_write(sys.argv[1], bytes(10_000))\n"
         "except OSError as error: sys.exit(disk_problem(error))\n"
@@ -131,7 +131,6 @@ def test_a_limit_on_file_sizes_is_one_line(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
     )
     assert done.returncode == 1
     assert done.stderr.startswith(f"{tmp_path}/out: File too large")
