@@ -60,8 +60,8 @@ def open_file(path: str | os.PathLike[str], most: int | None = None) -> BinaryIO
         most: largest size in bytes; by default any.
 
     Raises:
-        UnreadableFileError: if there is no such file, if it is a folder, a pipe, a socket or a
-            device, if it is too large, or if the system refuses to open it; its cause is the
+        UnreadableFileError: if the file is missing, too large, or not a regular file (a folder,
+            pipe, socket or device), or if the system refuses to open it; the cause is the
             system's error.
     """
     path = pathlib.Path(path)

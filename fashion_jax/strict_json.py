@@ -36,7 +36,7 @@ def decode(content: bytes | str, any_number: bool = False) -> Any:
     except JsonError:
         raise
     except (ValueError, RecursionError) as error:
-        # Python's hint at its limit of digits, behind the semicolon, is no remedy.
+        # After the semicolon, Python suggests raising its limit on digits, which does not help.
         raise JsonError(str(error).partition(";")[0]) from error
     return values
 

@@ -1,4 +1,4 @@
-"""What a terminal and a disk may do to a command: odd letters, closed pipes, no room."""
+"""Output of commands: characters a terminal cannot show, closed streams, full disks."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""How a file describes its colours: by an ICC profile, or by numbers that make one."""
+"""Colour descriptions of image files: embedded ICC profiles, and numbers that define one."""
 
 import contextlib
 import functools

@@ -223,12 +223,15 @@ class BuiltDataset(Dataset):
         }
 
 
-def products_of(split: Split) -> list[str]:
-    """Product of each photo as text: its name in the raw dataset, or its number without one."""
-    names = getattr(split, "product_names", None)
-    if names is None:
-        return list(map(str, split.identity.tolist()))
-    return [names[identity] for identity in split.identity.tolist()]
+def products_of(split: Split, rows: slice = slice(None)) -> list[str]:
+    """Product on each photo as text: its name in the raw dataset, or its number without one.
+
+    Args:
+        split: a dataset's split.
+        rows: rows to look up; by default all.
+    """
+    identities, names = split.identity[rows].tolist(), getattr(split, "product_names", None)
+    return [str(identity) if names is None else names[identity] for identity in identities]
 
 
 def open_dataset(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:

@@ -1,4 +1,4 @@
-"""What a run was trained on: the names of its photos, hashed, stored with the run.
+"""Hashed names of a run's training photos, stored with the run.
 
 Evaluation on any dataset can then count the test products that the model has seen, also where the
 training data was moved, or built anew with other splits.

@@ -97,7 +97,7 @@ def search_street_photos(workdir: str | pathlib.Path, count: int) -> list[Ranked
 
 
 def _ranked_list(catalogue: Catalogue, query: Split, row: int, hits: Sequence[Hit]) -> RankedList:
-    product = products_of(query)[row]
+    (product,) = products_of(query, slice(row, row + 1))
     right = [hit.item.product == product for hit in hits]
     answers = [
         RankedAnswer(

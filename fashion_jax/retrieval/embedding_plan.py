@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from fashion_jax.datasets.dataset import BuiltDataset, Split
+from fashion_jax.datasets.dataset import BuiltDataset, Split, products_of
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import StorageError, atomic_write, read_json, to_json
 from fashion_jax.inference.card import ModelCard
@@ -32,7 +32,7 @@ class EmbeddingPlan:
         version: version of the dataset.
         split: name of the embedded split.
         photos: number of photos in the split.
-        photos_sha256: checksum of the split's photo names and identities, in order.
+        photos_sha256: checksum of the names of the split's photos and products, in order.
         photos_per_shard: number of photos in each shard except for the last, which may have fewer.
         card: card of the model.
     """
@@ -135,6 +135,6 @@ def read_plan(folder: pathlib.Path) -> EmbeddingPlan:
 
 def _sha256_of_photos(split: Split) -> str:
     digest = hashlib.sha256()
-    for photo_id, identity in zip(split.photo_id, split.identity, strict=True):
-        digest.update(f"{len(photo_id)}:{photo_id}:{int(identity)};".encode())
+    for photo_id, product in zip(split.photo_id, products_of(split), strict=True):
+        digest.update(f"{len(photo_id)}:{photo_id}{len(product)}:{product};".encode())
     return digest.hexdigest()

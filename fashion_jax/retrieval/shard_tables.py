@@ -60,7 +60,7 @@ def encode_shard(
             "row": np.arange(rows.start, rows.stop, dtype=np.int64),
             "photo_id": split.photo_id[part].tolist(),
             "identity": split.identity[part],
-            "product": products_of(split)[part],
+            "product": products_of(split, part),
             "category": split.category[part].tolist(),
             "domain": [DOMAIN_NAMES[domain] for domain in split.domain[part]],
             "camera": split.camera[part],

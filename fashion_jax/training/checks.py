@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from fashion_jax.config import ConfigError, ExperimentConfig
-from fashion_jax.datasets.dataset import BuiltDataset, DamagedDatasetError, Dataset, Split
+from fashion_jax.datasets.built_files import COLUMN_NAMES, DamagedDatasetError
+from fashion_jax.datasets.dataset import BuiltDataset, Dataset, Split
 from fashion_jax.datasets.loader import decode
 from fashion_jax.datasets.sizes import training_sizes
 from fashion_jax.errors import FashionJaxError
@@ -28,7 +29,6 @@ logger = logging.getLogger(__name__)
 FEW_IDENTITIES = 10
 _PHOTOS = 32  # tried per split
 _SAMPLE = 23  # first element of the random seed of the tried photos
-_COLUMNS = ("identity", "domain", "category", "photo_id", "camera")
 _KEPT = 3  # checkpoints on the disk while one is written: the best, the latest, and the new one
 
 
@@ -129,7 +129,7 @@ def _check_splits(dataset: Dataset) -> None:
 
 
 def _check_columns(dataset: Dataset, split: Split) -> None:
-    lengths = {name: len(getattr(split, name, ())) for name in _COLUMNS}
+    lengths = {name: len(getattr(split, name, ())) for name in COLUMN_NAMES}
     if set(lengths.values()) != {len(split)}:
         found = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise DamagedDatasetError(

@@ -68,7 +68,7 @@ def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
 
     Raises:
         StorageError: another line is damaged; with its number.
-        UnreadableFileError: it is no file, or larger than 4 GiB.
+        UnreadableFileError: it is not a regular file, or is larger than 4 GiB.
     """
     path = workdir / METRICS_FILE
     if not path.exists():

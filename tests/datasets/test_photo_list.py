@@ -1,12 +1,10 @@
-"""Manifests: what is right in them, and how everything that is wrong is told."""
+"""Lists of photos: what is right in them, and how everything that is wrong is told."""
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from fashion_jax.datasets.photo_lists.photo_list import read_photo_list
-from fashion_jax.datasets.photo_lists.problems import PhotoListError
+from tests.datasets.photo_lists import parquet, read, refused
 from tests.dummy_data.catalogue import (
     REPEATED_PHOTO,
     manifest_rows,
@@ -19,24 +17,6 @@ NOTHING = {
     **{"domain": "shop", "category": "item", "split": None, "camera": -1},
     **dict.fromkeys(("x", "y", "width", "height")),
 }
-
-
-def read(content):
-    data = content if isinstance(content, bytes) else content.encode()
-    return read_photo_list(data, "items.csv")
-
-
-def refused(content):
-    with pytest.raises(PhotoListError) as error:
-        read(content)
-    assert str(error.value).startswith("items.csv")
-    return str(error.value)
-
-
-def parquet(columns):
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns), sink)
-    return sink.getvalue().to_pybytes()
 
 
 def test_two_columns_are_enough():

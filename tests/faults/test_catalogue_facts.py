@@ -1,4 +1,4 @@
-"""What a catalogue or a folder of embeddings stores twice is compared when it is read."""
+"""Facts that a catalogue or a folder of embeddings stores twice are compared on reading."""
 
 import contextlib
 import dataclasses

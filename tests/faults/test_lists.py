@@ -1,41 +1,21 @@
 """Lists from spreadsheets, databases and annotation tools: understood, or refused by name."""
 
 import contextlib
-import io
 import struct
 import unicodedata
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from fashion_jax.data_builders.catalogue.catalogue import CatalogueBuilder
 
 from fashion_jax.datasets.boxes import Box, to_pixels, unit_of
 from fashion_jax.datasets.dataset import open_dataset, products_of
 from fashion_jax.datasets.photo_lists import cells
-from fashion_jax.datasets.photo_lists.photo_list import read_photo_list
 from fashion_jax.datasets.photo_lists.problems import PhotoListError
 from fashion_jax.datasets.photos import encode_jpeg
 from fashion_jax.serving.new_photos import Defaults, read_list
-
-
-def read(text):
-    data = text if isinstance(text, bytes) else text.encode()
-    return read_photo_list(data, "items.csv")
-
-
-def refused(text):
-    with pytest.raises(PhotoListError) as caught:
-        read(text)
-    assert str(caught.value).startswith("items.csv")
-    return str(caught.value)
-
-
-def parquet(**columns):
-    encoded = io.BytesIO()
-    pq.write_table(pa.table(columns), encoded)
-    return encoded.getvalue()
+from tests.datasets.photo_lists import parquet, read, refused
 
 
 def boxes_of(listed):
@@ -193,11 +173,13 @@ def test_other_products_stay_as_they_are(name):
 
 def test_products_of_parquet():
     photos = ["a", "b", "c"]
-    listed = read(parquet(photo=photos, product=[17.0, 18.0, 4006381333931.0]))
+    listed = read(parquet({"photo": photos, "product": [17.0, 18.0, 4006381333931.0]}))
     assert [row["product"] for row in rows_of(listed)] == ["17", "18", "4006381333931"]
-    assert "row 2: 'nan'" in refused(parquet(photo=photos, product=[17.0, float("nan"), 1.5]))
-    assert "product is empty (1 row)" in refused(parquet(photo=photos, product=[17.0, None, 1.0]))
-    text = refused(parquet(photo=photos, product=[1.0, 2.0, 2.0**60]))
+    assert "row 2: 'nan'" in refused(parquet({"photo": photos, "product": [17.0, np.nan, 1.5]}))
+    assert "product is empty (1 row)" in refused(
+        parquet({"photo": photos, "product": [17.0, None, 1.0]})
+    )
+    text = refused(parquet({"photo": photos, "product": [1.0, 2.0, 2.0**60]}))
     assert "decimal numbers above 2^53, which lost digits" in text
 
 
@@ -260,7 +242,7 @@ def test_lists_of_too_many_rows_or_letters_are_refused(monkeypatch):
     monkeypatch.setattr(cells, "MAX_ROWS", 3)
     rows = "".join(f"{n}.jpg,1\n" for n in range(4))
     assert "4 rows; the limit is 3: divide the list" in refused("photo,product\n" + rows)
-    four = parquet(photo=list("abcd"), product=["1"] * 4)
+    four = parquet({"photo": list("abcd"), "product": ["1"] * 4})
     assert "4 rows; the limit is 3" in refused(four)
     monkeypatch.setattr(cells, "MAX_ROWS", 4)
     assert len(rows_of(read(four))) == 4
@@ -270,7 +252,7 @@ def test_lists_of_too_many_rows_or_letters_are_refused(monkeypatch):
 
 def test_rows_that_take_no_room_are_counted_before_they_are_read():
     photos = pa.DictionaryArray.from_arrays(pa.array(np.zeros(100_000, np.int32)), ["a" * 30_000])
-    data = parquet(photo=photos, product=["1"] * 100_000)
+    data = parquet({"photo": photos, "product": ["1"] * 100_000})
     assert len(data) < 100_000
     assert "column photo has 3,000,000,000 characters" in refused(data)
 
@@ -278,7 +260,7 @@ def test_rows_that_take_no_room_are_counted_before_they_are_read():
 @pytest.mark.slow
 def test_damaged_parquet_is_one_error():
     rng = np.random.default_rng(0)
-    whole = parquet(photo=["a.jpg", "b.jpg"], product=["1", "2"], x=[1.0, 2.0])
+    whole = parquet({"photo": ["a.jpg", "b.jpg"], "product": ["1", "2"], "x": [1.0, 2.0]})
     for _ in range(200):
         data = bytearray(whole)
         for place in rng.integers(4, len(data), 3):

@@ -71,7 +71,7 @@ class Counts:
 
 @dataclasses.dataclass
 class BoxReach:
-    """How far boxes reach into their photos.
+    """Furthest extent of boxes in their photos.
 
     Attributes:
         photos: names of photos with a box that has area.

@@ -9,9 +9,9 @@ class WeightsError(FashionJaxError):
     """Weights that cannot be read, whose names are unknown, or that do not fit the network."""
 
 
-def printable(text: object) -> str:
+def shown(value: object) -> str:
     """Show text of an untrusted file: short, and without control characters."""
-    shown = str(text) if type(text) in (str, int) else type(text).__name__
-    if not shown or not shown.isprintable():
-        shown = ascii(shown)
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    text = str(value) if type(value) in (str, int) else type(value).__name__
+    if not text or not text.isprintable():
+        text = ascii(text)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -9,7 +9,7 @@ import safetensors
 
 from fashion_jax.errors import named
 from fashion_jax.files import UnreadableFileError, open_file
-from fashion_jax.inference.weights import WeightsError, printable
+from fashion_jax.inference.weights import WeightsError, shown
 from fashion_jax.inference.weights.torch_file import read_torch_file
 from fashion_jax.inference.weights.weight_map import ConvertedStateDict, convert_state_dict
 from fashion_jax.inference.weights.weight_maps import WEIGHT_MAPS
@@ -91,7 +91,7 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
-            other = [f"{printable(n)} ({kind})" for n, kind in dtypes.items() if kind not in DTYPES]
+            other = [f"{shown(n)} ({kind})" for n, kind in dtypes.items() if kind not in DTYPES]
             if other:
                 raise WeightsError(
                     f"{path}: {len(other)} tensors have a dtype that is not read: {named(other)}; "
@@ -100,7 +100,7 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
             return {name: file.get_tensor(name) for name in dtypes}
     except (safetensors.SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
         raise WeightsError(
-            f"{path} is not a safetensors file, or broken: {printable(str(error))}"
+            f"{path} is not a safetensors file, or broken: {shown(str(error))}"
         ) from error
 
 
@@ -108,7 +108,7 @@ def _problem(tensors: Mapping[str, np.ndarray]) -> str:
     """Say why tensors cannot be shown or used, if so."""
     if not tensors:
         return "it holds no tensors"
-    strange = [printable(name) for name in tensors if not _is_plain(name)]
+    strange = [shown(name) for name in tensors if not _is_plain(name)]
     if strange:
         return (
             f"{len(strange)} names of tensors are empty, have characters that cannot be printed "

@@ -16,7 +16,7 @@ import numpy as np
 
 from fashion_jax.errors import named
 from fashion_jax.files import open_file
-from fashion_jax.inference.weights import WeightsError, printable
+from fashion_jax.inference.weights import WeightsError, shown
 from fashion_jax.inference.weights.torch_pickle import read_pickle
 from fashion_jax.inference.weights.torch_tensors import Storage, TensorView
 
@@ -24,7 +24,7 @@ ZIP_MAGIC = b"PK\x03\x04"
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 BIG_ENDIAN = "its numbers are big-endian; save it on a little-endian machine"
-LARGEST_PICKLE = 2**26  # bytes; weights lie beside it
+LARGEST_PICKLE = 2**26  # bytes; weights are stored outside the pickle
 MOST_SHARING = 16  # bytes of tensors per byte of the file; tied weights share a storage
 LOCAL_HEADER = 30  # bytes before a member of an archive, without its name
 
@@ -75,7 +75,7 @@ def read_torch_file(path: pathlib.Path) -> StateDict:
         except BROKEN as error:
             raise WeightsError(
                 f"{path} is not a PyTorch file, or a broken one "
-                f"({type(error).__name__}: {printable(str(error))})"
+                f"({type(error).__name__}: {shown(str(error))})"
             ) from error
 
 
@@ -102,7 +102,7 @@ def _require_separate(archive: zipfile.ZipFile, size: int) -> None:
     end = 0
     for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
         if info.header_offset < end:
-            raise WeightsError(f"its member {printable(info.filename)} lies inside another one")
+            raise WeightsError(f"its member {shown(info.filename)} lies inside another one")
         end = info.header_offset + LOCAL_HEADER + info.compress_size
     if end > size:
         raise WeightsError(f"its members end at byte {end:,}, but it has {size:,} bytes")
@@ -112,11 +112,11 @@ def _require_separate(archive: zipfile.ZipFile, size: int) -> None:
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     if name not in archive.NameToInfo:
-        raise WeightsError(f"it lacks the member {printable(name)}")
+        raise WeightsError(f"it lacks the member {shown(name)}")
     # PyTorch never compresses; a compressed member could unpack to any size.
     info = archive.getinfo(name)
     if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-        raise WeightsError(f"{printable(name)} is compressed, which PyTorch never does")
+        raise WeightsError(f"{shown(name)} is compressed, which PyTorch never does")
     return archive.read(name)
 
 
@@ -144,7 +144,7 @@ def _legacy_storage(file: BinaryIO, storage: Storage, end: int) -> bytes:
     length = storage.size * storage.dtype.itemsize
     if size != storage.size or length > end - file.tell():
         raise WeightsError(
-            f"storage {printable(storage.key)} holds {size} numbers in {end - file.tell():,} "
+            f"storage {shown(storage.key)} holds {size} numbers in {end - file.tell():,} "
             f"bytes, not {storage.size}"
         )
     return file.read(length)
@@ -157,7 +157,7 @@ def _state_dict(loaded: Any) -> tuple[dict[str, TensorView], str]:
     keys = [key for key in STATE_DICT_KEYS if type(loaded.get(key)) is dict]
     key = keys[0] if keys else ""
     state = loaded[key] if key else loaded
-    wrong = [printable(name) for name, view in state.items() if not isinstance(view, TensorView)]
+    wrong = [shown(name) for name, view in state.items() if not isinstance(view, TensorView)]
     if not state:
         raise WeightsError("it holds no tensors")
     if wrong:
@@ -165,7 +165,7 @@ def _state_dict(loaded: Any) -> tuple[dict[str, TensorView], str]:
             f"{len(wrong)} entries are not tensors: {named(wrong)}; a state dict has to be "
             f"alone in the file, or under one of the keys {', '.join(STATE_DICT_KEYS)}"
         )
-    strange = [printable(name) for name in state if type(name) is not str]
+    strange = [shown(name) for name in state if type(name) is not str]
     if strange:
         raise WeightsError(f"{len(strange)} names are not texts: {named(strange)}")
     return state, key
@@ -177,7 +177,7 @@ def _tensors(state: Mapping[str, TensorView], data: Mapping[str, bytes]) -> dict
     if claimed > MOST_SHARING * held:
         most = max(state, key=lambda name: state[name].nbytes)
         raise WeightsError(
-            f"its tensors claim {claimed:,} bytes (the largest is {printable(most)}), but it holds "
+            f"its tensors claim {claimed:,} bytes (the largest is {shown(most)}), but it holds "
             f"{held:,}; numbers may be shared {MOST_SHARING} times. Save copies: torch.save("
             "{name: tensor.clone() for name, tensor in model.state_dict().items()}, 'weights.pth')"
         )

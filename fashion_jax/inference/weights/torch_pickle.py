@@ -11,7 +11,7 @@ import pickletools
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from fashion_jax.inference.weights import WeightsError, printable
+from fashion_jax.inference.weights import WeightsError, shown
 from fashion_jax.inference.weights.torch_tensors import (
     STORAGES,
     Storage,
@@ -68,7 +68,7 @@ def read_pickle(file: io.BytesIO) -> Pickled:
         return Pickled(stack.values.pop(), stack.storages)
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise WeightsError(
-            f"its pickle is malformed at byte {place}: {printable(str(error))}"
+            f"its pickle is malformed at byte {place}: {shown(str(error))}"
         ) from error
 
 
@@ -138,7 +138,7 @@ class _Stack:
     def name(self, full: str) -> None:
         if full not in STORAGES and full not in _FUNCTIONS:
             raise WeightsError(
-                f"its pickle asks for '{printable(full)}', which is not part of a tensor; nothing "
+                f"its pickle asks for '{shown(full)}', which is not part of a tensor; nothing "
                 f"was run: {SAVE_ALONE}"
             )
         self.values.append(_Name(full))
@@ -185,9 +185,9 @@ class _Stack:
             raise TypeError("it refers to something that is not a tensor's storage")
         storage = Storage(key, STORAGES[name.full], size)
         if view not in ([], [None]):
-            raise WeightsError(f"storage {printable(key)} is a view of another one")
+            raise WeightsError(f"storage {shown(key)} is a view of another one")
         if self.storages.setdefault(key, storage) != storage:
-            raise WeightsError(f"storage {printable(key)} is described in two ways")
+            raise WeightsError(f"storage {shown(key)} is described in two ways")
         self.values.append(storage)
 
 
@@ -195,7 +195,7 @@ def _set_items(target: dict[Any, Any], pairs: Iterable[Any]) -> None:
     for key, value in pairs:
         plain = key is None or type(key) in (str, bytes, bool, int, float)
         if not plain or (type(key) is int and abs(key) >= LARGEST_KEY):
-            raise TypeError(f"a dict has the key {printable(key)}")
+            raise TypeError(f"a dict has the key {shown(key)}")
         target[key] = value
 
 

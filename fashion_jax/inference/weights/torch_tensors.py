@@ -10,7 +10,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from fashion_jax.inference.weights import WeightsError, printable
+from fashion_jax.inference.weights import WeightsError, shown
 
 MOST_AXES = 32
 LARGEST = 2**63 - 1  # of any size, stride or offset, and of a tensor's bytes
@@ -40,7 +40,7 @@ class Storage:
     Attributes:
         key: its name within the file.
         dtype: dtype of the numbers.
-        size: how many there are.
+        size: number of elements.
     """
 
     key: str
@@ -50,9 +50,9 @@ class Storage:
     def __post_init__(self) -> None:
         """Refuse a key or a size that no storage has."""
         if type(self.key) is not str or len(self.key) > LONGEST_KEY:
-            raise WeightsError(f"a storage has the key {printable(self.key)}")
+            raise WeightsError(f"a storage has the key {shown(self.key)}")
         if type(self.size) is not int or not 0 <= self.size <= LARGEST:
-            raise WeightsError(f"storage {printable(self.key)} has the size {printable(self.size)}")
+            raise WeightsError(f"storage {shown(self.key)} has the size {shown(self.size)}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,12 +103,12 @@ class TensorView:
 
     @property
     def size(self) -> int:
-        """How many numbers the tensor has."""
+        """Number of elements."""
         return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """How many bytes a copy of the tensor takes."""
+        """Bytes of a copy of the tensor."""
         return self.size * self.storage.dtype.itemsize
 
     def read(self, data: bytes) -> np.ndarray:
@@ -116,7 +116,7 @@ class TensorView:
         dtype = self.storage.dtype
         if len(data) != self.storage.size * dtype.itemsize:
             raise WeightsError(
-                f"storage {printable(self.storage.key)} holds {len(data)} bytes, "
+                f"storage {shown(self.storage.key)} holds {len(data)} bytes, "
                 f"not {self.storage.size} x {dtype.itemsize}"
             )
         strides = [
