@@ -1,7 +1,9 @@
 """`fashion-jax evaluate` with every refinement and a tuned index, on a network of drawn weights."""
 
+import contextlib
 import dataclasses
 import functools
+import io
 import json
 
 import numpy as np
@@ -48,11 +50,10 @@ def run(tmp_path_factory, tiny_config):
 @pytest.fixture(scope="module")
 def refined(run):
     """The printed JSON, and the page."""
-    printed = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("builtins.print", printed.append)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
         assert main(["evaluate", "--workdir", str(run), "--json", *FLAGS]) == 0
-    return json.loads(printed[-1]), (run / "report" / "index.html").read_text()
+    return json.loads(printed.getvalue()), (run / "report" / "index.html").read_text()
 
 
 def test_json_has_the_refined_metrics_beside_the_others(refined):
