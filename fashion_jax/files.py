@@ -315,31 +315,6 @@ def check_values(
     return stored
 
 
-def parse_json_lines(
-    content: bytes, kind: type[Stored] | types.GenericAlias, where: str
-) -> list[Stored]:
-    """Read JSON lines, one value each; see `parse_json`.
-
-    Args:
-        content: the lines.
-        kind: type of a line.
-        where: place of the lines, for messages.
-
-    Raises:
-        StorageError: a line (whose number is named) is damaged.
-    """
-    try:
-        values = msgspec.json.Decoder(kind).decode_lines(content)
-        if msgspec.json.Encoder().encode_lines(values) == content:  # nothing was left out
-            return values
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        pass
-    return [
-        parse_json(line, kind, None, f"line {number} of {where}")
-        for number, line in enumerate(content.removesuffix(b"\n").split(b"\n"), start=1)
-    ]
-
-
 def _split(values: Any) -> tuple[Any, Any]:
     """Take version and checksum out of a file's values."""
     if not isinstance(values, dict):

@@ -12,6 +12,7 @@ from fashion_jax.datasets.building.base import BuildOptions, RetrievalBuilder
 from fashion_jax.datasets.building.options import OptionError, choice, option
 from fashion_jax.datasets.building.plan import BuildPlan
 from fashion_jax.datasets.building.tally import Tally
+from fashion_jax.datasets.photo_lists.fields import FIELD
 from fashion_jax.datasets.photo_lists.photo_list import PhotoList, read_photo_list
 from fashion_jax.datasets.photo_lists.problems import PhotoListError
 
@@ -81,7 +82,9 @@ class CatalogueBuilder(RetrievalBuilder):
         names = pc.unique(rows["photo"]).to_pylist()
         photos = open_photos(options.photos, names, self._box_unit)
         categories = sorted(pc.unique(rows["category"]).to_pylist())
-        return BuildPlan(splits, photos, categories, self._manifest.problems)
+        fields = [name.removeprefix(FIELD) for name in rows.column_names if name.startswith(FIELD)]
+        problems = {**self._manifest.problems, "column_not_in_records": fields}
+        return BuildPlan(splits, photos, categories, problems)
 
     def check_counts(self, tally: Tally) -> None:
         """Refuse boxes that cannot be in the unit that they were taken for.

@@ -239,13 +239,21 @@ def read_photo(path: pathlib.Path) -> UInt8[np.ndarray, "height width 3"]:
     Raises:
         UndecodablePhotoError: if the file cannot be read, or holds no usable photo.
     """
+    return decode_photo(photo_bytes(path))
+
+
+def photo_bytes(path: pathlib.Path) -> bytes:
+    """Read a photo's file, without decoding it.
+
+    Raises:
+        UndecodablePhotoError: if the file cannot be read, or is larger than any photo.
+    """
     try:
-        data = read_file(path, MAX_BYTES)
+        return read_file(path, MAX_BYTES)
     except FileTooLargeError as error:
         raise UndecodablePhotoError("too_large", f"{error}; reduce the photo") from error
     except UnreadableFileError as error:
         raise UndecodablePhotoError("unreadable", str(error)) from error
-    return decode_photo(data)
 
 
 def photo_size(path: pathlib.Path) -> tuple[int, int] | None:

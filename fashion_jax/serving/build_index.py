@@ -1,32 +1,28 @@
 """An index of photos, embedded by a run's model: built of a dataset, and added to."""
 
-import collections
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from tqdm import tqdm
+import pyarrow as pa
 
-from fashion_jax.datasets.boxes import BoxError, crop, to_pixels
 from fashion_jax.datasets.dataset import Split, open_dataset, products_of
-from fashion_jax.datasets.photos import (
-    UndecodablePhotoError,
-    encode_thumbnail,
-    read_photo,
-    thumbnail,
-)
-from fashion_jax.datasets.records import Domain
+from fashion_jax.datasets.photos import thumbnail
+from fashion_jax.datasets.records import DOMAIN_NAMES
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.inference.model import Photo, load_model
+from fashion_jax.inference.model import load_model
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.changes import ChangedCatalogue, add_photos, check_addable
 from fashion_jax.retrieval.catalogue.contents import Contents
-from fashion_jax.retrieval.catalogue.items import Item, named_by_defect
+from fashion_jax.retrieval.catalogue.item_table import ItemTable
+from fashion_jax.retrieval.catalogue.items import named_by_defect
 from fashion_jax.retrieval.make_index import check_kind
-from fashion_jax.serving.new_photos import ListedPhoto
+from fashion_jax.serving.photo_reader import PhotoReader
 
 INDEX_FOLDER = "index"
+DATASET = "dataset:"
+"""Start of the origin of a photo in a built dataset; folder, `#`, split, `/` and row follow."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +85,7 @@ def build_index(
 
 def add_files(
     workdir: str | os.PathLike[str],
-    photos: Sequence[ListedPhoto],
+    photos: ItemTable,
     index: str | os.PathLike[str] | None = None,
     replace: bool = False,
     skip_bad: bool = False,
@@ -112,16 +108,16 @@ def add_files(
     model = load_model(workdir)
     folder = index_folder(workdir, index)
     contents = Contents(folder)
-    check_addable(contents, {p.item.photo_id for p in photos}, model.card, replace)
-    reader = _Reader(photos, progress)
+    check_addable(contents, photos, model.card, replace)
+    reader = PhotoReader(photos, progress)
     embeddings = model.embed(reader.pixels())
-    if reader.bad and not (skip_bad and reader.items):
+    if reader.bad and not (skip_bad and reader.rows):
         bad = sum(map(len, reader.bad.values()))
         raise FashionJaxError(
             f"{bad:,} of {len(photos):,} photos cannot be used: {named_by_defect(reader.bad)}. "
             f"Nothing was added; fix them, leave them out, or add only the rest (--skip_bad)"
         )
-    parts = embeddings, reader.items, reader.thumbnails
+    parts = embeddings, reader.items(), reader.thumbnails
     changed = add_photos(folder, *parts, model.card, replace, contents)
     return dataclasses.replace(changed, left_out=dict(reader.bad))
 
@@ -155,8 +151,9 @@ def add_split(
     data = model.config.data
     photos = open_dataset(dataset or data.dataset, data_dir or data.data_dir).split(split)
     contents = Contents(folder)
-    check_addable(contents, photos.photo_id.tolist(), model.card, replace)
-    parts = model.embed_split(photos, progress), items_of(photos), thumbnails_of(photos)
+    items = items_of(photos)
+    check_addable(contents, items, model.card, replace)
+    parts = model.embed_split(photos, progress), items, thumbnails_of(photos)
     return add_photos(folder, *parts, model.card, replace, contents)
 
 
@@ -167,54 +164,23 @@ def index_folder(
     return pathlib.Path(workdir) / INDEX_FOLDER if index is None else pathlib.Path(index)
 
 
-def items_of(split: Split) -> list[Item]:
+def items_of(split: Split) -> ItemTable:
     """A catalogue's entry for each photo of a split."""
-    products = products_of(split)
-    columns = zip(split.photo_id, products, split.category, split.domain, strict=True)
-    return [
-        Item(str(photo_id), product, str(category), Domain(int(domain)).name.lower())
-        for photo_id, product, category, domain in columns
-    ]
+    table = pa.table(
+        {
+            "photo_id": pa.array(split.photo_id.tolist(), pa.string()),
+            "product": pa.array(products_of(split), pa.string()),
+            "category": pa.array(split.category.tolist(), pa.string()),
+            "domain": pa.array([DOMAIN_NAMES[domain] for domain in split.domain], pa.string()),
+        }
+    )
+    folder = getattr(split, "directory", None)
+    if folder is None:  # a split from outside, which cannot be opened again
+        return ItemTable(table)
+    sources = [f"{DATASET}{folder}#{split.name}/{row}" for row in range(len(split))]
+    return ItemTable(table).with_columns({"source": pa.array(sources, pa.string())})
 
 
 def thumbnails_of(split: Split) -> Iterator[bytes]:
     """Small JPEGs of all photos of a split, made one by one."""
     return (thumbnail(split.image_bytes(row)) for row in range(len(split)))
-
-
-@dataclasses.dataclass
-class _Reader:
-    """Reads photos one by one, and keeps what the catalogue stores of the usable ones."""
-
-    photos: Sequence[ListedPhoto]
-    progress: bool
-    items: list[Item] = dataclasses.field(default_factory=list)
-    thumbnails: list[bytes] = dataclasses.field(default_factory=list)
-    bad: dict[str, list[str]] = dataclasses.field(
-        default_factory=lambda: collections.defaultdict(list)
-    )
-
-    def pixels(self) -> Iterator[Photo]:
-        """RGB pixels of the usable photos."""
-        bar = tqdm(self.photos, "embed", unit="photo", disable=not self.progress, leave=False)
-        for photo in bar:
-            try:
-                pixels = _item_pixels(photo)
-            except UndecodablePhotoError as error:
-                self.bad[error.kind.replace("_", " ")].append(photo.item.photo_id)
-                continue
-            except BoxError:
-                self.bad["without anything in its box"].append(photo.item.photo_id)
-                continue
-            self.items.append(photo.item)
-            self.thumbnails.append(encode_thumbnail(pixels))
-            yield pixels
-
-
-def _item_pixels(photo: ListedPhoto) -> Photo:
-    """RGB pixels of what is in the photo's box."""
-    pixels = read_photo(photo.path)
-    if photo.box is None:
-        return pixels
-    height, width = pixels.shape[:2]
-    return crop(pixels, to_pixels(photo.box, photo.box_unit, height, width))

@@ -2,14 +2,15 @@
 
 import collections
 import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.photo_lists.columns import BOX
 from fashion_jax.datasets.photo_lists.photo_list import (
     DEFAULT_CATEGORY,
@@ -20,24 +21,8 @@ from fashion_jax.datasets.photos import find_file, list_photos
 from fashion_jax.datasets.records import DOMAIN_NAMES
 from fashion_jax.errors import FashionJaxError, named
 from fashion_jax.files import is_folder, read_file
-from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT, Item
-
-
-@dataclasses.dataclass(frozen=True)
-class ListedPhoto:
-    """A photo to add.
-
-    Attributes:
-        path: path of the file; its content is not checked.
-        item: the catalogue's entry.
-        box: box around the product; `None` for the whole photo.
-        box_unit: unit of the box; one of `fashion_jax.datasets.boxes.UNITS`.
-    """
-
-    path: pathlib.Path
-    item: Item
-    box: Box | None = None
-    box_unit: str = "pixels"
+from fashion_jax.retrieval.catalogue.item_table import ItemTable
+from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT, Item, Origin
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +50,7 @@ class Defaults:
             )
 
 
-def find_photos(
-    *places: str | os.PathLike[str], defaults: Defaults | None = None
-) -> list[ListedPhoto]:
+def find_photos(*places: str | os.PathLike[str], defaults: Defaults | None = None) -> ItemTable:
     """List all files of folders, and single files.
 
     A photo's id is its path below the folder, or a single file's name. Hidden files are skipped.
@@ -76,41 +59,54 @@ def find_photos(
         *places: folders, and files.
         defaults: what is known of all of them.
 
+    Returns:
+        Their items and origins; the files' content is not checked.
+
     Raises:
         FashionJaxError: a missing place, two photos with the same id, or no photo.
     """
-    photos = []
+    paths: list[pathlib.Path] = []
+    names: list[str] = []
     defaults = defaults or Defaults()
     for place in map(pathlib.Path, places):
         if not os.path.lexists(place):
             raise FashionJaxError(f"no photo and no folder at {place.absolute()}")
-        if is_folder(place):
-            photos += [
-                ListedPhoto(path, defaults.item(path.relative_to(place).as_posix()))
-                for path in list_photos(place)
-            ]
-        else:
-            photos.append(ListedPhoto(place, defaults.item(place.name)))
-    if not photos:
+        found = list_photos(place) if is_folder(place) else [place]
+        root = place if is_folder(place) else place.parent
+        paths += found
+        names += [path.relative_to(root).as_posix() for path in found]
+    if not paths:
         raise FashionJaxError(f"no photo in {named([str(place) for place in places])}")
-    _refuse(_repeated(photos), "photos share an id")
-    names = [photo.item.photo_id for photo in photos]
-    odd = [repr(n) for n in names if n.encode("utf-8", "replace") != n.encode("utf-8", "ignore")]
+    _refuse(_repeated(names), "photos share an id")
+    sources = [str(path.absolute()) for path in paths]
+    odd = [repr(n) for n in sources if n.encode("utf-8", "replace") != n.encode("utf-8", "ignore")]
     _refuse(odd, "photos have names that are not Unicode; rename them")
-    return photos
+    return ItemTable.of(map(defaults.item, names), [Origin(source) for source in sources])
 
 
-def read_list(path: pathlib.Path, root: pathlib.Path, defaults: Defaults) -> list[ListedPhoto]:
+def read_list(
+    path: pathlib.Path,
+    root: pathlib.Path,
+    defaults: Defaults,
+    types: Mapping[str, str] | None = None,
+    none: Sequence[str] = (),
+) -> ItemTable:
     """Read a list of photos, such as the one that a dataset was built from.
 
-    The list is CSV or Parquet, with the column `photo` (a path relative to `root`) and, if known,
-    `product`, `category`, `domain` and a box; see `data_builders/catalogue/README.md`. An empty
-    cell or a missing column means the default. A photo appears once for each product on it.
+    The list is CSV, Parquet or JSON lines, with the column `photo` (a path relative to `root`) and,
+    if known, `product`, `category`, `domain`, a box and fields; see
+    `data_builders/catalogue/README.md`. An empty cell or a missing column means the default. A
+    photo appears once for each product on it.
 
     Args:
         path: the list.
         root: folder that the photos are relative to.
         defaults: what is known of photos that the list says nothing about.
+        types: types of fields, by name, that do not follow from their values.
+        none: words for an empty cell.
+
+    Returns:
+        Items and origins; the files are not opened.
 
     Raises:
         FashionJaxError: with all rows that cannot be used.
@@ -122,27 +118,31 @@ def read_list(path: pathlib.Path, root: pathlib.Path, defaults: Defaults) -> lis
             f"a folder"
         )
     known = defaults.category, defaults.domain
-    listed = read_photo_list(content, str(path), ("photo",), *known)
-    remote = [name for name in listed.rows["photo"].to_pylist() if "://" in name]
-    _refuse(remote, f"photos of {path} are in object storage: copy them into {root}")
-    return [
-        ListedPhoto(find_file(root, row["photo"]), _item(row, defaults), _box(row), listed.box_unit)
-        for row in _once_each(listed.rows)
-    ]
+    listed = read_photo_list(content, str(path), ("photo",), *known, types, none)
+    rows = _once_each(listed.rows)
+    photos = rows["photo"].to_pylist()
+    _refuse(
+        [name for name in photos if "://" in name],
+        f"photos of {path} are in object storage: copy them into {root}",
+    )
+    sources = [str(find_file(root, name).absolute()) for name in photos]
+    table = rows.rename_columns({"photo": "photo_id"}).drop_columns(["split", "camera"])
+    return ItemTable(table).with_columns(
+        {
+            "product": pc.fill_null(rows["product"], defaults.product),
+            "source": pa.array(sources, pa.string()),
+            "box_unit": pa.repeat(listed.box_unit, len(rows)),
+        }
+    )
 
 
-def _once_each(rows: pa.Table) -> list[dict[str, Any]]:
+def _once_each(rows: pa.Table) -> pa.Table:
     """Rows without those that differ by their split or camera alone."""
-    columns = rows.select(["photo", "product", "category", "domain", *BOX])
-    return list({tuple(row.values()): row for row in columns.to_pylist()}.values())
-
-
-def _item(row: Mapping[str, Any], defaults: Defaults) -> Item:
-    return Item(row["photo"], row["product"] or defaults.product, row["category"], row["domain"])
-
-
-def _box(row: Mapping[str, Any]) -> Box | None:
-    return None if row["x"] is None else Box(*(row[name] for name in BOX))
+    names = [pc.fill_null(rows[name], "").combine_chunks() for name in ("photo", "product")]
+    codes = [name.dictionary_encode().indices.to_numpy() for name in names]
+    boxes = [pc.fill_null(rows[name], -math.inf).to_numpy() for name in BOX]
+    _, first = np.unique(np.stack([*codes, *boxes]), axis=1, return_index=True)
+    return rows.take(np.sort(first))
 
 
 def read_names(path: pathlib.Path) -> list[str]:
@@ -158,9 +158,8 @@ def read_names(path: pathlib.Path) -> list[str]:
     return [name for name in text.replace("\r\n", "\n").split("\n") if name.strip()]
 
 
-def _repeated(photos: Iterable[ListedPhoto]) -> Sequence[str]:
-    counts = collections.Counter(photo.item.photo_id for photo in photos)
-    return sorted(name for name, count in counts.items() if count > 1)
+def _repeated(names: Iterable[str]) -> Sequence[str]:
+    return sorted(name for name, count in collections.Counter(names).items() if count > 1)
 
 
 def _refuse(names: Sequence[str], what: str) -> None:

@@ -35,8 +35,7 @@ class Answers:
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
         answers = [
-            {"rank": hit.rank, "score": hit.score, **dataclasses.asdict(hit.item)}
-            for hit in self.hits
+            {"rank": hit.rank, "score": hit.score, **hit.item.to_json()} for hit in self.hits
         ]
         return {"photo": self.photo, "answers": answers, "picture": self.picture}
 

@@ -17,7 +17,8 @@ from fashion_jax.reports.tuning_picture import write_curve
 from fashion_jax.retrieval.catalogue.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.changes import set_search_settings
 from fashion_jax.retrieval.catalogue.contents import Segment
-from fashion_jax.retrieval.catalogue.manifest import CatalogueError, Manifest, SearchSettings
+from fashion_jax.retrieval.catalogue.items import CatalogueError
+from fashion_jax.retrieval.catalogue.manifest import Manifest, SearchSettings
 from fashion_jax.retrieval.catalogue.tuning_file import write_tunings
 from fashion_jax.retrieval.scann_tuning import Tuning, TuningQueries, gallery_queries, measure
 from fashion_jax.serving.build_index import index_folder

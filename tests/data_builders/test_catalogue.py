@@ -74,7 +74,7 @@ def test_every_defect_is_listed(built):
         "not_an_image": ["shop/P-007-1.jpg"],
         "repeated_row": ["shop/P-012-1.jpg"],
         "truncated": ["shop/P-003-2.jpg"],
-        "unknown_column": ["price"],
+        "column_not_in_records": ["price"],
     }
 
 

@@ -111,13 +111,18 @@ MANIFESTS = {
     "rows as a float": (of_segment("rows", float), r"Expected `int`, got `float`"),
     "an index that is not there": (of_segment("index", lambda _: "scann"), "scann_index.json"),
     "no embeddings": (of_segment("files", without("embeddings.npy")), "embeddings.npy"),
-    "no items": (of_segment("files", without("items.jsonl")), "items.jsonl"),
+    "no items": (of_segment("items", lambda i: {**i, "files": {}}), "items.parquet"),
+    "items of the second segment": (
+        lambda m: m["segments"][0].update(items=m["segments"][1]["items"]), "more than once"),
+    "items elsewhere": (of_segment("items", lambda i: {**i, "data": "../other"}), "matching regex"),
     "no thumbnails": (of_segment("files", without("thumbnails.array_record")), "thumbnails"),
-    "no files": (of_segment("files", lambda _: {}), "embeddings.npy, items.jsonl"),
+    "no files": (of_segment("files", lambda _: {}), "embeddings.npy, thumbnails"),
     "a file elsewhere": (of_segment("files", lambda f: {**f, "../x": "0"}), r"\.\./x"),
     "a file more": (of_segment("files", lambda f: {**f, "a\0": "0"}), "belong here"),
-    "a checksum of null": (of_segment("files", lambda f: {**f, "items.jsonl": None}), "got `null`"),
-    "another checksum": (of_segment("files", lambda f: {**f, "items.jsonl": "0"}), "items.jsonl"),
+    "a checksum of null": (
+        of_segment("files", lambda f: {**f, "embeddings.npy": None}), "got `null`"),
+    "another checksum": (
+        of_segment("items", lambda i: {**i, "files": {"items.parquet": "0"}}), "items.parquet"),
     "a folder elsewhere": (of_segment("data", lambda _: "../other"), "matching regex"),
     "a folder that is not there": (of_segment("data", lambda _: "data-x"), "rows of|missing"),
     "a segment twice": (lambda m: m["segments"].append(m["segments"][0]), "more than once"),
@@ -162,7 +167,9 @@ def seal(index):
     """Make the checksums of all files right again."""
 
     def change(manifest):
-        for entry in [*manifest["segments"], manifest["removed"]]:
+        segments = manifest["segments"]
+        items = [segment["items"] for segment in segments]
+        for entry in [*segments, *items, manifest["removed"]]:
             entry["files"] = storage.checksums(index / entry["data"], entry["files"])
 
     change_json(index / "manifest.json", change)
@@ -226,6 +233,14 @@ def text(change):
     return lambda path: path.write_bytes(change(path.read_bytes()))
 
 
+def parquet(change):
+    def apply(path):
+        table = pq.read_table(path)
+        pq.write_table(change(table), path)
+
+    return apply
+
+
 def array_record(*records):
     def apply(path):
         path.unlink()
@@ -260,20 +275,22 @@ FILES = {
         "half": text(lambda b: b[: len(b) // 2]),
         "empty": text(lambda b: b""),
     },
-    "items.jsonl": {
-        "a line less": text(lambda b: b.split(b"\n", 1)[1]),
-        "a line more": text(lambda b: b + b.split(b"\n", 1)[0] + b"\n"),
-        "an empty line": text(lambda b: b + b"\n"),
+    "items.parquet": {
+        "a row less": parquet(lambda t: t.slice(1)),
+        "a row more": parquet(lambda t: pa.concat_tables([t, t.slice(0, 1)])),
+        "no row": parquet(lambda t: t.slice(0, 0)),
         "empty": text(lambda b: b""),
-        "no JSON": text(lambda b: b"abc\n" * 12),
-        "lists": text(lambda b: b"[]\n" * 12),
-        "a field less": text(lambda b: b.replace(b'"domain"', b'"domaim"')),
-        "a product of 40 digits": text(lambda b: b.replace(b'ct":"0"', b'ct":' + b"9" * 40)),
-        "a product that is a number": text(lambda b: b.replace(b'ct":"0"', b'ct":0')),
-        "a product twice": text(lambda b: b.replace(b'ct":"0"', b'ct":"0","product":"1"')),
-        "no product": text(lambda b: b.replace(b'"product":"0"', b'"product":null')),
-        "half a pair": text(lambda b: b.replace(b"first 0", b"\\ud800")),
-        "Latin-1": text(lambda b: b.replace(b"first 0", b"\xe9")),
+        "no Parquet": text(lambda b: b"abc\n" * 12),
+        "half": text(lambda b: b[: len(b) // 2]),
+        "cut": text(lambda b: b[:-1]),
+        "a column less": parquet(lambda t: t.drop_columns(["domain"])),
+        "an unknown column": parquet(lambda t: t.append_column("colour", t["domain"])),
+        "a column twice": parquet(lambda t: t.append_column("domain", t["domain"])),
+        "a product that is a number": parquet(
+            lambda t: t.set_column(1, "product", pa.array(range(len(t))))),
+        "no product": parquet(lambda t: t.set_column(1, "product", pa.nulls(len(t), pa.string()))),
+        "a field of a type that no field has": parquet(
+            lambda t: t.append_column("field:x", pa.array(range(len(t)), pa.int32()))),
     },
     "thumbnails.array_record": {
         "a record less": array_record(*[JPEG] * 11),
@@ -290,7 +307,8 @@ FILES = {
 @pytest.mark.parametrize(("name", "damage"), [(n, d) for n, each in FILES.items() for d in each])
 def test_data_that_contradicts_the_manifest_is_refused(index, name, damage):
     segment = json.loads((index / "manifest.json").read_bytes())["segments"][0]
-    FILES[name][damage](index / segment["data"] / name)
+    entry = segment["items"] if name == "items.parquet" else segment
+    FILES[name][damage](index / entry["data"] / name)
     seal(index)
     for read in (Catalogue.open, catalogue_info):
         with pytest.raises(StorageError, match=name):

@@ -16,13 +16,12 @@ from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.datasets.download.journal import Entry, Journal, read_permanent_failures
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.experiments.ablation import MINUTES, SHOWN, _stored_result
-from fashion_jax.files import StorageError, parse_json, parse_json_lines, to_json
+from fashion_jax.files import StorageError, parse_json, to_json
 from fashion_jax.inference.card import read_card
 from fashion_jax.inference.checkpoints import StoredCheckpoints
 from fashion_jax.inference.export.stored import CARD as CARD_FILE
 from fashion_jax.inference.export.stored import read_export
 from fashion_jax.losses import Objective
-from fashion_jax.retrieval.catalogue.items import Item
 from fashion_jax.retrieval.catalogue.manifest import SCHEMA, Manifest
 from fashion_jax.retrieval.catalogue.tuning_file import read_tunings, write_tunings
 from fashion_jax.retrieval.embedding_plan import EmbeddingPlan, agree_on_plan, read_plan
@@ -345,44 +344,6 @@ class Outer:
 def test_fields_are_named_by_their_path(text, message):
     with pytest.raises(StorageError, match=rf"^here is damaged \(.*{message}.*\)\. Copy it again"):
         parse_json(text, Outer, None, "here")
-
-
-LINES = [Item("a", "1", "hats", "shop"), Item("é\u2028", "", "", "street")]
-WHOLE = b"".join(json.dumps(dataclasses.asdict(item)).encode() + b"\n" for item in LINES)
-
-
-def test_lines_are_read_whatever_their_layout():
-    assert parse_json_lines(WHOLE, Item, "here") == LINES
-    assert parse_json_lines(WHOLE.replace(b" ", b"").rstrip(b"\n"), Item, "here") == LINES
-    assert parse_json_lines(b"", Item, "here") == []
-
-
-@pytest.mark.parametrize(
-    "damaged",
-    [b"", b"{}", b"[]", b"7", b"null", b"\xff", b"[" * 100_000, b"\0" * 9, b'{"photo_id": "a"}']
-    + [
-        WHOLE.split(b"\n")[0].replace(old, new)
-        for old, new in [
-            (b"}", b', "zz": 1}'),
-            (b"}", b', "product": "1"}'),
-            (b': "1"', b": 1.5"),
-            (b': "1"', b": null"),
-            (b': "1"', b": " + b"9" * 40),
-            (b': "1"', b": " + b"9" * 5000),
-            (b': "1"', b": NaN"),
-            (b': "1"', b": 1"),
-            (b'"a"', b'"\\ud800"'),
-            (b'"a"', b"[1]"),
-            (b"}", b"} {}"),
-            (b"}", b""),
-        ]
-    ],
-    ids=lambda line: repr(line[-24:]),
-)
-def test_a_damaged_line_is_named(damaged):
-    lines = [*WHOLE.split(b"\n")[:2], damaged, WHOLE.split(b"\n")[0], b""]
-    with pytest.raises(StorageError, match=r"^line 3 of here is damaged"):
-        parse_json_lines(b"\n".join(lines), Item, "here")
 
 
 @pytest.mark.parametrize("damage", sorted(DAMAGES))

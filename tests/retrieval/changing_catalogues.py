@@ -91,7 +91,7 @@ def assert_holds(catalogue, photos):
     """A catalogue holds exactly these photos, in this order."""
     embeddings, items, thumbnails = parts(photos)
     assert len(catalogue) == len(photos)
-    assert catalogue.items == items
+    assert list(catalogue.items) == items
     assert [catalogue.thumbnail(row) for row in range(len(photos))] == thumbnails
     np.testing.assert_array_equal(catalogue.embeddings, embeddings)
 

@@ -14,7 +14,7 @@ from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import StorageError
 from fashion_jax.inference.card import ModelCardError
 from fashion_jax.retrieval import storage
-from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError
+from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError, ItemTable
 from fashion_jax.retrieval.catalogue.changes import (
     add_photos,
     check_addable,
@@ -56,7 +56,8 @@ def check(index, photos):
     folders = {path.name for path in index.glob("data-*")}
     manifest = manifest_of(index)
     removed = [manifest["removed"]] if manifest["removed"] else []
-    assert folders == {part["data"] for part in manifest["segments"] + removed}
+    items = [segment["items"] for segment in manifest["segments"]]
+    assert folders == {part["data"] for part in manifest["segments"] + items + removed}
     assert [path.name for path in index.parent.iterdir()] == [index.name]
 
 
@@ -78,7 +79,7 @@ def test_the_manifest_is_read_once_before_and_once_under_the_lock(index, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(Manifest, "read", counted)
         contents = Contents(index)
-        check_addable(contents, [photo.name for photo in SECOND], CARD)
+        check_addable(contents, ItemTable.of(photo.item for photo in SECOND), CARD)
         assert len(reads) == 1
         add_photos(index, *parts(SECOND), CARD, contents=contents)
         assert len(reads) == 2
@@ -172,7 +173,7 @@ def test_several_garments_of_a_photo_share_its_name(index):
     embeddings, items, thumbnails = parts([Photo("two", 0), Photo("two", 1)])
     items[1] = dataclasses.replace(items[1], product="99")
     add_photos(index, embeddings, items, thumbnails, CARD)
-    assert Catalogue.open(index).items[-2:] == items
+    assert list(Catalogue.open(index).items[-2:]) == items
     assert remove_photos(index, ["two"]).removed == 2
     check(index, FIRST)
 

@@ -55,7 +55,7 @@ def recall(catalogue, k):
     for hits, row_of in zip(catalogue.search(QUERIES, k, CARD), exact.rows, strict=True):
         assert len({hit.row for hit in hits}) == min(k, len(catalogue))
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
-        assert all(hit.item is catalogue.items[hit.row] for hit in hits)
+        assert all(hit.item == catalogue.items[hit.row] for hit in hits)
         found += len({hit.row for hit in hits} & set(row_of.tolist()))
     return found / exact.rows.size
 

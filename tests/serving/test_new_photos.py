@@ -6,7 +6,7 @@ import pytest
 
 from fashion_jax.datasets.boxes import Box
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.retrieval.catalogue import Item
+from fashion_jax.retrieval.catalogue import Item, Origin
 from fashion_jax.serving.new_photos import (
     UNKNOWN_PRODUCT,
     Defaults,
@@ -28,18 +28,18 @@ def test_a_folders_files_are_named_by_their_paths_below_it(tmp_path):
     make(tmp_path / "in", "b.jpg", "a/é 1.png", "a/.hidden", ".git/x.jpg")
     make(tmp_path, "single.webp")
     photos = find_photos(tmp_path / "in", tmp_path / "single.webp", defaults=DEFAULTS)
-    assert [photo.item for photo in photos] == [
+    assert list(photos) == [
         Item("a/é 1.png", "7", "tops", "street"),
         Item("b.jpg", "7", "tops", "street"),
         Item("single.webp", "7", "tops", "street"),
     ]
-    assert photos[0].path == tmp_path / "in" / "a" / "é 1.png"
+    assert photos.origin(0) == Origin(str(tmp_path / "in" / "a" / "é 1.png"))
 
 
 def test_a_single_folder_as_text_with_nothing_known(tmp_path):
     make(tmp_path, "a.jpg")
     (photo,) = find_photos(str(tmp_path))
-    assert photo.item == Item("a.jpg", UNKNOWN_PRODUCT, "item", "shop")
+    assert photo == Item("a.jpg", UNKNOWN_PRODUCT, "item", "shop")
 
 
 def test_places_without_photos_are_refused(tmp_path):
@@ -67,18 +67,18 @@ def test_a_list_says_what_is_known(tmp_path):
     )
     (tmp_path / "list.csv").write_text(text, encoding="utf-8")
     photos = read_list(tmp_path / "list.csv", tmp_path, DEFAULTS)
-    assert [photo.item for photo in photos] == [
+    assert list(photos) == [
         Item("a/1.jpg", "0012", "dresses", "street"),
         Item("a/1.jpg", "13", "hats", "street"),
         Item("b,2.jpg", "7", "tops", "street"),
     ]
-    assert photos[2].path == tmp_path / "b,2.jpg"
+    assert photos.origin(2) == Origin(str(tmp_path / "b,2.jpg"))
 
 
 def test_a_list_of_names_only(tmp_path):
     (tmp_path / "list.csv").write_text("photo\r\n1.jpg\r\n2.jpg\r\n")
     photos = read_list(tmp_path / "list.csv", tmp_path, Defaults())
-    assert [photo.item for photo in photos] == [
+    assert list(photos) == [
         Item("1.jpg", UNKNOWN_PRODUCT, "item", "shop"),
         Item("2.jpg", UNKNOWN_PRODUCT, "item", "shop"),
     ]
@@ -91,9 +91,10 @@ def test_the_list_that_built_a_dataset(tmp_path):
         "x/../a.jpg;A-17;street;gallery;0.25;0.5;0.75;1\n"
     )
     (tmp_path / "list.csv").write_text(text)
-    (photo,) = read_list(tmp_path / "list.csv", tmp_path, Defaults())
-    assert photo.item == Item("a.jpg", "A-17", "item", "street")
-    assert (photo.box, photo.box_unit) == (Box(0.25, 0.5, 0.5, 0.5), "fraction")
+    photos = read_list(tmp_path / "list.csv", tmp_path, Defaults())
+    assert list(photos) == [Item("a.jpg", "A-17", "item", "street")]
+    origin = photos.origin(0)
+    assert (origin.box, origin.box_unit) == (Box(0.25, 0.5, 0.5, 0.5), "fraction")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
-"""From a list's bytes to columns of text, each row with its place in the file.
+"""From a list's bytes to columns, each row with its place in the file.
 
-Values of a Parquet file become text as well, so that the same checks hold for both formats.
+Known columns of Parquet files and JSON lines become text, as those of CSV are, so that the same
+checks hold for all formats.
 """
 
 import dataclasses
+import functools
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,15 +17,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Int
 
+from fashion_jax.datasets.building.list_files import short
 from fashion_jax.datasets.photo_lists.columns import ColumnPlaces, find_columns
 from fashion_jax.datasets.photo_lists.csv_rows import CsvBlock, CsvReader
+from fashion_jax.datasets.photo_lists.fields import FieldTypeError, field_column, plain_value
 from fashion_jax.datasets.photo_lists.problems import PhotoListError, RowProblems
+from fashion_jax.strict_json import JsonError, decode
 
 MAX_ROWS = 20_000_000
 MAX_TEXT = 2**31
 """Most characters of all cells of one column: some kilobytes of Parquet can stand for more."""
 
 _PARQUET = b"PAR1"
+_JSON_START = re.compile(rb"(\xef\xbb\xbf)?\s*\{")
 # Blanks without width, which spreadsheets and web pages leave in cells; and the soft hyphen.
 _INVISIBLE = "[\u00ad\u200b\u2060\ufeff]"
 _OTHER_FORMATS = {
@@ -38,6 +46,9 @@ class Cells:
 
     Attributes:
         table: known columns, without blanks around the text; null for empty cells.
+        further: all other columns, by their names: text without blanks around it, or values of the
+            list's own type.
+        untyped: whether the further columns are text whatever they mean, as in CSV.
         positions: position of each row in the file, from 1: the line on which it starts in a CSV
             file, the number of the row in a Parquet file.
         word: unit of the positions: `line` or `row`.
@@ -45,6 +56,8 @@ class Cells:
     """
 
     table: pa.Table
+    further: pa.Table
+    untyped: bool
     positions: Int[np.ndarray, " rows"]
     word: str
     columns: ColumnPlaces
@@ -64,26 +77,33 @@ class Cells:
         return f"{self.word} {self.positions[row]:,}"
 
 
-def read_cells(data: bytes, problems: RowProblems, required: Sequence[str]) -> Cells:
-    """Read a list; its content tells whether it is CSV or Parquet.
+def read_cells(
+    data: bytes, problems: RowProblems, required: Sequence[str], none: Sequence[str] = ()
+) -> Cells:
+    """Read a list; its content tells whether it is CSV, Parquet or JSON lines.
 
     Args:
         data: content of the file.
         problems: collector of unreadable rows.
         required: names of the columns that must be there.
+        none: words for an empty cell, in upper or lower case.
 
     Raises:
-        PhotoListError: if the file is neither CSV nor Parquet, has wrong columns, no row, or more
-            than `MAX_ROWS`.
+        PhotoListError: if the file has none of these formats, wrong columns, no row, or more than
+            `MAX_ROWS`.
     """
     if data.startswith(_PARQUET):
         cells = _read_parquet(data, problems.place, required)
+    elif _JSON_START.match(data):
+        cells = _read_json_lines(data, problems, required)
     else:
         cells = _read_csv(data, problems, required)
     if cells.table.num_rows == 0:
         problems.raise_any()
         raise PhotoListError(f"{problems.place}: no row below the names of the columns")
-    return cells
+    return dataclasses.replace(
+        cells, table=_cleaned(cells.table, none), further=_cleaned(cells.further, none)
+    )
 
 
 def _read_parquet(data: bytes, place: str, required: Sequence[str]) -> Cells:
@@ -91,16 +111,73 @@ def _read_parquet(data: bytes, place: str, required: Sequence[str]) -> Cells:
         schema = pq.read_schema(pa.BufferReader(data))
         columns = find_columns(schema.names, place, required)
         names = [schema.names[each] for each in columns.places.values()]
+        further = [schema.names[each] for each in columns.further.values()]
         # As dictionaries: a repeated text takes its memory once, until its length is known.
-        texts = [name for name in names if pa.types.is_string(schema.field(name).type)]
+        texts = [name for name in (*names, *further) if pa.types.is_string(schema.field(name).type)]
         file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
         _check_rows(file.metadata.num_rows, place)
-        table = file.read(columns=names)
+        table = file.read(columns=[*names, *further])
         cells = [_as_text(table[name], name, place) for name in names]
+        known = pa.table(dict(zip(columns.places, cells, strict=True)))
+        others = [_undictionaried(table[name], name, place) for name in further]
+        fields = pa.table(dict(zip(columns.further, others, strict=True)))
         positions = np.arange(1, table.num_rows + 1)
-        return Cells(_table(columns, cells), positions, "row", columns)
+        return Cells(known, fields, False, positions, "row", columns)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise PhotoListError(f"{place}: damaged Parquet file: {error}") from error
+
+
+def _undictionaried(column: pa.ChunkedArray, name: str, place: str) -> pa.ChunkedArray:
+    """Texts as plain ones; all other columns as they are."""
+    if pa.types.is_dictionary(column.type):
+        _check_length(column, name, place)
+        column = pc.cast(column, column.type.value_type)
+    return pc.cast(column, pa.string()) if pa.types.is_large_string(column.type) else column
+
+
+def _read_json_lines(data: bytes, problems: RowProblems, required: Sequence[str]) -> Cells:
+    rows, lines, damaged = [], [], {}
+    for line, text in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if not text.strip():
+            continue
+        try:
+            row = decode(text)
+            if not isinstance(row, dict):
+                raise JsonError("a line has to be an object")
+            rows.append(row)
+            lines.append(line)
+        except JsonError as error:
+            damaged[line] = str(error)
+    problems.add("damaged JSON", list(damaged), lambda line: f"line {line:,}: {damaged[line]}")
+    if not rows:
+        problems.raise_any()
+    _check_rows(len(rows), problems.place)
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    columns = find_columns(header, problems.place, required)
+    positions = np.array(lines, np.int64)
+
+    def column(place: int, of: Callable[[list[Any]], pa.Array]) -> pa.ChunkedArray:
+        name = header[place]
+        try:
+            return pa.chunked_array([of([row.get(name) for row in rows])])
+        except (FieldTypeError, TypeError) as error:
+            raise PhotoListError(f"{problems.place}: column {name}: {error}") from error
+
+    known = {name: column(place, _texts) for name, place in columns.places.items()}
+    further = {
+        name: column(place, functools.partial(field_column, name))
+        for name, place in columns.further.items()
+    }
+    return Cells(pa.table(known), pa.table(further), False, positions, "line", columns)
+
+
+def _texts(values: list[Any]) -> pa.Array:
+    """Texts and numbers of JSON as text."""
+    wrong = next((v for v in values if isinstance(v, bool | list | dict)), None)
+    if wrong is not None:
+        raise TypeError(f"has to be text or a number, not {short(wrong)}")
+    texts = [None if value is None else str(plain_value(value)) for value in values]
+    return pa.array(texts, pa.string())
 
 
 def _check_rows(rows: int, place: str) -> None:
@@ -150,35 +227,48 @@ def _check_length(column: pa.ChunkedArray, name: str, place: str) -> None:
 def _read_csv(data: bytes, problems: RowProblems, required: Sequence[str]) -> Cells:
     for start, what in _OTHER_FORMATS.items():
         if data.startswith(start):
-            raise PhotoListError(f"{problems.place}: expected CSV or Parquet; this is {what}")
+            raise PhotoListError(
+                f"{problems.place}: expected CSV, Parquet or JSON lines; this is {what}"
+            )
     reader = CsvReader(data, problems)
     header = reader.header()
     if not header:
         raise PhotoListError(f"{problems.place}: the first line is empty; it must name the columns")
     columns = find_columns(header, problems.place, required)
-    parts = list(_columns_of_text(reader.blocks(len(header)), columns, problems.place))
+    places = [*columns.places.values(), *columns.further.values()]
+    parts = list(_columns_of_text(reader.blocks(len(header)), places, problems.place))
     texts = [
         pa.chunked_array(chunks) for chunks in zip(*(texts for texts, _ in parts), strict=True)
     ]
     lines = np.concatenate([lines for _, lines in parts])
-    return Cells(_table(columns, texts), lines, "line", columns)
+    known = pa.table(dict(zip(columns.places, texts, strict=False)))
+    further = pa.table(dict(zip(columns.further, texts[len(columns.places) :], strict=True)))
+    return Cells(known, further, True, lines, "line", columns)
 
 
 def _columns_of_text(
-    parts: Iterable[CsvBlock], columns: ColumnPlaces, place: str
+    parts: Iterable[CsvBlock], places: Sequence[int], where: str
 ) -> Iterator[tuple[list[pa.Array], Int[np.ndarray, " rows"]]]:
     """Turn rows into columns while they are still few."""
     count = 0
     for rows, lines in parts:
         count += len(rows)
-        _check_rows(count, place)
-        cells = list(zip(*rows, strict=True)) if rows else [()] * (max(columns.places.values()) + 1)
-        yield [pa.array(cells[place], pa.string()) for place in columns.places.values()], lines
+        _check_rows(count, where)
+        cells = list(zip(*rows, strict=True)) if rows else [()] * (max(places) + 1)
+        yield [pa.array(cells[place], pa.string()) for place in places], lines
 
 
-def _table(columns: ColumnPlaces, texts: Sequence[pa.ChunkedArray]) -> pa.Table:
-    cleaned = [_clean(text) for text in texts]
-    return pa.table(dict(zip(columns.places, cleaned, strict=True)))
+def _cleaned(table: pa.Table, none: Sequence[str]) -> pa.Table:
+    """Clean the columns of text."""
+    words = pa.array([word.lower() for word in none], pa.string())
+
+    def clean(column: pa.ChunkedArray) -> pa.ChunkedArray:
+        if not pa.types.is_string(column.type):
+            return column
+        text = _clean(column)
+        return pc.if_else(pc.is_in(pc.utf8_lower(text), words), None, text) if none else text
+
+    return pa.table({name: clean(table[name]) for name in table.column_names})
 
 
 def _clean(column: pa.ChunkedArray) -> pa.ChunkedArray:

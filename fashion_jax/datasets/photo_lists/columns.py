@@ -12,6 +12,9 @@ from fashion_jax.datasets.photo_lists.problems import PhotoListError
 BOX = ("x", "y", "width", "height")
 COLUMNS = ("photo", "product", "domain", "category", "split", "camera", *BOX)
 
+ITEM_COLUMNS = ("photo_id",)
+"""Names of what catalogues know of a photo themselves; no field can have them."""
+
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "photo": (
         *("image", "file", "filename", "file_name", "path", "file_path", "filepath"),
@@ -55,13 +58,15 @@ class ColumnPlaces:
         places: numbers of the known columns, by name, from 0.
         spelled: names of those columns in the list.
         box_form: one of `FORMS`: meaning of the columns `x`, `y`, `width` and `height`.
-        unknown: names of the others, which are not read.
+        further: numbers of the columns with other names, which are fields, by name.
+        unnamed: whether there are columns without a name, which are not read.
     """
 
     places: Mapping[str, int]
     spelled: Mapping[str, str]
     box_form: str
-    unknown: tuple[str, ...]
+    further: Mapping[str, int]
+    unnamed: bool
 
 
 def find_columns(header: Sequence[str], place: str, required: Sequence[str]) -> ColumnPlaces:
@@ -85,6 +90,8 @@ def find_columns(header: Sequence[str], place: str, required: Sequence[str]) -> 
     problems += [f"column {name} is missing" for name in lacking]
     unknown = [i for i in range(len(names)) if i not in places.values()]
     problems += _slips([names[i] for i in unknown], [header[i] for i in unknown], places)
+    further = {header[i].strip(): i for i in unknown if names[i]}
+    problems += _twice([names[i] for i in unknown if names[i]], list(places))
     if problems:
         found = ", ".join(map(short, header))
         optional = [name for name in COLUMNS if name not in required]
@@ -96,7 +103,8 @@ def find_columns(header: Sequence[str], place: str, required: Sequence[str]) -> 
         {name: places[name] for name in COLUMNS if name in places},
         {name: header[i].strip() for name, i in places.items()},
         form,
-        tuple(header[i].strip() or "(no name)" for i in unknown),
+        further,
+        any(not names[i] for i in unknown),
     )
 
 
@@ -160,6 +168,16 @@ def _box_roles(names: Sequence[str]) -> Iterator[tuple[int, str]]:
             yield i, _ROLE_OF[bare]
         elif name in _WHOLE_BOX:
             yield i, "whole"
+
+
+def _twice(further: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Name further columns that occur twice, or that have a known column's other name."""
+    counted = collections.Counter([*further, *ITEM_COLUMNS])
+    return [
+        f"column {name} occurs more than once, or beside {' and '.join(known)}: rename one of them"
+        for name, count in counted.items()
+        if count > 1
+    ]
 
 
 def _slips(names: Sequence[str], header: Sequence[str], places: Mapping[str, int]) -> list[str]:

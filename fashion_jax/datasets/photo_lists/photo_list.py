@@ -14,8 +14,10 @@ from fashion_jax.datasets.building.list_files import short
 from fashion_jax.datasets.photo_lists.cells import Cells, read_cells
 from fashion_jax.datasets.photo_lists.checks import check_cells
 from fashion_jax.datasets.photo_lists.columns import BOX
+from fashion_jax.datasets.photo_lists.fields import FIELD
 from fashion_jax.datasets.photo_lists.problems import RowProblems
 from fashion_jax.datasets.photo_lists.products import alike
+from fashion_jax.datasets.photo_lists.typed_columns import FieldReader
 from fashion_jax.datasets.records import DOMAIN_NAMES, NO_CAMERA, Domain
 
 DEFAULT_CATEGORY = "item"
@@ -23,7 +25,6 @@ MAX_BYTES = 2**32
 """Limit for the file of a list."""
 
 _ENTRY = ("photo", "product", *BOX, "split")
-_FACTS = ("category", "domain", "camera")
 _POSITION = "position"
 
 
@@ -34,7 +35,9 @@ class PhotoList:
     Attributes:
         rows: `photo`, `product`, `domain`, `category`, `split` (text), `camera` (int32), `x`,
             `y`, `width`, `height` (float64), ordered by photo and product. Only boxes, a product
-            that is not required and, in all rows at once, the split may be null.
+            that is not required and, in all rows at once, the split may be null. All further
+            columns are fields (see `fashion_jax.datasets.photo_lists.fields`), under their names
+            with `FIELD` in front; null where a row has none.
         box_unit: unit of the boxes, as recognised: `pixels`, or `fraction` of the photo.
         problems: names of tolerated defects, by kind, for the report.
         sha256: hash of the file.
@@ -52,22 +55,30 @@ def read_photo_list(
     required: Sequence[str] = ("photo", "product"),
     category: str = DEFAULT_CATEGORY,
     domain: str = DOMAIN_NAMES[Domain.SHOP],
+    types: Mapping[str, str] | None = None,
+    none: Sequence[str] = (),
 ) -> PhotoList:
     """Read a list and check all of it.
 
     Args:
-        data: content of the file, CSV or Parquet.
+        data: content of the file, CSV, Parquet or JSON lines.
         place: path or URI of the file, for messages.
         required: names of the columns that must be filled.
         category: category of rows without one.
         domain: domain of rows without one.
+        types: types of fields, by name, that do not follow from their values; other names are
+            skipped.
+        none: words for an empty cell, such as `N/A`, in upper or lower case.
 
     Raises:
         PhotoListError: if it is invalid; with all its problems.
     """
     problems = RowProblems(place)
-    cells = read_cells(data, problems, required)
+    cells = read_cells(data, problems, required, none)
     checked = check_cells(cells, problems, required)
+    fields = FieldReader(problems, cells.place, types or {}, cells.untyped).read(cells.further)
+    for name in fields.column_names:
+        checked = checked.append_column(FIELD + name, fields[name])
     defaults = {"domain": domain, "category": category, "camera": NO_CAMERA}
     for name, value in defaults.items():
         filled = pc.fill_null(checked[name], value)
@@ -77,7 +88,7 @@ def read_photo_list(
     boxes = np.stack([rows[name].to_numpy() for name in BOX], axis=-1)
     kept = {
         "repeated_row": repeated,
-        "unknown_column": cells.columns.unknown,
+        "unnamed_column": ["(no name)"] if cells.columns.unnamed else [],
         "products_alike": alike(pc.unique(rows["product"].drop_null()).to_pylist()),
     }
     return PhotoList(rows, unit_of(boxes), kept, hashlib.sha256(data).hexdigest())
@@ -100,8 +111,9 @@ def _ordered_without_repeats(
     # Index of the first row of the same entry, for each repetition.
     first = np.maximum.accumulate(np.where(again, 0, np.arange(len(again))))[later]
     clash = np.zeros(len(later), bool)
-    for name in _FACTS:  # none of them is null
-        clash |= pc.not_equal(ordered[name].take(later), ordered[name].take(first)).to_numpy()
+    facts = [name for name in ordered.column_names if name not in (*_ENTRY, _POSITION)]
+    for name in facts if len(later) else ():
+        clash |= _differ(ordered[name].take(later), ordered[name].take(first))
     _add_clashes(ordered.take(later[clash]), ordered.take(first[clash]), cells, problems)
     repeated = pc.unique(ordered["photo"].take(later[~clash])).to_pylist()
     return ordered.filter(pa.array(~again)).select(rows.column_names), repeated
@@ -121,15 +133,30 @@ def _same_as_before(ordered: pa.Table, required: Sequence[str]) -> Bool[np.ndarr
     return same
 
 
+def _differ(first: pa.ChunkedArray, second: pa.ChunkedArray) -> Bool[np.ndarray, " rows"]:
+    """Whether values differ, row by row; two nulls do not."""
+    if pa.types.is_list(first.type):
+        pairs = zip(first.to_pylist(), second.to_pylist(), strict=True)
+        return np.array([one != other for one, other in pairs], bool)
+    differ = pc.or_(
+        pc.fill_null(pc.not_equal(first, second), False),
+        pc.xor(pc.is_null(first), pc.is_null(second)),
+    )
+    return differ.to_numpy()
+
+
 def _add_clashes(later: pa.Table, first: pa.Table, cells: Cells, problems: RowProblems) -> None:
     """Add rows that contradict the first one of the same entry to the problems."""
     places = {row: place for place, row in enumerate(later[_POSITION].to_pylist())}
 
     def describe(row: int) -> str:
         here, there = (table.slice(places[row], 1).to_pylist()[0] for table in (later, first))
-        differing = [name for name in _FACTS if here[name] != there[name]]
+        differing = [
+            name for name in here if name not in (*_ENTRY, _POSITION) and here[name] != there[name]
+        ]
         says, said = (
-            ", ".join(f"{name} {short(row[name])}" for name in differing) for row in (here, there)
+            ", ".join(f"{name.removeprefix(FIELD)} {short(row[name])}" for name in differing)
+            for row in (here, there)
         )
         return f"{cells.place(row)}: {says}, but {cells.place(there[_POSITION])} has {said}"
 

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Float32
 
 from fashion_jax.errors import FashionJaxError
@@ -15,9 +17,10 @@ from fashion_jax.files import to_json
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.contents import Contents, Segment, write_segment
-from fashion_jax.retrieval.catalogue.items import Hit, Item
+from fashion_jax.retrieval.catalogue.item_table import ItemTable
+from fashion_jax.retrieval.catalogue.items import CatalogueError, Hit, Item
 from fashion_jax.retrieval.catalogue.live_index import LiveIndex
-from fashion_jax.retrieval.catalogue.manifest import SCHEMA, CatalogueError, Manifest
+from fashion_jax.retrieval.catalogue.manifest import SCHEMA, Manifest
 from fashion_jax.retrieval.index import Index
 from fashion_jax.retrieval.make_index import check_kind
 
@@ -110,8 +113,8 @@ class Catalogue:
         return self._contents.manifest.kind
 
     @property
-    def items(self) -> Sequence[Item]:
-        """Items, one per photo, in the order of their rows."""
+    def items(self) -> ItemTable:
+        """Items, one per photo, in the order of their rows; read one by one."""
         return self._contents.items
 
     @property
@@ -122,7 +125,7 @@ class Catalogue:
     @functools.cached_property
     def categories(self) -> list[str]:
         """Categories of the photos, sorted."""
-        return sorted({item.category for item in self.items})
+        return sorted(pc.unique(self.items.column("category")).to_pylist())
 
     @functools.cached_property
     def index(self) -> Index:
@@ -159,9 +162,11 @@ class Catalogue:
         else:
             index = self._of_categories(frozenset(self._known(categories)))
         found = index.search(queries, k)
+        rows = np.unique(found.rows)
+        items = dict(zip(rows.tolist(), self.items.take(rows), strict=True))
         return [
             [
-                Hit(rank, int(row), self.items[row], float(score))
+                Hit(rank, int(row), items[int(row)], float(score))
                 for rank, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
             ]
             for rows, scores in zip(found.rows, found.scores, strict=True)
@@ -194,5 +199,5 @@ class Catalogue:
         return categories
 
     def _make_filtered(self, categories: frozenset[str]) -> Index:
-        allowed = [row for row, item in enumerate(self.items) if item.category in categories]
-        return LiveIndex.of_photos(self._contents, np.array(allowed, np.int32))
+        allowed = pc.is_in(self.items.column("category"), pa.array(sorted(categories)))
+        return LiveIndex.of_photos(self._contents, np.flatnonzero(allowed).astype(np.int32))

@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from fashion_jax.errors import named
 from fashion_jax.files import reserve, to_json
@@ -22,11 +24,11 @@ from fashion_jax.retrieval.catalogue.contents import (
     finish_segment,
     write_segment,
 )
-from fashion_jax.retrieval.catalogue.items import Item, named_by_defect
+from fashion_jax.retrieval.catalogue.item_table import ItemTable
+from fashion_jax.retrieval.catalogue.items import CatalogueError, Item, named_by_defect
 from fashion_jax.retrieval.catalogue.manifest import (
     EMBEDDINGS,
     SCHEMA,
-    CatalogueError,
     Manifest,
     Rows,
     SearchSettings,
@@ -110,44 +112,60 @@ def add_photos(
         EmbeddingError: the embeddings fail `check_embeddings`.
         StorageError: not a catalogue, or a damaged one.
     """
+    table = ItemTable.of(items)
     with open_for_change(directory, contents) as change:
-        old, photo_ids = change.contents.manifest, {item.photo_id for item in items}
-        existing = check_addable(change.contents, photo_ids, card, replace)
+        old = change.contents.manifest
+        existing = check_addable(change.contents, table, card, replace)
         width = old.card.embedding_width
-        entry = write_segment(change.staging, embeddings, items, thumbnails, old.kind, width)
+        entry = write_segment(change.staging, embeddings, table, thumbnails, old.kind, width)
         manifest = dataclasses.replace(old, segments=(*old.segments, entry))
-        change.commit(change.without(existing, manifest) if existing else manifest)
+        change.commit(change.without(existing, manifest) if len(existing) else manifest)
         photos = len(change.contents) - len(existing) + len(items)
         return ChangedCatalogue(len(items), len(existing), photos, str(change.target.resolve()))
 
 
 def check_addable(
-    contents: Contents, photo_ids: Collection[str], card: ModelCard, replace: bool = False
-) -> list[int]:
+    contents: Contents, items: ItemTable, card: ModelCard, replace: bool = False
+) -> Rows:
     """Refuses photos that `add_photos` would refuse, before they are embedded.
 
     Args:
         contents: present contents of the catalogue.
-        photo_ids: ids of the new photos.
+        items: items of the new photos.
         card: see `add_photos`.
         replace: see `add_photos`.
 
     Returns:
-        Numbers of the present photos with these ids, which are to be replaced.
+        Numbers of the present photos with the same ids, which are to be replaced.
 
     Raises:
         FashionJaxError: see `add_photos`.
     """
     contents.manifest.card.require_same(card, "the catalogue", "the new photos' model")
-    photo_ids = set(photo_ids)
-    existing = [i for i, item in enumerate(contents.items) if item.photo_id in photo_ids]
-    if existing and not replace:
-        known = sorted({contents.items[i].photo_id for i in existing})
+    present, new = contents.items, items.column("photo_id")
+    same = pc.is_in(present.column("photo_id"), pc.unique(new))
+    existing = np.flatnonzero(same)
+    if len(existing) and not replace:
+        known = sorted(pc.unique(present.column("photo_id").filter(same)).to_pylist())
         raise CatalogueError(
-            f"{len(known):,} of the {len(photo_ids):,} photos are in the catalogue already: "
+            f"{len(known):,} of the {len(pc.unique(new)):,} photos are in the catalogue already: "
             f"{named(known)}. Leave them out, or replace the existing ones (--replace)"
         )
+    _check_types(present.types, items.types)
     return existing
+
+
+def _check_types(present: Mapping[str, str], new: Mapping[str, str]) -> None:
+    wrong = [
+        f"{name} is {present[name]} there and {kind} here"
+        for name, kind in new.items()
+        if present.get(name, kind) != kind
+    ]
+    if wrong:
+        raise CatalogueError(
+            f"fields of another type than in the catalogue: {named(wrong)}. Correct the values, or "
+            f"name the fields differently"
+        )
 
 
 def remove_photos(
@@ -173,14 +191,15 @@ def remove_photos(
     with open_for_change(directory) as change:
         items = change.contents.items
         if not missing_ok:
-            _refuse_missing(wanted_ids - {item.photo_id for item in items}, "photos")
-            _refuse_missing(wanted_products - {item.product for item in items}, "products")
-        found = [
-            i
-            for i, item in enumerate(items)
-            if item.photo_id in wanted_ids or item.product in wanted_products
-        ]
-        if found:
+            _refuse_missing(wanted_ids, items.column("photo_id"), "photos")
+            _refuse_missing(wanted_products, items.column("product"), "products")
+        found = np.flatnonzero(
+            pc.or_(
+                pc.is_in(items.column("photo_id"), pa.array(sorted(wanted_ids), pa.string())),
+                pc.is_in(items.column("product"), pa.array(sorted(wanted_products), pa.string())),
+            )
+        )
+        if len(found):
             change.commit(change.without(found, change.contents.manifest))
         photos = len(items) - len(found)
         return ChangedCatalogue(0, len(found), photos, str(change.target.resolve()))
@@ -254,10 +273,9 @@ class CatalogueChange:
     def commit(self, manifest: Manifest) -> None:
         """Make a manifest, and the data folders staged for it, the catalogue."""
         (self.staging / storage.MANIFEST).write_bytes(to_json(manifest, SCHEMA))
-        in_use = {entry.data for entry in (*manifest.segments, manifest.removed) if entry}
-        storage.replace_manifest(self.staging, self.target, in_use)
+        storage.replace_manifest(self.staging, self.target, manifest.folders)
 
-    def without(self, photos: Sequence[int], manifest: Manifest) -> Manifest:
+    def without(self, photos: Rows, manifest: Manifest) -> Manifest:
         """Stage a list of removed rows.
 
         Args:
@@ -269,7 +287,7 @@ class CatalogueChange:
         """
         present = self.contents.manifest.segments
         removed = {name: list(rows) for name, rows in self.contents.removed.items()}
-        for photo in photos:
+        for photo in photos.tolist():
             segment, row = self.contents.locate(photo)
             removed.setdefault(present[segment].data, []).append(row)
         kept = [
@@ -327,7 +345,10 @@ def _merged(change: CatalogueChange, kind: Kind) -> SegmentEntry:
     return finish_segment(folder, contents.items, contents.thumbnails(), kind)
 
 
-def _refuse_missing(missing: Collection[Any], what: str) -> None:
+def _refuse_missing(wanted: Collection[str], present: pa.ChunkedArray, what: str) -> None:
+    missing = set(wanted) - set(
+        present.filter(pc.is_in(present, pa.array([*wanted], pa.string()))).to_pylist()
+    )
     if missing:
         raise CatalogueError(
             f"{len(missing):,} {what} are not in the catalogue: {named(sorted(missing))}. Nothing "

@@ -9,20 +9,20 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 from jaxtyping import Float32, Int32
 
-from fashion_jax.files import LARGEST_LINES, MEND, StorageError, parse_json_lines, read_file
+from fashion_jax.files import MEND, StorageError
 from fashion_jax.retrieval import storage
-from fashion_jax.retrieval.catalogue.items import Item
+from fashion_jax.retrieval.catalogue.item_table import ItemTable
+from fashion_jax.retrieval.catalogue.items import CatalogueError, Item
 from fashion_jax.retrieval.catalogue.manifest import (
     EMBEDDINGS,
     ITEMS,
     SCANN,
     THUMBNAILS,
-    CatalogueError,
+    ItemsEntry,
     Manifest,
     Rows,
     SegmentEntry,
@@ -85,13 +85,11 @@ class Segment:
         return stored.settings
 
     @functools.cached_property
-    def items(self) -> list[Item]:
+    def items(self) -> ItemTable:
         """Items, one per row."""
-        self._check(ITEMS)
-        path = self.folder / ITEMS
-        items = parse_json_lines(read_file(path, LARGEST_LINES), Item, str(path))
-        self._require(ITEMS, len(items), self.entry.rows)
-        return items
+        folder = self.folder.parent / self.entry.items.data
+        storage.verify(folder, self.entry.items.files)
+        return ItemTable.read(folder / ITEMS, self.entry.rows)
 
     @functools.cached_property
     def embeddings(self) -> Float32[np.ndarray, "rows dimensions"]:
@@ -203,13 +201,13 @@ class Contents:
         return int(self._starts[-1])
 
     @functools.cached_property
-    def items(self) -> list[Item]:
+    def items(self) -> ItemTable:
         """Items, one per photo."""
-        return [
-            segment.items[row]
+        tables = [
+            segment.items if len(kept) == segment.entry.rows else segment.items.take(kept)
             for segment, kept in zip(self.segments, self.kept, strict=True)
-            for row in kept.tolist()
         ]
+        return ItemTable.concat(tables)
 
     def locate(self, photo: int) -> tuple[int, int]:
         """Return the segment of a photo and its row there."""
@@ -291,17 +289,25 @@ def write_segment(
         EmbeddingError: the embeddings fail `check_embeddings`.
     """
     array = check_embeddings(embeddings, "embeddings", dimensions)
+    table = ItemTable.of(items)
     if len(items) != len(array):
         raise CatalogueError(f"found {len(array)} embeddings but {len(items)} items")
     if len(items) == 0:
         raise CatalogueError("no photos; a segment needs at least one")
     folder = storage.new_data_folder(staging)
     np.save(folder / EMBEDDINGS, array)
-    return finish_segment(folder, items, thumbnails, kind)
+    return finish_segment(folder, table, thumbnails, kind)
+
+
+def write_items(staging: pathlib.Path, items: ItemTable) -> ItemsEntry:
+    """Write what is known of a segment's photos into a new data folder."""
+    folder = storage.new_data_folder(staging)
+    items.write(folder / ITEMS)
+    return ItemsEntry(folder.name, storage.checksums(folder))
 
 
 def finish_segment(
-    folder: pathlib.Path, items: Sequence[Item], thumbnails: Iterable[bytes], kind: Kind
+    folder: pathlib.Path, items: ItemTable, thumbnails: Iterable[bytes], kind: Kind
 ) -> SegmentEntry:
     """Completes a segment whose embeddings are written already; see `write_segment`."""
     with contextlib.closing(ArrayRecordWriter(str(folder / THUMBNAILS), "group_size:1")) as writer:
@@ -313,10 +319,6 @@ def finish_segment(
             written += 1
     if written != len(items):
         raise CatalogueError(f"found {len(items)} embeddings but {written} thumbnails")
-    try:
-        (folder / ITEMS).write_bytes(msgspec.json.Encoder().encode_lines(items))
-    except UnicodeEncodeError as error:
-        raise CatalogueError(f"an item's text cannot be stored: {error}. Rename it") from error
     index = index_kind(kind, len(items))
     if index == "scann":
         ScannIndex.build(np.load(folder / EMBEDDINGS, mmap_mode="r")).save(folder / SCANN)
@@ -325,4 +327,5 @@ def finish_segment(
         for name, checksum in storage.checksums(folder).items()
         if not name.startswith(f"{SCANN}/") or name == f"{SCANN}/{DESCRIPTION}"
     }
-    return SegmentEntry(folder.name, len(items), index, files)
+    entry = write_items(folder.parent, items)
+    return SegmentEntry(folder.name, len(items), index, files, entry)

@@ -1,11 +1,11 @@
 """Descriptions of catalogues, for people and for programs."""
 
-import collections
 import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
+import pyarrow.compute as pc
 from tabulate import tabulate
 
 from fashion_jax.inference.card import ModelCard
@@ -51,6 +51,7 @@ class CatalogueInfo:
         photos: number of photos, without removed ones.
         removed: number of removed rows, whose space `compact` reclaims.
         products: number of products, without unknown ones.
+        fields: types of the fields, by name.
         categories: number of photos per category.
         segments: descriptions of the segments, in order.
         bytes: size on the disk.
@@ -63,6 +64,7 @@ class CatalogueInfo:
     photos: int
     removed: int
     products: int
+    fields: Mapping[str, str]
     categories: Mapping[str, int]
     segments: Sequence[SegmentInfo]
     bytes: int
@@ -76,6 +78,10 @@ class CatalogueInfo:
             ("photos", f"{self.photos:,}" + (f" ({self.removed:,} removed)" * bool(self.removed))),
             ("products", f"{self.products:,}"),
             ("categories", ", ".join(f"{name} {n:,}" for name, n in self.categories.items())),
+            (
+                "fields",
+                ", ".join(f"{name} ({kind})" for name, kind in self.fields.items()) or "none",
+            ),
             ("model", f"{card.backbone}, trained on {card.dataset}, step {card.step}"),
             ("embeddings", f"{card.embedding_width} dimensions, {card.metric}, after {card.neck}"),
             ("weights", card.weights_hash[:16]),
@@ -105,14 +111,16 @@ def catalogue_info(directory: str | os.PathLike[str]) -> CatalogueInfo:
         for segment, kept in zip(contents.segments, contents.kept, strict=True)
     ]
     items = contents.items
-    categories = collections.Counter(item.category for item in items)
+    counted = pc.value_counts(items.column("category")).to_pylist()
+    categories = {each["values"]: each["counts"] for each in counted}
     return CatalogueInfo(
         directory=str(target),
         kind=contents.manifest.kind,
         card=contents.manifest.card,
         photos=len(contents),
         removed=sum(segment.removed for segment in segments),
-        products=len({item.product for item in items} - {UNKNOWN_PRODUCT}),
+        products=len(set(pc.unique(items.column("product")).to_pylist()) - {UNKNOWN_PRODUCT}),
+        fields=items.types,
         categories=dict(sorted(categories.items())),
         segments=segments,
         bytes=_bytes(target),

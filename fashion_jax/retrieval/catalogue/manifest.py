@@ -10,17 +10,17 @@ import msgspec
 import numpy as np
 from jaxtyping import Int64
 
-from fashion_jax.errors import FashionJaxError, named
+from fashion_jax.errors import named
 from fashion_jax.files import MEND, StorageError, read_json, to_json
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.make_index import BuiltKind, Kind
 from fashion_jax.retrieval.scann_index import DESCRIPTION
 
-SCHEMA = 4
+SCHEMA = 5
 EMBEDDINGS, ITEMS, THUMBNAILS, SCANN = (
     "embeddings.npy",
-    "items.jsonl",
+    "items.parquet",
     "thumbnails.array_record",
     "scann",
 )
@@ -33,10 +33,6 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST_ROWS)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=_MOST_ROWS)]
 # A name such as ../other would lead out of the catalogue.
 FolderName = Annotated[str, msgspec.Meta(pattern=rf"^{storage.DATA_PREFIX}[\w-]+$")]
-
-
-class CatalogueError(FashionJaxError):
-    """Inputs that do not fit together or do not fit the catalogue, or an impossible change."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +57,22 @@ class SearchSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class ItemsEntry:
+    """The manifest's entry for what is known of a segment's photos.
+
+    Attributes:
+        data: name of the folder of the table, which is exchanged as a whole.
+        files: SHA-256 by name.
+    """
+
+    data: FolderName
+    files: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        _require_files(self.files, {ITEMS})
+
+
+@dataclasses.dataclass(frozen=True)
 class SegmentEntry:
     """The manifest's entry for a segment.
 
@@ -69,6 +81,7 @@ class SegmentEntry:
         rows: number of rows, removed ones included.
         index: `exact` or `scann`.
         files: SHA-256 by name. The index's own description lists the files of ScaNN.
+        items: entry for what is known of the photos.
         search: search settings, if the segment was tuned.
     """
 
@@ -76,11 +89,12 @@ class SegmentEntry:
     rows: Positive
     index: BuiltKind
     files: Mapping[str, str]
+    items: ItemsEntry
     search: SearchSettings | None = None
 
     def __post_init__(self) -> None:
         of_index = {f"{SCANN}/{DESCRIPTION}"} if self.index == "scann" else set()
-        _require_files(self.files, {EMBEDDINGS, ITEMS, THUMBNAILS, *of_index})
+        _require_files(self.files, {EMBEDDINGS, THUMBNAILS, *of_index})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,12 +139,18 @@ class Manifest:
     removed: RemovedEntry | None = None
 
     def __post_init__(self) -> None:
-        counted = collections.Counter(each.data for each in (*self.segments, self.removed) if each)
+        counted = collections.Counter(self.folders)
         twice = [name for name, count in counted.items() if count > 1]
         if twice:
             raise ValueError(f"the folders {named(twice)} are named more than once")
         if sum(segment.rows for segment in self.segments) > _MOST_ROWS:
             raise ValueError(f"more than {_MOST_ROWS:,} rows")
+
+    @property
+    def folders(self) -> list[str]:
+        """Names of all data folders in use."""
+        entries = (*self.segments, *(segment.items for segment in self.segments), self.removed)
+        return [entry.data for entry in entries if entry]
 
     @classmethod
     def read(cls, folder: pathlib.Path) -> "Manifest":

@@ -1,6 +1,5 @@
 """Rows of a collection: fields, messages of limited size, and safe filters."""
 
-import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -34,7 +33,7 @@ def messages(
             {
                 ROW: int(row),
                 EMBEDDING: embedding,
-                **dataclasses.asdict(item),
+                **{name: getattr(item, name) for name in ITEM_FIELDS},
                 CATEGORY_KEY: key(item.category),
                 PHOTO_KEY: key(item.photo_id),
             }
