@@ -1,7 +1,6 @@
 """`data check` and `data build`: from a dataset's name or builder to its report."""
 
 import contextlib
-import difflib
 import io
 import os
 import pathlib
@@ -14,6 +13,7 @@ from fashion_jax.datasets.building.build_report import BuildReport, read_report
 from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.locks import sole_writer
+from fashion_jax.similar_names import did_you_mean, reprs
 
 DATASETS = "fashion_jax.datasets"  # group of entry points
 
@@ -42,9 +42,8 @@ def builder_class(dataset: Builder) -> Any:
         return dataset
     names = available_datasets()
     if dataset not in names:
-        near = difflib.get_close_matches(dataset, names, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise BuildError(f"unknown dataset {dataset!r}; {hint}known are {', '.join(names)}")
+        hint = did_you_mean(dataset, names, cutoff=0.4)
+        raise BuildError(f"unknown dataset {dataset!r}; known are {', '.join(names)}{hint}")
     (entry,) = metadata.entry_points(group=DATASETS, name=dataset)
     return entry.load()
 
@@ -181,7 +180,7 @@ def _stored_report(
         wanted["manual_dir"] = str(pathlib.Path(manual_dir).expanduser().resolve())
         found["manual_dir"] = report.manual_dir
     differing = [
-        f"{name} {found.get(name)!r} instead of {wanted.get(name)!r}"
+        f"{name} {' instead of '.join(reprs(found.get(name), wanted.get(name)))}"
         for name in sorted({*wanted, *found})
         if wanted.get(name) != found.get(name)
     ]

@@ -10,13 +10,14 @@ import pyarrow.compute as pc
 from jaxtyping import Bool
 
 from fashion_jax.datasets.boxes import unit_of
-from fashion_jax.datasets.building.list_files import short
+from fashion_jax.datasets.building.list_files import cut
 from fashion_jax.datasets.photo_lists.cells import Cells, read_cells
 from fashion_jax.datasets.photo_lists.checks import check_cells
 from fashion_jax.datasets.photo_lists.columns import BOX
 from fashion_jax.datasets.photo_lists.problems import RowProblems
 from fashion_jax.datasets.photo_lists.products import alike
 from fashion_jax.datasets.records import DOMAIN_NAMES, NO_CAMERA, Domain
+from fashion_jax.similar_names import reprs
 
 DEFAULT_CATEGORY = "item"
 MAX_BYTES = 2**32
@@ -128,8 +129,10 @@ def _add_clashes(later: pa.Table, first: pa.Table, cells: Cells, problems: RowPr
     def describe(row: int) -> str:
         here, there = (table.slice(places[row], 1).to_pylist()[0] for table in (later, first))
         differing = [name for name in _FACTS if here[name] != there[name]]
+        values = [map(cut, reprs(here[name], there[name])) for name in differing]
         says, said = (
-            ", ".join(f"{name} {short(row[name])}" for name in differing) for row in (here, there)
+            ", ".join(map(" ".join, zip(differing, row, strict=True)))
+            for row in zip(*values, strict=True)
         )
         return f"{cells.place(row)}: {says}, but {cells.place(there[_POSITION])} has {said}"
 
