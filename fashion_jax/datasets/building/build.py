@@ -128,39 +128,40 @@ def build(
         if final.exists() and not overwrite:
             return _stored_report(final, builder.option_values(), manual_dir)
         _prepare(builder)
-        _publish(staging / name / str(builder.version), final, _aside(root, name))
+        _publish(staging / name / str(builder.version), final, _aside(final.parent))
     return read_report(final)
 
 
 @contextlib.contextmanager
 def _sole_build(root: pathlib.Path, dataset: str) -> Iterator[pathlib.Path]:
-    """Yield the path of a directory to build in, to one process at a time."""
+    """Yield the path of a directory to build in, to one process at a time.
+
+    It is inside the dataset's own folder, from where a version can be renamed to its place even if
+    that folder is a mount point or a link to another disk.
+    """
+    own = root / dataset
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BuildError(f"cannot write to data_dir {root}: {error}") from error
-    staging, aside = _disk(root, dataset) / f".{dataset}.building", _aside(root, dataset)
     with sole_writer(root / f".{dataset}.lock", f"building {dataset} in {root}"):
-        _put_back(aside, root / dataset)
+        is_new = not own.exists()
+        own.resolve().mkdir(parents=True, exist_ok=True)
+        staging, aside = own / ".building", _aside(own)
+        _put_back(aside, own)
         _remove(staging)
         try:
             yield staging
         finally:
-            _put_back(aside, root / dataset)
+            _put_back(aside, own)
             _remove(staging)
+            if is_new:
+                with contextlib.suppress(OSError):  # the dataset is in it
+                    own.rmdir()
 
 
-def _aside(root: pathlib.Path, dataset: str) -> pathlib.Path:
-    return _disk(root, dataset) / f".{dataset}.replaced"
-
-
-def _disk(root: pathlib.Path, dataset: str) -> pathlib.Path:
-    """The folder from which a version can be renamed into the dataset's own folder.
-
-    That folder itself, if it is a mount point or a link to another disk.
-    """
-    own = root / dataset
-    return own if own.is_dir() and own.stat().st_dev != root.stat().st_dev else root
+def _aside(own: pathlib.Path) -> pathlib.Path:
+    return own / ".replaced"
 
 
 def _remove(folder: pathlib.Path) -> None:
@@ -203,7 +204,6 @@ def _prepare(builder: Any) -> None:
 
 def _publish(built: pathlib.Path, final: pathlib.Path, aside: pathlib.Path) -> None:
     """Put a built dataset in its place; the one that is there lies aside until then."""
-    final.parent.mkdir(parents=True, exist_ok=True)
     if final.exists():
         aside.mkdir()
         final.rename(aside / final.name)
