@@ -13,7 +13,7 @@ import pytest
 
 from fashion_jax import cli
 from fashion_jax.cli.terminal import as_disk_error, disk_problem
-from fashion_jax.datasets.building.build import build
+from fashion_jax.datasets.building.build import BuildError, _refuse_mount_point, build
 from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.errors import FashionJaxError, UnwrittenResultError, keeping
 from fashion_jax.evaluation.result import Evaluation, Evaluations
@@ -219,6 +219,21 @@ def test_a_dataset_in_a_mount_point_is_built_and_replaced(raw, mount, tmp_path):
         assert report.options["longest_side"] == side
     assert [path.name for path in own.iterdir()] == ["1.0.0"]
     assert [path.name for path in tmp_path.iterdir()] == ["street2shop"]
+
+
+def test_a_version_that_is_a_mount_point_is_refused_before_the_build(raw, tmp_path, monkeypatch):
+    monkeypatch.setattr(os.path, "ismount", lambda path: pathlib.Path(path).name == "1.0.0")
+    with pytest.raises(BuildError, match=r"1\.0\.0 is a mount point.* mount .*street2shop instead"):
+        build("street2shop", tmp_path, raw, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has bind mounts and lists them")
+def test_mounts_of_the_same_disk_are_known_from_the_systems_list(monkeypatch):
+    monkeypatch.setattr(os.path, "ismount", lambda path: False)
+    with pytest.raises(BuildError, match="/proc is a mount point"):
+        _refuse_mount_point(pathlib.Path("/proc"))
+    _refuse_mount_point(pathlib.Path("/proc/self"))
 
 
 def test_a_build_that_fails_leaves_a_dataset_folder_that_was_there(raw, tmp_path):

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from importlib import metadata
@@ -16,6 +17,7 @@ from fashion_jax.locks import sole_writer
 from fashion_jax.similar_names import did_you_mean, reprs
 
 DATASETS = "fashion_jax.datasets"  # group of entry points
+_OCTAL = re.compile(r"\\(\d{3})")  # a blank in Linux's list of mounts
 
 Builder = str | type[Any]  # name of an entry point, or a subclass of RetrievalBuilder
 
@@ -127,6 +129,7 @@ def build(
         final = root / name / str(builder.version)
         if final.exists() and not overwrite:
             return _stored_report(final, builder.option_values(), manual_dir)
+        _refuse_mount_point(final)
         _prepare(builder)
         _publish(staging / name / str(builder.version), final, _aside(final.parent))
     return read_report(final)
@@ -162,6 +165,17 @@ def _sole_build(root: pathlib.Path, dataset: str) -> Iterator[pathlib.Path]:
 
 def _aside(own: pathlib.Path) -> pathlib.Path:
     return own / ".replaced"
+
+
+def _refuse_mount_point(final: pathlib.Path) -> None:
+    """Refuse before the build what no rename could replace after it."""
+    mounts = pathlib.Path("/proc/self/mountinfo")  # knows bind mounts of the same disk as well
+    lines = mounts.read_text(errors="replace").splitlines() if mounts.exists() else []
+    places = {_OCTAL.sub(lambda found: chr(int(found[1], 8)), line.split()[4]) for line in lines}
+    if os.path.ismount(final) or os.fspath(final.resolve()) in places:
+        raise BuildError(
+            f"{final} is a mount point, which cannot be replaced: mount {final.parent} instead"
+        )
 
 
 def _remove(folder: pathlib.Path) -> None:
