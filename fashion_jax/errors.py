@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from fashion_jax.similar_names import told_apart
+
 _SHOWN = 10
 
 
@@ -62,6 +64,6 @@ def needs_extra(extra: str) -> Iterator[None]:
 
 
 def named(names: Sequence[object]) -> str:
-    """List the first of many names for a message."""
-    shown = ", ".join(map(str, names[:_SHOWN]))
+    """List the first of many names for a message; see `told_apart`."""
+    shown = ", ".join(told_apart(names[:_SHOWN]))
     return f"{shown}, ... and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else shown

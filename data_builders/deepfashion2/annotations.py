@@ -12,6 +12,7 @@ from fashion_jax.datasets.building.list_files import ListProblems, RowError, sho
 from fashion_jax.datasets.building.ordered import map_in_order
 from fashion_jax.datasets.records import Domain
 from fashion_jax.files import LARGEST_JSON, UnreadableFileError, read_file
+from fashion_jax.similar_names import did_you_mean
 from fashion_jax.strict_json import JsonError, decode
 
 from .layout import photo_id
@@ -122,7 +123,8 @@ def _parse(photo: str, content: Mapping[str, Any]) -> Annotation | list[str]:
 
 def _domain(source: Any) -> Domain:
     if not (isinstance(source, str) and source in _DOMAINS):
-        raise RowError(f"one of {', '.join(_DOMAINS)} was expected, not {short(source)}")
+        hint = did_you_mean(str(source), _DOMAINS)
+        raise RowError(f"one of {', '.join(_DOMAINS)} was expected, not {short(source)}{hint}")
     return _DOMAINS[source]
 
 

@@ -5,12 +5,14 @@ Only the called command's parser is made, and rooms are imported by the commands
 """
 
 import argparse
+import ast
 import contextlib
 import importlib
 import logging
 import re
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from fashion_jax.cli.command import print_result
 from fashion_jax.cli.host_memory import keep_freed_memory
@@ -26,10 +28,12 @@ from fashion_jax.cli.terminal import (
     say,
 )
 from fashion_jax.errors import FashionJaxError, UnwrittenResultError
+from fashion_jax.similar_names import did_you_mean
 
 _CLOSED_PIPE = 141  # as shells report a program that SIGPIPE ended
 _NEGATIVE = re.compile(r"-[\d.]")
 _BARE_FLAG = re.compile(r"--[\w.-]+$")
+_WRONG_CHOICE = re.compile(r"invalid choice: (.+) \(choose from (.+)\)")
 
 _DESCRIPTION = """\
 Fashion visual search: a street photo in, the shop's own photo of the same product out.
@@ -72,6 +76,17 @@ _MODULES = {
     "weights": "weights",
     "export": "export",
 }
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that hints at the command that was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message, and exit with status 2."""
+        if found := _WRONG_CHOICE.search(message):
+            name, choices = ast.literal_eval(found[1]), re.findall(r"[\w-]+", found[2])
+            message += did_you_mean(name, choices)
+        super().error(message)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -143,7 +158,7 @@ def _with_negative_values(arguments: Sequence[str]) -> list[str]:
 
 def make_parser(command: str | None = None) -> argparse.ArgumentParser:
     """The parser of one command; of all commands where none is named, or an unknown one."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="fashion-jax",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,

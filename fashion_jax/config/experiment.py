@@ -20,6 +20,7 @@ from fashion_jax.config.training_fields import (
     TrainingConfig,
 )
 from fashion_jax.files import StorageError, atomic_write, read_json
+from fashion_jax.similar_names import reprs
 
 CONFIG_FILE = "config.json"
 Nested = dict[str, typing.Any]
@@ -127,7 +128,7 @@ def differences(first: ExperimentConfig, second: ExperimentConfig) -> list[str]:
     """One line for each field whose values differ: `section.field: first != second`."""
     one, other = to_nested_dict(first), to_nested_dict(second)
     return [
-        f"{section}.{field}: {value!r} != {other[section][field]!r}"
+        f"{section}.{field}: {' != '.join(reprs(value, other[section][field]))}"
         for section, values in one.items()
         for field, value in values.items()
         if value != other[section][field]

@@ -5,6 +5,7 @@ import contextlib
 import importlib
 import importlib.util
 import inspect
+import itertools
 import os
 import pathlib
 import pkgutil
@@ -18,6 +19,7 @@ import ml_collections
 from fashion_jax.config.errors import ConfigError, nearest
 from fashion_jax.config.experiment import SECTIONS, ExperimentConfig, from_nested_dict
 from fashion_jax.config.section import field_types
+from fashion_jax.similar_names import did_you_mean
 
 _SHIPPED = "fashion_jax.configs"
 _NOT_EXPERIMENTS = ("recipes",)
@@ -143,7 +145,10 @@ def choose_variants(arg: str, *groups: Mapping[str, typing.Any]) -> list[typing.
         place = next((at for at, group in enumerate(groups) if name in group), None)
         if place is None or place in given:
             choices = " and ".join(f"one of {', '.join(group)}" for group in groups)
-            raise ConfigError(f"unknown variant {arg!r}; choose {choices}, separated by commas")
+            hint = did_you_mean(name, itertools.chain(*groups)) if place is None else ""
+            raise ConfigError(
+                f"unknown variant {arg!r}; choose {choices}, separated by commas{hint}"
+            )
         given.add(place)
         chosen[place] = name
     return [group[name] for group, name in zip(groups, chosen, strict=True)]

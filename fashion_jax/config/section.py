@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from fashion_jax.config.allowed import allowed_values, choices
-from fashion_jax.config.errors import ConfigError, did_you_mean
+from fashion_jax.config.errors import ConfigError
+from fashion_jax.similar_names import did_you_mean
 
 PositiveInt = Annotated[int, Meta(ge=1)]
 NonNegativeInt = Annotated[int, Meta(ge=0)]

@@ -1,6 +1,5 @@
 """Datasets and their splits: protocols, and built datasets in TFDS's array_record layout."""
 
-import difflib
 import functools
 import hashlib
 import os
@@ -25,6 +24,7 @@ from fashion_jax.datasets.built_files import (
 )
 from fashion_jax.datasets.records import SPLITS
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.similar_names import did_you_mean, told_apart
 
 
 class DatasetNotFoundError(FashionJaxError):
@@ -252,7 +252,7 @@ def open_dataset(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
     if not versions:
         raise DatasetNotFoundError(
             f"no built dataset {name!r} in {root}: looked for {name}/<version>/dataset_info.json"
-            f"{_others(root, name)}. Build it with: "
+            f"{_others(root, name)} Build it with: "
             f"fashion-jax data build --dataset {name} --data_dir {data_dir}"
         )
     newest = max(versions, key=lambda path: tuple(int(part) for part in path.name.split(".")))
@@ -272,10 +272,9 @@ def _folders(path: epath.Path) -> list[epath.Path]:
 def _others(root: epath.Path, name: str) -> str:
     built = [child.name for child in root.iterdir() if _folders(child)] if root.is_dir() else []
     if not built:
-        return ", but nothing is built there"
-    near = difflib.get_close_matches(name, built, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    return f", but only found {', '.join(sorted(built))}{hint}"
+        return ", but nothing is built there."
+    hint = did_you_mean(name, built) or "."
+    return f", but only found {', '.join(told_apart(sorted(built)))}{hint}"
 
 
 def labels_sha256(split: Split) -> str:

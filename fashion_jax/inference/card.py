@@ -14,6 +14,7 @@ from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import StorageError, check_values, parse_json
 from fashion_jax.inference.preprocessing import Preprocessing, preprocessing_for
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_hash
+from fashion_jax.similar_names import reprs
 
 SCHEMA = 2
 
@@ -133,9 +134,9 @@ class ModelCard:
         names = self.difference(other)
         if names:
             lines = [
-                f"  {name}: {mine} has {getattr(self, name)!r}, "
-                f"{others} has {getattr(other, name)!r}"
+                f"  {name}: {mine} has {here}, {others} has {there}"
                 for name in names
+                for here, there in [reprs(getattr(self, name), getattr(other, name))]
             ]
             raise ModelCardError(
                 f"embeddings of two different models cannot be compared ({mine}: "
@@ -221,9 +222,10 @@ def require_config(card: ModelCard, config: ExperimentConfig, where: str) -> Non
         ModelCardError: with each differing field and both its values.
     """
     lines = [
-        f"  {name}: the checkpoint has {getattr(card, name)!r}, the config {value!r}"
+        f"  {name}: the checkpoint has {stored}, the config {configured}"
         for name, value in _described(config).items()
         if getattr(card, name) != value
+        for stored, configured in [reprs(getattr(card, name), value)]
     ]
     if lines:
         raise ModelCardError(

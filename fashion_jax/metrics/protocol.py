@@ -12,7 +12,6 @@ that no query asks for stay in as distractors.
 """
 
 import dataclasses
-import difflib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from fashion_jax.metrics.labels import Labels, MetricsError
+from fashion_jax.similar_names import did_you_mean
 
 
 class Pool(NamedTuple):
@@ -115,8 +115,7 @@ def find_protocol(name: str) -> Protocol:
         MetricsError: if the name is unknown; lists the known ones.
     """
     if name not in PROTOCOLS:
-        near = difflib.get_close_matches(name, PROTOCOLS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, PROTOCOLS)
         raise MetricsError(f"unknown protocol {name!r}; choose from {', '.join(PROTOCOLS)}{hint}")
     return PROTOCOLS[name]
 

@@ -16,6 +16,7 @@ from fashion_jax.datasets.dataset import BuiltDataset, Split, products_of
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import StorageError, atomic_write, read_json, to_json
 from fashion_jax.inference.card import ModelCard
+from fashion_jax.similar_names import reprs
 
 SCHEMA = 3
 PLAN = "plan.json"
@@ -88,9 +89,10 @@ class EmbeddingPlan:
         """
         self.card.require_same(other.card, f"{folder}", "this run's model")
         lines = [
-            f"  {name}: stored {getattr(self, name)!r}, now {getattr(other, name)!r}"
+            f"  {name}: stored {stored}, now {now}"
             for name in (field.name for field in dataclasses.fields(self) if field.name != "card")
             if getattr(self, name) != getattr(other, name)
+            for stored, now in [reprs(getattr(self, name), getattr(other, name))]
         ]
         if lines:
             raise StorageError(

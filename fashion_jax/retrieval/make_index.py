@@ -12,6 +12,7 @@ from fashion_jax.retrieval.index import check_embeddings
 from fashion_jax.retrieval.scann_index import DESCRIPTION as SCANN_DESCRIPTION
 from fashion_jax.retrieval.scann_index import ScannIndex, scann_is_installed
 from fashion_jax.retrieval.scann_settings import FASTER_FROM
+from fashion_jax.similar_names import did_you_mean
 
 Kind = Literal["auto", "exact", "scann"]
 BuiltKind = Literal["exact", "scann"]
@@ -68,7 +69,10 @@ def check_kind(kind: str) -> Kind:
         FashionJaxError: an unknown kind.
     """
     if kind not in KINDS:
-        raise FashionJaxError(f"unknown kind of index {kind!r}; choose from {', '.join(KINDS)}")
+        hint = did_you_mean(kind, KINDS)
+        raise FashionJaxError(
+            f"unknown kind of index {kind!r}; choose from {', '.join(KINDS)}{hint}"
+        )
     return cast(Kind, kind)
 
 

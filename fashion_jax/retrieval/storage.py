@@ -86,18 +86,17 @@ def load_embeddings(path: pathlib.Path) -> Float32[np.ndarray, "rows dimensions"
 
 @contextlib.contextmanager
 def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yield an empty folder next to `target`, which is removed at the end unless it was renamed.
+    """Yield an empty folder at `target`, which is removed at the end unless it was renamed.
 
-    It is where renaming works: inside a folder that holds something, which may be a mount point or
-    lie in a folder that is read-only, and inside the root of another file system. Otherwise, it is
-    next to `target`, or to the folder that a link leads to.
+    It is where renaming works: inside a folder that is there, which may be a mount point or lie in
+    a folder that is read-only. Otherwise, it is next to `target`, or to the folder that a link
+    leads to.
 
     Staging folders of killed writers, recognised by their missing lock, are removed as well.
     """
     target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    inside = target.is_dir() and (any(target.iterdir()) or _is_other_disk(target))
-    place = target if inside else target.parent
+    place = target if target.is_dir() else target.parent
     prefix = f".{target.name}.partial-"
     for folder in {place, target.parent}:
         for left_over in folder.glob(f"{glob.escape(prefix)}*"):
@@ -117,10 +116,6 @@ def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
             return
-
-
-def _is_other_disk(folder: pathlib.Path) -> bool:
-    return folder.is_dir() and folder.stat().st_dev != folder.parent.stat().st_dev
 
 
 def _may_be_there(path: pathlib.Path) -> bool:

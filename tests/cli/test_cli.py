@@ -73,7 +73,7 @@ def test_help_shows_all_commands():
             ["robustness", "--workdir", "w", "--corruptions", "light", "blurr"],
             "did you mean 'blur'",
         ),
-        (["data", "check", "--dataset", "steet2shop"], "did you mean street2shop"),
+        (["data", "check", "--dataset", "steet2shop"], "did you mean 'street2shop'"),
         (["data", "check", "--dataset", "street2shop", "--manual_dir", "/nowhere"], "/nowhere"),
         (["train", "--config=configs/none.py", "--workdir=w"], "no config file"),
         (["search", "photo.jpg", "--workdir", "nowhere"], "no photo"),

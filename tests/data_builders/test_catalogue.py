@@ -194,7 +194,7 @@ def test_given_splits(catalogue, tmp_path):
     [
         ({}, OptionError, "catalogue needs --manifest"),
         ({"manifest": "items.csv", "manual_dir": "."}, OptionError, "instead of --manual_dir"),
-        ({"manifest": "items.csv", "photo": "."}, OptionError, r"did you mean photos\?"),
+        ({"manifest": "items.csv", "photo": "."}, OptionError, r"did you mean .photos.\?"),
         ({"manifest": "items.csv", "test_fraction": 1}, OptionError, r"number in 0\.\.0\.9"),
         (
             {"manifest": "wrong.csv", "photos": "."},

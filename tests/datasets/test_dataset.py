@@ -72,7 +72,7 @@ def test_missing_dataset_says_where_it_looked_and_what_to_do(tmp_path):
 
 
 def test_missing_dataset_names_the_nearest(tiny_data_dir):
-    with pytest.raises(DatasetNotFoundError, match=f"did you mean {NAME}"):
+    with pytest.raises(DatasetNotFoundError, match=f"did you mean .{NAME}"):
         open_dataset("synthetic_stret2shop", tiny_data_dir)
 
 

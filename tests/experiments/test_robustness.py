@@ -109,7 +109,7 @@ def test_another_dataset_has_a_page_of_its_own(model, tmp_path):
     ("arguments", "message"),
     [
         ({"corruptions": ["blurr"]}, "did you mean 'blur'"),
-        ({"dataset": "synthetic_street2shp"}, "did you mean synthetic_street2shop"),
+        ({"dataset": "synthetic_street2shp"}, "did you mean .synthetic_street2shop"),
         ({"queries": 0}, "at least 1, got 0"),
         ({"workdir": "nowhere"}, "no run in"),
     ],

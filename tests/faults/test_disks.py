@@ -13,9 +13,9 @@ import pytest
 
 from fashion_jax import cli
 from fashion_jax.cli.terminal import as_disk_error, disk_problem
-from fashion_jax.datasets.building.build import build
+from fashion_jax.datasets.building.build import BuildError, _refuse_mount_point, build
 from fashion_jax.datasets.dataset import BuiltDataset
-from fashion_jax.errors import UnwrittenResultError, keeping
+from fashion_jax.errors import FashionJaxError, UnwrittenResultError, keeping
 from fashion_jax.evaluation.result import Evaluation, Evaluations
 from fashion_jax.experiments import evaluate
 from fashion_jax.files import writing
@@ -173,39 +173,76 @@ def test_a_dataset_is_built_and_replaced_on_another_disk_through_its_link(
     assert [path.name for path in other_disk.iterdir()] == ["1.0.0"]
 
 
-def test_an_index_whose_parent_no_rename_reaches_is_changed(tmp_path, monkeypatch):
-    _write(tmp_path / "index")
-    rename, replace = pathlib.Path.rename, pathlib.Path.replace
+@pytest.fixture
+def mount(tmp_path, monkeypatch):
+    """Makes folders that no rename enters, leaves or replaces, as those of a bind mount."""
 
-    def within(move):
-        def moved(path, target):
-            inside = all(
-                tmp_path / "index" in each.parents for each in (path, pathlib.Path(target))
-            )
-            if not inside:  # as at the root of a bind mount
-                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(path), None, str(target))
-            return move(path, target)
+    def mount(name):
+        folder = tmp_path / name
+        folder.mkdir()
+        for name in ("rename", "replace"):
+            monkeypatch.setattr(pathlib.Path, name, _bounded(getattr(pathlib.Path, name), folder))
+        return folder
 
-        return moved
+    return mount
 
-    monkeypatch.setattr(pathlib.Path, "rename", within(rename))
-    monkeypatch.setattr(pathlib.Path, "replace", within(replace))
-    for name, ids in {"add": "0123", "remove": "123", "compact": "123", "build": "01"}.items():
-        CHANGES[name](tmp_path / "index")
-        assert _ids(tmp_path / "index") == list(ids)
-    assert len(list((tmp_path / "index").iterdir())) == 3  # the manifest, a segment, its items
+
+def _bounded(move, folder):
+    def moved(path, target):
+        ends = (path, pathlib.Path(target))
+        if folder in ends or len({folder in each.parents for each in ends}) == 2:
+            number = errno.EBUSY if folder in ends else errno.EXDEV
+            raise OSError(number, os.strerror(number), str(path), None, str(target))
+        return move(path, target)
+
+    return moved
 
 
 @pytest.mark.parametrize("there", [[], ["lost+found"], ["data-0123456789abcdef", "lost+found"]])
-def test_a_mount_point_holds_what_its_file_system_and_killed_writers_left(
-    there, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(storage, "_is_other_disk", lambda folder: folder.name == "mount")
-    for name in ("", *there):
-        (tmp_path / "mount" / name).mkdir()
-    _write(tmp_path / "mount")
-    assert _ids(tmp_path / "mount") == ["0", "1"]
-    assert set(there) <= {path.name for path in (tmp_path / "mount").iterdir()}
+def test_an_index_in_a_mount_point_is_built_and_changed(there, mount, tmp_path):
+    index = mount("index")
+    for name in there:
+        (index / name).mkdir()
+    for name, ids in {"build": "01", "add": "0123", "remove": "123", "compact": "123"}.items():
+        CHANGES[name](index)
+        assert _ids(index) == list(ids)
+    left = {path.name for path in index.iterdir()} - {"lost+found", storage.MANIFEST}
+    assert len(left) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
+
+
+def test_a_dataset_in_a_mount_point_is_built_and_replaced(raw, mount, tmp_path):
+    own = mount("street2shop")
+    options = {"splits": ["query"], "progress": False, "overwrite": True}
+    for side in (16, 20):
+        report = build("street2shop", tmp_path, raw, longest_side=side, **options)
+        assert report.options["longest_side"] == side
+    assert [path.name for path in own.iterdir()] == ["1.0.0"]
+    assert [path.name for path in tmp_path.iterdir()] == ["street2shop"]
+
+
+def test_a_version_that_is_a_mount_point_is_refused_before_the_build(raw, tmp_path, monkeypatch):
+    monkeypatch.setattr(os.path, "ismount", lambda path: pathlib.Path(path).name == "1.0.0")
+    with pytest.raises(BuildError, match=r"1\.0\.0 is a mount point.* mount .*street2shop instead"):
+        build("street2shop", tmp_path, raw, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has bind mounts and lists them")
+def test_mounts_of_the_same_disk_are_known_from_the_systems_list(monkeypatch):
+    monkeypatch.setattr(os.path, "ismount", lambda path: False)
+    with pytest.raises(BuildError, match="/proc is a mount point"):
+        _refuse_mount_point(pathlib.Path("/proc"))
+    _refuse_mount_point(pathlib.Path("/proc/self"))
+
+
+def test_a_build_that_fails_leaves_a_dataset_folder_that_was_there(raw, tmp_path):
+    for was_there in (False, True):
+        with pytest.raises(FashionJaxError):
+            build("street2shop", tmp_path, raw / "photos", progress=False)
+        assert (tmp_path / "street2shop").exists() == was_there
+        (tmp_path / "street2shop").mkdir(exist_ok=True)
+    assert list((tmp_path / "street2shop").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["notes", "data-mine", ".hidden", "data-0123456789abcdeg"])

@@ -103,7 +103,7 @@ def test_the_list_that_built_a_dataset(tmp_path):
         ("", "the first line is empty"),
         ("photo\n", "no row below the names"),
         ("category,product\n", "column photo is missing"),
-        ("photo,catgory\na,b\n", r"did you mean category\?"),
+        ("photo,catgory\na,b\n", r"did you mean .category.\?"),
         ("photo,photo\na,b\n", "column photo occurs more than once"),
         ("photo,product\n,1\na,1\n", r"photo is empty \(1 row\):\n    line 2"),
         ("photo,product\na,#N/A\n", "product is a word for a missing value"),

@@ -52,6 +52,7 @@ from fashion_jax.datasets.building.tfds_records import CanonicalWriter, record_f
 from fashion_jax.datasets.built_files import write_products
 from fashion_jax.datasets.records import SPLITS
 from fashion_jax.errors import FashionJaxError, keeping
+from fashion_jax.similar_names import did_you_mean
 
 
 class EmptySplitError(FashionJaxError):
@@ -250,5 +251,6 @@ def choose_splits(splits: Sequence[str] | None) -> tuple[str, ...]:
     wrong = [split for split in splits if split not in SPLITS]
     if wrong or not splits:
         found = f"unknown split {', '.join(wrong)}" if wrong else "no split named"
-        raise FashionJaxError(f"{found}; the splits are {', '.join(SPLITS)}")
+        hint = did_you_mean(wrong[0], SPLITS) if wrong else ""
+        raise FashionJaxError(f"{found}; the splits are {', '.join(SPLITS)}{hint}")
     return tuple(split for split in SPLITS if split in splits)

@@ -1,10 +1,10 @@
 """`data check` and `data build`: from a dataset's name or builder to its report."""
 
 import contextlib
-import difflib
 import io
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from importlib import metadata
@@ -14,8 +14,10 @@ from fashion_jax.datasets.building.build_report import BuildReport, read_report
 from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.locks import sole_writer
+from fashion_jax.similar_names import did_you_mean, reprs
 
 DATASETS = "fashion_jax.datasets"  # group of entry points
+_OCTAL = re.compile(r"\\(\d{3})")  # a blank in Linux's list of mounts
 
 Builder = str | type[Any]  # name of an entry point, or a subclass of RetrievalBuilder
 
@@ -42,9 +44,8 @@ def builder_class(dataset: Builder) -> Any:
         return dataset
     names = available_datasets()
     if dataset not in names:
-        near = difflib.get_close_matches(dataset, names, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise BuildError(f"unknown dataset {dataset!r}; {hint}known are {', '.join(names)}")
+        hint = did_you_mean(dataset, names, cutoff=0.4)
+        raise BuildError(f"unknown dataset {dataset!r}; known are {', '.join(names)}{hint}")
     (entry,) = metadata.entry_points(group=DATASETS, name=dataset)
     return entry.load()
 
@@ -128,40 +129,53 @@ def build(
         final = root / name / str(builder.version)
         if final.exists() and not overwrite:
             return _stored_report(final, builder.option_values(), manual_dir)
+        _refuse_mount_point(final)
         _prepare(builder)
-        _publish(staging / name / str(builder.version), final, _aside(root, name))
+        _publish(staging / name / str(builder.version), final, _aside(final.parent))
     return read_report(final)
 
 
 @contextlib.contextmanager
 def _sole_build(root: pathlib.Path, dataset: str) -> Iterator[pathlib.Path]:
-    """Yield the path of a directory to build in, to one process at a time."""
+    """Yield the path of a directory to build in, to one process at a time.
+
+    It is inside the dataset's own folder, from where a version can be renamed to its place even if
+    that folder is a mount point or a link to another disk.
+    """
+    own = root / dataset
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BuildError(f"cannot write to data_dir {root}: {error}") from error
-    staging, aside = _disk(root, dataset) / f".{dataset}.building", _aside(root, dataset)
     with sole_writer(root / f".{dataset}.lock", f"building {dataset} in {root}"):
-        _put_back(aside, root / dataset)
+        is_new = not own.exists()
+        own.resolve().mkdir(parents=True, exist_ok=True)
+        staging, aside = own / ".building", _aside(own)
+        _put_back(aside, own)
         _remove(staging)
         try:
             yield staging
         finally:
-            _put_back(aside, root / dataset)
+            _put_back(aside, own)
             _remove(staging)
+            if is_new:
+                with contextlib.suppress(OSError):  # the dataset is in it
+                    own.rmdir()
 
 
-def _aside(root: pathlib.Path, dataset: str) -> pathlib.Path:
-    return _disk(root, dataset) / f".{dataset}.replaced"
+def _aside(own: pathlib.Path) -> pathlib.Path:
+    return own / ".replaced"
 
 
-def _disk(root: pathlib.Path, dataset: str) -> pathlib.Path:
-    """The folder from which a version can be renamed into the dataset's own folder.
-
-    That folder itself, if it is a mount point or a link to another disk.
-    """
-    own = root / dataset
-    return own if own.is_dir() and own.stat().st_dev != root.stat().st_dev else root
+def _refuse_mount_point(final: pathlib.Path) -> None:
+    """Refuse before the build what no rename could replace after it."""
+    mounts = pathlib.Path("/proc/self/mountinfo")  # knows bind mounts of the same disk as well
+    lines = mounts.read_text(errors="replace").splitlines() if mounts.exists() else []
+    places = {_OCTAL.sub(lambda found: chr(int(found[1], 8)), line.split()[4]) for line in lines}
+    if os.path.ismount(final) or os.fspath(final.resolve()) in places:
+        raise BuildError(
+            f"{final} is a mount point, which cannot be replaced: mount {final.parent} instead"
+        )
 
 
 def _remove(folder: pathlib.Path) -> None:
@@ -181,7 +195,7 @@ def _stored_report(
         wanted["manual_dir"] = str(pathlib.Path(manual_dir).expanduser().resolve())
         found["manual_dir"] = report.manual_dir
     differing = [
-        f"{name} {found.get(name)!r} instead of {wanted.get(name)!r}"
+        f"{name} {' instead of '.join(reprs(found.get(name), wanted.get(name)))}"
         for name in sorted({*wanted, *found})
         if wanted.get(name) != found.get(name)
     ]
@@ -204,7 +218,6 @@ def _prepare(builder: Any) -> None:
 
 def _publish(built: pathlib.Path, final: pathlib.Path, aside: pathlib.Path) -> None:
     """Put a built dataset in its place; the one that is there lies aside until then."""
-    final.parent.mkdir(parents=True, exist_ok=True)
     if final.exists():
         aside.mkdir()
         final.rename(aside / final.name)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.similar_names import did_you_mean
 
 _SHOWN = 10
 
@@ -145,11 +146,16 @@ def one_of(text: str, words: Sequence[str], name: str) -> str:
         RowError: if it holds another.
     """
     if text not in words:
-        raise RowError(f"{name} must be one of {', '.join(words)}, not {short(text)}")
+        hint = did_you_mean(text, words)
+        raise RowError(f"{name} must be one of {', '.join(words)}, not {short(text)}{hint}")
     return text
 
 
 def short(value: object) -> str:
-    """Shorten a value to at most 60 characters for an error message."""
-    text = repr(value)
+    """Show a value in at most 60 characters of an error message."""
+    return cut(repr(value))
+
+
+def cut(text: str) -> str:
+    """Cut a text after 60 characters."""
     return text if len(text) <= 60 else text[:57] + "..."

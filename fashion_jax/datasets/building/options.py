@@ -1,13 +1,13 @@
 """Builder options by name; wrong names are refused with the nearest known one."""
 
 import dataclasses
-import difflib
 import math
 import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.similar_names import did_you_mean
 
 Options = TypeVar("Options")
 
@@ -44,10 +44,9 @@ def given_options(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for name in values:
         if name not in fields:
-            near = difflib.get_close_matches(name, fields, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = did_you_mean(name, fields, cutoff=0.4)
             raise OptionError(
-                f"unknown builder option {name!r}; {hint}known are {', '.join(fields)}"
+                f"unknown builder option {name!r}; known are {', '.join(fields)}{hint}"
             )
     return {name: _convert(fields[name], value) for name, value in values.items()}
 
@@ -71,7 +70,8 @@ def _word(field: dataclasses.Field[Any], value: Any) -> str:
     if isinstance(value, str) and (words is None or value in words):
         return value
     wanted = "a text" if words is None else f"one of {', '.join(words)}"
-    raise OptionError(f"builder option {field.name} must be {wanted}, not {value!r}")
+    hint = did_you_mean(str(value), words or ())
+    raise OptionError(f"builder option {field.name} must be {wanted}, not {value!r}{hint}")
 
 
 def _number(kind: type, value: Any) -> Any:

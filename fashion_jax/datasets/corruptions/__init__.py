@@ -5,12 +5,12 @@ only on the corruption, the photo's name and a seed. The constants at the top of
 severity 1: hard, but a person still recognises the garment.
 """
 
-import difflib
 from collections.abc import Sequence
 
 from fashion_jax.datasets.corruptions import detail, geometry, light
 from fashion_jax.datasets.corruptions.corruption import Corruption, generator
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.similar_names import did_you_mean
 
 __all__ = ["CORRUPTIONS", "Corruption", "CorruptionError", "find_corruptions", "generator"]
 
@@ -46,9 +46,7 @@ def find_corruptions(names: Sequence[str] | None = None) -> tuple[Corruption, ..
     names = list(CORRUPTIONS) if names is None else names
     for name in names:
         if name not in CORRUPTIONS:
-            near = difflib.get_close_matches(name, CORRUPTIONS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            known = ", ".join(CORRUPTIONS)
+            known, hint = ", ".join(CORRUPTIONS), did_you_mean(name, CORRUPTIONS)
             raise CorruptionError(f"unknown corruption {name!r}; known are {known}{hint}")
     if not names or len(set(names)) < len(names):
         raise CorruptionError(f"name each corruption once; got {', '.join(names) or 'none'}")

@@ -15,6 +15,7 @@ from fashion_jax.datasets.photo_lists.columns import BOX
 from fashion_jax.datasets.photo_lists.problems import RowProblems
 from fashion_jax.datasets.photo_lists.products import MISSING, ROUNDED
 from fashion_jax.datasets.records import DOMAIN_NAMES, SPLITS
+from fashion_jax.similar_names import did_you_mean
 
 URI_SCHEMES = ("gs", "s3")
 
@@ -133,7 +134,12 @@ class _Check:
         text = pc.utf8_lower(self._cells.column(name))
         right = pc.is_in(text, value_set=pa.array(words))
         wrong = pc.and_(pc.is_valid(text), pc.invert(right))
-        self.refuse(f"{name} must be one of {', '.join(words)}", wrong, self._value(name))
+
+        def describe(row: int) -> str:
+            found = self._cells.column(name)[row].as_py()
+            return f"{short(found)}{did_you_mean(found, words)}"
+
+        self.refuse(f"{name} must be one of {', '.join(words)}", wrong, describe)
         return pc.if_else(right, text, None)
 
     def number(self, name: str) -> pa.ChunkedArray:

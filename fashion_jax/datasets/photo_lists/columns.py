@@ -2,12 +2,12 @@
 
 import collections
 import dataclasses
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from fashion_jax.datasets.building.list_files import short
 from fashion_jax.datasets.photo_lists.problems import PhotoListError
+from fashion_jax.similar_names import did_you_mean
 
 BOX = ("x", "y", "width", "height")
 COLUMNS = ("photo", "product", "domain", "category", "split", "camera", *BOX)
@@ -185,13 +185,12 @@ def _slips(names: Sequence[str], header: Sequence[str], places: Mapping[str, int
 
     Teams often have further columns, such as `category_id` or `photographer`.
     """
-    return [
-        f"unknown column {short(found)}: did you mean {near}?"
+    free = [column for column in COLUMNS if places.get(column, -1) < 0]
+    hints = {
+        found: did_you_mean(
+            name, [each for each in free if abs(len(each) - len(name)) <= 1], _SIMILAR
+        )
         for name, found in zip(names, header, strict=True)
-        for near in _near(name, [column for column in COLUMNS if column not in places])
-    ]
-
-
-def _near(name: str, free: Sequence[str]) -> list[str]:
-    alike = [column for column in free if abs(len(column) - len(name)) <= 1]
-    return difflib.get_close_matches(name, alike, n=1, cutoff=_SIMILAR)
+        if name not in COLUMNS
+    }
+    return [f"unknown column {short(found)}{hint}" for found, hint in hints.items() if hint]

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool
 
 from fashion_jax.datasets.boxes import unit_of
-from fashion_jax.datasets.building.list_files import short
+from fashion_jax.datasets.building.list_files import cut
 from fashion_jax.datasets.photo_lists.cells import Cells, read_cells
 from fashion_jax.datasets.photo_lists.checks import check_cells
 from fashion_jax.datasets.photo_lists.columns import BOX
@@ -19,6 +19,7 @@ from fashion_jax.datasets.photo_lists.problems import RowProblems
 from fashion_jax.datasets.photo_lists.products import alike
 from fashion_jax.datasets.photo_lists.typed_columns import FieldReader
 from fashion_jax.datasets.records import DOMAIN_NAMES, NO_CAMERA, Domain
+from fashion_jax.similar_names import reprs
 
 DEFAULT_CATEGORY = "item"
 MAX_BYTES = 2**32
@@ -154,9 +155,11 @@ def _add_clashes(later: pa.Table, first: pa.Table, cells: Cells, problems: RowPr
         differing = [
             name for name in here if name not in (*_ENTRY, _POSITION) and here[name] != there[name]
         ]
+        names = [name.removeprefix(FIELD) for name in differing]
+        values = [map(cut, reprs(here[name], there[name])) for name in differing]
         says, said = (
-            ", ".join(f"{name.removeprefix(FIELD)} {short(row[name])}" for name in differing)
-            for row in (here, there)
+            ", ".join(map(" ".join, zip(names, row, strict=True)))
+            for row in zip(*values, strict=True)
         )
         return f"{cells.place(row)}: {says}, but {cells.place(there[_POSITION])} has {said}"
 

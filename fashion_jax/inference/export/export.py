@@ -22,6 +22,7 @@ from fashion_jax.inference.export.stored import CARD, SAFETENSORS, STABLEHLO, re
 from fashion_jax.inference.model import EmbeddingModel, load_model
 from fashion_jax.inference.weights.origin import named_arrays
 from fashion_jax.inference.weights.torch_names import to_torch_names
+from fashion_jax.similar_names import did_you_mean
 
 FORMATS = ("stablehlo", "safetensors")
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -94,7 +95,10 @@ def export(
     if format == "onnx":
         raise FashionJaxError(NO_ONNX)
     if format not in FORMATS:
-        raise FashionJaxError(f"--format is {format!r}; it has to be one of {', '.join(FORMATS)}")
+        hint = did_you_mean(format, FORMATS)
+        raise FashionJaxError(
+            f"--format is {format!r}; it has to be one of {', '.join(FORMATS)}{hint}"
+        )
     folder = pathlib.Path(output) if output else pathlib.Path(workdir) / "export" / format
     if folder.exists():
         raise FashionJaxError(f"{folder.resolve()} exists already; give another --output")

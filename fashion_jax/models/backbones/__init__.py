@@ -1,6 +1,5 @@
 """Backbones: an image in, a map of features out. One family per file."""
 
-import difflib
 from collections.abc import Callable
 from importlib import metadata
 
@@ -8,6 +7,7 @@ from fashion_jax.errors import FashionJaxError
 from fashion_jax.models.backbones import efficientnet_lite, osnet, resnet, vit
 from fashion_jax.models.backbones.spec import Backbone, BackboneOptions, BackboneSpec, FeatureMap
 from fashion_jax.models.layer_factory import LayerFactory
+from fashion_jax.similar_names import did_you_mean
 
 __all__ = [
     "BACKBONES",
@@ -86,9 +86,8 @@ def backbone_spec(name: str) -> BackboneSpec:
         return BACKBONES[name]
     for entry in metadata.entry_points(group=ENTRY_POINTS, name=name):
         return _spec_of(entry.load())
-    nearest = difflib.get_close_matches(name, BACKBONES, 1, 0)
     raise UnknownBackboneError(
-        f"model.backbone is {name!r}; did you mean {nearest[0]!r}? Registered are "
+        f"model.backbone is {name!r}{did_you_mean(name, BACKBONES, cutoff=0.0)} Registered are "
         f"{', '.join(BACKBONES)}. For a backbone of your own, import the module that calls "
         f"register_backbone first, or name its class in your package's entry points {ENTRY_POINTS}."
     )

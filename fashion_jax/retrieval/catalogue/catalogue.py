@@ -1,6 +1,5 @@
 """An opened catalogue: searches, names, thumbnails."""
 
-import difflib
 import functools
 import os
 import pathlib
@@ -23,6 +22,7 @@ from fashion_jax.retrieval.catalogue.live_index import LiveIndex
 from fashion_jax.retrieval.catalogue.manifest import SCHEMA, Manifest
 from fashion_jax.retrieval.index import Index
 from fashion_jax.retrieval.make_index import check_kind
+from fashion_jax.similar_names import did_you_mean, told_apart
 
 # Each filter holds a copy of the embeddings of its photos.
 _FILTERS_KEPT = 4
@@ -190,11 +190,10 @@ class Catalogue:
             raise CatalogueError("the list of categories is empty; name at least one")
         for name in categories:
             if name not in self.categories:
-                near = difflib.get_close_matches(name, self.categories, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
+                known = ", ".join(told_apart(self.categories)) or "none: it has no photos"
                 raise CatalogueError(
-                    f"no photo of the category {name!r}; {hint}"
-                    f"choose from {', '.join(self.categories) or 'none: it has no photos'}"
+                    f"no photo of the category {name!r}; choose from {known}"
+                    f"{did_you_mean(name, self.categories)}"
                 )
         return categories
 

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.similar_names import did_you_mean
 
 CLUSTER_INDEX, LOCAL_INDEX = "SCANN", "IVF_FLAT"
 
@@ -46,6 +47,7 @@ class MilvusSettings:
         if self.index_type not in (CLUSTER_INDEX, LOCAL_INDEX):
             raise FashionJaxError(
                 f"unknown index type {self.index_type!r}; choose {CLUSTER_INDEX} or {LOCAL_INDEX}"
+                f"{did_you_mean(self.index_type, (CLUSTER_INDEX, LOCAL_INDEX))}"
             )
         if not 1 <= self.nlist <= MOST_LISTS:
             raise FashionJaxError(f"nlist is {self.nlist}; expected 1 to {MOST_LISTS}")

@@ -35,7 +35,6 @@ def test_nothing_else_is_left(built):
     visible = [name for name in names(data_dir) if not name.startswith(".")]
     assert visible == ["street2shop"]
     assert names(data_dir / "street2shop") == ["1.0.0"]
-    assert not (data_dir / ".street2shop.building").exists()
 
 
 def test_tfds_reads_it(built):
@@ -107,11 +106,11 @@ def fail(builder):
 
 
 def test_leftovers_of_a_killed_build_are_cleaned_away(raw, built, tmp_path):
-    leftover = tmp_path / ".street2shop.building" / "street2shop" / "1.0.0.incompleteABC"
+    leftover = tmp_path / "street2shop" / ".building" / "street2shop" / "1.0.0.incompleteABC"
     leftover.mkdir(parents=True)
     (leftover / "half-written").write_bytes(b"x")
     assert build("street2shop", tmp_path, raw, progress=False) == built[1]
-    assert not (tmp_path / ".street2shop.building").exists()
+    assert names(tmp_path / "street2shop") == ["1.0.0"]
 
 
 def test_second_build_at_the_same_time_is_refused(raw, tmp_path):
@@ -189,14 +188,14 @@ def test_wrong_splits(raw, tmp_path, splits):
 
 
 def test_wrong_dataset():
-    with pytest.raises(BuildError, match=r"'street2shp'; did you mean street2shop\?"):
+    with pytest.raises(BuildError, match=r"'street2shp'.*did you mean 'street2shop'"):
         builder_class("street2shp")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"longest_sid": 4}, r"unknown builder option 'longest_sid'; did you mean longest_side\?"),
+        ({"longest_sid": 4}, r"unknown builder option 'longest_sid'.*did you mean 'longest_side'"),
         ({"margin": "wide"}, "margin must be a number of at least 0, not 'wide'"),
         ({"margin": -0.1}, "margin must be a number of at least 0"),
         ({"seed": 1.5}, "seed must be a whole number"),

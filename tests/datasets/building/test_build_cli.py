@@ -48,7 +48,7 @@ def test_options_of_a_build(raw, here, capsys):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--option.longest_sid=5", "did you mean longest_side?"),
+        ("--option.longest_sid=5", "did you mean 'longest_side'?"),
         ("--option.longest_side=wide", "longest_side must be a whole number"),
         ("--option.threads=2", "unknown builder option 'threads'"),
         ("--option.margin", "unknown argument '--option.margin'"),

@@ -102,7 +102,7 @@ def test_folder_that_cannot_be_written(tmp_path):
 def test_datasets_without_links():
     with pytest.raises(DownloadError, match="needs no download: fashion-jax data build"):
         download("synthetic_street2shop")
-    with pytest.raises(FashionJaxError, match="did you mean street2shop"):
+    with pytest.raises(FashionJaxError, match="did you mean 'street2shop'"):
         download("steet2shop")
     with pytest.raises(FashionJaxError, match=r"unknown dataset '\.\./x'"):
         download("../x")
