@@ -8,6 +8,7 @@ import os
 import pathlib
 import socket
 import stat
+import time
 from collections.abc import Iterator
 
 import filelock
@@ -19,16 +20,28 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_HOLDER = 200  # bytes
 _ATTEMPTS = 5
+_SECONDS_BETWEEN_ATTEMPTS = 0.1
 _NOT_A_FILE = (errno.EISDIR, errno.ELOOP, errno.ENXIO)  # opening a folder, a link, a socket
 
 
 class InUseError(FashionJaxError):
-    """A folder that another process is writing."""
+    """A folder that another process is writing.
+
+    Attributes:
+        found: the holder and what it does, in words.
+    """
+
+    def __init__(self, doing: str, holder: str) -> None:
+        """Say what the holder is doing, and who it is."""
+        self.found = f"another process is {doing}: {holder}"
+        super().__init__(
+            f"{self.found}. Wait until it has ended, or end it, then run the same command again"
+        )
 
 
 @contextlib.contextmanager
-def sole_writer(path: pathlib.Path, doing: str) -> Iterator[None]:
-    """Hold a lock while something is written; a second writer is refused, and told who holds it.
+def sole_writer(path: pathlib.Path, doing: str, wait: bool = False) -> Iterator[None]:
+    """Hold a lock while something is written; a second writer is told who holds it.
 
     The kernel releases the lock when the process dies, however it dies; the file that a killed
     process leaves locks nothing. Other hosts respect the lock where the file system passes locks
@@ -38,37 +51,73 @@ def sole_writer(path: pathlib.Path, doing: str) -> Iterator[None]:
     Args:
         path: file of the lock; made together with its folder, and removed at the end.
         doing: what the holder does, for messages, such as `training the run in runs/a`.
+        wait: whether a second writer waits, and says so once in the log; else it is refused.
 
     Raises:
-        InUseError: the lock is held; with the holder's process number, host and time.
+        InUseError: the lock is held, and `wait` is not set; with the holder's process number, host
+            and time.
         FashionJaxError: the file cannot be written, or is not a regular file.
     """
-    descriptor = _locked_file(path, doing)
+    descriptor = _awaited_file(path, doing) if wait else _locked_file(path, doing)
     try:
         with contextlib.suppress(OSError):  # a full disk: the lock is held all the same
             os.ftruncate(descriptor, 0)
             os.write(descriptor, _this_process().encode())
         yield
     finally:
-        try:
-            if _is_at(path, descriptor):  # removed while it is held: see `_locked_file`
-                with contextlib.suppress(OSError):
-                    path.unlink()
-        finally:
+        _release(path, descriptor)
+
+
+@contextlib.contextmanager
+def lock_if_free(path: pathlib.Path) -> Iterator[bool]:
+    """Hold a lock that no process holds, such as that of a killed writer.
+
+    Yields:
+        Whether it is held here: `False` if another process holds it, or the file system has no
+        locks.
+    """
+    try:
+        descriptor = _open(path)
+    except FashionJaxError:
+        yield False
+        return
+    try:
+        free = filelock.lock_descriptor(descriptor, blocking=False)
+    except OSError:
+        free = False
+    try:
+        yield free
+    finally:
+        if free:
+            _release(path, descriptor)
+        else:
             os.close(descriptor)
 
 
-def try_lock(descriptor: int, path: pathlib.Path, doing: str) -> bool:
-    """Lock an open file or folder unless it is locked; warn where the file system has no locks.
+def _awaited_file(path: pathlib.Path, doing: str) -> int:
+    """Open and lock the file as soon as no other process holds it."""
+    waiting = False
+    while True:
+        try:
+            return _locked_file(path, doing)
+        except InUseError as error:
+            if not waiting:
+                logger.info("waiting: %s", error.found)
+            waiting = True
+        time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
 
-    Args:
-        descriptor: the open file; closing it releases the lock.
-        path: its path, for the warning.
-        doing: what the lock protects, for the warning; see `sole_writer`.
 
-    Returns:
-        `False` if another descriptor holds the lock.
-    """
+def _release(path: pathlib.Path, descriptor: int) -> None:
+    try:
+        if _is_at(path, descriptor):  # removed while it is held: see `_locked_file`
+            with contextlib.suppress(OSError):
+                path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int, path: pathlib.Path, doing: str) -> bool:
+    """Lock an open file unless it is locked; warn where the file system has no locks."""
     try:
         return filelock.lock_descriptor(descriptor, blocking=False)
     except OSError as error:
@@ -96,11 +145,8 @@ def _locked_file(path: pathlib.Path, doing: str) -> int:
 def _opened_and_locked(path: pathlib.Path, doing: str) -> int:
     descriptor = _open(path)
     try:
-        if not try_lock(descriptor, path, doing):
-            raise InUseError(
-                f"another process is {doing}: {_holder(descriptor)}. Wait until it has ended, or "
-                "end it, then run the same command again"
-            )
+        if not _try_lock(descriptor, path, doing):
+            raise InUseError(doing, _holder(descriptor))
     except BaseException:
         os.close(descriptor)
         raise
@@ -132,7 +178,9 @@ def _not_a_file(path: pathlib.Path) -> FashionJaxError:
 
 def _is_at(path: pathlib.Path, descriptor: int) -> bool:
     try:
-        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+        held = os.fstat(descriptor)
+        # A network file system may list a name for a while after another host has removed it.
+        return held.st_nlink > 0 and os.path.samestat(held, os.lstat(path))
     except OSError:
         return False
 

@@ -16,10 +16,11 @@ from msgspec import Meta
 
 from fashion_jax.datasets.dataset import Dataset, Split, labels_sha256
 from fashion_jax.files import StorageError, atomic_write, read_json, to_json
+from fashion_jax.strict_json import digest
 
 TRAINED_ON = "trained_on.json"
 
-_SCHEMA = 1
+_SCHEMA = 2
 _HASH = np.dtype("<u8")
 
 
@@ -60,15 +61,27 @@ class TrainingPhotos:
 
 @dataclasses.dataclass(frozen=True)
 class TrainedOn:
-    """The training photos of a run, by dataset."""
+    """The training photos of a run.
+
+    Attributes:
+        datasets: its training photos, by dataset.
+        train_sha256: SHA-256 of the datasets' content, as in the model card; see `train_sha256`.
+    """
 
     datasets: Annotated[tuple[TrainingPhotos, ...], Meta(min_length=1)]
+    train_sha256: str
+
+
+def train_sha256(datasets: Sequence[Dataset]) -> str:
+    """SHA-256 of the fingerprints of all training data: names, versions, labels, sizes."""
+    return digest([dataset.fingerprint() for dataset in datasets])
 
 
 def store_trained_on(workdir: pathlib.Path, datasets: Sequence[Dataset]) -> None:
     """Write `trained_on.json` into a run's workdir."""
     photos = tuple(_describe(dataset.name, dataset.split("train")) for dataset in datasets)
-    atomic_write(workdir / TRAINED_ON, to_json(TrainedOn(photos), _SCHEMA))
+    stored = TrainedOn(photos, train_sha256(datasets))
+    atomic_write(workdir / TRAINED_ON, to_json(stored, _SCHEMA))
 
 
 def read_trained_on(workdir: pathlib.Path) -> TrainedOn:

@@ -16,7 +16,7 @@ from fashion_jax.inference.preprocessing import Preprocessing, preprocessing_for
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_hash
 from fashion_jax.similar_names import reprs
 
-SCHEMA = 2
+SCHEMA = 3
 
 # Where the weights come from; the weights' hash already says whether they are the same. Embeddings
 # computed in bfloat16 are comparable with those computed in float32.
@@ -58,6 +58,8 @@ class ModelCard:
         dataset: dataset that the weights were trained on; not compared.
         step: training step; not compared.
         dataset_options: options that the dataset was built with, by name; not compared.
+        train_sha256: SHA-256 of the content of the training data, see
+            `fashion_jax.datasets.trained_on`; empty where it is unknown, or there was none.
         pretrained: name of the file of weights that training started from, without its folder;
             empty for random weights; not compared.
         pretrained_sha256: SHA-256 of that file; not compared.
@@ -83,6 +85,7 @@ class ModelCard:
     dataset: str
     step: int
     dataset_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    train_sha256: str = ""
     pretrained: str = ""
     pretrained_sha256: str = ""
     compute_dtype: str = "float32"
@@ -184,6 +187,7 @@ def make_card(
     dataset: str,
     step: int = 0,
     dataset_options: Mapping[str, str] | None = None,
+    train_sha256: str = "",
     origin: WeightsOrigin | None = None,
 ) -> ModelCard:
     """Describe a model.
@@ -195,6 +199,7 @@ def make_card(
         dataset: name and version of the training data.
         step: training step.
         dataset_options: options that the dataset was built with.
+        train_sha256: SHA-256 of the content of the training data; by default unknown.
         origin: file of the first weights; by default random weights.
     """
     origin = origin or WeightsOrigin()
@@ -205,6 +210,7 @@ def make_card(
         dataset=dataset,
         step=step,
         dataset_options=dict(dataset_options or {}),
+        train_sha256=train_sha256,
         pretrained=origin.name,
         pretrained_sha256=origin.sha256,
     )
@@ -232,6 +238,25 @@ def require_config(card: ModelCard, config: ExperimentConfig, where: str) -> Non
             f"the config in {where} is not that of its checkpoint:\n"
             + "\n".join(lines)
             + "\nRestore the config, or use another workdir."
+        )
+
+
+def require_train_sha256(card: ModelCard, train_sha256: str, where: str, mend: str = "") -> None:
+    """Refuses a description of other training data than the card's.
+
+    Args:
+        card: stored with the weights.
+        train_sha256: SHA-256 in the description.
+        where: the description, for the message.
+        mend: what to do about it, for the message.
+
+    Raises:
+        ModelCardError: with both SHA-256.
+    """
+    if card.train_sha256 != train_sha256:
+        raise ModelCardError(
+            f"{where} does not describe what the checkpoint of step {card.step} was trained on: "
+            f"its train_sha256 is {train_sha256!r}, the model card's {card.train_sha256!r}{mend}"
         )
 
 

@@ -25,9 +25,15 @@ from fashion_jax.config import (
 from fashion_jax.datasets.dataset import Split
 from fashion_jax.datasets.loader import EvaluationBatches, iterate, resize
 from fashion_jax.datasets.photos import UndecodablePhotoError, list_photos, read_photo
+from fashion_jax.datasets.trained_on import TRAINED_ON, read_trained_on
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import is_folder
-from fashion_jax.inference.card import ModelCard, make_card, require_config
+from fashion_jax.files import StorageError, is_folder
+from fashion_jax.inference.card import (
+    ModelCard,
+    make_card,
+    require_config,
+    require_train_sha256,
+)
 from fashion_jax.inference.checkpoints import StoredCheckpoints
 from fashion_jax.inference.embed import (
     Encode,
@@ -263,6 +269,7 @@ def _load_run(workdir: pathlib.Path, mesh: Mesh) -> EmbeddingModel:
         step = checkpoints.best_step()
         card = checkpoints.restore_card(step)
         require_config(card, config, str(workdir))
+        _require_own_photos(card, workdir)
         restored = checkpoints.restore_model(step, replicated(mesh))
     variables = without_classifier(restored["params"], restored["model_state"])
     found = weights_hash(variables["params"], variables["model_state"])
@@ -273,6 +280,16 @@ def _load_run(workdir: pathlib.Path, mesh: Mesh) -> EmbeddingModel:
         )
     encode = make_encode(config.model, card.preprocessing, mesh)
     return EmbeddingModel(config, card, encode, variables, mesh)
+
+
+def _require_own_photos(card: ModelCard, workdir: pathlib.Path) -> None:
+    """Refuse another run's `trained_on.json`; evaluation warns of a missing or damaged one."""
+    try:
+        stored = read_trained_on(workdir)
+    except StorageError:
+        return
+    mend = ". Put the run's own file back, or remove it: `fashion-jax train` writes it again"
+    require_train_sha256(card, stored.train_sha256, str(workdir / TRAINED_ON), mend)
 
 
 def _pixels(photos: PhotoSource) -> Iterator[Photo]:

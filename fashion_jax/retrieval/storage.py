@@ -8,28 +8,26 @@ folders in use, is replaced. A writer killed at any moment leaves the old state 
 import contextlib
 import glob
 import hashlib
-import logging
 import os
 import pathlib
 import re
 import secrets
 import shutil
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 
-import filelock
 import numpy as np
 from jaxtyping import Float32
 
 from fashion_jax.files import MEND, StorageError, writing
-from fashion_jax.locks import try_lock
+from fashion_jax.locks import lock_if_free, sole_writer
 
 MANIFEST = "manifest.json"
 DATA_PREFIX = "data-"
 _DATA_FOLDERS = f"{DATA_PREFIX}*"
 _LEFT_OVER = re.compile(rf"{DATA_PREFIX}[0-9a-f]{{16}}|\..*\.partial-.*|lost\+found")
-
-logger = logging.getLogger(__name__)
+LOCK = ".change.lock"
+_LOCK_SUFFIX = ".lock"
 
 
 def checksums(folder: pathlib.Path, names: Iterable[str] | None = None) -> dict[str, str]:
@@ -92,7 +90,8 @@ def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
     a folder that is read-only. Otherwise, it is next to `target`, or to the folder that a link
     leads to.
 
-    Staging folders of killed writers, recognised by their missing lock, are removed as well.
+    Each is locked by a file next to it, for other hosts as well. Those of killed writers, whose
+    locks are free, are removed.
     """
     target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -101,25 +100,21 @@ def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
     for folder in {place, target.parent}:
         for left_over in folder.glob(f"{glob.escape(prefix)}*"):
             _remove_if_unlocked(left_over)
-    while True:
-        folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=place))
-        with contextlib.ExitStack() as stack:
-            # Before it was locked, another writer may have removed it as a left-over.
-            with contextlib.suppress(FileNotFoundError):
-                stack.enter_context(locked(folder))
-            if not folder.exists():
-                continue
-            try:
-                folder.chmod(0o755)
-                with writing(target):
-                    yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-            return
+    folder = place / f"{prefix}{secrets.token_hex(4)}"
+    # Locked before it exists; others may hold the lock for a moment, to see whether it is free.
+    with sole_writer(_lock_of(folder), f"writing {target}", wait=True):
+        try:
+            folder.mkdir()
+            with writing(target):
+                yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _may_be_there(path: pathlib.Path) -> bool:
-    """Whether a new folder may hold this: what killed writers and the file system itself leave."""
+    """Whether a new folder may hold this: locks, and what killed writers and file systems leave."""
+    if path.name.startswith(".") and path.name.endswith(_LOCK_SUFFIX):
+        return path.is_file()
     return bool(_LEFT_OVER.fullmatch(path.name)) and path.is_dir()
 
 
@@ -185,22 +180,13 @@ def replace_manifest(staging: pathlib.Path, target: pathlib.Path, in_use: Collec
             shutil.rmtree(old, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def locked(folder: pathlib.Path) -> Iterator[None]:
-    """Locks a folder against other writers; waits until no other writer holds the lock.
+def locked(folder: pathlib.Path) -> AbstractContextManager[None]:
+    """Lock a folder against other writers; waits until no other writer holds the lock.
 
-    The folder itself is locked, so that a lock leaves no file in it or next to it. The kernel
-    releases the lock when the process dies, however it dies. Readers need no lock. Network file
-    systems keep locks of folders from other hosts: change a catalogue from one host at a time.
+    A file is locked, because network file systems keep locks of folders from other hosts. Readers
+    need no lock.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        if not try_lock(descriptor, folder, f"changing {folder}"):
-            logger.info("waiting for another command that is changing %s", folder)
-            filelock.lock_descriptor(descriptor)
-        yield
-    finally:
-        os.close(descriptor)
+    return sole_writer(folder / LOCK, f"changing {folder}", wait=True)
 
 
 def _sync(*paths: pathlib.Path) -> None:
@@ -213,11 +199,13 @@ def _sync(*paths: pathlib.Path) -> None:
             os.close(descriptor)
 
 
-def _remove_if_unlocked(folder: pathlib.Path) -> None:
-    with contextlib.suppress(OSError):  # it is gone, or nobody can say whether it is in use
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            if filelock.lock_descriptor(descriptor, blocking=False):
-                shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(descriptor)
+def _lock_of(staging: pathlib.Path) -> pathlib.Path:
+    return staging.with_name(f"{staging.name}{_LOCK_SUFFIX}")
+
+
+def _remove_if_unlocked(left_over: pathlib.Path) -> None:
+    """Remove a staging folder, or the lock of one, unless its writer is alive."""
+    folder = left_over.with_name(left_over.name.removesuffix(_LOCK_SUFFIX))
+    with lock_if_free(_lock_of(folder)) as free:
+        if free:
+            shutil.rmtree(folder, ignore_errors=True)

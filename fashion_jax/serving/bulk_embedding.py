@@ -8,8 +8,9 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 
@@ -25,7 +26,7 @@ from fashion_jax.retrieval.embedding_plan import EmbeddingPlan, agree_on_plan
 
 PHOTOS_PER_SHARD = 4096
 _SECONDS_BETWEEN_LOOKS = 5.0
-_HOST_LOCKS = ".host-*.lock"
+_HOST_LOCK = re.compile(r"\.host-(\d+)-of-(\d+)\.lock")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +89,8 @@ def embed_catalogue(
         progress: whether to show a bar.
 
     Raises:
-        InUseError: another process embeds into the folder as the same host.
+        InUseError: another process embeds into the folder as the same host, or with another number
+            of hosts.
         StorageError: the folder holds something else.
         ModelCardError: the folder holds another model's embeddings.
         FashionJaxError: no run, checkpoint, dataset or split, or a folder that is an address.
@@ -101,9 +103,8 @@ def embed_catalogue(
     photos = built.split(split)
     model = load_model(workdir, make_mesh(MeshConfig(), jax.local_devices()))
     wanted = EmbeddingPlan.of_split(built, photos, photos_per_shard, model.card)
-    plan = agree_on_plan(folder, wanted)
-    mine = list(range(host.index, len(plan.shards), host.count))
-    with sole_writer(*_lock(folder, host)):
+    with joined(folder, wanted, host) as plan:
+        mine = list(range(host.index, len(plan.shards), host.count))
         repaired = embedding_shards.discard_damaged(folder, plan, mine) if repair else []
         there = embedding_shards.shard_files(folder, plan)
         to_make = [number for number in mine if there[number] is None]
@@ -116,6 +117,31 @@ def embed_catalogue(
     if not missing:
         _remove_left_overs(folder)
     return BulkEmbedding(str(folder), plan.photos, len(after), len(to_make), missing, repaired)
+
+
+@contextlib.contextmanager
+def joined(folder: pathlib.Path, wanted: EmbeddingPlan, host: Host) -> Iterator[EmbeddingPlan]:
+    """Hold a host's place in an embedding, whose plan and number of hosts all others share.
+
+    Hosts join one after the other: of two that differ and start at once, the second is refused.
+
+    Args:
+        folder: folder for the shards.
+        wanted: plan of this host.
+        host: this host's place.
+
+    Yields:
+        The plan of all hosts.
+
+    Raises:
+        FashionJaxError: see `embed_catalogue`.
+    """
+    with contextlib.ExitStack() as place:
+        with _joining(folder):
+            plan = agree_on_plan(folder, wanted)
+            _refuse_other_count(folder, host)
+            place.enter_context(sole_writer(*_lock(folder, host)))
+        yield plan
 
 
 def embed_shards(
@@ -163,16 +189,36 @@ def _checked(host: Host) -> Host:
 
 def _lock(folder: pathlib.Path, host: Host) -> tuple[pathlib.Path, str]:
     doing = f"embedding into {folder} as host {host.index}, and hosts need different numbers"
-    return folder / f".host-{host.index}.lock", doing
+    return folder / f".host-{host.index}-of-{host.count}.lock", doing
+
+
+def _joining(folder: pathlib.Path) -> contextlib.AbstractContextManager[None]:
+    return sole_writer(folder / ".plan.lock", f"joining the embedding in {folder}", wait=True)
+
+
+def _host_locks(folder: pathlib.Path) -> list[tuple[pathlib.Path, Host]]:
+    """Locks of hosts at work, and of killed ones."""
+    found = [(path, _HOST_LOCK.fullmatch(path.name)) for path in folder.glob(".host-*.lock")]
+    return [(path, Host(int(name[1]), int(name[2]))) for path, name in found if name]
+
+
+def _refuse_other_count(folder: pathlib.Path, host: Host) -> None:
+    """Refuse to divide the shards by another number of hosts than those at work."""
+    for path, other in _host_locks(folder):
+        if other.count != host.count:
+            doing = (
+                f"embedding into {folder} as host {other.index} of {other.count}, and this one is "
+                f"host {host.index} of {host.count}; --hosts has to be the same"
+            )
+            with sole_writer(path, doing):  # or a killed host's, which goes
+                pass
 
 
 def _remove_left_overs(folder: pathlib.Path) -> None:
-    """Remove the files of killed hosts, once no host writes: the last one to end does it.
-
-    A host that begins later finds all shards complete, and writes none.
-    """
+    """Remove the files of killed hosts, once no host writes: the last one to end does it."""
     with contextlib.suppress(InUseError), contextlib.ExitStack() as hosts:
-        for path in folder.glob(_HOST_LOCKS):
+        hosts.enter_context(_joining(folder))
+        for path, _ in _host_locks(folder):
             hosts.enter_context(sole_writer(path, "embedding"))
         embedding_shards.remove_left_overs(folder)
 

@@ -27,9 +27,10 @@ from fashion_jax.config import (
 from fashion_jax.datasets.dataset import Dataset, open_dataset
 from fashion_jax.datasets.loader import Batch, OwnAugmentation, TrainingBatches, iterate
 from fashion_jax.datasets.mixture import DatasetMixture, MixtureSplit
-from fashion_jax.datasets.trained_on import store_trained_on
+from fashion_jax.datasets.trained_on import store_trained_on, train_sha256
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import atomic_write, check_values, read_json
+from fashion_jax.inference.card import require_train_sha256
 from fashion_jax.inference.checkpoints import selection_metric
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_origin
 from fashion_jax.losses import Objective, ObjectiveLike
@@ -76,6 +77,7 @@ class Run:
     config: ExperimentConfig
     workdir: pathlib.Path
     datasets: Sequence[Dataset]
+    train_sha256: str
     plan: DatasetMixture
     learner: Learner
     checkpoints: Checkpoints
@@ -171,15 +173,17 @@ def _train(
         state, start = _first_or_latest(
             checkpoints, learner, _iterator_state(config, datasets, plan, 0)
         )
+        content = train_sha256(datasets)
+        origin = _origin(checkpoints, config, content)
         if jax.process_index() == 0:
             store_trained_on(workdir, datasets)
-        origin = _origin(checkpoints, config)
         metrics_log = MetricsLog(workdir, start, jax.process_index() == 0, log)
         monitor = CollapseMonitor(config.loss)
         run = Run(
             config,
             workdir,
             datasets,
+            content,
             plan,
             learner,
             checkpoints,
@@ -392,12 +396,14 @@ def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, tree
 
 
-def _origin(checkpoints: Checkpoints, config: ExperimentConfig) -> WeightsOrigin:
+def _origin(checkpoints: Checkpoints, config: ExperimentConfig, content: str) -> WeightsOrigin:
     """Origin of the first weights; a resumed run reads it from its cards, not from the file."""
     latest = checkpoints.latest_step()
     if latest is None:
         return weights_origin(config.model)
     card = checkpoints.restore_card(latest)
+    with checkpoints.naming_damage(latest):
+        require_train_sha256(card, content, "its reader")
     return WeightsOrigin(card.pretrained, card.pretrained_sha256)
 
 
@@ -466,7 +472,7 @@ def _checkpoint_if_due(run: Run, state: TrainState, step: int) -> None:
         return
     _log_pending(run)
     metrics = None
-    model = model_of(run.learner, state, run.datasets, run.origin)
+    model = model_of(run.learner, state, run.datasets, run.train_sha256, run.origin)
     if validates:
         metrics = validate(model, run.datasets, run.progress)
         run.log.write(step, {"epoch": step / per_epoch, **metrics})

@@ -21,7 +21,11 @@ _LOGGED = ("instance/mAP", "instance/Acc@1", "instance/Acc@10")
 
 
 def model_of(
-    learner: Learner, state: TrainState, datasets: Sequence[Dataset], origin: WeightsOrigin
+    learner: Learner,
+    state: TrainState,
+    datasets: Sequence[Dataset],
+    train_sha256: str,
+    origin: WeightsOrigin,
 ) -> EmbeddingModel:
     """The model that a state holds, ready to embed, with its card.
 
@@ -29,6 +33,7 @@ def model_of(
         learner: network and its compiled functions.
         state: weights.
         datasets: training data.
+        train_sha256: SHA-256 of its content.
         origin: file of the first weights.
     """
     variables = without_classifier(state.embedding_params, state.embedding_model_state)
@@ -39,6 +44,7 @@ def model_of(
         dataset=", ".join(f"{dataset.name} {dataset.version}" for dataset in datasets),
         step=int(state.step),
         dataset_options=_build_options(datasets),
+        train_sha256=train_sha256,
         origin=origin,
     )
     return EmbeddingModel(learner.config, card, learner.encode, variables, learner.mesh)

@@ -13,6 +13,7 @@ from PIL import Image
 from fashion_jax.cli import main
 from fashion_jax.datasets.building.build import build
 from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.datasets.trained_on import read_trained_on
 from fashion_jax.experiments.demo import run_demo
 from fashion_jax.retrieval.catalogue import Catalogue
 from tests.conftest import TINY_DATASET
@@ -62,6 +63,7 @@ def test_workdir_holds_what_the_design_says(demo):
 def test_what_the_records_were_built_with_is_named(demo):
     folder, _ = demo
     card = Catalogue.open(folder / "run" / "index").card
+    assert card.train_sha256 == read_trained_on(folder / "run").train_sha256 != ""
     assert card.dataset_options["margin"] == "0.0"
     assert card.dataset_options["train_identities"] == str(TINY_DATASET["train_identities"])
     page = (folder / "report" / "index.html").read_text()

@@ -237,6 +237,19 @@ def test_damaged_json_in_a_checkpoint_is_named(run, tiny_config, tmp_path, item)
         assert str(copy) in said or name == "another step", (name, said)
 
 
+@pytest.mark.slow
+def test_a_card_of_other_training_data_is_not_resumed_from(run, tiny_config, tmp_path):
+    folder, _ = run
+    workdir, mesh = tmp_path / "run", make_mesh(tiny_config.mesh, jax.devices()[:1])
+    shutil.copytree(folder.parent, workdir)
+    latest = steps_of(folder)[-1]
+    (path,) = (each for each in (workdir / "checkpoints" / str(latest) / "card").iterdir()
+               if each.suffix != ".txt")  # fmt: skip
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"train_sha256": "f" * 64}))
+    with pytest.raises(DamagedCheckpointError, match=rf"{latest} is damaged: its reader does not"):
+        train(tiny_config, workdir, mesh, progress=False)
+
+
 @pytest.mark.parametrize("name", ["00027", "-1", "00"])
 def test_a_renamed_checkpoint_is_named(tmp_path, name):
     (tmp_path / name).mkdir()

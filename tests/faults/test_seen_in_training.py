@@ -15,16 +15,21 @@ from fashion_jax.datasets.trained_on import (
     photo_hashes,
     read_trained_on,
     store_trained_on,
+    train_sha256,
 )
 from fashion_jax.evaluation.cross_domain_result import Cell, CrossDomainResult, TrainedRun
 from fashion_jax.evaluation.seen_in_training import SeenInTraining, count_seen, seen_in_training
 from fashion_jax.files import StorageError, to_json
+from fashion_jax.inference.card import ModelCardError
+from fashion_jax.inference.export.export import export
+from fashion_jax.inference.model import load_model
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.reports.cross_domain_page import render_cross_domain
 from fashion_jax.reports.report import DatasetFacts, render_report
 from fashion_jax.reports.robustness_page import render_robustness
 from fashion_jax.training.loop import train
 from tests.datasets.fakes import FakeSplit
+from tests.e2e.untrained_run import write_untrained_run
 from tests.evaluation.test_cross_domain_result import matrix
 from tests.evaluation.test_result import of_products
 from tests.evaluation.test_robustness_result import result, robustness
@@ -62,7 +67,8 @@ class Lists(Dataset):
         return self.parts[name]
 
 
-TRAINED = Lists(train="a1 a2 b1 b2 c1", query="d1", gallery="d2")
+PHOTOS = {"train": "a1 a2 b1 b2 c1", "query": "d1", "gallery": "d2"}
+TRAINED = Lists(**PHOTOS)
 
 
 def counted(tmp_path, dataset: Dataset, *trained: Dataset) -> SeenInTraining:
@@ -258,22 +264,67 @@ class Drawn(Dataset):
         return split
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        [Lists(train="b:a1 a2 b1 b2 c1", query="d1", gallery="d2")],
+        [Lists(train="a1 a2 b1 b2 c1", query="d1", gallery="d3")],
+        [Lists("other", train="a1 a2 b1 b2 c1", query="d1", gallery="d2")],
+        [TRAINED, TRAINED],
+        [],
+    ],
+)
+def test_other_training_data_has_another_sha256(other):
+    assert train_sha256([TRAINED]) == train_sha256([Lists(**PHOTOS)])
+    assert train_sha256(other) != train_sha256([TRAINED])
+
+
+def test_datasets_in_another_order_have_another_sha256():
+    other = Lists("other", train="a1")
+    assert train_sha256([TRAINED, other]) != train_sha256([other, TRAINED])
+
+
+CONFIG = from_nested_dict(
+    {
+        "data": {"identities_per_batch": 4, "photos_per_identity": 2},
+        "image": {"height": 32, "width": 32},
+        "model": {"backbone": "tiny"},
+        "training": {"epochs": 1},
+        "mesh": {"data": 1},
+        "evaluation": {"batch_size": 8},
+    }
+)
+
+
+def load(workdir, _):
+    assert load_model(workdir).card.train_sha256 == ""
+
+
+def write_export(workdir, folder):
+    export(workdir, "safetensors", folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("read", [load, write_export])
+def test_another_runs_list_is_named_wherever_a_run_is_read(read, tmp_path):
+    workdir = tmp_path / "run"
+    write_untrained_run(CONFIG, workdir)
+    store_trained_on(workdir, [TRAINED])
+    expected = rf"{TRAINED_ON} does not .*'{train_sha256([TRAINED])}', the model card's ''\. Put"
+    with pytest.raises(ModelCardError, match=expected):
+        read(workdir, tmp_path / "export")
+    assert not (tmp_path / "export").exists()
+    (workdir / TRAINED_ON).write_text("damaged")  # of which evaluation warns
+    read(workdir, tmp_path / "export")
+
+
 @pytest.mark.slow
 def test_a_run_stores_what_it_was_trained_on(tmp_path):
-    config = from_nested_dict(
-        {
-            "data": {"identities_per_batch": 4, "photos_per_identity": 2},
-            "image": {"height": 32, "width": 32},
-            "model": {"backbone": "tiny"},
-            "training": {"epochs": 1},
-            "mesh": {"data": 1},
-            "evaluation": {"batch_size": 8},
-        }
-    )
-    mesh = make_mesh(config.mesh, jax.devices()[:1])
-    train(config, tmp_path, mesh, progress=False, datasets=[Drawn()])
+    mesh = make_mesh(CONFIG.mesh, jax.devices()[:1])
+    train(CONFIG, tmp_path, mesh, progress=False, datasets=[Drawn()])
+    assert load_model(tmp_path).card.train_sha256 == train_sha256([Drawn()])
     # Products 2 to 5 are tested, 0 to 3 were trained on; no photo is shared.
     assert counts(seen_in_training(tmp_path, Drawn())) == (4, 4, 0, 0, 2)
     (tmp_path / TRAINED_ON).unlink()  # as in a run of an earlier version
-    train(config, tmp_path, mesh, progress=False, datasets=[Drawn()])
+    train(CONFIG, tmp_path, mesh, progress=False, datasets=[Drawn()])
     assert counts(seen_in_training(tmp_path, Drawn())) == (4, 4, 0, 0, 2)

@@ -17,6 +17,7 @@ import threading
 
 import filelock
 import jax
+import numpy as np
 import pytest
 
 from fashion_jax.config import Experiment
@@ -25,15 +26,21 @@ from fashion_jax.datasets.download.download import download
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.experiments.ablation import run_ablation
 from fashion_jax.experiments.demo import run_demo
-from fashion_jax.locks import InUseError, sole_writer
+from fashion_jax.files import StorageError
+from fashion_jax.locks import InUseError, lock_if_free, sole_writer
 from fashion_jax.parallel.hosts import Host, sole_job
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.retrieval import storage
+from fashion_jax.retrieval.catalogue import Catalogue, Item
+from fashion_jax.retrieval.catalogue.changes import compact, open_for_change, remove_photos
+from fashion_jax.retrieval.catalogue.info import catalogue_info
+from fashion_jax.retrieval.embedding_plan import EmbeddingPlan, read_plan
 from fashion_jax.retrieval.embedding_shards import open_embeddings
-from fashion_jax.serving.bulk_embedding import embed_catalogue
+from fashion_jax.serving.bulk_embedding import embed_catalogue, joined
 from fashion_jax.training.loop import train
 from tests.datasets.download.downloads import OPTIONS, write_links
 from tests.e2e.untrained_run import write_untrained_run
+from tests.inference.cards import CARD
 
 HOLDER = """
 import pathlib, sys, time
@@ -130,18 +137,20 @@ class TestHolder:
         assert set(most) == {1}
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("stale", [False, True])
-    def test_opens_again_what_its_last_holder_removes(self, tmp_path, monkeypatch, stale):
+    @pytest.mark.parametrize("said", ["nothing", "stale", "still listed"])
+    def test_opens_again_what_its_last_holder_removes(self, tmp_path, monkeypatch, said):
         lock, opened = filelock.lock_descriptor, []
 
         def late(descriptor, blocking):
             opened.append(descriptor)
             if len(opened) == 1:
                 (tmp_path / LOCK).unlink()
-                if stale:  # as NFS says of a removed file
+                if said == "stale":  # as NFS says of a removed file
                     raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
             return lock(descriptor, blocking=blocking)
 
+        if said == "still listed":  # as NFS lists a name that another host has removed
+            monkeypatch.setattr(os.path, "samestat", lambda *_: True)
         monkeypatch.setattr(filelock, "lock_descriptor", late)
         with sole_writer(tmp_path / LOCK, "writing"):
             assert len(opened) == 2
@@ -363,7 +372,7 @@ WRITERS = {  # name of the lock, writer, what it does
         "building synthetic_street2shop in {}",
     ),
     "data download": (".download_journal.jsonl.lock", _download, "downloading into {}"),
-    "embed": (".host-0.lock", _embed, "embedding into {} as host 0"),
+    "embed": (".host-0-of-1.lock", _embed, "embedding into {} as host 0"),
 }
 
 
@@ -436,7 +445,7 @@ class TestEmbeddings:
             options = {"photos_per_shard": 5, "progress": False}
             return embed_catalogue(run, tmp_path, host=Host(*host), **options)
 
-        with held_by_a_process(tmp_path / ".host-0.lock"):
+        with held_by_a_process(tmp_path / ".host-0-of-2.lock"):
             (tmp_path / UNFINISHED).write_bytes(b"half")
             assert embed(1, 2).made > 0
             with pytest.raises(InUseError, match="as host 0, and hosts need different numbers"):
@@ -448,28 +457,185 @@ class TestEmbeddings:
 
     def test_the_last_host_to_end_removes_what_killed_ones_left(self, run, tmp_path):
         options = {"photos_per_shard": 5, "progress": False}
-        with held_by_a_process(tmp_path / ".host-7.lock"):
+        with held_by_a_process(tmp_path / ".host-0-of-2.lock"):
             (tmp_path / UNFINISHED).write_bytes(b"half")
-            assert embed_catalogue(run, tmp_path, **options).missing == []
+            host_1 = Host(1, 2)
+            assert embed_catalogue(run, tmp_path, host=host_1, **options).missing != []
             assert (tmp_path / UNFINISHED).exists()
-        assert (tmp_path / ".host-7.lock").exists()
-        assert embed_catalogue(run, tmp_path, **options).made == 0
+        assert (tmp_path / ".host-0-of-2.lock").exists()
+        assert embed_catalogue(run, tmp_path, **options).missing == []
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
+    @pytest.mark.slow
+    def test_another_number_of_hosts_at_work_is_refused(self, run, tmp_path):
+        options = {"photos_per_shard": 5, "progress": False}
+        embed_catalogue(run, tmp_path, host=Host(0, 3), **options)
+        with held_by_a_process(tmp_path / ".host-1-of-3.lock") as process:
+            before = contents(tmp_path)
+            expected = (
+                "as host 1 of 3, and this one is host 0 of 2; --hosts has to be the same: process "
+                f"{process.pid} on "
+            )
+            with pytest.raises(InUseError, match=expected):
+                embed_catalogue(run, tmp_path, host=Host(0, 2), **options)
+            assert contents(tmp_path) == before
+        assert embed_catalogue(run, tmp_path, **options).missing == []
 
-def test_a_catalogue_waits_for_the_other_writer(tmp_path, caplog):
-    caplog.set_level(logging.INFO)
-    waited = threading.Event()
+    @pytest.mark.parametrize("host", [Host(0, 2), Host(1, 2), Host(0, 1), Host(3, 5)])
+    def test_another_number_changes_nothing(self, tmp_path, host):
+        with joined(tmp_path, PLAN, Host(1, 3)):
+            before = contents(tmp_path)
+            expected = rf"of 3, and this one is host {host.index} of {host.count}; --hosts has"
+            with pytest.raises(InUseError, match=expected), joined(tmp_path, PLAN, host):
+                pass
+            assert contents(tmp_path) == before
 
-    def change():
-        with storage.locked(tmp_path):
-            waited.set()
+    @pytest.mark.parametrize(
+        "hosts",
+        [[Host(0, 2), Host(0, 3)], [Host(1, 2), Host(2, 3)], [Host(0, n) for n in range(1, 6)]],
+    )
+    def test_one_number_wins_when_several_begin_at_once(self, tmp_path, hosts):
+        won, refused = at_once(tmp_path, [(PLAN, host) for host in hosts])
+        (number,) = {host.count for _, host in won}
+        assert len(won) == 1
+        assert all(isinstance(error, InUseError) for error in refused)
+        assert all(f"of {number}, and this one is" in str(error) for error in refused)
+        assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
 
-    with storage.locked(tmp_path):
-        thread = threading.Thread(target=change)
-        thread.start()
-        while not caplog.messages:
-            assert not waited.wait(0.01)
-    thread.join()
-    assert waited.is_set()
-    assert caplog.messages == [f"waiting for another command that is changing {tmp_path}"]
+    def test_one_plan_wins_when_two_begin_at_once(self, tmp_path):
+        other = dataclasses.replace(PLAN, photos_per_shard=3)
+        won, (error,) = at_once(tmp_path, [(PLAN, Host(0, 2)), (other, Host(1, 2))])
+        assert isinstance(error, StorageError)
+        assert "photos_per_shard: stored" in str(error)
+        assert won[0][0] == read_plan(tmp_path)
+
+    def test_hosts_of_one_number_begin_at_once(self, tmp_path):
+        won, refused = at_once(tmp_path, [(PLAN, Host(index, 4)) for index in range(4)])
+        assert (len(won), refused) == (4, [])
+
+    def test_killed_hosts_of_another_number_do_not_count(self, tmp_path):
+        with held_by_a_process(tmp_path / ".host-1-of-3.lock") as process:
+            process.kill()
+            process.wait()
+            with joined(tmp_path, PLAN, Host(0, 2)):
+                assert not (tmp_path / ".host-1-of-3.lock").exists()
+
+
+PLAN = EmbeddingPlan("d", "1.0.0", "gallery", 9, "0", 2, CARD)
+
+
+def at_once(folder, wanted):
+    """Begin embeddings at one moment, each at work until all have begun or were refused."""
+    ready, ended = threading.Barrier(len(wanted)), threading.Barrier(len(wanted))
+    won, refused, left = [], [], list(wanted)
+
+    def begin():
+        plan, host = left.pop()
+        ready.wait()
+        try:
+            with joined(folder, plan, host):
+                won.append((plan, host))
+                ended.wait(60)
+        except FashionJaxError as error:
+            refused.append(error)
+            ended.wait(60)
+
+    in_threads(len(wanted), begin)
+    return won, refused
+
+
+NARROW_CARD = dataclasses.replace(CARD, embedding_width=4)
+
+
+def write_catalogue(folder):
+    vectors = np.eye(4, dtype=np.float32)[:2]
+    items = [Item(name, "1", "hats", "shop") for name in "ab"]
+    return Catalogue.write(folder, vectors, items, [b"\xff\xd8\xff"] * 2, NARROW_CARD, "exact")
+
+
+class TestCatalogues:
+    @pytest.fixture
+    def index(self, tmp_path):
+        write_catalogue(tmp_path / "index")
+        return tmp_path / "index"
+
+    def test_a_change_waits_and_says_once_for_whom(self, index, caplog):
+        caplog.set_level(logging.INFO)
+        with held_by_a_process(index / storage.LOCK) as process:
+            thread = threading.Thread(target=remove_photos, args=(index, ["a"]))
+            thread.start()
+            while not caplog.messages:
+                thread.join(0.01)
+            thread.join(0.3)  # two more attempts
+            assert thread.is_alive()
+            assert len(Catalogue.open(index)) == 2
+            process.kill()
+            thread.join()
+        (message,) = caplog.messages
+        expected = f"waiting: another process is changing {index}: process {process.pid} on "
+        assert re.fullmatch(rf"{re.escape(expected)}{socket.gethostname()}, since {TIME}", message)
+        assert len(Catalogue.open(index)) == 1
+        assert len(list(index.iterdir())) == 3  # data, the removed rows, the manifest
+
+    @pytest.mark.parametrize("change", [write_catalogue, compact])
+    def test_every_change_waits(self, index, caplog, change):
+        caplog.set_level(logging.INFO)
+        remove_photos(index, ["a"])
+        with held_by_a_process(index / storage.LOCK) as process:
+            thread = threading.Thread(target=change, args=(index,))
+            thread.start()
+            while not caplog.messages:
+                thread.join(0.01)
+            process.kill()
+            thread.join()
+        assert len(Catalogue.open(index)) == (1 if change is compact else 2)
+
+    def test_the_lock_outlasts_the_exchange_of_the_data(self, index):
+        lock = index / storage.LOCK
+        with open_for_change(index) as change:
+            change.commit(change.without([0], change.contents.manifest))
+            with lock_if_free(lock) as free:
+                assert not free
+        with lock_if_free(lock) as free:
+            assert free
+
+    def test_a_file_is_locked_which_other_hosts_see(self, index):
+        with (
+            storage.locked(index),
+            (index / storage.LOCK).open("r+b") as file,
+            pytest.raises(BlockingIOError),
+        ):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def test_that_are_read_only_are_read_and_searched(self, index, monkeypatch):
+        def refuse(path, flags, *mode):
+            if flags & (os.O_CREAT | os.O_RDWR | os.O_WRONLY):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+            return opened(path, flags, *mode)
+
+        opened = os.open
+        monkeypatch.setattr(os, "open", refuse)
+        catalogue = Catalogue.open(index)
+        ((hit,),) = catalogue.search(np.eye(4, dtype=np.float32)[:1], 1, NARROW_CARD)
+        assert hit.item.photo_id == "a"
+        assert catalogue_info(index).photos == 2
+        with pytest.raises(FashionJaxError, match=r"cannot write to .*: Read-only file system"):
+            remove_photos(index, ["a"])
+
+    def test_what_killed_builders_left_is_no_catalogue(self, tmp_path):
+        (tmp_path / "index" / ".index.partial-0123").mkdir(parents=True)
+        for name in (storage.LOCK, ".index.partial-0123.lock", ".index.partial-0124.lock"):
+            (tmp_path / "index" / name).write_text("process 1 on a-host, since yesterday")
+        write_catalogue(tmp_path / "index")
+        assert len(Catalogue.open(tmp_path / "index")) == 2
+
+    def test_what_another_process_stages_stays(self, index):
+        staging = index / ".index.partial-0123"
+        staging.mkdir()
+        with held_by_a_process(staging.with_name(f"{staging.name}.lock")) as process:
+            remove_photos(index, ["a"])
+            assert staging.is_dir()
+            process.kill()
+            process.wait()
+            remove_photos(index, ["b"])
+            assert not staging.exists()

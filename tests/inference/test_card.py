@@ -10,6 +10,7 @@ from fashion_jax.inference.card import (
     make_card,
     read_card,
     require_config,
+    require_train_sha256,
 )
 from tests.inference.cards import CARD
 
@@ -46,6 +47,7 @@ def test_the_same_model_is_accepted():
         ("pixel_mean", (127.0, 127.0, 127.0)),
         ("pixel_std", (128.0, 128.0, 128.0)),
         ("weights_hash", "ffff"),
+        ("train_sha256", "ffff"),
     ],
 )
 def test_each_field_is_refused_by_name_with_both_values(field, value):
@@ -72,7 +74,7 @@ def test_where_equal_weights_come_from_does_not_matter():
     ("change", "message"),
     [
         ({"schema": 1}, f"schema 1; this version of fashion-jax reads {SCHEMA}"),
-        ({"schema": 3}, f"schema 3; this version of fashion-jax reads {SCHEMA}"),
+        ({"schema": 2}, f"schema 2; this version of fashion-jax reads {SCHEMA}"),
         ({"schema": ...}, "schema None"),
         ({"colour": "red"}, r"unknown fields: \$\.colour"),
         ({"metric": ...}, "missing required field `metric`"),
@@ -109,6 +111,13 @@ def test_a_config_of_another_model_is_refused_by_name():
     other = dataclasses.replace(config, image=ImageConfig(height=64, pixel_mean=(1.0, 2.0, 3.0)))
     with pytest.raises(ModelCardError, match=r"(?s)runs/a.*image_height: the checkpoint has 256"):
         require_config(card, other, "runs/a")
+
+
+def test_other_training_data_than_the_cards_is_refused():
+    card = dataclasses.replace(CARD, train_sha256="ab")
+    require_train_sha256(card, "ab", "runs/a/trained_on.json")
+    with pytest.raises(ModelCardError, match=r"runs/a/t.* 'cd', the model card's 'ab'; remove it"):
+        require_train_sha256(card, "cd", "runs/a/trained_on.json", "; remove it")
 
 
 def test_what_the_dataset_was_built_with_is_kept_and_does_not_matter():

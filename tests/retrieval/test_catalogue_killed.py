@@ -84,7 +84,7 @@ def test_kills(tmp_path, kind, kills):
     with Changer(index, tmp_path / "journal") as changer:
         for kill in range(kills):
             changer.start(done)
-            time.sleep(delays.uniform(0.0, 0.1))
+            time.sleep(delays.uniform(0.0, 0.25))
             states = states_through(photos, done, changer.kill())
             catalogue = Catalogue.open(index)
             # Which of the changes were finished is known, but for the last one that was begun.

@@ -35,10 +35,9 @@ WRITER = textwrap.dedent(
         setattr(owner, name, deadly(getattr(owner, name)))
 
     with storage.staged(target) as staging:
-        part = staging / "data-new"
-        part.mkdir()
+        part = storage.new_data_folder(staging)
         (part / "value").write_text("new")
-        (staging / "manifest.json").write_bytes(to_json({"data": "data-new"}, 1))
+        (staging / "manifest.json").write_bytes(to_json({"data": part.name}, 1))
         storage.install(staging, target)
     """
 )
@@ -95,15 +94,19 @@ def test_the_next_writer_removes_what_killed_ones_left(tmp_path):
     for step in (1, 4, 8):
         assert killed_at(target, step)
     (tmp_path / ".state.partial-next_to_it").mkdir()
+    (tmp_path / ".state.partial-killed_before_it_was_there.lock").touch()
     assert len(list(target.iterdir())) > 2
     assert not killed_at(target, 10_000)
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
-    assert sorted(path.name for path in target.iterdir()) == ["data-new", "manifest.json"]
+    assert read_state(target) == "new"
+    assert len(list(target.iterdir())) == 2
 
 
 def test_a_living_writers_folder_is_left_alone(tmp_path):
     with storage.staged(tmp_path / "state") as first:
         (first / "half").write_text("written")
+        (lock,) = set(tmp_path.iterdir()) - {first}
+        assert lock.is_file()  # whose lock other hosts see, unlike that of a folder
         with storage.staged(tmp_path / "state") as second:
             assert second != first
         assert (first / "half").read_text() == "written"

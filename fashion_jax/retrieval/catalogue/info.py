@@ -143,7 +143,16 @@ def _segment(segment: Segment, photos: int) -> SegmentInfo:
 
 
 def _bytes(folder: pathlib.Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    paths = (pathlib.Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    return sum(map(_size, paths))
+
+
+def _size(path: pathlib.Path) -> int:
+    """Size of a file; none where a change has removed it meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _settings(segment: SegmentInfo) -> str:
