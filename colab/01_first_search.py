@@ -205,7 +205,7 @@ print(fj.build_index(workdir, kind="scann" if "scann" in versions else "exact").
 query_split = dataset.split("query")
 photo = FOLDER / "street_photo.jpg"
 photo.write_bytes(query_split.image_bytes(0))
-answers = fj.search_photo(photo, workdir, box=None, k=10, picture=FOLDER / "answers.png")
+answers = fj.search(photo, workdir, box=None, k=10, picture=FOLDER / "answers.png")
 print(answers.to_table())
 plt.figure(figsize=(12, 6))
 plt.imshow(plt.imread(FOLDER / "answers.png"))

@@ -253,7 +253,7 @@ if not (workdir / "index").exists():
 if QUERY is None:
     QUERY = FOLDER / "query.jpg"
     QUERY.write_bytes(dataset.split("query").image_bytes(0))
-answers = fj.search_photo(QUERY, workdir, box=BOX, k=10, picture=FOLDER / "answers.png")
+answers = fj.search(QUERY, workdir, box=BOX, k=10, picture=FOLDER / "answers.png")
 print(answers.to_table())
 show(FOLDER / "answers.png")
 
@@ -267,7 +267,9 @@ show(FOLDER / "answers.png")
 if NEW_PHOTOS is not None:
     new = fj.find_photos(NEW_PHOTOS)
     print(fj.add_files(workdir, new, replace=True).to_table())
-    answers = fj.search_photo(new[0].path, workdir, k=5, picture=FOLDER / "new_answers.png")
+    answers = fj.search(
+        new.origin(0).source, workdir, k=5, by="photo", picture=FOLDER / "new_answers.png"
+    )
     print(answers.to_table())
     show(FOLDER / "new_answers.png")
 

@@ -241,7 +241,7 @@ for metric, published in PUBLISHED[name].items():
 print(fj.build_index(workdir, index="index").to_table())
 query = pathlib.Path("query.jpg")
 query.write_bytes(fj.open_dataset(name, LOCAL).split("query").image_bytes(0))
-answers = fj.search_photo(query, workdir, index="index", picture="answers.png")
+answers = fj.search(query, workdir, index="index", picture="answers.png")
 print(answers.to_table())
 plt.figure(figsize=(12, 6))
 plt.imshow(plt.imread("answers.png"))

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fashion_jax.retrieval.whitening import Whitening
     from fashion_jax.serving.build_index import add_files, add_split, build_index
     from fashion_jax.serving.new_photos import find_photos
-    from fashion_jax.serving.search import search_photo
+    from fashion_jax.serving.search import search
     from fashion_jax.training.learner import make_learner
     from fashion_jax.training.loop import train
 
@@ -77,7 +77,7 @@ _MODULES = {
     "remove_photos": "retrieval.catalogue.changes",
     "rerank": "retrieval.rerank",
     "retrieval_metrics": "metrics.measure",
-    "search_photo": "serving.search",
+    "search": "serving.search",
     "train": "training.loop",
 }
 
@@ -117,7 +117,7 @@ __all__ = [
     "remove_photos",
     "rerank",
     "retrieval_metrics",
-    "search_photo",
+    "search",
     "train",
 ]
 

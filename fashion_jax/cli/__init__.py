@@ -70,7 +70,7 @@ _MODULES = {
     "cross-domain": "evaluate",
     "robustness": "evaluate",
     "index": "index",
-    "search": "index",
+    "search": "search",
     "embed": "embed",
     "milvus": "milvus",
     "weights": "weights",

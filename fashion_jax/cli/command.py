@@ -23,18 +23,27 @@ MODEL: Flags = {
     "--data_dir": {"metavar": "DIR", "help": "directory of built datasets (default: the run's)"},
 }
 
-# Flags of a search with a photo.
+# Flags of a search.
 QUERY: Flags = {
-    "photo": {"metavar": "PHOTO", "help": "photo to search with: JPEG, PNG, WebP, GIF, ..."},
-    "--workdir": MODEL["--workdir"],
+    "photos": {
+        "metavar": "PHOTO",
+        "nargs": "*",
+        "help": "photos of one garment to search with: JPEG, PNG, WebP, GIF, ...",
+    },
     "--box": {
         "metavar": "X,Y,W,H",
         "help": "box of the garment, in pixels (default: the whole photo)",
     },
-    "--category": {
-        "nargs": "+",
-        "metavar": "NAME",
-        "help": "restrict the search to these categories",
+    "--by": {
+        "default": "product",
+        "metavar": "BY",
+        "help": "answers: product, photo, or a field that groups them (default: %(default)s)",
+    },
+    "--where": {
+        "action": "append",
+        "default": [],
+        "metavar": "CONDITION",
+        "help": "condition that answers have to meet, such as 'price<50'; may be repeated",
     },
     "--k": {
         "type": int,

@@ -1,10 +1,10 @@
-"""`fashion-jax index` and `search`: searchable indexes, and changes to them."""
+"""`fashion-jax index`: searchable indexes, and changes to them."""
 
 import argparse
 import pathlib
 from typing import Any
 
-from fashion_jax.cli.command import MODEL, QUERY, YES, Flags, command, print_result
+from fashion_jax.cli.command import MODEL, YES, Flags, command, print_result
 from fashion_jax.errors import FashionJaxError
 
 KINDS = ("auto", "exact", "scann")
@@ -135,18 +135,10 @@ _TUNE_FLAGS: Flags = {
 _COMPACT_FLAGS: Flags = {
     "--kind": {"choices": KINDS, "help": "index type after compaction (default: unchanged)"}
 }
-_SEARCH_FLAGS: Flags = {
-    "--index": {"metavar": "DIR", "help": "directory of the index to search (default: RUN/index)"},
-    "--picture": {
-        "metavar": "FILE",
-        "default": "search.png",
-        "help": "PNG file for a picture of the ranked list, or none (default: %(default)s)",
-    },
-}
 
 
 def add(commands: Any) -> None:
-    """Add `index` with its actions, and `search`."""
+    """Add `index` with its actions."""
     index = commands.add_parser("index", help="build, change, tune and describe indexes")
     actions = index.add_subparsers(metavar="ACTION", required=True, title="actions", dest="action")
     text = "embed a gallery with a run's model and make it searchable"
@@ -160,8 +152,6 @@ def add(commands: Any) -> None:
     command(actions, "tune", _tune, text, _TUNE, _INDEX | _TUNE_FLAGS)
     text = "merge an index's segments and drop removed photos"
     command(actions, "compact", _compact, text, _COMPACT, _INDEX | _COMPACT_FLAGS)
-    text = "find the product that a photo shows"
-    command(commands, "search", _search, text, "", QUERY | _SEARCH_FLAGS)
 
 
 def _place(flags: argparse.Namespace) -> pathlib.Path:
@@ -255,20 +245,3 @@ def _compact(flags: argparse.Namespace) -> None:
     from fashion_jax.retrieval.catalogue.changes import compact
 
     print_result(compact(_place(flags), flags.kind), flags)
-
-
-def _search(flags: argparse.Namespace) -> None:
-    from fashion_jax.serving.search import search_photo
-
-    picture = None if flags.picture == "none" else flags.picture
-
-    answers = search_photo(
-        flags.photo,
-        flags.workdir,
-        flags.index,
-        flags.box,
-        flags.k,
-        picture,
-        flags.category,
-    )
-    print_result(answers, flags)

@@ -1,10 +1,9 @@
 """`fashion-jax milvus`: collections in Milvus."""
 
 import argparse
-import pathlib
 from typing import TYPE_CHECKING, Any
 
-from fashion_jax.cli.command import QUERY, Flags, command, print_result
+from fashion_jax.cli.command import MODEL, QUERY, Flags, command, print_result
 
 if TYPE_CHECKING:
     from fashion_jax.retrieval.milvus.server import MilvusPlace
@@ -42,7 +41,14 @@ def add(commands: Any) -> None:
     text = "build a searchable collection of embeddings"
     command(actions, "build", _build, text, _URI, _COLLECTION | _BUILD_FLAGS)
     text = "find the product that a photo shows"
-    command(actions, "search", _search, text, _URI, _COLLECTION | QUERY)
+    command(
+        actions,
+        "search",
+        _search,
+        text,
+        _URI,
+        _COLLECTION | QUERY | {"--workdir": MODEL["--workdir"]},
+    )
     command(actions, "info", _info, "describe a collection", _URI, _COLLECTION)
     text = "remove photos from a collection"
     command(actions, "remove", _remove, text, _URI, _COLLECTION | _REMOVE_FLAGS)
@@ -65,9 +71,8 @@ def _build(flags: argparse.Namespace) -> None:
 def _search(flags: argparse.Namespace) -> None:
     from fashion_jax.serving.milvus import search_collection
 
-    answers = search_collection(
-        pathlib.Path(flags.photo), flags.workdir, _place(flags), flags.box, flags.k, flags.category
-    )
+    place, conditions = _place(flags), (flags.by, flags.where)
+    answers = search_collection(flags.photos, flags.workdir, place, flags.box, flags.k, *conditions)
     print_result(answers, flags)
 
 

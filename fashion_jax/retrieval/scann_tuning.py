@@ -14,6 +14,7 @@ from jaxtyping import Float32, Int64
 from tabulate import tabulate
 
 from fashion_jax.retrieval.exact import ExactIndex
+from fashion_jax.retrieval.filtered import FilteredIndex
 from fashion_jax.retrieval.index import Index, Neighbours
 from fashion_jax.retrieval.scann_index import ScannIndex
 
@@ -24,6 +25,8 @@ _SHARES_OF_LEAVES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
 _EQUALLY_NEAR = 1e-5
 _AS_GOOD_AS_EXACT = 0.9995
 _TIMINGS = 3
+SHARES = (0.01, 0.1, 0.9)
+"""Shares of the rows that filters leave, to measure with."""
 
 
 # Whole numbers up to 2**53 are the same in every reader of JSON.
@@ -64,6 +67,23 @@ class Point:
 
 
 @dataclasses.dataclass(frozen=True)
+class FilteredPoint:
+    """Recall and speed of searches in which only some rows may be found, drawn at random.
+
+    Attributes:
+        share: share of the rows that may be found.
+        exact: whether they are few enough to compare all of them.
+        recall: share of the k nearest of them that are found.
+        queries_per_second: speed when all queries are searched at once.
+    """
+
+    share: Share
+    exact: bool
+    recall: Share
+    queries_per_second: Speed
+
+
+@dataclasses.dataclass(frozen=True)
 class Tuning:
     """Measured curve of recall against speed.
 
@@ -76,6 +96,7 @@ class Tuning:
         points: measured points, in the order of measurement.
         chosen: fastest point that reaches the wanted recall; None if none does.
         exact_queries_per_second: speed of exact search on the same machine.
+        filtered: searches under filters with the chosen settings.
     """
 
     rows: Count
@@ -86,6 +107,7 @@ class Tuning:
     points: Annotated[list[Point], msgspec.Meta(min_length=1)]
     chosen: Point | None
     exact_queries_per_second: Speed
+    filtered: list[FilteredPoint]
 
     def __post_init__(self) -> None:
         if self.chosen is not None and self.chosen not in self.points:
@@ -115,7 +137,21 @@ class Tuning:
             disable_numparse=True,
         )
         head = f"{self.rows:,} photos, {self.queries:,} queries, wanted recall {self.wanted:g}"
-        return f"{head}\n\n{table}"
+        return "\n\n".join([head, table, *([self._filtered_table()] if self.filtered else [])])
+
+    def _filtered_table(self) -> str:
+        rows = [
+            (
+                f"{point.share:.0%}",
+                "all compared" if point.exact else "ScaNN",
+                f"{point.recall:.4f}",
+                f"{point.queries_per_second:,.0f}",
+            )
+            for point in self.filtered
+        ]
+        columns = ("filtered photos", "search", f"recall@{self.k}", "queries/s")
+        align = ("right", "left", "right", "right")
+        return tabulate(rows, columns, colalign=align, disable_numparse=True)
 
 
 def gallery_queries(
@@ -154,6 +190,8 @@ def measure(
         recall = _recall(_answers(searched, queries, k), truth)
         points.append(Point(*settings, recall, _queries_per_second(searched, queries, k)))
         each(points[-1])
+    chosen = choose(points, wanted)
+    best = index.searched_with(chosen.reorder, chosen.leaves_to_search) if chosen else index
     return Tuning(
         rows=len(index),
         leaves=index.settings.leaves,
@@ -161,8 +199,34 @@ def measure(
         k=k,
         queries=len(queries.embeddings),
         points=points,
-        chosen=choose(points, wanted),
+        chosen=chosen,
         exact_queries_per_second=exact_speed,
+        filtered=[measure_filtered(best, gallery, queries, k, share) for share in SHARES],
+    )
+
+
+def measure_filtered(
+    index: Index,
+    gallery: Float32[np.ndarray, "rows dimensions"],
+    queries: TuningQueries,
+    k: int,
+    share: float,
+    seed: int = 0,
+) -> FilteredPoint:
+    """Measures searches in which a random share of the rows may be found; see `measure`."""
+    allowed = np.random.default_rng(seed).random(len(gallery)) < share
+    allowed[: k + 1] = True  # as many answers as are counted
+
+    def rows(numbers: Int64[np.ndarray, " some"]) -> Float32[np.ndarray, "some dimensions"]:
+        return gallery[numbers]
+
+    filtered = FilteredIndex(index, allowed, rows)
+    truth = _answers(FilteredIndex(ExactIndex(gallery), allowed, rows), queries, k)
+    return FilteredPoint(
+        share=share,
+        exact=filtered.is_exact,
+        recall=_recall(_answers(filtered, queries, k), truth),
+        queries_per_second=_queries_per_second(filtered, queries, k),
     )
 
 

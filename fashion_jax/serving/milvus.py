@@ -9,12 +9,14 @@ from tabulate import tabulate
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.inference.model import load_model
+from fashion_jax.inference.normalise import l2_normalise
+from fashion_jax.retrieval.catalogue.where import Where, parse_where
 from fashion_jax.retrieval.embedding_shards import open_embeddings
 from fashion_jax.retrieval.milvus.collection import drop, left_over
 from fashion_jax.retrieval.milvus.index import MilvusIndex, PhotoBatch
 from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusPlace
 from fashion_jax.retrieval.milvus.settings import MilvusSettings
-from fashion_jax.serving.search import Answers, read_query
+from fashion_jax.serving.search import Answers, read_queries
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,32 +144,40 @@ def remove_left_over(place: MilvusPlace) -> DroppedBuilds:
 
 
 def search_collection(
-    photo: pathlib.Path,
+    photos: Sequence[str],
     workdir: str | pathlib.Path,
     place: MilvusPlace,
     box: str | None = None,
     k: int = 10,
-    categories: Sequence[str] | None = None,
+    by: str = "product",
+    where: Where = (),
 ) -> Answers:
-    """Search a collection with a photo.
+    """Search a collection with photos.
 
     Args:
-        photo: a file of any common format.
-        workdir: workdir of the run whose model embeds it.
+        photos: files of any common format, all of one garment.
+        workdir: workdir of the run whose model embeds them.
         place: the collection.
-        box: `x,y,width,height` of the garment in pixels; by default the whole photo.
+        box: `x,y,width,height` of the garment in a single photo; by default the whole photo.
         k: number of answers.
-        categories: restrict the search to photos of these.
+        by: `product` or `photo`.
+        where: conditions on `photo_id`, `product`, `category` and `domain`.
 
     Raises:
         FashionJaxError: an unreadable photo, a box that does not fit it, a collection of another
-            model, or no photo of the categories.
+            model, or no photo that meets the conditions.
     """
-    query = read_query(photo, box)
-    model = load_model(workdir)
+    if by not in ("product", "photo"):
+        raise FashionJaxError(f"a collection answers by product or by photo, not by {by!r}")
+    if not photos:
+        raise FashionJaxError("nothing to search with: give a photo")
+    pixels, model = read_queries(photos, box), load_model(workdir)
+    query = l2_normalise(model.embed(pixels).mean(axis=0, keepdims=True))
     with MilvusIndex.open(place, model.card) as index:
-        (hits,) = index.search_items(model.embed([query]), k, model.card, categories)
-    if not hits:
-        what = f"no photo of the categories {', '.join(map(repr, categories or []))}"
-        raise FashionJaxError(f"{place} has {what if categories else 'no photos'}")
-    return Answers(str(photo), hits)
+        search = index.search_items if by == "photo" else index.search_products
+        (answers,) = search(query, k, model.card, where)
+    if not answers:
+        conditions = " and ".join(map(str, parse_where(where)))
+        what = f"no photo with {conditions}" if conditions else "no photos"
+        raise FashionJaxError(f"{place} has {what}")
+    return Answers(list(photos), by, answers)

@@ -1,94 +1,154 @@
-"""Search with a photo: names, scores, and a picture of the ranked list."""
+"""Search a catalogue with photos and examples: products or photos, scores, and a picture."""
 
 import dataclasses
 import os
 import pathlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from tabulate import tabulate
 
 from fashion_jax.datasets.boxes import Box, crop, fit_box, to_pixels, unit_of
+from fashion_jax.datasets.photo_lists.fields import plain_value
 from fashion_jax.datasets.photos import decode_photo, read_photo
 from fashion_jax.errors import FashionJaxError, keeping
 from fashion_jax.inference.model import Photo, load_model
 from fashion_jax.reports.ranked_list_picture import draw_ranked_list, write_picture
 from fashion_jax.retrieval.catalogue import Catalogue, Hit
+from fashion_jax.retrieval.catalogue.items import Group
+from fashion_jax.retrieval.catalogue.where import Where, parse_where, without_matches
 from fashion_jax.serving.build_index import index_folder
+from fashion_jax.serving.query import Query, Weights, make_query
+
+BY_PHOTO = "photo"
+_FIELDS_WIDTH = 60
 
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """The answers to one photo.
+    """The answers to a query.
 
     Attributes:
-        photo: path of the photo.
-        hits: answers, best first.
+        photos: paths of the query's photos.
+        by: `photo`, `product`, or the field that groups the answers.
+        answers: photos, or groups of them, best first.
+        matches: number of photos that meet the conditions; `None` without conditions.
+        notes: what explains too few answers.
         picture: path of the picture of the ranked list, if one was drawn.
     """
 
-    photo: str
-    hits: Sequence[Hit]
+    photos: Sequence[str]
+    by: str
+    answers: Sequence[Hit] | Sequence[Group]
+    matches: int | None = None
+    notes: Sequence[str] = ()
     picture: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
-        answers = [
-            {"rank": hit.rank, "score": hit.score, **hit.item.to_json()} for hit in self.hits
-        ]
-        return {"photo": self.photo, "answers": answers, "picture": self.picture}
+        return {**dataclasses.asdict(self), "answers": [each.to_json() for each in self.answers]}
 
     def to_table(self) -> str:
         """A table for people."""
-        rows = [
-            (hit.rank, hit.score, hit.item.photo_id, hit.item.category, hit.item.product)
-            for hit in self.hits
-        ]
-        columns = ("rank", "score", "photo", "category", "product")
-        table = tabulate(rows, columns, floatfmt=".4f", disable_numparse=[2, 3, 4])
-        return f"{table}\n\npicture: {self.picture}" if self.picture else table
+        if self.by == BY_PHOTO:
+            columns = ["rank", "score", "photo", "category", "product", "fields"]
+            rows = [_photo_row(hit) for hit in self.answers if isinstance(hit, Hit)]
+        else:
+            columns = ["rank", "score", self.by, "category", "best photo", "photos", "fields"]
+            rows = [_group_row(group) for group in self.answers if isinstance(group, Group)]
+        if not any(row[-1] for row in rows):
+            columns, rows = columns[:-1], [row[:-1] for row in rows]
+        texts = [n for n, name in enumerate(columns) if name not in ("rank", "score", "photos")]
+        table = tabulate(rows, columns, floatfmt=".4f", disable_numparse=texts)
+        ends = [] if self.matches is None else [f"{self.matches:,} photos meet the conditions"]
+        ends += [*self.notes, *([f"picture: {self.picture}"] if self.picture else [])]
+        return "\n".join([table, "", *ends]) if ends else table
 
 
-def search_photo(
-    photo: str | os.PathLike[str],
-    workdir: str | os.PathLike[str],
+def search(
+    photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    workdir: str | os.PathLike[str] | None = None,
     index: str | os.PathLike[str] | None = None,
     box: str | None = None,
     k: int = 10,
     picture: str | os.PathLike[str] | None = None,
-    categories: Collection[str] | None = None,
+    by: str = "product",
+    where: Where = (),
+    like: Sequence[str] = (),
+    dislike: Sequence[str] = (),
+    weights: Weights | None = None,
 ) -> Answers:
-    """Search a run's index with a photo.
+    """Search a catalogue.
 
     Args:
-        photo: a file of any common format.
-        workdir: workdir of the run.
+        photos: a file of any common format, or several of one garment, whose embeddings are
+            averaged.
+        workdir: workdir of the run; not needed with an `index` and without photos.
         index: folder of the index; by default `index` in the workdir.
-        box: `x,y,width,height` of the garment, in pixels or as fractions of the photo; by
+        box: `x,y,width,height` of the garment, in pixels or as fractions of the single photo; by
             default the whole photo.
         k: number of answers.
         picture: PNG file for a picture of the ranked list; by default none is drawn.
-        categories: restrict the search to photos of these.
+        by: `product` for different products, each with its photos; `photo`; or the name of a field
+            that groups products, such as colour variants.
+        where: conditions that the answers have to meet, such as `["price<50", "size in S,M"]`; see
+            `fashion_jax.retrieval.catalogue.where.parse_where`.
+        like: products, or photos of the catalogue, that the answers have to be like. They are no
+            answers themselves, nor are photos that look the same.
+        dislike: products, or photos of the catalogue, that they should not be like.
+        weights: weights of photos, likes and dislikes.
 
     Raises:
-        FashionJaxError: an unreadable photo, a box that does not fit it, an index of another
-            model, or an unknown category.
+        FashionJaxError: nothing to search with, an unreadable photo, a box that does not fit it, an
+            index of another model, an unknown example, field or operator.
         UnwrittenResultError: the picture cannot be written; with the answers.
     """
-    query = read_query(pathlib.Path(photo), box)
-    model = load_model(workdir)
-    catalogue = Catalogue.open(index_folder(workdir, index))
-    (hits,) = catalogue.search(model.embed([query]), k, model.card, categories)
+    paths = [photos] if isinstance(photos, str | os.PathLike) else list(photos)
+    pixels = read_queries(paths, box)
+    if workdir is None and (index is None or pixels):
+        raise FashionJaxError("name the run whose model embeds the photos: --workdir RUN")
+    conditions = parse_where(where)
+    model = load_model(workdir) if pixels and workdir is not None else None
+    catalogue = Catalogue.open(index_folder(workdir or "", index))
+    card = model.card if model else catalogue.card
+    embedded = model.embed(pixels) if model else np.empty((0, card.embedding_width), np.float32)
+    query = make_query(catalogue, embedded, like, dislike, weights, by)
+    answers = Answers(
+        [str(path) for path in paths],
+        by,
+        answer(catalogue, query, k, by, conditions),
+        catalogue.match_count(conditions) if conditions else None,
+        without_matches(conditions, catalogue.items),
+    )
     if picture is None:
-        return Answers(str(photo), hits)
-    drawn = [
-        (decode_photo(catalogue.thumbnail(hit.row)), hit.item.photo_id, hit.score, None)
-        for hit in hits
-    ]
-    with keeping(Answers(str(photo), hits), "the picture"):
-        write_picture(picture, draw_ranked_list(query, drawn, pathlib.Path(photo).name))
-    return Answers(str(photo), hits, str(pathlib.Path(picture).resolve()))
+        return answers
+    with keeping(answers, "the picture"):
+        left = pixels[0] if pixels else _first_example(catalogue, like)
+        caption = pathlib.Path(paths[0]).name if paths else str(like[0])
+        write_picture(picture, draw_ranked_list(left, _drawn(catalogue, answers), caption))
+    return dataclasses.replace(answers, picture=str(pathlib.Path(picture).resolve()))
+
+
+def answer(
+    catalogue: Catalogue, query: Query, k: int, by: str, where: Where
+) -> Sequence[Hit] | Sequence[Group]:
+    """Answer a query by photo, by product, or by a field; see `search`."""
+    parts = (query.embedding, k, catalogue.card)
+    if by == BY_PHOTO:
+        return catalogue.search(*parts, where, query.without)[0]
+    return catalogue.search_groups(*parts, by, where, query.without)[0]
+
+
+def read_queries(paths: Sequence[str | os.PathLike[str]], box: str | None = None) -> list[Photo]:
+    """Decode photos of one garment, and crop a single one to a box.
+
+    Raises:
+        FashionJaxError: not a usable photo, a box that does not fit it, or a box for several.
+    """
+    if box is not None and len(paths) != 1:
+        raise FashionJaxError(f"--box is for a single photo; got {len(paths)} photos")
+    return [read_query(pathlib.Path(path), box) for path in paths]
 
 
 def read_query(path: pathlib.Path, box: str | None = None) -> Photo:
@@ -129,3 +189,40 @@ def parse_box(text: str) -> Box:
             f"--box has to be x,y,width,height in pixels, such as 40,25,180,260; got {text!r}"
         ) from error
     return Box(x, y, width, height)
+
+
+def _photo_row(hit: Hit) -> list[Any]:
+    item = hit.item
+    fields = _fields(item.fields)
+    return [hit.rank, hit.score, item.photo_id, item.category, item.product, fields]
+
+
+def _group_row(group: Group) -> list[Any]:
+    best = group.photos[0].item
+    named = [group.name, best.category, best.photo_id]
+    return [group.rank, group.score, *named, group.count, _fields(group.fields)]
+
+
+def _fields(fields: Any) -> str:
+    values = {name: plain_value(value) for name, value in fields.items()}
+    texts = [
+        f"{name} {'|'.join(value) if isinstance(value, list) else value}"
+        for name, value in values.items()
+    ]
+    text = ", ".join(texts)
+    return text if len(text) <= _FIELDS_WIDTH else text[: _FIELDS_WIDTH - 1] + "…"
+
+
+def _first_example(catalogue: Catalogue, like: Sequence[str]) -> Photo:
+    return decode_photo(catalogue.thumbnail(int(catalogue.rows_named(like[0])[0])))
+
+
+def _drawn(catalogue: Catalogue, answers: Answers) -> list[Any]:
+    """Photo, caption, score and unknown verdict of each answer."""
+    drawn = []
+    for each in answers.answers:
+        best = each.photos[0] if isinstance(each, Group) else each
+        caption = each.name if isinstance(each, Group) else best.item.photo_id
+        photo = decode_photo(catalogue.thumbnail(best.row))
+        drawn.append((photo, caption or best.item.photo_id, best.score, None))
+    return drawn

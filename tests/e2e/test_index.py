@@ -73,7 +73,8 @@ def refused(capsys, *arguments):
 
 def search(capsys, run, index, photo, *arguments):
     place = ["--workdir", run, "--index", index, "--picture", index.parent / "p.png"]
-    return json.loads(call(capsys, "search", photo, *place, "--json", *arguments))["answers"]
+    asked = [*place, "--by", "photo", "--json", *arguments]
+    return json.loads(call(capsys, "search", photo, *asked))["answers"]
 
 
 def test_build_of_another_split(run, dataset, tmp_path, capsys):
@@ -93,7 +94,7 @@ def test_added_photos_are_found_until_they_are_removed(run, index, photos, capsy
     (best, *_) = search(capsys, run, index, photos / "more" / "3.jpg")
     assert best["score"] == pytest.approx(1.0, abs=1e-4)
     assert (best["photo_id"], best["category"], best["product"]) == ("more/3.jpg", "hats", "0077")
-    only_hats = search(capsys, run, index, photos / "0.jpg", "--category", "hats")
+    only_hats = search(capsys, run, index, photos / "0.jpg", "--where", "category=hats")
     assert {answer["photo_id"] for answer in only_hats} == {
         "0.jpg",
         "1.jpg",
@@ -231,7 +232,27 @@ def test_exact_search_is_not_tuned(index, capsys):
     assert "nothing to tune" in call(capsys, "index", "tune", "--index", index)
 
 
-def test_an_unknown_category_is_refused(run, index, photos, capsys):
-    place = ["--workdir", run, "--index", index, "--picture", index.parent / "p.png"]
-    said = refused(capsys, "search", photos / "0.jpg", *place, "--category", "nothing")
-    assert "no photo of the category 'nothing'" in said
+def test_a_category_that_no_photo_has_is_named(run, index, photos, capsys):
+    place = ["--workdir", run, "--index", index, "--picture", "none"]
+    said = call(capsys, "search", photos / "0.jpg", *place, "--where", "category=nothing")
+    assert "0 photos meet the conditions" in said
+    assert "category is nowhere 'nothing'" in said
+    said = refused(capsys, "search", photos / "0.jpg", *place, "--where", "categry=x")
+    assert "no field 'categry'; did you mean 'category'?" in said
+
+
+def test_products_that_are_like_another(run, index, capsys):
+    items = Catalogue.open(index).items
+    name = items[0].product
+    place = ["--index", index, "--picture", index.parent / "like.png"]
+    asked = ["search", "--like", name, "--k", 4, *place]  # needs no run
+    answers = json.loads(call(capsys, *asked, "--json"))["answers"]
+    found = [answer["product"] for answer in answers]
+    assert len(set(found)) == 4
+    assert name not in found
+    assert (index.parent / "like.png").read_bytes().startswith(b"\x89PNG")
+    other = found[0]
+    assert other not in call(capsys, *asked, "--dislike", other, "--weights", "1,1,0.5")
+    assert "three numbers" in refused(capsys, *asked, "--weights", "1,2")
+    assert "name the run" in refused(capsys, "search", "x.jpg", *place)
+    assert "nothing to search with" in refused(capsys, "search", *place)

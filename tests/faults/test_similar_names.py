@@ -1,6 +1,5 @@
 """Names that look the same: a message that shows both says how they differ."""
 
-import dataclasses
 import re
 import unicodedata
 
@@ -23,11 +22,12 @@ from fashion_jax.errors import FashionJaxError, named
 from fashion_jax.inference.export.export import export
 from fashion_jax.metrics.protocol import MetricsError, find_protocol
 from fashion_jax.models.backbones import UnknownBackboneError, backbone_spec
-from fashion_jax.retrieval.catalogue import Catalogue, CatalogueError, Item
+from fashion_jax.retrieval.catalogue import Item, ItemTable
+from fashion_jax.retrieval.catalogue.item_table import group_codes
+from fashion_jax.retrieval.catalogue.where import allowed_rows, parse_where
 from fashion_jax.retrieval.make_index import make_index
 from fashion_jax.retrieval.milvus.settings import MilvusSettings
 from fashion_jax.similar_names import did_you_mean, reprs, told_apart
-from tests.inference import cards
 
 PAIRS = {
     "decomposed": ("cafe\u0301", "café", "U+0301 COMBINING ACUTE ACCENT"),
@@ -162,17 +162,15 @@ def test_datasets_of_names_that_look_the_same(tmp_path):
     assert r"only found 'cafe\u0301', 'caf\xe9'; did you mean" in str(caught.value)
 
 
-def test_categories_of_names_that_look_the_same(tmp_path):
-    names = ["caf\u00e9", "cafe\u0301"]
-    items = [Item(str(number), "1", name, "shop") for number, name in enumerate(names)]
-    vectors = np.eye(4, dtype=np.float32)[:2]
-    card = dataclasses.replace(cards.CARD, embedding_width=4)
-    photos = [b"\xff\xd8\xff"] * 2
-    catalogue = Catalogue.write(tmp_path / "index", vectors, items, photos, card, "exact")
-    with pytest.raises(CatalogueError) as caught:
-        catalogue.search(vectors, 1, card, ["caf\u00e9\u200b"])
-    assert r"choose from 'cafe\u0301', 'caf\xe9'; did you mean 'caf" in str(caught.value)
-    assert "without U+200B ZERO WIDTH SPACE" in str(caught.value)
+def test_fields_of_names_that_look_the_same():
+    fields = {"caf\u00e9": 1.0, "cafe\u0301": 2.0}
+    items = ItemTable.of([Item("a", "1", "hats", "shop", fields)])
+    for refuse in (lambda name: allowed_rows(parse_where(f"{name}=1"), items),
+                   lambda name: group_codes(items, name)):  # fmt: skip
+        with pytest.raises(FashionJaxError) as caught:
+            refuse("caf\u00e9\u200b")
+        assert r"'caf\xe9', 'cafe\u0301'" in str(caught.value)
+        assert "without U+200B ZERO WIDTH SPACE" in str(caught.value)
 
 
 def test_two_values_that_look_the_same_are_escaped():

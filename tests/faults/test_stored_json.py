@@ -74,7 +74,7 @@ def _manifest(folder):
 
 def _tuning(folder):
     _manifest(folder)
-    write_tunings(folder, {"data-1": Tuning(20, 4, 0.99, 5, 20, [POINT], POINT, 120.5)})
+    write_tunings(folder, {"data-1": Tuning(20, 4, 0.99, 5, 20, [POINT], POINT, 120.5, [])})
     return folder / "tuning.json", lambda: read_tunings(folder)
 
 

@@ -23,7 +23,7 @@ SLOW, CHOSEN, FAST = (
     Point(5, 1, 0.5, 9e3),
 )
 BEATEN = Point(77, 2, 0.4, 800.0)
-TUNING = Tuning(4321, 40, 0.99, 5, 200, [BEATEN, SLOW, CHOSEN, FAST], CHOSEN, 120.5)
+TUNING = Tuning(4321, 40, 0.99, 5, 200, [BEATEN, SLOW, CHOSEN, FAST], CHOSEN, 120.5, [])
 
 
 def page(**tunings):

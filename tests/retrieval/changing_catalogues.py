@@ -8,6 +8,7 @@ import numpy as np
 
 from fashion_jax.retrieval.catalogue import Catalogue, Item
 from fashion_jax.retrieval.catalogue import changes as catalogue_changes
+from fashion_jax.retrieval.catalogue.where import Condition
 from tests.inference import cards
 from tests.retrieval.unit_vectors import unit
 
@@ -102,7 +103,8 @@ def assert_answers(catalogue, photos, k, categories=None):
     allowed = [
         i for i, item in enumerate(items) if categories is None or item.category in categories
     ]
-    answers = catalogue.search(QUERIES, k, CARD, categories)
+    where = [Condition("category", "in", tuple(categories))] if categories else ()
+    answers = catalogue.search(QUERIES, k, CARD, where)
     scores = QUERIES @ embeddings[allowed].T
     for query_scores, hits in zip(scores, answers, strict=True):
         order = np.argsort(-query_scores, kind="stable")[:k]

@@ -10,6 +10,7 @@ import pytest
 
 from fashion_jax.inference.card import ModelCardError
 from fashion_jax.retrieval.catalogue import Item
+from fashion_jax.retrieval.catalogue.where import Condition, WhereError
 from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import EmbeddingError
 from fashion_jax.retrieval.milvus import collection as milvus_collection
@@ -215,30 +216,70 @@ class TestRows:
         assert len(built) == len(GALLERY)
 
 
-class TestCategories:
+class TestConditions:
     @pytest.mark.parametrize("category", CATEGORIES)
     def test_any_name_finds_its_own_photos_only(self, built, category):
         rows = np.array([row for row, item in enumerate(ITEMS) if item.category == category])
-        found = built.search(QUERIES, 7, [category])
+        where = {"field": "category", "operator": "in", "value": [category]}
+        found = built.search(QUERIES, 7, where)
         np.testing.assert_array_equal(
             found.rows, rows[ExactIndex(GALLERY[rows]).search(QUERIES, 7).rows]
         )
-        assert built.search(QUERIES, 1000, [category]).rows.shape == (12, len(rows))
+        assert built.search(QUERIES, 1000, where).rows.shape == (12, len(rows))
 
     def test_several(self, built):
-        found = built.search_items(QUERIES, 300, CARD, ["it's", "c\\"])
+        found = built.search_items(QUERIES, 300, CARD, "category in it's,c\\")
         assert all({hit.item.category for hit in hits} == {"it's", "c\\"} for hits in found)
         assert {len(hits) for hits in found} == {60}
 
     @pytest.mark.parametrize("category", ["unknown", '" or 1 == 1 or "', "dresses "])
     def test_an_unknown_one_finds_nothing(self, built, category):
-        assert built.search(QUERIES, 5, [category]).rows.shape == (12, 0)
-        assert built.search_items(QUERIES, 5, CARD, [category]) == [[]] * 12
+        where = Condition("category", "=", category)
+        assert built.search(QUERIES, 5, where).rows.shape == (12, 0)
+        assert built.search_items(QUERIES, 5, CARD, where) == [[]] * 12
+        assert built.search_products(QUERIES, 5, CARD, where) == [[]] * 12
 
-    @pytest.mark.parametrize("wrong", [[], "dresses"])
-    def test_what_is_no_list_of_names_is_refused(self, built, wrong):
-        with pytest.raises(MilvusError, match="have to be a list"):
-            built.search(QUERIES, 5, wrong)
+    @pytest.mark.parametrize(
+        ("where", "holds"),
+        [
+            ("product in 3,7", lambda item: item.product in ("3", "7")),
+            ("product != 3", lambda item: item.product != "3"),
+            ("category missing", lambda item: item.category == ""),
+            ("category present", lambda item: item.category != ""),
+            ("domain=shop", lambda item: True),
+            ("domain!=shop", lambda item: False),
+            ("domain=studio", lambda item: False),
+            (["category=dresses", "product not in 0,10"],
+             lambda item: item.category == "dresses" and item.product not in ("0", "10")),
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_what_is_known_of_photos(self, built, where, holds):
+        rows = {row for row, item in enumerate(ITEMS) if holds(item)}
+        assert set(built.search(QUERIES[:1], 300, where).rows[0].tolist()) == rows
+
+    @pytest.mark.parametrize(
+        ("where", "message"),
+        [
+            ("price<5", "a collection knows photo_id, product, category, domain of its photos"),
+            ("produkt=5", "did you mean 'product'"),
+            ("category<5", "texts have no order"),
+        ],
+    )
+    def test_conditions_that_a_collection_cannot_check_are_refused(self, built, where, message):
+        with pytest.raises(WhereError, match=message):
+            built.search(QUERIES, 5, where)
+
+    @pytest.mark.parametrize("k", [1, 6, 200])
+    def test_different_products_each_with_its_photos(self, built, k):
+        for query, groups in zip(QUERIES, built.search_products(QUERIES, k, CARD), strict=True):
+            ranking = np.argsort(-(GALLERY @ query), kind="stable")
+            names = list(dict.fromkeys(ITEMS[row].product for row in ranking))[:k]
+            assert [group.name for group in groups] == names
+            for group in groups:
+                rows = [row for row in ranking if ITEMS[row].product == group.name]
+                assert [hit.row for hit in group.photos] == rows
+                assert [hit.item for hit in group.photos] == [ITEMS[row] for row in rows]
 
     def test_hits_name_their_photos(self, built):
         (hits,) = built.search_items(GALLERY[4:5], 2, CARD)

@@ -106,7 +106,7 @@ def test_the_curve_of_a_partitioned_index():
 
 def test_the_table_of_an_index_without_leaves_has_no_column_of_them():
     points = [Point(50, 0, 0.99, 2000.0), Point(100, 0, 1.0, 1000.0)]
-    table = Tuning(300, 0, 0.9, 10, 20, points, points[0], 3000.0).to_table()
+    table = Tuning(300, 0, 0.9, 10, 20, points, points[0], 3000.0, []).to_table()
     assert "leaves" not in table
     lines = [line.split() for line in table.splitlines()[4:]]
     assert lines == [

@@ -10,12 +10,13 @@ from fashion_jax.files import StorageError
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.catalogue.tuning_file import SCHEMA, read_tunings, write_tunings
-from fashion_jax.retrieval.scann_tuning import Point, Tuning
+from fashion_jax.retrieval.scann_tuning import FilteredPoint, Point, Tuning
 from tests.retrieval.changing_catalogues import CARD
 from tests.retrieval.test_live_index import rows
 
 POINTS = (Point(50, 4, 0.7, 900.0), Point(100, 9, 0.995, 500.0))
-TUNING = Tuning(20, 40, 0.99, 5, 200, list(POINTS), POINTS[1], 120.5)
+FILTERED = [FilteredPoint(0.1, True, 1.0, 80.0), FilteredPoint(0.9, False, 0.98, 400.0)]
+TUNING = Tuning(20, 40, 0.99, 5, 200, list(POINTS), POINTS[1], 120.5, FILTERED)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from fashion_jax.cli import main
-from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.datasets.dataset import open_dataset, products_of
 from fashion_jax.retrieval.milvus.index import MilvusIndex, PhotoBatch
 from fashion_jax.retrieval.milvus.server import MilvusPlace
 from fashion_jax.serving.bulk_embedding import embed_catalogue
@@ -62,21 +62,37 @@ def test_info(flags, gallery, capsys):
 
 
 def test_a_gallery_photo_finds_itself(run, flags, gallery, photo, capsys):
-    assert search(run, flags, photo, "--k=4") == 0
+    assert search(run, flags, photo, "--k=4", "--by", "photo") == 0
     answers = json.loads(capsys.readouterr().out)["answers"]
     assert [answer["rank"] for answer in answers] == [1, 2, 3, 4]
     assert answers[0]["photo_id"] == gallery.photo_id[3]
     assert answers[0]["score"] == pytest.approx(1.0, abs=1e-4)
 
 
-def test_categories(run, flags, gallery, photo, capsys):
+def test_conditions(run, flags, gallery, photo, capsys):
     category = next(name for name in gallery.category if name != gallery.category[3])
-    assert search(run, flags, photo, "--k=999", "--category", category) == 0
+    assert (
+        search(run, flags, photo, "--k=999", "--by=photo", "--where", f"category={category}") == 0
+    )
     answers = json.loads(capsys.readouterr().out)["answers"]
     assert {answer["category"] for answer in answers} == {category}
     assert len(answers) == sum(gallery.category == category)
-    assert search(run, flags, photo, "--category", "'no' such") == 2
-    assert "has no photo of the categories" in capsys.readouterr().err
+    assert search(run, flags, photo, "--where", "category='no' such") == 2
+    assert "has no photo with category = 'no' such" in capsys.readouterr().err
+    assert search(run, flags, photo, "--where", "price<5") == 2
+    assert "a collection knows photo_id, product, category, domain" in capsys.readouterr().err
+    assert search(run, flags, photo, "--by", "colour") == 2
+    assert "by product or by photo, not by 'colour'" in capsys.readouterr().err
+
+
+def test_products(run, flags, gallery, photo, capsys):
+    assert search(run, flags, photo, "--k=3") == 0
+    answers = json.loads(capsys.readouterr().out)["answers"]
+    assert len({answer["product"] for answer in answers}) == 3
+    products = products_of(gallery)
+    assert answers[0]["product"] == products[3]
+    assert answers[0]["photos"][0]["photo_id"] == gallery.photo_id[3]
+    assert answers[0]["count"] == products.count(products[3])
 
 
 def test_another_models_collection_is_refused(run, flags, photo, tmp_path, capsys):

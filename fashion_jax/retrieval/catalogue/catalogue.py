@@ -3,29 +3,41 @@
 import functools
 import os
 import pathlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32, Int64
 
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import to_json
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.contents import Contents, Segment, write_segment
-from fashion_jax.retrieval.catalogue.item_table import ItemTable
-from fashion_jax.retrieval.catalogue.items import CatalogueError, Hit, Item
+from fashion_jax.retrieval.catalogue.item_table import ItemTable, group_codes, text_column
+from fashion_jax.retrieval.catalogue.items import (
+    MOST_PHOTOS,
+    CatalogueError,
+    Group,
+    Hit,
+    Item,
+    ranked,
+)
 from fashion_jax.retrieval.catalogue.live_index import LiveIndex
 from fashion_jax.retrieval.catalogue.manifest import SCHEMA, Manifest
-from fashion_jax.retrieval.index import Index
+from fashion_jax.retrieval.catalogue.where import Condition, Where, allowed_rows, parse_where
+from fashion_jax.retrieval.filtered import FilteredIndex
+from fashion_jax.retrieval.grouped import Groups, nearest_groups
+from fashion_jax.retrieval.index import Index, check_embeddings
 from fashion_jax.retrieval.make_index import check_kind
-from fashion_jax.similar_names import did_you_mean, told_apart
 
 # Each filter holds a copy of the embeddings of its photos.
 _FILTERS_KEPT = 4
+# Photos whose embeddings are so similar are copies of each other: rounding alone differs.
+_TWIN = 1 - 1e-4
+_TWINS_AT_MOST = 64
+Rows = Int64[np.ndarray, " rows"]
 
 
 class Catalogue:
@@ -34,7 +46,8 @@ class Catalogue:
     def __init__(self, contents: Contents) -> None:
         """See `open`."""
         self._contents = contents
-        self._of_categories = functools.lru_cache(maxsize=_FILTERS_KEPT)(self._make_filtered)
+        self._filtered = functools.lru_cache(maxsize=_FILTERS_KEPT)(self._make_filtered)
+        self._groups = functools.lru_cache(self._make_groups)
 
     @classmethod
     def write(
@@ -137,15 +150,21 @@ class Catalogue:
         return len(self._contents)
 
     def search(
-        self, queries: Any, k: int, card: ModelCard, categories: Collection[str] | None = None
+        self,
+        queries: Any,
+        k: int,
+        card: ModelCard,
+        where: Where = (),
+        without: Sequence[int] | Rows = (),
     ) -> list[list[Hit]]:
-        """Find the k photos most similar to each query.
+        """Find the k most similar photos for each query.
 
         Args:
             queries: [queries, dimensions] embeddings, L2-normalised.
             k: number of answers; values above the number of photos return all photos.
             card: card of the model that embedded the queries.
-            categories: categories to restrict the search to, which is exact then; by default all.
+            where: conditions that answers have to meet, such as `price<50`; see `parse_where`.
+            without: rows of photos that are no answers.
 
         Returns:
             Answers of each query, best first, ties by row.
@@ -154,14 +173,10 @@ class Catalogue:
             ModelCardError: the queries come from a model other than the catalogue's; each
                 differing field is named.
             EmbeddingError: the queries fail `check_embeddings`, or k is below 1.
-            CatalogueError: an unknown category.
+            WhereError: a condition that cannot be read, or that does not fit the fields.
         """
         self.card.require_same(card, "the catalogue", "the query's model")
-        if categories is None:
-            index = self.index
-        else:
-            index = self._of_categories(frozenset(self._known(categories)))
-        found = index.search(queries, k)
+        found = self._index_of(where, without).search(queries, k)
         rows = np.unique(found.rows)
         items = dict(zip(rows.tolist(), self.items.take(rows), strict=True))
         return [
@@ -171,6 +186,95 @@ class Catalogue:
             ]
             for rows, scores in zip(found.rows, found.scores, strict=True)
         ]
+
+    def search_groups(
+        self,
+        queries: Any,
+        k: int,
+        card: ModelCard,
+        by: str = "product",
+        where: Where = (),
+        without: Sequence[int] | Rows = (),
+    ) -> list[list[Group]]:
+        """Find the k products with the most similar photos for each query.
+
+        Args:
+            queries: see `search`.
+            k: number of answers; values above the number of products return all products.
+            card: see `search`.
+            by: `product`, or the name of a field whose values make the groups, such as a style of
+                several colours.
+            where: see `search`; other photos of an answer have to meet the conditions as well.
+            without: see `search`.
+
+        Returns:
+            Answers of each query, in the order of their best photos, each with its other photos.
+
+        Raises:
+            CatalogueError: an unknown field to group by.
+            FashionJaxError: see `search`.
+        """
+        self.card.require_same(card, "the catalogue", "the query's model")
+        groups, index = self._groups(by), self._index_of(where, without)
+        allowed = index.allowed if isinstance(index, FilteredIndex) else self._all()
+        queries_qd = check_embeddings(queries, "queries", self.card.embedding_width)
+        count = len(np.unique(groups.codes[allowed]))
+        found = nearest_groups(
+            index.search, queries_qd, k, lambda rows: groups.codes[rows], len(index), count
+        )
+        return [
+            self._ranked(
+                query, [rows[allowed[rows]] for rows in map(groups.rows_of, codes.tolist())], by
+            )
+            for query, codes in zip(queries_qd, found, strict=True)
+        ]
+
+    def rows_named(self, name: str) -> Int64[np.ndarray, " rows"]:
+        """Return the rows of a product, or of a photo.
+
+        Args:
+            name: a product, or else the id of a photo; `product:NAME` or `photo:NAME` for a name
+                that is both.
+
+        Raises:
+            CatalogueError: no such name, or one of a product and of another product's photo.
+        """
+        kind, colon, rest = name.partition(":")
+        kinds = {"product": "product", "photo": "photo_id"}
+        columns = [kinds[kind]] if colon and kind in kinds else list(kinds.values())
+        wanted = rest if len(columns) == 1 else name
+        found = [np.flatnonzero(pc.equal(self.items.column(each), wanted)) for each in columns]
+        found = [rows for rows in found if len(rows)] if wanted else []
+        if not found:
+            raise CatalogueError(f"the catalogue has no product and no photo {wanted!r}")
+        if len(found) == 2 and not set(found[1]) <= set(found[0]):
+            raise CatalogueError(
+                f"{name!r} is a product and another product's photo: write product:{name} or "
+                f"photo:{name}"
+            )
+        return found[0]
+
+    def twins(self, rows: Rows) -> Int64[np.ndarray, " more"]:
+        """Return the rows of photos that look the same as some photos, and those themselves."""
+        hashes = self.items.take(rows).column("sha256").drop_null()
+        same = np.flatnonzero(pc.is_in(self.items.column("sha256"), value_set=pc.unique(hashes)))
+        found = self.index.search(self.embeddings_of(rows), _TWINS_AT_MOST)
+        alike = found.rows[found.scores >= _TWIN]
+        return np.unique(np.concatenate([rows, same, alike]).astype(np.int64))
+
+    def products_of(self, rows: Rows) -> Int64[np.ndarray, " more"]:
+        """Return the rows of all photos of the products of some photos."""
+        groups = self._groups("product")
+        codes = np.unique(groups.codes[rows]).tolist()
+        return np.concatenate([np.empty(0, np.int64), *map(groups.rows_of, codes)])
+
+    def embeddings_of(self, rows: Rows) -> Float32[np.ndarray, "rows dimensions"]:
+        """L2-normalised embeddings of some rows, which ascend."""
+        return self._contents.embeddings_of(rows)
+
+    def match_count(self, where: Where) -> int:
+        """Number of photos that meet conditions; see `search`."""
+        return int(allowed_rows(parse_where(where), self.items).sum())
 
     def thumbnail(self, row: int) -> bytes:
         """Return the photo in `row` as a small JPEG."""
@@ -183,20 +287,39 @@ class Catalogue:
         """L2-normalised embeddings; those of a single whole segment are mapped into memory."""
         return self._contents.embeddings()
 
-    def _known(self, categories: Collection[str]) -> Collection[str]:
-        if isinstance(categories, str):
-            categories = [categories]
-        if not categories:
-            raise CatalogueError("the list of categories is empty; name at least one")
-        for name in categories:
-            if name not in self.categories:
-                known = ", ".join(told_apart(self.categories)) or "none: it has no photos"
-                raise CatalogueError(
-                    f"no photo of the category {name!r}; choose from {known}"
-                    f"{did_you_mean(name, self.categories)}"
-                )
-        return categories
+    def _index_of(self, where: Where, without: Sequence[int] | Rows) -> Index:
+        """Index of the photos that may be answers."""
+        conditions = parse_where(where)
+        index = self._filtered(conditions) if conditions else self.index
+        if not len(without):
+            return index
+        allowed = index.allowed.copy() if isinstance(index, FilteredIndex) else self._all()
+        allowed[np.asarray(without)] = False
+        return FilteredIndex(index, allowed, self._contents.embeddings_of)
 
-    def _make_filtered(self, categories: frozenset[str]) -> Index:
-        allowed = pc.is_in(self.items.column("category"), pa.array(sorted(categories)))
-        return LiveIndex.of_photos(self._contents, np.flatnonzero(allowed).astype(np.int32))
+    def _make_filtered(self, conditions: tuple[Condition, ...]) -> FilteredIndex:
+        allowed = allowed_rows(conditions, self.items)
+        return FilteredIndex(self.index, allowed, self._contents.embeddings_of)
+
+    def _make_groups(self, by: str) -> Groups:
+        return Groups(group_codes(self.items, by))
+
+    def _all(self) -> Bool[np.ndarray, " photos"]:
+        return np.ones(len(self), bool)
+
+    def _ranked(
+        self, query: Float32[np.ndarray, " dimensions"], groups: Sequence[np.ndarray], by: str
+    ) -> list[Group]:
+        """Answers to a query: all photos of its groups, with their exact scores."""
+        if not groups:
+            return []
+        rows = np.sort(np.concatenate(groups))
+        scores = dict(zip(rows.tolist(), self._contents.embeddings_of(rows) @ query, strict=True))
+        answers = []
+        for each in groups:
+            best = sorted(each.tolist(), key=lambda row: (-scores[row], row))[:MOST_PHOTOS]
+            items = zip(best, self.items.take(best), strict=True)
+            hits = [Hit(n, row, item, float(scores[row])) for n, (row, item) in enumerate(items, 1)]
+            name = text_column(self.items.take(best[:1]), by)[0].as_py() or ""
+            answers.append(Group(0, by, name, hits, len(each)))
+        return ranked(answers)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from jaxtyping import Int
+from jaxtyping import Int, Int64
 
 from fashion_jax.datasets.boxes import Box
 from fashion_jax.datasets.photo_lists.columns import BOX
@@ -24,6 +24,7 @@ from fashion_jax.retrieval.catalogue.items import (
     Item,
     Origin,
 )
+from fashion_jax.similar_names import did_you_mean, told_apart
 
 _AT_ONCE = 4096
 ORIGIN_COLUMNS: Mapping[str, pa.DataType] = {
@@ -241,3 +242,52 @@ def product_codes(items: ItemTable) -> Int[np.ndarray, " items"]:
     unknown = pc.equal(products, UNKNOWN_PRODUCT).to_numpy(zero_copy_only=False)
     codes[unknown] = len(encoded.dictionary) + np.arange(unknown.sum())
     return codes
+
+
+def group_codes(items: ItemTable, by: str = "product") -> Int64[np.ndarray, " items"]:
+    """Number the groups of items that share a product, or a field's value.
+
+    Args:
+        items: the items.
+        by: `product`, or the name of a field. Items without a value are grouped by product, and
+            each item without a product is a group of its own.
+
+    Raises:
+        CatalogueError: an unknown field.
+    """
+    products = items.column("product")
+    codes = _codes(pc.if_else(pc.equal(products, UNKNOWN_PRODUCT), None, products))
+    alone = codes < 0
+    codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
+    if by == "product":
+        return codes
+    own = _codes(text_column(items, by))
+    return np.where(own < 0, own.max(initial=-1) + 1 + codes, own)
+
+
+def text_column(items: ItemTable, by: str) -> pa.ChunkedArray:
+    """Return a field's values as text.
+
+    Raises:
+        CatalogueError: an unknown field.
+    """
+    if by in ITEM_COLUMNS:
+        return items.column(by)
+    if by not in items.fields:
+        choices = ["product", *items.fields]
+        raise CatalogueError(
+            f"there is no field {by!r} to group by{did_you_mean(by, choices)}; choose from "
+            f"{', '.join(told_apart(choices))}"
+        )
+    column = items.fields[by]
+    if pa.types.is_list(column.type):
+        values = [value if value is None else "|".join(value) for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(values, pa.string())])
+    return pc.cast(column, pa.string())
+
+
+def _codes(texts: pa.ChunkedArray) -> Int64[np.ndarray, " items"]:
+    """Number equal texts from 0; null is -1."""
+    encoded = texts.combine_chunks().dictionary_encode()
+    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+    return codes.astype(np.int64)

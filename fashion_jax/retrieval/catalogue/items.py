@@ -1,7 +1,7 @@
 """Items of a catalogue: photos and what is known of them."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fashion_jax.datasets.boxes import Box
@@ -81,6 +81,69 @@ class Hit:
     row: int
     item: Item
     score: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        return {"rank": self.rank, "score": self.score, **self.item.to_json()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """One answer to a query by product, or by a field.
+
+    Attributes:
+        rank: rank of the answer, from 1.
+        by: `product`, or the name of the field that its photos share.
+        name: the product, or the field's value; empty for a photo without one, which is a group of
+            its own.
+        photos: its photos that may be answers, best first, at most `MOST_PHOTOS`; ranked from 1
+            within the group.
+        count: number of all those photos.
+    """
+
+    rank: int
+    by: str
+    name: str
+    photos: Sequence[Hit]
+    count: int
+
+    @property
+    def score(self) -> float:
+        """Cosine similarity of its best photo."""
+        return self.photos[0].score
+
+    @property
+    def fields(self) -> dict[str, FieldValue]:
+        """Fields that all of `photos` share."""
+        first, *others = (hit.item.fields for hit in self.photos)
+        return {
+            name: value
+            for name, value in first.items()
+            if all(name in fields and fields[name] == value for fields in others)
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`; fields that all photos share are given once."""
+        shared = self.fields
+        photos = []
+        for hit in self.photos:
+            photo = hit.to_json()
+            own = {name: value for name, value in photo["fields"].items() if name not in shared}
+            photos.append({**photo, "fields": own})
+        fields = {name: plain_value(value) for name, value in shared.items()}
+        name = "product" if self.by == "product" else "group"
+        answer = {"rank": self.rank, "score": self.score, name: self.name, "fields": fields}
+        return {**answer, "count": self.count, "photos": photos}
+
+
+def ranked(groups: Iterable[Group]) -> list[Group]:
+    """Number groups in the order of their best photos, ties by row."""
+    ordered = sorted(groups, key=lambda group: (-group.score, group.photos[0].row))
+    return [dataclasses.replace(group, rank=rank) for rank, group in enumerate(ordered, start=1)]
+
+
+MOST_PHOTOS = 20
+"""Most photos of a group that are given with it."""
 
 
 def named_by_defect(photos: Mapping[str, Sequence[str]]) -> str:

@@ -14,7 +14,7 @@ from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.scann_tuning import Tuning
 
 TUNING = "tuning.json"
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,17 +14,16 @@ from typing import Any
 from fashion_jax.files import StorageError, parse_json, to_json
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval.milvus.rows import (
-    CATEGORY_KEY,
     EMBEDDING,
     ITEM_FIELDS,
-    PHOTO_KEY,
+    KEYS,
     ROW,
     TEXT_BYTES,
 )
 from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusError, MilvusPlace
 from fashion_jax.retrieval.milvus.settings import MilvusSettings
 
-SCHEMA = 3
+SCHEMA = 4
 # Property of a collection that stores its description.
 DESCRIPTION = "fashion_jax"
 _MARK = "__build_"
@@ -52,7 +51,7 @@ def create(connection: MilvusConnection, dimensions: int) -> str:
     schema.add_field(EMBEDDING, types.FLOAT_VECTOR, dim=dimensions)
     for name in ITEM_FIELDS:
         schema.add_field(name, types.VARCHAR, max_length=TEXT_BYTES)
-    for name in (CATEGORY_KEY, PHOTO_KEY):
+    for name in KEYS.values():
         schema.add_field(name, types.INT64)
     name = f"{connection.place.collection}{_MARK}{secrets.token_hex(4)}"
     with connection.errors("create a collection"):
@@ -77,7 +76,7 @@ def finish(connection: MilvusConnection, name: str, description: CollectionDescr
             metric_type="IP",
             params=settings.to_build(),
         )
-        for key in (CATEGORY_KEY, PHOTO_KEY):
+        for key in KEYS.values():
             params.add_index(key, index_type="INVERTED")
         # milvus-lite builds the index while loading; pymilvus cannot wait for it.
         client.create_index(name, params, sync=not place.local)

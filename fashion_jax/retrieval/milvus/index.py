@@ -1,5 +1,6 @@
 """Search beyond the memory of one machine: the index protocol over Milvus (docs/milvus.md)."""
 
+import collections
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -7,6 +8,9 @@ import numpy as np
 
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval.catalogue import Hit, Item
+from fashion_jax.retrieval.catalogue.items import MOST_PHOTOS, UNKNOWN_PRODUCT, Group, ranked
+from fashion_jax.retrieval.catalogue.where import Where
+from fashion_jax.retrieval.grouped import nearest_groups
 from fashion_jax.retrieval.index import (
     Neighbours,
     by_score_then_row,
@@ -21,16 +25,18 @@ from fashion_jax.retrieval.milvus.collection import (
 )
 from fashion_jax.retrieval.milvus.rows import (
     BATCH_ROWS,
+    EMBEDDING,
     ITEM_FIELDS,
     PHOTO_KEY,
+    PRODUCT_KEY,
     ROW,
     UNKNOWN_ITEM,
-    category_filter,
     check_rows,
     check_texts,
     is_one_of,
     key,
     messages,
+    to_filter,
 )
 from fashion_jax.retrieval.milvus.search import search_batches
 from fashion_jax.retrieval.milvus.server import MilvusConnection, MilvusError, MilvusPlace
@@ -182,33 +188,34 @@ class MilvusIndex:
                 self._connection.client.delete(self._name, filter=where)
         return removed
 
-    def search(self, queries: Any, k: int, categories: Sequence[str] | None = None) -> Neighbours:
+    def search(self, queries: Any, k: int, where: Where = ()) -> Neighbours:
         """Find the k most similar rows; see `fashion_jax.retrieval.index.Index.search`.
 
         A query whose partitions hold fewer than k rows is repeated in all partitions, so that
-        every query gets min(k, number of rows of the categories) distinct rows.
+        every query gets min(k, number of allowed rows) distinct rows.
 
         Args:
             queries: [queries, dimensions] embeddings, L2-normalised, any float dtype.
             k: number of neighbours, at most 16,384.
-            categories: categories to restrict the search to; by default all. An unknown category
-                has no rows.
+            where: conditions on `photo_id`, `product`, `category` and `domain` that rows have to
+                meet; see `fashion_jax.retrieval.catalogue.where.parse_where`.
 
         Raises:
             EmbeddingError: the queries fail `check_embeddings`, or k is below 1.
+            WhereError: a condition that a collection cannot check.
             MilvusError: k is too large for Milvus, or Milvus fails.
         """
         queries_qd = check_embeddings(queries, "queries", self.dimensions)
-        where = category_filter(categories)
+        allowed = to_filter(where)
         for _ in range(_ATTEMPTS):  # rows may be removed between counting and searching
-            wanted = min(check_k(k, 2**31), self._count(where))
+            wanted = min(check_k(k, 2**31), self._count(allowed))
             if wanted > MOST_NEIGHBOURS:
                 raise MilvusError(
                     f"Milvus returns at most {MOST_NEIGHBOURS:,} neighbours, but {wanted:,} were "
                     f"requested; request fewer, or use a catalogue with the exact index"
                 )
             found = search_batches(
-                self._connection, self._name, self.settings, queries_qd, wanted, where
+                self._connection, self._name, self.settings, queries_qd, wanted, allowed
             )
             if found is not None:
                 return by_score_then_row(found)
@@ -218,7 +225,7 @@ class MilvusIndex:
         )
 
     def search_items(
-        self, queries: Any, k: int, card: ModelCard, categories: Sequence[str] | None = None
+        self, queries: Any, k: int, card: ModelCard, where: Where = ()
     ) -> list[list[Hit]]:
         """Find the k most similar photos, with their items; see `search`.
 
@@ -226,7 +233,7 @@ class MilvusIndex:
             ModelCardError: the queries come from another model; each differing field is named.
         """
         self.card.require_same(card, "the collection", "the query's model")
-        found = self.search(queries, k, categories)
+        found = self.search(queries, k, where)
         items = self.items(np.unique(found.rows).tolist())
         return [
             [
@@ -235,6 +242,61 @@ class MilvusIndex:
             ]
             for rows, scores in zip(found.rows.tolist(), found.scores.tolist(), strict=True)
         ]
+
+    def search_products(
+        self, queries: Any, k: int, card: ModelCard, where: Where = ()
+    ) -> list[list[Group]]:
+        """Find the k products with the most similar photos, each with its other photos.
+
+        Args:
+            queries: see `search`.
+            k: number of products; fewer are found if those of the 16,384 most similar photos are
+                fewer.
+            card: card of the model that embedded the queries.
+            where: see `search`.
+
+        Raises:
+            ModelCardError: the queries come from another model; each differing field is named.
+        """
+        self.card.require_same(card, "the collection", "the query's model")
+        queries_qd = check_embeddings(queries, "queries", self.dimensions)
+        deepest = min(self._count(to_filter(where)), MOST_NEIGHBOURS)
+        found = nearest_groups(
+            lambda some, depth: self.search(some, depth, where),
+            queries_qd,
+            k,
+            self._product_keys,
+            deepest,
+        )
+        return [
+            ranked(self._groups_of(query, keys, where))
+            for query, keys in zip(queries_qd, found, strict=True)
+        ]
+
+    def _product_keys(self, rows: np.ndarray) -> np.ndarray:
+        """Numbers of the products of rows; each row without a product has one of its own."""
+        unique, places = np.unique(rows, return_inverse=True)
+        found = self._query(ROW, unique.tolist(), [PRODUCT_KEY])
+        keys = {record[ROW]: record[PRODUCT_KEY] for record in found}
+        unknown = key(UNKNOWN_PRODUCT)
+        numbers = [-1 - row if keys.get(row, unknown) == unknown else keys[row] for row in unique]
+        return np.array(numbers, np.int64)[places]
+
+    def _groups_of(self, query: np.ndarray, keys: np.ndarray, where: Where) -> Iterator[Group]:
+        """Products by their numbers, with all photos and their exact scores."""
+        fields = [*ITEM_FIELDS, PRODUCT_KEY, EMBEDDING]
+        known, alone = keys[keys >= 0].tolist(), (-1 - keys[keys < 0]).tolist()
+        records = list(self._query(PRODUCT_KEY, known, fields, to_filter(where)))
+        records += self._query(ROW, alone, fields)
+        photos = collections.defaultdict(list)
+        for record in records:
+            item = Item(**{name: record[name] for name in ITEM_FIELDS})
+            score = float(np.asarray(record[EMBEDDING], np.float32) @ query)
+            photos[item.product or record[ROW]].append((-score, record[ROW], item))
+        for found in photos.values():
+            best = sorted(found, key=lambda photo: photo[:2])[:MOST_PHOTOS]
+            hits = [Hit(n, row, item, -score) for n, (score, row, item) in enumerate(best, 1)]
+            yield Group(0, "product", hits[0].item.product, hits, len(found))
 
     def items(self, rows: Sequence[int]) -> dict[int, Item]:
         """Return the items of rows by row number, without rows that do not exist."""
@@ -250,9 +312,12 @@ class MilvusIndex:
             rows.setdefault(record["photo_id"], []).append(record[ROW])
         return {name: sorted(rows[name]) for name in photo_ids if name in rows}
 
-    def _query(self, field: str, numbers: Sequence[int], fields: list[str]) -> Iterator[dict]:
+    def _query(
+        self, field: str, numbers: Sequence[int], fields: list[str], also: str = ""
+    ) -> Iterator[dict]:
         for start in range(0, len(numbers), BATCH_ROWS):
             where = is_one_of(field, numbers[start : start + BATCH_ROWS])
+            where = f"{where} and {also}" if also else where
             with self._connection.errors("read photos"):
                 yield from self._ask(where, [ROW, *fields])
 

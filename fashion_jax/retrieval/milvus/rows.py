@@ -1,17 +1,25 @@
 """Rows of a collection: fields, messages of limited size, and safe filters."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from fashion_jax.datasets.records import DOMAIN_NAMES
 from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT, Item
+from fashion_jax.retrieval.catalogue.where import Condition, Where, WhereError, parse_where
 from fashion_jax.retrieval.milvus.server import MilvusError
+from fashion_jax.similar_names import did_you_mean
 
-ROW, EMBEDDING, CATEGORY_KEY, PHOTO_KEY = "row", "embedding", "category_key", "photo_key"
+ROW, EMBEDDING = "row", "embedding"
+PHOTO_KEY, PRODUCT_KEY = "photo_key", "product_key"
+KEYS = {"photo_id": PHOTO_KEY, "product": PRODUCT_KEY, "category": "category_key"}
+"""Names of the hashes of an item's texts, which filters compare."""
 ITEM_FIELDS = ("photo_id", "product", "category", "domain")
 TEXT_BYTES = 1024
+_NOWHERE = "-"
 # Stored with embeddings of unknown photos.
 UNKNOWN_ITEM = Item("", UNKNOWN_PRODUCT, "", "")
 
@@ -34,8 +42,7 @@ def messages(
                 ROW: int(row),
                 EMBEDDING: embedding,
                 **{name: getattr(item, name) for name in ITEM_FIELDS},
-                CATEGORY_KEY: key(item.category),
-                PHOTO_KEY: key(item.photo_id),
+                **{stored: key(getattr(item, name)) for name, stored in KEYS.items()},
             }
             for row, embedding, item in columns
         ]
@@ -57,17 +64,31 @@ def check_rows(rows: Iterable[int]) -> list[int]:
     return numbers
 
 
-def category_filter(categories: Sequence[str] | None) -> str:
-    """Return a filter for photos of some categories; empty for `None`.
+def to_filter(where: Where) -> str:
+    """Return a filter for photos that meet conditions; empty for none.
 
     Raises:
-        MilvusError: an empty list, or a single text.
+        WhereError: a condition on something else than `photo_id`, `product`, `category` or
+            `domain`, or with an operator that orders.
     """
-    if categories is None:
-        return ""
-    if isinstance(categories, str) or not categories:
-        raise MilvusError(f"categories have to be a list of at least one name; got {categories!r}")
-    return is_one_of(CATEGORY_KEY, map(key, categories))
+    return " and ".join(map(_filter, parse_where(where)))
+
+
+def _filter(condition: Condition) -> str:
+    if condition.field not in ITEM_FIELDS:
+        raise WhereError(
+            f"{condition}: a collection knows {', '.join(ITEM_FIELDS)} of its photos, and no "
+            f"fields{did_you_mean(condition.field, ITEM_FIELDS)}; search an index by fields"
+        )
+    if condition.operator in ("<", "<=", ">", ">="):
+        raise WhereError(f"{condition}: texts have no order; use =, !=, in or not in")
+    values = condition.value if isinstance(condition.value, tuple) else (condition.value or "",)
+    if condition.field == "domain":
+        names = [name for name in DOMAIN_NAMES if name in values] or [_NOWHERE]
+        wanted = f"domain in {json.dumps(names)}"
+    else:
+        wanted = is_one_of(KEYS[condition.field], map(key, map(str, values)))
+    return f"not ({wanted})" if condition.operator in ("!=", "not in", "present") else f"({wanted})"
 
 
 def key(text: str) -> int:
