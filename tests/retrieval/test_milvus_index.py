@@ -170,7 +170,7 @@ class TestRows:
         built.add([1000, 5000, 2**31 - 1], new, [item] * 3)
         assert built.search(new, 1).rows[:, 0].tolist() == [1000, 5000, 2**31 - 1]
         assert len(built) == len(GALLERY) + 3
-        assert built.search(new, 9, ["new category"]).rows.shape == (3, 3)
+        assert built.search(new, 9, "category=new category").rows.shape == (3, 3)
         assert built.items([5000, 77_777]) == {5000: item}
 
     def test_a_row_can_be_replaced_removed_and_added_again(self, built):
