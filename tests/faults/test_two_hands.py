@@ -575,7 +575,7 @@ class TestCatalogues:
         expected = f"waiting: another process is changing {index}: process {process.pid} on "
         assert re.fullmatch(rf"{re.escape(expected)}{socket.gethostname()}, since {TIME}", message)
         assert len(Catalogue.open(index)) == 1
-        assert len(list(index.iterdir())) == 3  # data, the removed rows, the manifest
+        assert not [path for path in index.iterdir() if path.name.startswith(".")]
 
     @pytest.mark.parametrize("change", [write_catalogue, compact])
     def test_every_change_waits(self, index, caplog, change):
@@ -593,7 +593,7 @@ class TestCatalogues:
     def test_the_lock_outlasts_the_exchange_of_the_data(self, index):
         lock = index / storage.LOCK
         with open_for_change(index) as change:
-            change.commit(change.without([0], change.contents.manifest))
+            change.commit(change.without(np.array([0], np.int64), change.contents.manifest))
             with lock_if_free(lock) as free:
                 assert not free
         with lock_if_free(lock) as free:
