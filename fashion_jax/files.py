@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 import secrets
 import stat
 import types
@@ -24,6 +25,7 @@ LARGEST_LINES = 2**32  # bytes of JSON lines
 MEND = "Copy it again from where it came from, or make it again"
 WRITING = "while writing "
 _SCHEMA, _SELF = "schema", "content_sha256"
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 # Reading these waits for a writer, or never ends.
@@ -82,6 +84,20 @@ def open_file(path: str | os.PathLike[str], most: int | None = None) -> BinaryIO
         file.close()
         raise
     return file
+
+
+def require_utf8(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that ArrayRecord and Orbax cannot open.
+
+    Raises:
+        StorageError: a name in it is not UTF-8.
+    """
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError as error:
+        raise StorageError(
+            f"{path} has a name that is not UTF-8; rename that folder, or choose another"
+        ) from error
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
@@ -210,13 +226,15 @@ def to_json(value: Any, schema: int | None = None) -> bytes:
     Args:
         value: value to encode; `read_json` is the inverse.
         schema: version of its fields, stored with them, as is a checksum of all of them: reading
-            notices a change of any bit. None for a file that people may edit.
+            notices a change of any bit. None for a file that people may edit; names of files that
+            are not UTF-8 are escaped in it, as on a terminal.
     """
     plain = msgspec.to_builtins(value)
     if schema is not None:
         versioned = {_SCHEMA: schema, **plain}
         plain = {_SCHEMA: schema, _SELF: digest(versioned), **plain}
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=schema is None)
+    text = _HALF_PAIR.sub(lambda half: rf"\\u{ord(half[0]):x}", text)
     return f"{text}\n".encode()
 
 

@@ -32,7 +32,7 @@ def decode(content: bytes | str, any_number: bool = False) -> Any:
     try:
         text = content.decode() if isinstance(content, bytes) else content
         values = json.loads(text, object_pairs_hook=functools.partial(_object, any_number))
-        _check(values, "the text", any_number)
+        check_plain(values, "the text", any_number)
     except JsonError:
         raise
     except (ValueError, RecursionError) as error:
@@ -48,26 +48,37 @@ def _object(any_number: bool, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         ((twice, _),) = collections.Counter(name for name, _ in pairs).most_common(1)
         raise JsonError(f"the field {twice!r} occurs twice")
     for name, value in pairs:
-        _check(name, "a field's name", any_number)
-        _check(value, f"the field {name!r}", any_number)
+        check_plain(name, "a field's name", any_number)
+        check_plain(value, f"the field {name!r}", any_number)
     return values
 
 
-def _check(value: Any, where: str, any_number: bool) -> None:
-    """Check a value without the objects in it, which are checked when they end."""
-    if isinstance(value, list):
+def check_plain(value: Any, where: str, any_number: bool = False) -> None:
+    """Check a value without the objects in it, which are checked when they end.
+
+    Args:
+        value: text, number, or list of them; others are not looked at.
+        where: place of the value, for messages.
+        any_number: see `decode`.
+
+    Raises:
+        JsonError: says what was found, and where.
+    """
+    if isinstance(value, list | tuple):
         for each in value:
-            _check(each, where, any_number)
+            check_plain(each, where, any_number)
     elif isinstance(value, str):
         if not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
-            raise JsonError(f"{where} holds half a surrogate pair: {value[:60]!r}")
+            raise JsonError(
+                f"{where} holds half a surrogate pair, which UTF-8 cannot encode: {value[:60]!r}"
+            )
     elif any_number:
         return
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise JsonError(f"{where} is {value}, not a finite number")
     elif isinstance(value, int) and not _LOWEST <= value <= _HIGHEST:
-        raise JsonError(f"{where} has {len(str(abs(value)))} digits: too large for 64 bits")
+        raise JsonError(f"{where} is a whole number beyond 64 bits")
 
 
 def unknown_fields(found: Any, known: Any, place: str = "$") -> Iterator[str]:

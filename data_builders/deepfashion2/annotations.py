@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from fashion_jax.datasets.boxes import Box
-from fashion_jax.datasets.building.list_files import ListProblems, RowError, short
+from fashion_jax.datasets.building.list_files import ListProblems, RowError, is_pixels, short
 from fashion_jax.datasets.building.ordered import map_in_order
 from fashion_jax.datasets.records import Domain
 from fashion_jax.files import LARGEST_JSON, UnreadableFileError, read_file
@@ -145,7 +145,7 @@ def _garment(name: str, item: Any) -> Garment:
 
 
 def _box(corners: Any) -> Box:
-    if not (isinstance(corners, list) and len(corners) == 4 and all(map(_is_finite, corners))):
+    if not (isinstance(corners, list) and len(corners) == 4 and all(map(is_pixels, corners))):
         raise RowError(f"bounding_box must be [x1, y1, x2, y2], not {short(corners)}")
     x1, y1, x2, y2 = corners
     return Box(x1, y1, x2 - x1, y2 - y1)
@@ -155,9 +155,3 @@ def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise RowError(f"a whole number was expected, not {short(value)}")
     return value
-
-
-def _is_finite(value: Any) -> bool:
-    # Compared, not converted: integers in JSON may be too long for a float.
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and abs(value) < 1e9

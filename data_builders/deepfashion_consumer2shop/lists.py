@@ -9,8 +9,8 @@ from typing import TypeVar
 from fashion_jax.datasets.building.list_files import (
     ListProblems,
     RowError,
-    number,
     one_of,
+    pixels,
     read_table,
     short,
 )
@@ -100,7 +100,7 @@ def _box_row(fields: Sequence[str]) -> CornersRow:
     photo, _, source, *corners = fields
     one_of(source, tuple(_SOURCES), "source_type")
     numbers = zip(corners, _BOX_COLUMNS[3:], strict=True)
-    x_1, y_1, x_2, y_2 = (number(text, name) for text, name in numbers)
+    x_1, y_1, x_2, y_2 = (pixels(text, name) for text, name in numbers)
     return CornersRow(_photo(photo), _SOURCES[source], (x_1, y_1, x_2, y_2))
 
 

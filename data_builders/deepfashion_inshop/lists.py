@@ -10,8 +10,8 @@ from fashion_jax.datasets.building.list_files import (
     ListProblems,
     RowError,
     Table,
-    number,
     one_of,
+    pixels,
     read_table,
     short,
 )
@@ -85,7 +85,7 @@ def _partition_row(fields: Sequence[str]) -> PartitionRow:
 
 def _box_row(fields: Sequence[str]) -> BoxRow:
     _photo(fields[0])
-    x_1, y_1, x_2, y_2 = map(number, fields[3:], _BOX_COLUMNS[3:])
+    x_1, y_1, x_2, y_2 = map(pixels, fields[3:], _BOX_COLUMNS[3:])
     return BoxRow(fields[0], Box(x_1, y_1, x_2 - x_1, y_2 - y_1))
 
 

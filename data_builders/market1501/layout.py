@@ -6,6 +6,7 @@ import pathlib
 import re
 
 from fashion_jax.datasets.building.raw_copy import LayoutError, PhotoTree, no_raw_copy
+from fashion_jax.datasets.records import LARGEST_CAMERA
 
 TRAIN, QUERY, TEST = "bounding_box_train", "query", "bounding_box_test"
 FOLDERS = (TRAIN, QUERY, TEST)
@@ -83,7 +84,9 @@ def _photo_names(folder: pathlib.Path) -> list[str]:
 
 def _parse(folder: str, name: str) -> NamedPhoto | None:
     match = _NAME.fullmatch(name)
-    return NamedPhoto(f"{folder}/{name}", int(match[1]), int(match[2])) if match else None
+    if match is None or int(match[2]) > LARGEST_CAMERA:
+        return None
+    return NamedPhoto(f"{folder}/{name}", int(match[1]), int(match[2]))
 
 
 def _is_copy(folder: pathlib.Path) -> bool:

@@ -1,13 +1,18 @@
 """Rows of Street2Shop's lists: read and validated, with all problems raised at once."""
 
 import dataclasses
-import math
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fashion_jax.datasets.boxes import Box
-from fashion_jax.datasets.building.list_files import ListProblems, RowError, short
+from fashion_jax.datasets.building.list_files import (
+    ListProblems,
+    RowError,
+    is_pixels,
+    short,
+    whole_number,
+)
 from fashion_jax.datasets.building.tally import WITHOUT_SIZE
 from fashion_jax.files import LARGEST_JSON, UnreadableFileError, read_file
 from fashion_jax.strict_json import JsonError, decode
@@ -82,11 +87,10 @@ def _parse(row: Any, has_boxes: bool) -> ListRow:
 
 
 def _number(row: dict[str, Any], name: str) -> int:
-    value = row.get(name)
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
+    found = row.get(name)
+    value = whole_number(found) if isinstance(found, str) else found
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise RowError(f"{name} must be a whole number, not {short(value)}")
+        raise RowError(f"{name} must be a whole number, not {short(found)}")
     return value
 
 
@@ -99,11 +103,6 @@ def _box(box: Any) -> Box | None:
         return None
     for name in ("left", "top", "width", "height"):
         value = box.get(name)
-        if not _is_finite(value):
-            raise RowError(f"bbox {name} must be a number, not {short(value)}")
+        if not is_pixels(value):
+            raise RowError(f"bbox {name} must be a number of pixels, not {short(value)}")
     return Box(box["left"], box["top"], box["width"], box["height"])
-
-
-def _is_finite(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)

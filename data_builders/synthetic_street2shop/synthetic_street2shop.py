@@ -17,6 +17,7 @@ from .photos import VIEWS, shop_photo, street_photo
 from .products import PATTERNS, Product, draw_product, make_product
 
 _GROUPS = {"train": 0, "val": 1, "test": 2}
+_MOST = 100_000  # products are numbered with five digits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +32,11 @@ class SyntheticOptions(BuildOptions):
         distractors: further products of `gallery`, which no query asks for.
     """
 
-    longest_side: int = option(144, least=8)
-    train_identities: int = option(400)
-    val_identities: int = option(60)
-    test_identities: int = option(160)
-    distractors: int = option(60)
+    longest_side: int = option(144, least=8, most=4096)
+    train_identities: int = option(400, most=_MOST)
+    val_identities: int = option(60, most=_MOST)
+    test_identities: int = option(160, most=_MOST)
+    distractors: int = option(60, most=_MOST)
 
 
 class SyntheticStreet2Shop(RetrievalBuilder):

@@ -1,7 +1,6 @@
 """A section of the config: its fields are checked whenever one is made, by types with bounds."""
 
 import dataclasses
-import math
 import typing
 from collections.abc import Mapping
 from typing import Annotated
@@ -12,6 +11,7 @@ from msgspec import Meta
 from fashion_jax.config.allowed import allowed_values, choices
 from fashion_jax.config.errors import ConfigError
 from fashion_jax.similar_names import did_you_mean
+from fashion_jax.strict_json import JsonError, check_plain
 
 PositiveInt = Annotated[int, Meta(ge=1)]
 NonNegativeInt = Annotated[int, Meta(ge=0)]
@@ -58,12 +58,8 @@ def checked(section: type[Section], values: Mapping[str, typing.Any]) -> dict[st
                 f"config field '{name}.{field}' must be {allowed_values(types[field])}, got "
                 f"{value!r}{meant}"
             ) from None
-        if not _is_finite(fields[field]):
-            raise ConfigError(f"config field '{name}.{field}' must be finite, got {value!r}")
+        try:
+            check_plain(fields[field], f"config field '{name}.{field}'")
+        except JsonError as error:  # `config.json` could not be read again
+            raise ConfigError(str(error)) from None
     return fields
-
-
-def _is_finite(value: typing.Any) -> bool:
-    if isinstance(value, tuple):
-        return all(map(_is_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)

@@ -106,7 +106,7 @@ def check_records(directory: str, split: str) -> None:
             found = reader.num_records()
             reader.close()
         except (RuntimeError, ValueError, OSError) as error:
-            wrong.append(f"{path.name} cannot be read ({error})")
+            wrong.append(f"{path.name} cannot be read" + (f" ({error})" if str(error) else ""))
             continue
         if found != length:
             wrong.append(f"{path.name} has {found} readable records of {length}")

@@ -24,6 +24,7 @@ from fashion_jax.datasets.built_files import (
 )
 from fashion_jax.datasets.records import SPLITS
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import require_utf8
 from fashion_jax.similar_names import did_you_mean, told_apart
 
 
@@ -244,10 +245,12 @@ def open_dataset(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
     Raises:
         DatasetNotFoundError: if it was not built; with the place searched and the command to
             build it.
+        StorageError: if the directory's path is not UTF-8.
     """
     root = epath.Path(data_dir)
     if "://" not in os.fspath(root):
         root = root.expanduser().resolve()
+    require_utf8(root)
     versions = [path for path in _folders(root / name) if (path / "dataset_info.json").exists()]
     if not versions:
         raise DatasetNotFoundError(

@@ -18,6 +18,7 @@ from jaxtyping import Int8, Shaped
 SPLITS = ("train", "query", "gallery", "val_query", "val_gallery")
 
 NO_CAMERA = -1
+LARGEST_CAMERA = 2**31 - 1
 
 
 class Domain(enum.IntEnum):

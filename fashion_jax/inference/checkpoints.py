@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.files import LARGEST_JSON, StorageError, parse_json, read_file
+from fashion_jax.files import LARGEST_JSON, StorageError, parse_json, read_file, require_utf8
 from fashion_jax.inference.card import ModelCard, read_card
 
 SELECTION_METRIC = "val/instance/mAP"
@@ -52,8 +52,11 @@ class StoredCheckpoints:
 
         Raises:
             DamagedCheckpointError: the metrics of a checkpoint are damaged.
+            StorageError: the folder's path is not UTF-8.
         """
         self.directory = epath.Path(directory)
+        place = self.directory.resolve() if "://" not in str(directory) else self.directory
+        require_utf8(place)
         self._check_names()
         self._check_metrics()
         reading = {"read_only": True, "create": False, "cleanup_tmp_directories": False}
@@ -69,7 +72,7 @@ class StoredCheckpoints:
         absl_log.addFilter(_is_error)
         try:
             self.manager = ocp.CheckpointManager(
-                self.directory.resolve() if "://" not in str(directory) else self.directory,
+                place,
                 item_handlers=handlers,
                 options=ocp.CheckpointManagerOptions(
                     best_fn=selection,  # without it Orbax stores no metrics

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 from jaxtyping import Float32
 
-from fashion_jax.files import MEND, StorageError, writing
+from fashion_jax.files import MEND, StorageError, require_utf8, writing
 from fashion_jax.locks import lock_if_free, sole_writer
 
 MANIFEST = "manifest.json"
@@ -125,14 +125,29 @@ def new_data_folder(staging: pathlib.Path) -> pathlib.Path:
     return folder
 
 
+def require_place(target: pathlib.Path) -> None:
+    """Refuse what `install` would refuse, before the content is made, which may take hours.
+
+    Raises:
+        StorageError: the name is taken by something without a manifest, or is not UTF-8.
+    """
+    require_utf8(target)
+    if not (target / MANIFEST).is_file():
+        _require_free(target)
+
+
+def _require_free(target: pathlib.Path) -> None:
+    if target.exists() and not (target.is_dir() and all(map(_may_be_there, target.iterdir()))):
+        raise StorageError(f"{target} exists already; choose another name, or remove it first")
+
+
 def install_new(staging: pathlib.Path, target: pathlib.Path) -> None:
     """Rename a filled folder to a name that is free or belongs to an empty folder.
 
     Raises:
         StorageError: if the name is taken.
     """
-    if target.exists() and not (target.is_dir() and all(map(_may_be_there, target.iterdir()))):
-        raise StorageError(f"{target} exists already; choose another name, or remove it first")
+    _require_free(target)
     _sync(*staging.rglob("*"), staging)
     target = target.resolve()
     if staging.parent == target:  # the description last: it makes the folder what it is

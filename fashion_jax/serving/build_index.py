@@ -12,6 +12,7 @@ from fashion_jax.datasets.photos import thumbnail
 from fashion_jax.datasets.records import DOMAIN_NAMES
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.model import load_model
+from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.changes import ChangedCatalogue, add_photos, check_addable
 from fashion_jax.retrieval.catalogue.contents import Contents
@@ -69,15 +70,17 @@ def build_index(
         split: split to index.
 
     Raises:
-        FashionJaxError: no run, checkpoint, dataset or split, or an unknown kind.
+        FashionJaxError: no run, checkpoint, dataset or split, an unknown kind, or something other
+            than an index in its place.
     """
     check_kind(kind)
+    folder = index_folder(workdir, index).absolute()
+    storage.require_place(folder)
     model = load_model(workdir)
     data = model.config.data
     built = open_dataset(dataset or data.dataset, data_dir or data.data_dir)
     photos = built.split(split)
     parts = model.embed_split(photos, progress), items_of(photos), thumbnails_of(photos)
-    folder = index_folder(workdir, index)
     catalogue = Catalogue.write(folder, *parts, model.card, kind)
     (segment,) = catalogue.segments
     return BuiltIndex(len(catalogue), built.name, segment.entry.index, str(folder.resolve()))

@@ -32,8 +32,8 @@ def test_rows(tmp_path):
     [
         (f"{PHOTO} 2 2 4 5 6", r"line 4: 7 columns were expected, not 6"),
         (f"{PHOTO} 2 3 4 5 6 7", r"line 4: source_type must be one of 1, 2, not '3'"),
-        (f"{PHOTO} 2 2 4 five 6 7", r"line 4: y_1 must be a number, not 'five'"),
-        (f"{PHOTO} 2 2 4 5 inf 7", r"line 4: x_2 must be a number, not 'inf'"),
+        (f"{PHOTO} 2 2 4 five 6 7", r"line 4: y_1 must be a number of pixels, not 'five'"),
+        (f"{PHOTO} 2 2 4 5 inf 7", r"line 4: x_2 must be a number of pixels, not 'inf'"),
         ("/etc/img/a/b/c.jpg 2 2 4 5 6 7", r"line 4: .*must stay in the raw copy.*'/etc/img"),
         ("img/a/../../../../c.jpg 2 2 4 5 6 7", r"line 4: .*must stay in the raw copy"),
         ("C:/img/a/b/c.jpg 2 2 4 5 6 7", r"line 4: .*must stay in the raw copy"),

@@ -185,8 +185,8 @@ def test_row_that_cannot_be_understood(copy, row, message):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (f"{GOOD} 1 1 010 x 020 030", "y_1 must be a number, not 'x'"),
-        (f"{GOOD} 1 1 010 010 nan 030", "x_2 must be a number, not 'nan'"),
+        (f"{GOOD} 1 1 010 x 020 030", "y_1 must be a number of pixels, not 'x'"),
+        (f"{GOOD} 1 1 010 010 nan 030", "x_2 must be a number of pixels, not 'nan'"),
         (f"{GOOD} 1 1 010 010 020", "7 columns were expected, not 6"),
         ("../x.jpg 1 1 010 010 020 030", "image_name must look like"),
     ],

@@ -43,11 +43,11 @@ def test_numbers_as_text(tmp_path):
         ({"photo": 7, "product": 3, "bbox": [1, 2]}, "bbox must be an object"),
         (
             {"photo": 7, "product": 3, "bbox": {"left": "a", "top": 1, "width": 2, "height": 2}},
-            "bbox left must be a number, not 'a'",
+            "bbox left must be a number of pixels, not 'a'",
         ),
         (
             {"photo": 7, "product": 3, "bbox": {"left": 1, "top": 1, "width": 1e999, "height": 2}},
-            "bbox width must be a number, not inf",
+            "bbox width must be a number of pixels, not inf",
         ),
     ],
 )

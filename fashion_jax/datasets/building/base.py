@@ -70,7 +70,7 @@ class BuildOptions(CropOptions):
     """
 
     validation_fraction: float = option(0.05, most=0.9)
-    seed: int = option(0)
+    seed: int = option(0, most=2**63 - 1)  # JSON readers know no larger number
 
 
 class RetrievalBuilder(tfds.core.ShardBasedBuilder):

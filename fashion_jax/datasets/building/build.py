@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import pathlib
 import re
@@ -13,6 +14,7 @@ from typing import Any
 from fashion_jax.datasets.building.build_report import BuildReport, read_report
 from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.files import require_utf8, to_json
 from fashion_jax.locks import sole_writer
 from fashion_jax.similar_names import did_you_mean, reprs
 
@@ -142,6 +144,7 @@ def _sole_build(root: pathlib.Path, dataset: str) -> Iterator[pathlib.Path]:
     It is inside the dataset's own folder, from where a version can be renamed to its place even if
     that folder is a mount point or a link to another disk.
     """
+    require_utf8(root)
     own = root / dataset
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -179,7 +182,9 @@ def _refuse_mount_point(final: pathlib.Path) -> None:
 
 
 def _remove(folder: pathlib.Path) -> None:
-    if folder.exists():
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
         shutil.rmtree(folder)
 
 
@@ -194,6 +199,7 @@ def _stored_report(
     if manual_dir is not None:
         wanted["manual_dir"] = str(pathlib.Path(manual_dir).expanduser().resolve())
         found["manual_dir"] = report.manual_dir
+    wanted = json.loads(to_json(wanted))  # as the report holds them
     differing = [
         f"{name} {' instead of '.join(reprs(found.get(name), wanted.get(name)))}"
         for name in sorted({*wanted, *found})

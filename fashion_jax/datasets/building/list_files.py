@@ -4,16 +4,17 @@ DeepFashion's lists have their own format: the number of rows, the names of the 
 rows, with blanks between the columns.
 """
 
+import contextlib
 import dataclasses
-import math
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeGuard, TypeVar
 
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.similar_names import did_you_mean
 
 _SHOWN = 10
+_LARGEST_PIXEL = 1e9  # far beyond any photo, and sums of such numbers stay exact
 
 RowType = TypeVar("RowType")
 
@@ -93,15 +94,17 @@ def read_table(
     except (OSError, ValueError) as error:
         problems.add(str(path), f"cannot be read: {error}")
         return Table([], 0)
-    announced = lines[0].strip() if lines else ""
-    if not announced.isdecimal():
-        problems.add(f"{path}, line 1", f"the number of rows was expected, not {short(announced)}")
+    first = lines[0] if lines else ""
+    announced = whole_number(first)
+    if announced is None:
+        found = short(first.strip())
+        problems.add(f"{path}, line 1", f"the number of rows was expected, not {found}")
     header = lines[1].split() if len(lines) > 1 else []
     if header != list(columns):
         wanted = " ".join(columns)
         problems.add(f"{path}, line 2", f"{wanted!r} was expected, not {short(' '.join(header))}")
     rows = list(_rows(path, lines[2:], columns, parse, problems))
-    return Table(rows, int(announced) if announced.isdecimal() else 0)
+    return Table(rows, announced or 0)
 
 
 def _rows(
@@ -124,19 +127,34 @@ def _rows(
             problems.add(f"{path}, line {number}", error)
 
 
-def number(text: str, name: str) -> int | float:
-    """Parse a finite number in a column.
+def pixels(text: str, name: str) -> int | float:
+    """Parse a number of pixels in a column.
 
     Raises:
         RowError: if it is not one.
     """
-    try:
+    value: int | float | None = None
+    with contextlib.suppress(ValueError):
         value = int(text) if text.isdecimal() else float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise RowError(f"{name} must be a number, not {short(text)}")
+    if not is_pixels(value):
+        raise RowError(f"{name} must be a number of pixels, not {short(text)}")
     return value
+
+
+def is_pixels(value: object) -> TypeGuard[int | float]:
+    """Whether a decoded value can be a number of pixels: small enough to calculate with."""
+    # Compared, not converted: whole numbers may be too long for a float.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < _LARGEST_PIXEL
+
+
+def whole_number(text: str) -> int | None:
+    """Parse digits; `None` for another text, and for more digits than Python converts."""
+    try:
+        return int(text) if text.strip().isdecimal() else None
+    except ValueError:
+        return None
 
 
 def one_of(text: str, words: Sequence[str], name: str) -> str:

@@ -78,7 +78,8 @@ def _number(kind: type, value: Any) -> Any:
     """Convert a value to a number of this kind; `None` if it is not one."""
     try:
         number = kind(value)
-    except (TypeError, ValueError, OverflowError):
+        finite = math.isfinite(number)
+    except (TypeError, ValueError, OverflowError):  # of whole numbers that no float holds
         return None
     same = isinstance(value, str) or number == value
-    return number if same and not isinstance(value, bool) and math.isfinite(number) else None
+    return number if same and finite and not isinstance(value, bool) else None

@@ -14,7 +14,7 @@ from fashion_jax.datasets.photo_lists.cells import Cells
 from fashion_jax.datasets.photo_lists.columns import BOX
 from fashion_jax.datasets.photo_lists.problems import RowProblems
 from fashion_jax.datasets.photo_lists.products import MISSING, ROUNDED
-from fashion_jax.datasets.records import DOMAIN_NAMES, SPLITS
+from fashion_jax.datasets.records import DOMAIN_NAMES, LARGEST_CAMERA, SPLITS
 from fashion_jax.similar_names import did_you_mean
 
 URI_SCHEMES = ("gs", "s3")
@@ -25,7 +25,6 @@ _ODD_FOLDER = r"(^|/)\.{0,2}(/|$)"
 _WRONG_CHARACTER = r"[\\\x00-\x1f\x7f]"
 # Short enough to be finite for any digits.
 _NUMBER = r"^[+-]?([0-9]{1,15}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$"
-_LARGEST_CAMERA = 2**31 - 1  # stored as int32
 
 _GROUPS = np.array([0, 1, 1, 2, 2])  # training, test or validation, for each of SPLITS
 
@@ -155,11 +154,11 @@ class _Check:
         text = self._cells.column("camera")
         number = pc.match_substring_regex(text, _NUMBER)
         value = pc.cast(pc.if_else(number, text, None), pa.float64())
-        within = pc.and_(pc.greater_equal(value, 0), pc.less_equal(value, _LARGEST_CAMERA))
+        within = pc.and_(pc.greater_equal(value, 0), pc.less_equal(value, LARGEST_CAMERA))
         right = pc.fill_null(pc.and_(within, pc.equal(pc.floor(value), value)), False)
         wrong = pc.and_(pc.is_valid(text), pc.invert(right))
         self.refuse(
-            f"camera must be a whole number in 0..{_LARGEST_CAMERA}", wrong, self._value("camera")
+            f"camera must be a whole number in 0..{LARGEST_CAMERA}", wrong, self._value("camera")
         )
         return pc.cast(pc.if_else(right, value, None), pa.int32())
 

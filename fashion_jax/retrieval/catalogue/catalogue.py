@@ -82,6 +82,7 @@ class Catalogue:
         """
         checked = check_kind(kind)
         target = pathlib.Path(directory).absolute()
+        storage.require_place(target)
         with storage.staged(target) as staging:
             width = card.embedding_width
             entry = write_segment(staging, embeddings, items, thumbnails, checked, width)

@@ -13,7 +13,7 @@ import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 from jaxtyping import Float32, Int32
 
-from fashion_jax.files import MEND, StorageError
+from fashion_jax.files import MEND, StorageError, require_utf8
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.item_table import ItemTable
 from fashion_jax.retrieval.catalogue.items import CatalogueError, Item
@@ -184,6 +184,7 @@ class Contents:
             ModelCardError: a model card of another version.
         """
         folder = pathlib.Path(directory).absolute()
+        require_utf8(folder)
         self.manifest = manifest or Manifest.read(folder)
         width, nothing = self.manifest.card.embedding_width, np.empty(0, np.int64)
         self.segments = [
