@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from fashion_jax.retrieval.index import Neighbours, check_k
 
@@ -20,7 +20,7 @@ class Groups:
     """A group for each row, as numbers.
 
     Attributes:
-        codes: number of each row's group.
+        codes: number of each row's group, from 0.
     """
 
     codes: Int64[np.ndarray, " rows"]
@@ -32,6 +32,12 @@ class Groups:
 
     _order: Int64[np.ndarray, " rows"] = dataclasses.field(init=False, repr=False)
     _sorted: Int64[np.ndarray, " rows"] = dataclasses.field(init=False, repr=False)
+
+    def count(self, allowed: Bool[np.ndarray, " rows"]) -> int:
+        """Number of groups that the allowed rows belong to."""
+        there = np.zeros(self.codes.max(initial=-1) + 1, bool)
+        there[self.codes[allowed]] = True
+        return int(there.sum())
 
     def rows_of(self, code: int) -> Int64[np.ndarray, " some"]:
         """Return the rows of a group, ascending."""

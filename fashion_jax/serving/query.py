@@ -9,6 +9,7 @@ from jaxtyping import Float32, Int64
 
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.retrieval.catalogue import Catalogue
+from fashion_jax.retrieval.catalogue.examples import rows_named, with_products, with_twins
 
 _SHORTEST = 1e-3
 
@@ -65,7 +66,7 @@ def make_query(
         photos: [photos, dimensions] L2-normalised embeddings of photos of one garment; may be
             empty.
         like: products and photos of the catalogue that the answers have to be like; see
-            `Catalogue.rows_named`.
+            `fashion_jax.retrieval.catalogue.examples.rows_named`.
         dislike: products and photos of the catalogue that they should not be like.
         weights: weights of the parts.
         by: kind of answers. By `photo`, only the examples and their twins are no answers;
@@ -78,7 +79,7 @@ def make_query(
     weights = weights or Weights()
     if not len(photos) and not len(like):
         raise FashionJaxError("nothing to search with: give a photo, or a product to be like")
-    examples = {name: catalogue.rows_named(name) for name in (*like, *dislike)}
+    examples = {name: rows_named(catalogue.items, name) for name in (*like, *dislike)}
     total = np.zeros(catalogue.card.embedding_width)
     if len(photos):
         total += weights.photos * np.mean(photos, axis=0)
@@ -100,5 +101,5 @@ def _left_out(
 ) -> Int64[np.ndarray, " rows"]:
     if not examples:
         return np.empty(0, np.int64)
-    rows = catalogue.twins(np.unique(np.concatenate(examples)))
-    return rows if by == "photo" else np.unique(catalogue.products_of(rows))
+    rows = with_twins(catalogue, np.unique(np.concatenate(examples)))
+    return rows if by == "photo" else with_products(catalogue.items, rows)

@@ -16,6 +16,7 @@ from fashion_jax.errors import FashionJaxError, keeping
 from fashion_jax.inference.model import Photo, load_model
 from fashion_jax.reports.ranked_list_picture import draw_ranked_list, write_picture
 from fashion_jax.retrieval.catalogue import Catalogue, Hit
+from fashion_jax.retrieval.catalogue.examples import rows_named
 from fashion_jax.retrieval.catalogue.items import Group
 from fashion_jax.retrieval.catalogue.where import Where, parse_where, without_matches
 from fashion_jax.serving.build_index import index_folder
@@ -214,7 +215,7 @@ def _fields(fields: Any) -> str:
 
 
 def _first_example(catalogue: Catalogue, like: Sequence[str]) -> Photo:
-    return decode_photo(catalogue.thumbnail(int(catalogue.rows_named(like[0])[0])))
+    return decode_photo(catalogue.thumbnail(int(rows_named(catalogue.items, like[0])[0])))
 
 
 def _drawn(catalogue: Catalogue, answers: Answers) -> list[Any]:

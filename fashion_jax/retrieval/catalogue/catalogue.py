@@ -18,7 +18,6 @@ from fashion_jax.retrieval.catalogue.contents import Contents, Segment, write_se
 from fashion_jax.retrieval.catalogue.item_table import ItemTable, group_codes, text_column
 from fashion_jax.retrieval.catalogue.items import (
     MOST_PHOTOS,
-    CatalogueError,
     Group,
     Hit,
     Item,
@@ -34,9 +33,6 @@ from fashion_jax.retrieval.make_index import check_kind
 
 # Each filter holds a copy of the embeddings of its photos.
 _FILTERS_KEPT = 4
-# Photos whose embeddings are so similar are copies of each other: rounding alone differs.
-_TWIN = 1 - 1e-4
-_TWINS_AT_MOST = 64
 Rows = Int64[np.ndarray, " rows"]
 
 
@@ -219,9 +215,13 @@ class Catalogue:
         groups, index = self._groups(by), self._index_of(where, without)
         allowed = index.allowed if isinstance(index, FilteredIndex) else self._all()
         queries_qd = check_embeddings(queries, "queries", self.card.embedding_width)
-        count = len(np.unique(groups.codes[allowed]))
         found = nearest_groups(
-            index.search, queries_qd, k, lambda rows: groups.codes[rows], len(index), count
+            index.search,
+            queries_qd,
+            k,
+            lambda rows: groups.codes[rows],
+            len(index),
+            groups.count(allowed),
         )
         return [
             self._ranked(
@@ -229,45 +229,6 @@ class Catalogue:
             )
             for query, codes in zip(queries_qd, found, strict=True)
         ]
-
-    def rows_named(self, name: str) -> Int64[np.ndarray, " rows"]:
-        """Return the rows of a product, or of a photo.
-
-        Args:
-            name: a product, or else the id of a photo; `product:NAME` or `photo:NAME` for a name
-                that is both.
-
-        Raises:
-            CatalogueError: no such name, or one of a product and of another product's photo.
-        """
-        kind, colon, rest = name.partition(":")
-        kinds = {"product": "product", "photo": "photo_id"}
-        columns = [kinds[kind]] if colon and kind in kinds else list(kinds.values())
-        wanted = rest if len(columns) == 1 else name
-        found = [np.flatnonzero(pc.equal(self.items.column(each), wanted)) for each in columns]
-        found = [rows for rows in found if len(rows)] if wanted else []
-        if not found:
-            raise CatalogueError(f"the catalogue has no product and no photo {wanted!r}")
-        if len(found) == 2 and not set(found[1]) <= set(found[0]):
-            raise CatalogueError(
-                f"{name!r} is a product and another product's photo: write product:{name} or "
-                f"photo:{name}"
-            )
-        return found[0]
-
-    def twins(self, rows: Rows) -> Int64[np.ndarray, " more"]:
-        """Return the rows of photos that look the same as some photos, and those themselves."""
-        hashes = self.items.take(rows).column("sha256").drop_null()
-        same = np.flatnonzero(pc.is_in(self.items.column("sha256"), value_set=pc.unique(hashes)))
-        found = self.index.search(self.embeddings_of(rows), _TWINS_AT_MOST)
-        alike = found.rows[found.scores >= _TWIN]
-        return np.unique(np.concatenate([rows, same, alike]).astype(np.int64))
-
-    def products_of(self, rows: Rows) -> Int64[np.ndarray, " more"]:
-        """Return the rows of all photos of the products of some photos."""
-        groups = self._groups("product")
-        codes = np.unique(groups.codes[rows]).tolist()
-        return np.concatenate([np.empty(0, np.int64), *map(groups.rows_of, codes)])
 
     def embeddings_of(self, rows: Rows) -> Float32[np.ndarray, "rows dimensions"]:
         """L2-normalised embeddings of some rows, which ascend."""
