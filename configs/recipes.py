@@ -102,6 +102,7 @@ _STRONG_BASELINE: dict[str, dict[str, Any]] = {
         "last_stride": 1,
         "stem_relu": True,
         "stem_pool": "padded",
+        "stride_in_1x1": False,
         "pooling": "average",
         "gem_power": 3.0,
         "neck": "bnneck",

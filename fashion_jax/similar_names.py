@@ -45,7 +45,8 @@ def did_you_mean(name: str, choices: Iterable[str], cutoff: float = 0.6) -> str:
         The hint, to be put behind a clause; "" where no name is near.
     """
     names, last = list(choices), name.rpartition(".")[-1]
-    alike = [each for each in names if _base(each) == _base(name)]
+    base = _base(name)
+    alike = [each for each in names if _base(each) == base]
     near = (
         difflib.get_close_matches(name, alike, n=1, cutoff=0)
         or difflib.get_close_matches(name, names, n=1, cutoff=cutoff)

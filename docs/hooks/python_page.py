@@ -29,6 +29,8 @@ FURTHER = {
         "fashion_jax.metrics.measure.RetrievalMetrics",
         "fashion_jax.metrics.ranking.Ranking",
         "fashion_jax.evaluation.result.Evaluation",
+        "fashion_jax.datasets.duplicates.result.Duplicates",
+        "fashion_jax.datasets.duplicates.limits.Limits",
         "fashion_jax.training.state.TrainState",
         "fashion_jax.training.learner.Learner",
     ),

@@ -113,7 +113,7 @@ class AugmentConfig(Section):
     """
 
     flip_probability: Probability = 0.5
-    pad: NonNegativeInt = 10
+    pad: Annotated[int, Meta(ge=0, le=1000)] = 10
     erase_probability: Probability = 0.5
     erase_area_min: Ratio = 0.02
     erase_area_max: Ratio = 0.4

@@ -105,13 +105,13 @@ def explaining(name: str) -> Iterator[None]:
         yield
     except ConfigError:
         raise
-    except Exception as error:  # a config file is code: it may raise anything
+    except (Exception, SystemExit) as error:  # a config file is code: it may raise anything
         said = error.msg if isinstance(error, SyntaxError) else error  # which has the line twice
         what = str(error) if isinstance(error, _PLAIN) else f"{type(error).__name__}: {said}"
         raise ConfigError(f"{name}{_line_of(error, name)}: {what}") from error
 
 
-def _line_of(error: Exception, name: str) -> str:
+def _line_of(error: BaseException, name: str) -> str:
     if isinstance(error, SyntaxError):
         line = error.lineno
     else:

@@ -25,6 +25,8 @@ class ModelConfig(Section):
         stem_relu: apply the ReLU of a ResNet's stem, which the ReID reference networks lack.
         stem_pool: pooling after a ResNet's stem: `padded` as published, or `ceil` (from the
             border on, without padding) as in fast-reid.
+        stride_in_1x1: stride in the first 1x1 convolution of a ResNet's bottleneck, as Caffe's
+            networks do, and not in the 3x3.
         pooling: global pooling; `average_max` adds both, `token` is a transformer's class token.
         gem_power: exponent of `gem`, and the one that `learned_gem` starts from.
         neck: layers between the pooled feature and the embedding; see docs/models.md.
@@ -46,6 +48,7 @@ class ModelConfig(Section):
     last_stride: Literal[1, 2] = 1
     stem_relu: bool = True
     stem_pool: Literal["padded", "ceil"] = "padded"
+    stride_in_1x1: bool = False
     pooling: Literal["average", "max", "average_max", "gem", "learned_gem", "token"] = "average"
     gem_power: PositiveFloat = 3.0
     neck: Literal["bnneck", "none", "linear", "linear_bnneck", "linear_bn_relu"] = "bnneck"

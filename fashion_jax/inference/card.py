@@ -57,6 +57,7 @@ class ModelCard:
         weights_hash: SHA-256 of the parameters and statistics.
         dataset: dataset that the weights were trained on; not compared.
         step: training step; not compared.
+        stride_in_1x1: whether a ResNet's bottlenecks stride in their first 1x1 convolution.
         dataset_options: options that the dataset was built with, by name; not compared.
         train_sha256: SHA-256 of the content of the training data, see
             `fashion_jax.datasets.trained_on`; empty where it is unknown, or there was none.
@@ -84,6 +85,7 @@ class ModelCard:
     weights_hash: str
     dataset: str
     step: int
+    stride_in_1x1: bool = False
     dataset_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     train_sha256: str = ""
     pretrained: str = ""
@@ -275,6 +277,7 @@ def _described(config: ExperimentConfig) -> dict[str, Any]:
         "last_stride": model.last_stride,
         "stem_relu": model.stem_relu,
         "stem_pool": model.stem_pool,
+        "stride_in_1x1": model.stride_in_1x1,
         "pooling": model.pooling,
         "gem_power": model.gem_power,
         "neck": model.neck,

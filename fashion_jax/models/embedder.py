@@ -75,6 +75,7 @@ class Embedder(nnx.Module):
             last_stride=config.last_stride,
             stem_relu=config.stem_relu,
             stem_pool=config.stem_pool,
+            stride_in_1x1=config.stride_in_1x1,
             gradient_checkpointing=config.gradient_checkpointing,
         )
         backbone = backbone_spec(config.backbone).build(layers, options)

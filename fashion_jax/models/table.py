@@ -31,10 +31,10 @@ code.
 `model.backbone` takes one of these names. Parameters are counted up to the last map, without neck
 and classifier. FLOPs are two per multiply-add of convolutions and matrix products, for one image
 and the same part of the network: at the size of the published weights, and at 256 × 128 (252 × 126
-for patches of 14 pixels) with last stride 1. The column `map` is for that size. `last_stride`,
-`stem_relu` and `stem_pool` have no effect on OSNet and ViT; `stem_relu` and `stem_pool` have none
-on EfficientNet-Lite. Pixels are scaled as the published weights expect, unless `image.pixel_mean`
-and `image.pixel_std` say otherwise.
+for patches of 14 pixels) with last stride 1. The column `map` is for that size. `stem_relu`,
+`stem_pool` and `stride_in_1x1` are for ResNets; `last_stride` is for ResNets and EfficientNet-Lite.
+Pixels are scaled as the published weights expect, unless `image.pixel_mean` and `image.pixel_std`
+say otherwise.
 """
 
 _OWN = """\

@@ -63,10 +63,10 @@ class ConvertedModel:
         return (
             f"names of {self.framework}; {self.used} tensors used, {self.ignored} ignored by rule\n"
             f"model: {json.dumps(dataclasses.asdict(self.config.model), indent=2)}\n"
-            f"photos of {image}. What the file does not say (size, last_stride, stem_relu, "
-            f"stem_pool, pixel scale) has the framework's default: compare it with how the model "
-            f"was trained.\nwritten to {self.workdir}; try: fashion-jax evaluate "
-            f"--workdir={self.workdir} --dataset=... --data_dir=..."
+            f"photos of {image}. What the file does not say (size, strides, stem, pixel scale) has "
+            f"the framework's default: compare it with how the model was trained.\n"
+            f"written to {self.workdir}; try: fashion-jax evaluate --workdir={self.workdir} "
+            f"--dataset=... --data_dir=..."
         )
 
 

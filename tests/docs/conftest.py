@@ -23,6 +23,7 @@ def prepared(tmp_path_factory, tiny_data_dir, tiny_config) -> pathlib.Path:
 
     data/            the built demo dataset
     runs/a/          a run with a model and an index
+    runs/b/          a run with another model
     embeddings/      what `fashion-jax embed` wrote
     photos/          photos of garments; photo.jpg: one more
     items.csv, my_photos/    a catalogue's list and photos, with usual defects
@@ -32,7 +33,9 @@ def prepared(tmp_path_factory, tiny_data_dir, tiny_config) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("prepared")
     shutil.copytree(tiny_data_dir, folder / "data")
     data = dataclasses.replace(tiny_config.data, data_dir="data")
-    write_untrained_run(dataclasses.replace(tiny_config, data=data), folder / "runs" / "a")
+    config = dataclasses.replace(tiny_config, data=data)
+    write_untrained_run(config, folder / "runs" / "a")
+    write_untrained_run(config, folder / "runs" / "b", seed=1)
     _write_photos(folder)
     catalogue.write_dummy_data(folder / "catalogue")
     (folder / "catalogue" / "items.csv").rename(folder / "items.csv")

@@ -14,8 +14,8 @@ from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.state import TrainState
 
 
-def write_untrained_run(config, workdir):
-    model = Embedder(config.model, 2, nnx.Rngs(0))
+def write_untrained_run(config, workdir, seed=0):
+    model = Embedder(config.model, 2, nnx.Rngs(seed))
     _, params, model_state = split_model(model)
     state = TrainState(
         step=jnp.zeros((), jnp.int32),

@@ -16,7 +16,7 @@ from fashion_jax.datasets.building.list_files import RowError, one_of
 from fashion_jax.datasets.building.options import OptionError, given_options
 from fashion_jax.datasets.corruptions import CorruptionError, find_corruptions
 from fashion_jax.datasets.dataset import DatasetNotFoundError, open_dataset
-from fashion_jax.datasets.photo_lists.columns import find_columns
+from fashion_jax.datasets.photo_lists.columns import ListUse, find_columns
 from fashion_jax.datasets.photo_lists.problems import PhotoListError
 from fashion_jax.errors import FashionJaxError, named
 from fashion_jax.inference.export.export import export
@@ -113,7 +113,7 @@ def test_other_lists_stay_as_they_are(names):
 
 
 def _columns(text):
-    return find_columns(text.split(","), "list.csv", ["photo"])
+    return find_columns(text.split(","), "list.csv", ListUse(("photo",)))
 
 
 def _field(name, value):

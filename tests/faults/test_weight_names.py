@@ -34,6 +34,7 @@ HUGGING_FACE = {
     "encoder.layer.0.layer_scale1.lambda1": zeros(2),
 }
 FAST_REID = {"backbone.conv1.weight": zeros(2), "heads.bottleneck.1.running_mean": zeros(2)}
+SQUEEZED = {"base.layer0.conv1.weight": zeros(2, 2), "bottleneck.running_mean": zeros(2)}
 MODELS = {
     "a # in a name": OURS | {"backbone.a#x.weight": zeros(2)},
     "a # and a number": OURS | {"backbone.a.weight": zeros(2), "backbone.a.weight#1": zeros(2)},
@@ -46,6 +47,8 @@ MODELS = {
     "places of one axis": DINO | {"pos_embed": zeros(4)},
     "a reduction of 3x3": FAST_REID | {"heads.bottleneck.0.weight": zeros(2, 2, 3, 3)},
     "a reduction of no axes": FAST_REID | {"heads.bottleneck.0.weight": zeros()},
+    "an SE block of no axes": SQUEEZED | {"base.layer2.0.conv2.weight": zeros()},
+    "an SE block of an unknown layer": SQUEEZED | {"base.layer2.0.se_module.fc3.weight": zeros(2)},
     "dtypes without a common one": HUGGING_FACE
     | {QUERY: zeros(2, 2, dtype=np.float16), KEY: zeros(2, 2, dtype=ml_dtypes.bfloat16)},
     "parts of other ranks": HUGGING_FACE | {QUERY: zeros(2, 2), KEY: zeros(2)},

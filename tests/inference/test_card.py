@@ -36,6 +36,7 @@ def test_the_same_model_is_accepted():
         ("backbone", "resnet18"),
         ("last_stride", 2),
         ("stem_relu", False),
+        ("stride_in_1x1", True),
         ("pooling", "max"),
         ("neck", "none"),
         ("gem_power", 4.0),

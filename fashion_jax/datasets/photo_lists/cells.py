@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from fashion_jax.datasets.building.list_files import short
-from fashion_jax.datasets.photo_lists.columns import ColumnPlaces, find_columns
+from fashion_jax.datasets.photo_lists.columns import ColumnPlaces, ListUse, find_columns
 from fashion_jax.datasets.photo_lists.csv_rows import CsvBlock, CsvReader
 from fashion_jax.datasets.photo_lists.fields import FieldTypeError, field_column, plain_value
 from fashion_jax.datasets.photo_lists.problems import PhotoListError, RowProblems
@@ -77,27 +77,29 @@ class Cells:
         return f"{self.word} {self.positions[row]:,}"
 
 
-def read_cells(
-    data: bytes, problems: RowProblems, required: Sequence[str], none: Sequence[str] = ()
-) -> Cells:
+FindColumns = Callable[[Sequence[str]], ColumnPlaces]
+
+
+def read_cells(data: bytes, problems: RowProblems, use: ListUse, none: Sequence[str] = ()) -> Cells:
     """Read a list; its content tells whether it is CSV, Parquet or JSON lines.
 
     Args:
         data: content of the file.
         problems: collector of unreadable rows.
-        required: names of the columns that must be there.
+        use: demands on the list.
         none: words for an empty cell, in upper or lower case.
 
     Raises:
         PhotoListError: if the file has none of these formats, wrong columns, no row, or more than
             `MAX_ROWS`.
     """
+    find = functools.partial(find_columns, place=problems.place, use=use)
     if data.startswith(_PARQUET):
-        cells = _read_parquet(data, problems.place, required)
+        cells = _read_parquet(data, problems.place, find)
     elif _JSON_START.match(data):
-        cells = _read_json_lines(data, problems, required)
+        cells = _read_json_lines(data, problems, find)
     else:
-        cells = _read_csv(data, problems, required)
+        cells = _read_csv(data, problems, find)
     if cells.table.num_rows == 0:
         problems.raise_any()
         raise PhotoListError(f"{problems.place}: no row below the names of the columns")
@@ -106,10 +108,10 @@ def read_cells(
     )
 
 
-def _read_parquet(data: bytes, place: str, required: Sequence[str]) -> Cells:
+def _read_parquet(data: bytes, place: str, find: FindColumns) -> Cells:
     try:
         schema = pq.read_schema(pa.BufferReader(data))
-        columns = find_columns(schema.names, place, required)
+        columns = find(schema.names)
         names = [schema.names[each] for each in columns.places.values()]
         further = [schema.names[each] for each in columns.further.values()]
         # As dictionaries: a repeated text takes its memory once, until its length is known.
@@ -135,7 +137,7 @@ def _undictionaried(column: pa.ChunkedArray, name: str, place: str) -> pa.Chunke
     return pc.cast(column, pa.string()) if pa.types.is_large_string(column.type) else column
 
 
-def _read_json_lines(data: bytes, problems: RowProblems, required: Sequence[str]) -> Cells:
+def _read_json_lines(data: bytes, problems: RowProblems, find: FindColumns) -> Cells:
     rows, lines, damaged = [], [], {}
     for line, text in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if not text.strip():
@@ -153,7 +155,7 @@ def _read_json_lines(data: bytes, problems: RowProblems, required: Sequence[str]
         problems.raise_any()
     _check_rows(len(rows), problems.place)
     header = list(dict.fromkeys(name for row in rows for name in row))
-    columns = find_columns(header, problems.place, required)
+    columns = find(header)
     positions = np.array(lines, np.int64)
 
     def column(place: int, of: Callable[[list[Any]], pa.Array]) -> pa.ChunkedArray:
@@ -224,7 +226,7 @@ def _check_length(column: pa.ChunkedArray, name: str, place: str) -> None:
         )
 
 
-def _read_csv(data: bytes, problems: RowProblems, required: Sequence[str]) -> Cells:
+def _read_csv(data: bytes, problems: RowProblems, find: FindColumns) -> Cells:
     for start, what in _OTHER_FORMATS.items():
         if data.startswith(start):
             raise PhotoListError(
@@ -234,7 +236,7 @@ def _read_csv(data: bytes, problems: RowProblems, required: Sequence[str]) -> Ce
     header = reader.header()
     if not header:
         raise PhotoListError(f"{problems.place}: the first line is empty; it must name the columns")
-    columns = find_columns(header, problems.place, required)
+    columns = find(header)
     places = [*columns.places.values(), *columns.further.values()]
     parts = list(_columns_of_text(reader.blocks(len(header)), places, problems.place))
     texts = [

@@ -24,6 +24,9 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
 }
 """Other names of a column, which count where the column itself is missing."""
 
+LINKS = ("image_link", "image_url", "photo_link", "photo_url", "image_src")
+"""Names of columns of addresses, of which the first is the photo where no other column is."""
+
 FORMS: Mapping[str, tuple[str, ...]] = {
     "corners": ("left", "top", "right", "bottom"),
     "size": ("left", "top", "width", "height"),
@@ -51,6 +54,23 @@ _SIMILAR = 0.75
 
 
 @dataclasses.dataclass(frozen=True)
+class ListUse:
+    """Demands on a list, which depend on its use.
+
+    Attributes:
+        required: names of the columns that must be filled.
+        either: whether the first of them that the list has is enough.
+        links: whether photos may be addresses on the web, in a column of `LINKS` as well.
+        splits: whether split and camera count, as they do for datasets alone.
+    """
+
+    required: Sequence[str] = ("photo", "product")
+    either: bool = False
+    links: bool = False
+    splits: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class ColumnPlaces:
     """Places of a list's columns.
 
@@ -60,6 +80,7 @@ class ColumnPlaces:
         box_form: one of `FORMS`: meaning of the columns `x`, `y`, `width` and `height`.
         further: numbers of the columns with other names, which are fields, by name.
         unnamed: whether there are columns without a name, which are not read.
+        required: names of the columns that must be filled.
     """
 
     places: Mapping[str, int]
@@ -67,37 +88,40 @@ class ColumnPlaces:
     box_form: str
     further: Mapping[str, int]
     unnamed: bool
+    required: Sequence[str]
 
 
-def find_columns(header: Sequence[str], place: str, required: Sequence[str]) -> ColumnPlaces:
+def find_columns(header: Sequence[str], place: str, use: ListUse) -> ColumnPlaces:
     """Find the known columns, in any order, in upper or lower case.
 
     Args:
         header: names in the list.
         place: path or URI of the list, for messages.
-        required: names of the columns that must be there.
+        use: demands on the list.
 
     Raises:
         PhotoListError: if a required column is missing, a column occurs twice, a name looks
             misspelt, or a box is not in four columns that are understood.
     """
     names = [_normal(name) for name in header]
-    places, problems = _plain_places(names, header)
+    places, problems = _plain_places(names, header, use.links)
     form, box_places, box_problems = _box_places(names, header)
     places |= box_places
-    lacking = [name for name in required if name not in places]
     problems += box_problems
-    problems += [f"column {name} is missing" for name in lacking]
+    required = [name for name in use.required if name in places][:1] if use.either else use.required
+    missing = [name for name in required or [" or ".join(use.required)] if name not in places]
+    problems += [f"column {name} is missing" for name in missing]
     unknown = [i for i in range(len(names)) if i not in places.values()]
     problems += _slips([names[i] for i in unknown], [header[i] for i in unknown], places)
     further = {header[i].strip(): i for i in unknown if names[i]}
     problems += _twice([names[i] for i in unknown if names[i]], list(places))
     if problems:
         found = ", ".join(map(short, header))
-        optional = [name for name in COLUMNS if name not in required]
+        optional = [name for name in COLUMNS if name not in use.required]
+        wanted = (" or " if use.either else ", ").join(use.required)
         raise PhotoListError(
-            f"{place}: {'; '.join(problems)}. Its columns are {found}; required are "
-            f"{', '.join(required)}, optional {', '.join(optional)}"
+            f"{place}: {'; '.join(problems)}. Its columns are {found}; required are {wanted}, "
+            f"optional {', '.join(optional)}"
         )
     return ColumnPlaces(
         {name: places[name] for name in COLUMNS if name in places},
@@ -105,6 +129,7 @@ def find_columns(header: Sequence[str], place: str, required: Sequence[str]) -> 
         form,
         further,
         any(not names[i] for i in unknown),
+        required,
     )
 
 
@@ -112,7 +137,9 @@ def _normal(name: str) -> str:
     return re.sub(r"[\s.\-]+", "_", name.strip().lower())
 
 
-def _plain_places(names: Sequence[str], header: Sequence[str]) -> tuple[dict[str, int], list[str]]:
+def _plain_places(
+    names: Sequence[str], header: Sequence[str], links: bool
+) -> tuple[dict[str, int], list[str]]:
     """Places of all columns but those of boxes; each under its name, or one other spelling."""
     places, problems = {}, []
     for column in COLUMNS:
@@ -120,6 +147,9 @@ def _plain_places(names: Sequence[str], header: Sequence[str]) -> tuple[dict[str
             continue
         found = [i for i, name in enumerate(names) if name == column]
         found = found or [i for i, name in enumerate(names) if name in SPELLINGS.get(column, ())]
+        if not found and links and column == "photo":
+            link = next((name for name in LINKS if name in names), None)
+            found = [i for i, name in enumerate(names) if name == link]
         if len(found) > 1 and len({names[i] for i in found}) == 1:
             problems.append(f"column {header[found[0]].strip()} occurs more than once")
         elif len(found) > 1:

@@ -2,6 +2,7 @@
 
 import logging
 import pathlib
+from collections.abc import Mapping
 
 from fashion_jax.config import ModelConfig
 from fashion_jax.inference.weights import WeightsError
@@ -14,6 +15,8 @@ from fashion_jax.models.embedder import Embedder
 logger = logging.getLogger(__name__)
 
 BACKBONE = "backbone."
+# Settings of a backbone that change its features, but not the shapes of its weights.
+_QUIRKS = ("stem_relu", "stem_pool", "stride_in_1x1")
 
 
 def load_pretrained(embedder: Embedder, config: ModelConfig) -> None:
@@ -21,7 +24,8 @@ def load_pretrained(embedder: Embedder, config: ModelConfig) -> None:
 
     `config.pretrained` is `none` (keep the initial weights), `package` (those in the backbone's
     Python package) or the path of a file of any framework in docs/weights.md. Neck and classifier
-    of a whole model are left out: they belong to other identities.
+    of a whole model are left out: they belong to other identities. A warning names the settings in
+    which the file's network differs from the config's.
 
     Raises:
         WeightsError: for weights that are missing, cannot be read, have unknown names or do not
@@ -38,6 +42,7 @@ def load_pretrained(embedder: Embedder, config: ModelConfig) -> None:
     }
     fill_network(embedder.backbone, tensors, str(path))
     logger.info("%s: %s", path.name, _summary(converted))
+    _warn_of_quirks(converted.weight_map.settings(config.backbone), config, path.name)
 
 
 def pretrained_path(config: ModelConfig) -> pathlib.Path:
@@ -55,6 +60,20 @@ def pretrained_path(config: ModelConfig) -> pathlib.Path:
             f"{config.backbone}; set it to the path of a file (see docs/weights.md), or to 'none'"
         )
     return pathlib.Path(package_weights())
+
+
+def _warn_of_quirks(settings: Mapping[str, object], config: ModelConfig, file: str) -> None:
+    others = [
+        f"model.{name}={settings[name]}"
+        for name in _QUIRKS
+        if name in settings and settings[name] != getattr(config, name)
+    ]
+    if others:
+        logger.warning(
+            "%s: its network was trained with %s; without, the same weights give other features",
+            file,
+            ", ".join(others),
+        )
 
 
 def _summary(converted: ConvertedStateDict) -> str:

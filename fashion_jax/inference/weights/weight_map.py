@@ -60,6 +60,7 @@ class WeightMap:
         marks: regular expressions, each of which matches some whole name in its files.
         rules: rules, the first matching one of which applies.
         known: settings of its whole models that tensors do not tell, as fields of `ModelConfig`.
+        exceptions: other settings of some backbones, by a regular expression of their names.
         renamed: function that renames tensors before the rules, for what a rule cannot express.
     """
 
@@ -67,11 +68,20 @@ class WeightMap:
     marks: tuple[str, ...]
     rules: tuple[Rule, ...]
     known: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    exceptions: Mapping[str, Mapping[str, object]] = dataclasses.field(default_factory=dict)
     renamed: Callable[[Sequence[str]], Mapping[str, str]] | None = None
 
     def fits(self, names: Sequence[str]) -> bool:
         """Tell whether names are this framework's."""
         return all(any(re.fullmatch(mark, name) for name in names) for mark in self.marks)
+
+    def settings(self, backbone: str) -> dict[str, object]:
+        """Settings of whole models of a backbone, as fields of `ModelConfig`."""
+        found = dict(self.known)
+        for pattern, others in self.exceptions.items():
+            if re.fullmatch(pattern, backbone):
+                found |= others
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,20 +89,23 @@ class ConvertedStateDict:
     """A file's tensors under our names.
 
     Attributes:
-        framework: name of the framework.
+        weight_map: names of the framework.
         wrapper: prefix of all names, see `WRAPPERS`.
         tensors: tensors by our names, with PyTorch's axes.
         sources: names in the file that each of ours came from.
         ignored: reasons for ignoring tensors, by their names in the file.
-        known: see `WeightMap`.
     """
 
-    framework: str
+    weight_map: WeightMap
     wrapper: str
     tensors: dict[str, np.ndarray]
     sources: dict[str, list[str]]
     ignored: dict[str, str]
-    known: Mapping[str, object]
+
+    @property
+    def framework(self) -> str:
+        """Name of the framework."""
+        return self.weight_map.name
 
 
 def convert_state_dict(
@@ -165,12 +178,11 @@ def _apply(
             + "\n  ".join(problems)
         )
     return ConvertedStateDict(
-        weight_map.name,
+        weight_map,
         wrapper,
         {target: _joined(found) for target, found in parts.items()},
         {target: [found[number][0] for number in sorted(found)] for target, found in parts.items()},
         ignored,
-        weight_map.known,
     )
 
 

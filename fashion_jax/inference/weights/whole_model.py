@@ -1,6 +1,5 @@
 """Whole models of other frameworks: backbone, pooling, neck and classifier as trained there."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,13 +25,10 @@ def model_config_of(converted: ConvertedStateDict, given: Mapping[str, Any]) -> 
             a matrix with numbers.
     """
     tensors = converted.tensors
-    fields: dict[str, Any] = dict(converted.known) | _fields_from(tensors) | dict(given)
-    if "backbone" not in fields:
-        fields["backbone"] = _only_backbone(tensors)
-    if "ibn" in fields["backbone"] and "stem_relu" not in given:
-        # ReID frameworks keep the ReLU in IBN networks, though their plain ResNets lack it.
-        fields["stem_relu"] = True
-    return dataclasses.replace(ModelConfig(pretrained="none"), **fields)
+    backbone = given["backbone"] if "backbone" in given else _only_backbone(tensors)
+    fields: dict[str, Any] = {"pretrained": "none", "backbone": backbone}
+    fields |= converted.weight_map.settings(backbone) | _fields_from(tensors) | dict(given)
+    return ModelConfig(**fields)
 
 
 def num_identities(tensors: Mapping[str, np.ndarray]) -> int | None:

@@ -231,7 +231,7 @@ class Stem(nnx.Module):
 class OSNet(Backbone):
     """OSNet and OSNet-IBN, or OSNet-AIN with `AINBlock`s.
 
-    The options `last_stride`, `stem_relu` and `stem_pool` have no effect: a side of the map is a
+    The options of strides and stem have no effect: a side of the map is a
     sixteenth of the image's, and the stem is as published.
 
     Attributes:

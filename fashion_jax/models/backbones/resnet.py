@@ -4,8 +4,8 @@ IBN-Net: Pan et al. 2018, arXiv:1807.09441. Squeeze-and-excitation: Hu et al. 20
 arXiv:1709.01507. Grouped convolutions (ResNeXt): Xie et al. 2017, arXiv:1611.05431.
 
 Layers have the names of torchvision, or of IBN-Net and timm for networks that torchvision lacks.
-SE networks are timm's, with the stride in the 3x3 convolution. SE-ResNets that came from Caffe
-have it in the first 1x1 convolution: their weights would load, but give wrong features.
+Bottlenecks stride in the 3x3 convolution, as in torchvision and timm; with `stride_in_1x1` in the
+first 1x1, as in the paper and in networks that came from Caffe. Both have the same weights.
 """
 
 import dataclasses
@@ -46,11 +46,13 @@ class BlockOptions:
         squeeze_excitation: whether channels are weighted before the shortcut is added.
         groups: number of groups of a bottleneck's 3x3 convolution.
         group_width: number of channels of a group per 64 of the stage's width.
+        stride_in_1x1: see `BackboneOptions`.
     """
 
     squeeze_excitation: bool = False
     groups: int = 1
     group_width: int = 64
+    stride_in_1x1: bool = False
 
 
 class InstanceBatchNorm(nnx.Module):
@@ -119,7 +121,7 @@ class BasicBlock(nnx.Module):
 
 
 class Bottleneck(nnx.Module):
-    """1x1, 3x3 and 1x1 convolutions and a shortcut; the 3x3 has the stride (torchvision's v1.5)."""
+    """1x1, 3x3 and 1x1 convolutions and a shortcut; one of the first two has the stride."""
 
     expansion = 4
 
@@ -134,9 +136,10 @@ class Bottleneck(nnx.Module):
     ) -> None:
         hidden = width * options.group_width // 64 * options.groups
         outputs = width * self.expansion
-        self.conv1 = layers.conv(inputs, hidden, 1)
+        strides = (stride, 1) if options.stride_in_1x1 else (1, stride)
+        self.conv1 = layers.conv(inputs, hidden, 1, stride=strides[0])
         self.bn1 = InstanceBatchNorm(hidden, layers) if ibn == "a" else layers.batch_norm(hidden)
-        self.conv2 = layers.conv(hidden, hidden, 3, stride=stride, groups=options.groups)
+        self.conv2 = layers.conv(hidden, hidden, 3, stride=strides[1], groups=options.groups)
         self.bn2 = layers.batch_norm(hidden)
         self.conv3 = layers.conv(hidden, outputs, 1)
         self.bn3 = layers.batch_norm(outputs)
@@ -217,7 +220,8 @@ class ResNet(Backbone):
         self.conv1 = layers.conv(3, stem, 7, stride=2)
         by_instance = variant.ibn[0] == "b"
         self.bn1 = layers.instance_norm(stem) if by_instance else layers.batch_norm(stem)
-        stage = functools.partial(_stage, variant, layers)
+        blocks = dataclasses.replace(variant.options, stride_in_1x1=options.stride_in_1x1)
+        stage = functools.partial(_stage, dataclasses.replace(variant, options=blocks), layers)
         one, two, three, four = (width * variant.block.expansion for width in STAGE_WIDTHS)
         self.layer1 = stage(0, stem, 1)
         self.layer2 = stage(1, one, 2)
@@ -289,8 +293,11 @@ def _specs() -> dict[str, BackboneSpec]:
     for depth in ("50", "101"):
         name = f"resnet{depth}_ibn_b"
         variants[name] = (_IBN, ResNetVariant(*_DEPTHS[depth], ibn=_IBN_B))
-    for title, options in (("se_resnet{}", _SQUEEZED), ("se_resnext{}_32x4d", _SQUEEZED_GROUPS)):
-        for depth in ("50", "101"):
+    for title, options, depths in (
+        ("se_resnet{}", _SQUEEZED, ("50", "101", "152")),
+        ("se_resnext{}_32x4d", _SQUEEZED_GROUPS, ("50", "101")),
+    ):
+        for depth in depths:
             variant = ResNetVariant(*_DEPTHS[depth], options=options)
             variants[title.format(depth)] = (_SE, variant)
     return {

@@ -36,6 +36,8 @@ class BackboneOptions:
         stem_relu: whether a ReLU follows a ResNet's first convolution.
         stem_pool: `padded` as published, or `ceil` for a ResNet whose pooling after the stem
             begins at the border, without padding (fast-reid).
+        stride_in_1x1: whether a ResNet's bottlenecks stride in their first 1x1 convolution, as the
+            original's do, and not in the 3x3.
         gradient_checkpointing: keep only each block's input for the backward pass and compute
             the rest again (Chen et al. 2016, arXiv:1604.06174): less memory, a third more time.
     """
@@ -43,6 +45,7 @@ class BackboneOptions:
     last_stride: Literal[1, 2] = 1
     stem_relu: bool = True
     stem_pool: Literal["padded", "ceil"] = "padded"
+    stride_in_1x1: bool = False
     gradient_checkpointing: bool = False
 
 

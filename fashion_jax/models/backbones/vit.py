@@ -184,7 +184,7 @@ class PatchEmbedding(nnx.Module):
 class ViT(Backbone):
     """A Vision Transformer; its map holds the tokens of the patches.
 
-    The options `last_stride`, `stem_relu` and `stem_pool` have no effect. The last norm applies to
+    The options of strides and stem have no effect. The last norm applies to
     the map and the class token; CLIP's published models apply it to the class token alone.
 
     Attributes:

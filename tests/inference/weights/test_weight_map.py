@@ -117,7 +117,7 @@ def test_reid_strong_baseline():
     found = translated(source, "reid-strong-baseline")
     assert fitting_backbones(found.tensors) == ["resnet50"]
     assert parts(found) == {f"bottleneck.norm.{leaf}" for leaf in NORM} | {"classifier.weight"}
-    assert found.known["stem_relu"] is False
+    assert model_config_of(found, {}).stem_relu is False
     assert found.ignored["bottleneck.bias"] == "BNNeck's bias, frozen at 0"
 
 
@@ -131,22 +131,28 @@ def caffe_names(backbone: str) -> dict[str, np.ndarray]:
     return source | norm("bottleneck", 2048) | {"classifier.weight": zeros(7, 2048)}
 
 
-@pytest.mark.parametrize("backbone", ["se_resnext50_32x4d", "se_resnext101_32x4d"])
-def test_reid_strong_baselines_squeezed_networks(backbone):
+@pytest.mark.parametrize(
+    ("backbone", "stride_in_1x1"),
+    [
+        ("se_resnet50", True),
+        ("se_resnet101", True),
+        ("se_resnet152", True),
+        ("se_resnext50_32x4d", False),
+        ("se_resnext101_32x4d", False),
+    ],
+)
+def test_reid_strong_baselines_squeezed_networks(backbone, stride_in_1x1):
     source = caffe_names(backbone)
     assert "base.layer1.0.se_module.fc1.weight" in source
     source["base.last_linear.weight"] = zeros(10, 4)
-    found = translated(source, "reid-strong-baseline's SE-ResNeXt")
+    found = translated(source, "reid-strong-baseline's SE networks")
     assert fitting_backbones(found.tensors) == [backbone]
     config = model_config_of(found, {})
     assert (config.backbone, config.neck, config.stem_pool) == (backbone, "bnneck", "ceil")
     assert (config.last_stride, config.stem_relu) == (1, True)
-
-
-@pytest.mark.parametrize("backbone", ["se_resnet50", "se_resnet101"])
-def test_networks_with_the_stride_elsewhere_are_refused(backbone):
-    with pytest.raises(WeightsError, match="strides in the first 1x1 convolution"):
-        convert_state_dict(caffe_names(backbone), WEIGHT_MAPS)
+    assert config.stride_in_1x1 == stride_in_1x1
+    given = model_config_of(found, {"stride_in_1x1": not stride_in_1x1})
+    assert given.stride_in_1x1 != stride_in_1x1
 
 
 def test_senet154_is_refused_by_the_layers_that_ours_lack():
@@ -186,7 +192,7 @@ def test_fast_reid(classifier):
         "classifier.weight",
         "pool.p",
     }
-    assert found.known["stem_pool"] == "ceil"
+    assert found.weight_map.settings("resnet50")["stem_pool"] == "ceil"
     reduced = source | norm("heads.bottleneck.1", 512)
     reduced["heads.bottleneck.0.weight"] = zeros(512, 2048, 1, 1)
     found = translated(reduced, "fast-reid with an embedding")
@@ -207,7 +213,7 @@ def test_deep_person_reids_resnet():
     source = backbone_tensors("resnet50") | {"classifier.weight": zeros(7, 2048)}
     found = translated(source | {"classifier.bias": zeros(7)}, "deep-person-reid")
     assert fitting_backbones(found.tensors) == ["resnet50"]
-    assert found.known["last_stride"] == 2
+    assert model_config_of(found, {}).last_stride == 2
 
 
 @pytest.mark.parametrize("backbone", ["dinov2_vit_s14", "dinov2_vit_s14_reg4", "vit_b16"])

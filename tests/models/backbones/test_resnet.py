@@ -107,6 +107,7 @@ def test_gradients(name):
         ("resnet50_ibn_b", 25_557_032 + 2 * 256 + 2 * 512),
         ("se_resnet50", 28_088_024),
         ("se_resnet101", 49_326_872),
+        ("se_resnet152", 66_821_848),
         ("se_resnext50_32x4d", 27_559_896),
         ("se_resnext101_32x4d", 48_955_416),
     ],
@@ -151,6 +152,18 @@ def test_the_stem_is_optional_where_frameworks_differ():
         maps.append(np.asarray(network(images, False).positions))
     assert not np.allclose(maps[0], maps[1])
     assert not np.allclose(maps[0], maps[2])
+
+
+@pytest.mark.parametrize("stride_in_1x1", [False, True])
+def test_bottlenecks_stride_where_the_option_says(stride_in_1x1):
+    spec = shallow(BACKBONES["se_resnet50"])
+    options = BackboneOptions(last_stride=2, stride_in_1x1=stride_in_1x1)
+    network = nnx.eval_shape(lambda: spec.build(LayerFactory(nnx.Rngs(0)), options))
+    strides = [
+        (block.conv1.stride, block.conv2.stride, block.downsample[0].stride)
+        for (block,) in (network.layer1, network.layer2, network.layer3, network.layer4)
+    ]
+    assert strides == [(1, 1, 1), *[(2, 1, 2) if stride_in_1x1 else (1, 2, 2)] * 3]
 
 
 def test_the_pooling_without_padding_is_pytorchs_ceil_mode():

@@ -3,9 +3,6 @@
 BNNeck's bias is frozen at 0 in all of them and does not exist here: only a bias of 0 is ignored.
 """
 
-import numpy as np
-
-from fashion_jax.inference.weights import WeightsError
 from fashion_jax.inference.weights.weight_map import COUNTER, Rule, WeightMap, ignore, ignore_zero
 
 _COUNTER = ignore(r".*num_batches_tracked", COUNTER)
@@ -26,7 +23,10 @@ OURS = WeightMap(
     ),
 )
 
-# Plain ResNets of this framework and of centroids-reid lack the stem's ReLU.
+# Plain ResNets of this framework and of centroids-reid lack the stem's ReLU, IBN networks have it.
+_NO_STEM_RELU = {"neck": "bnneck", "pooling": "average", "last_stride": 1, "stem_relu": False}
+_IBN_STEM_RELU = {r".*_ibn_.": {"stem_relu": True}}
+
 STRONG_BASELINE = WeightMap(
     "reid-strong-baseline",
     (r"base\.conv1\.weight", r"bottleneck\.running_mean"),
@@ -38,33 +38,20 @@ STRONG_BASELINE = WeightMap(
         Rule(rf"bottleneck\.{_UNBIASED}", r"bottleneck.norm.\1"),
         Rule(r"classifier\.weight", "classifier.weight"),
     ),
-    {"neck": "bnneck", "pooling": "average", "last_stride": 1, "stem_relu": False},
+    _NO_STEM_RELU,
+    _IBN_STEM_RELU,
 )
 
 
-def _grouped(kernel: np.ndarray) -> np.ndarray:
-    """Refuse a SE-ResNet, which has our names and shapes but is another network."""
-    if kernel.ndim == 4 and kernel.shape[0] == kernel.shape[1]:
-        raise WeightsError(
-            "this SE-ResNet strides in the first 1x1 convolution of a block, as Caffe's; ours "
-            "strides in the 3x3, so its weights would give wrong features. SE-ResNeXt is read"
-        )
-    return kernel
-
-
-# The stem's pooling begins at the border, as in fast-reid; these stems have the ReLU.
+# The stem's pooling begins at the border, as in fast-reid; these stems have the ReLU. SE-ResNets
+# came from Caffe, SE-ResNeXts stride in the 3x3 convolution.
 STRONG_BASELINE_SE = WeightMap(
-    "reid-strong-baseline's SE-ResNeXt",
+    "reid-strong-baseline's SE networks",
     (r"base\.layer0\.conv1\.weight", r"bottleneck\.running_mean"),
     (
         _COUNTER,
         ignore(r"base\.last_linear\..*", "ImageNet's classifier"),
         Rule(r"base\.layer0\.((?:conv1|bn1)\..*)", r"backbone.\1"),
-        Rule(
-            r"base\.(layer2\.0\.conv2\.weight)",
-            r"backbone.\1",
-            transform=_grouped,
-        ),
         Rule(r"base\.(layer[1-4]\.\d+)\.se_module\.(fc[12]\..*)", r"backbone.\1.se.\2"),
         Rule(r"base\.(layer[1-4]\..*)", r"backbone.\1"),
         ignore_zero(r"bottleneck\.bias", _NO_BIAS),
@@ -72,6 +59,7 @@ STRONG_BASELINE_SE = WeightMap(
         Rule(r"classifier\.weight", "classifier.weight"),
     ),
     {"neck": "bnneck", "pooling": "average", "last_stride": 1, "stem_pool": "ceil"},
+    {r"se_resnet\d+": {"stride_in_1x1": True}},
 )
 
 CENTROIDS = WeightMap(
@@ -86,7 +74,8 @@ CENTROIDS = WeightMap(
         Rule(r"fc_query\.weight", "classifier.weight"),
         ignore(r"center_loss\.centers", "centers of the center loss, for training only"),
     ),
-    {"neck": "bnneck", "pooling": "average", "last_stride": 1, "stem_relu": False},
+    _NO_STEM_RELU,
+    _IBN_STEM_RELU,
 )
 
 _FAST_REID_HEADS = (
