@@ -1,8 +1,9 @@
-"""`fashion-jax data`: download, check and build datasets."""
+"""`fashion-jax data`: download, check and build datasets, and find duplicates in them."""
 
 import argparse
 from typing import Any
 
+from fashion_jax.cli import duplicates
 from fashion_jax.cli.command import YES, Flags, command, print_result
 from fashion_jax.cli.terminal import say
 from fashion_jax.datasets.download.options import DownloadOptions
@@ -109,7 +110,9 @@ _DOWNLOAD_FLAGS: Flags = {
 
 def add(commands: Any) -> None:
     """Add `data` and its actions."""
-    data = commands.add_parser("data", help="download, check or build a dataset")
+    data = commands.add_parser(
+        "data", help="download, check or build a dataset, or find duplicates in it"
+    )
     actions = data.add_subparsers(metavar="ACTION", required=True, title="actions", dest="action")
     text, flags = "check a raw copy of a dataset and report its contents", _RAW_COPY | _CHECK_FLAGS
     check = command(actions, "check", _data_check, text, _BUILDER_OPTIONS, flags)
@@ -119,6 +122,7 @@ def add(commands: Any) -> None:
         parser.set_defaults(takes_options=True)
     text = "download the photos that a raw copy lacks from its list of links"
     command(actions, "download", _data_download, text, _DOWNLOAD, _DOWNLOAD_FLAGS)
+    duplicates.add_data_action(actions)
 
 
 def _data_check(flags: argparse.Namespace) -> None:

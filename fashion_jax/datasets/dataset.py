@@ -247,10 +247,7 @@ def open_dataset(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
             build it.
         StorageError: if the directory's path is not UTF-8.
     """
-    root = epath.Path(data_dir)
-    if "://" not in os.fspath(root):
-        root = root.expanduser().resolve()
-    require_utf8(root)
+    root = _root(data_dir)
     versions = [path for path in _folders(root / name) if (path / "dataset_info.json").exists()]
     if not versions:
         raise DatasetNotFoundError(
@@ -260,6 +257,27 @@ def open_dataset(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
         )
     newest = max(versions, key=lambda path: tuple(int(part) for part in path.name.split(".")))
     return BuiltDataset(name, os.fspath(newest))
+
+
+def _root(data_dir: str | os.PathLike[str]) -> epath.Path:
+    """The directory of built datasets, absolute.
+
+    Raises:
+        DatasetNotFoundError: if it is an address that cannot be opened.
+        StorageError: if its path is not UTF-8.
+    """
+    try:
+        root = epath.Path(data_dir)
+        if "://" in os.fspath(root):
+            root.exists()
+        else:
+            root = root.expanduser().resolve()
+    except (ImportError, KeyError) as error:  # KeyError: of an unknown kind of storage
+        raise DatasetNotFoundError(
+            f"data_dir {data_dir} cannot be opened ({error}): give a local directory"
+        ) from error
+    require_utf8(root)
+    return root
 
 
 def _folders(path: epath.Path) -> list[epath.Path]:

@@ -2,8 +2,9 @@
 
 import collections
 import dataclasses
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 
+from fashion_jax.datasets.duplicates.equal_pictures import first_rows
 from fashion_jax.datasets.photos import UNDECODABLE_KINDS
 
 MISSING = "missing"
@@ -99,7 +100,7 @@ class Tally:
         self._problems: dict[str, dict[str, None]] = collections.defaultdict(dict)
         self._seen: set[tuple[str, str | None]] = set()
         self.box_reach = BoxReach()
-        self._pictures: dict[bytes, tuple[str, Hashable]] = {}
+        self._pictures: dict[str, tuple[bytes, Hashable]] = {}
 
     def _new_counts(self) -> Counts:
         return Counts(photos={split: collections.Counter() for split in self.splits})
@@ -127,9 +128,7 @@ class Tally:
 
     def add_picture(self, photo_id: str, product: Hashable, digest: bytes) -> None:
         """Note the pixels of a photo that is one product's; equal ones of another are a problem."""
-        name, owner = self._pictures.setdefault(digest, (photo_id, product))
-        if name != photo_id and owner != product:
-            self.add_problem("same_picture_of_two_products", f"{name} and {photo_id}")
+        self._pictures[photo_id] = (digest, product)
 
     def add_record(self, split: str, category: str, identity: Hashable) -> None:
         """Count a written record."""
@@ -143,7 +142,16 @@ class Tally:
     @property
     def problems(self) -> Mapping[str, list[str]]:
         """Names by kind of problem, both sorted."""
+        for names in self._same_pictures():
+            self.add_problem("same_picture_of_two_products", names)
         return {kind: sorted(names) for kind, names in sorted(self._problems.items())}
+
+    def _same_pictures(self) -> Iterator[str]:
+        """Names of photos of different products with equal pixels, each with the first of them."""
+        names, pictures = list(self._pictures), list(self._pictures.values())
+        for row, first in enumerate(first_rows(digest for digest, _ in pictures).tolist()):
+            if pictures[row][1] != pictures[first][1]:
+                yield f"{names[first]} and {names[row]}"
 
     def empty_splits(self) -> list[str]:
         """List the splits without any record."""
