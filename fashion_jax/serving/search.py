@@ -17,6 +17,7 @@ from fashion_jax.inference.model import Photo, load_model
 from fashion_jax.reports.ranked_list_picture import draw_ranked_list, write_picture
 from fashion_jax.retrieval.catalogue import Catalogue, Hit
 from fashion_jax.retrieval.catalogue.examples import rows_named
+from fashion_jax.retrieval.catalogue.generations import open_for
 from fashion_jax.retrieval.catalogue.items import Group
 from fashion_jax.retrieval.catalogue.where import Where, parse_where, without_matches
 from fashion_jax.serving.build_index import index_folder
@@ -111,8 +112,9 @@ def search(
         raise FashionJaxError("name the run whose model embeds the photos: --workdir RUN")
     conditions = parse_where(where)
     model = load_model(workdir) if pixels and workdir is not None else None
-    catalogue = Catalogue.open(index_folder(workdir or "", index))
-    card = model.card if model else catalogue.card
+    folder = index_folder(workdir or "", index)
+    catalogue = open_for(folder, model.card) if model else Catalogue.open(folder)
+    card = catalogue.card
     embedded = model.embed(pixels) if model else np.empty((0, card.embedding_width), np.float32)
     query = make_query(catalogue, embedded, like, dislike, weights, by)
     answers = Answers(

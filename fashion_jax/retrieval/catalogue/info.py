@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval.catalogue.contents import Contents, Segment
+from fashion_jax.retrieval.catalogue.generations import GROWING, NEXT, manifest_of
 from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT
 from fashion_jax.retrieval.catalogue.manifest import SearchSettings
 from fashion_jax.retrieval.scann_settings import FASTER_FROM, ScannSettings
@@ -124,8 +125,24 @@ def catalogue_info(directory: str | os.PathLike[str]) -> CatalogueInfo:
         categories=dict(sorted(categories.items())),
         segments=segments,
         bytes=_bytes(target),
-        advice=_advice(contents.manifest.kind, segments),
+        advice=[
+            *_advice(contents.manifest.kind, segments),
+            *_next_model(target, contents.manifest.card),
+        ],
     )
+
+
+def _next_model(target: pathlib.Path, card: ModelCard) -> list[str]:
+    """The command to go on with, where embeddings of another model are beside the catalogue's."""
+    todo = {NEXT: "exchanges the models", GROWING: "goes on with them"}
+    found = [(place, manifest_of(target / place)) for place in todo]
+    return [
+        f"{sum(segment.rows for segment in manifest.segments):,} embeddings of another model "
+        f"({manifest.card.backbone} trained on {manifest.card.dataset}, step {manifest.card.step}) "
+        f"are there: `fashion-jax index reembed` {todo[place]}"
+        for place, manifest in found
+        if manifest is not None and manifest.card.difference(card)
+    ]
 
 
 def _segment(segment: Segment, photos: int) -> SegmentInfo:
