@@ -37,8 +37,12 @@ if TYPE_CHECKING:
     from fashion_jax.retrieval.scann_index import ScannIndex
     from fashion_jax.retrieval.whitening import Whitening
     from fashion_jax.serving.build_index import add_files, add_split, build_index
+    from fashion_jax.serving.duplicates import find_duplicates
     from fashion_jax.serving.new_photos import find_photos
+    from fashion_jax.serving.reembed import reembed_index
     from fashion_jax.serving.search import search
+    from fashion_jax.serving.sync_index import sync_index
+    from fashion_jax.serving.update_index import update_index
     from fashion_jax.training.learner import make_learner
     from fashion_jax.training.loop import train
 
@@ -63,6 +67,7 @@ _MODULES = {
     "evaluate_run": "experiments.evaluate",
     "expand_queries": "retrieval.query_expansion",
     "export": "inference.export.export",
+    "find_duplicates": "serving.duplicates",
     "find_photos": "serving.new_photos",
     "list_photos": "datasets.photos",
     "load_config": "config",
@@ -73,12 +78,15 @@ _MODULES = {
     "make_mesh": "parallel.mesh",
     "open_dataset": "datasets.dataset",
     "open_index": "retrieval.make_index",
+    "reembed_index": "serving.reembed",
     "register_backbone": "models.backbones",
     "remove_photos": "retrieval.catalogue.changes",
     "rerank": "retrieval.rerank",
     "retrieval_metrics": "metrics.measure",
     "search": "serving.search",
+    "sync_index": "serving.sync_index",
     "train": "training.loop",
+    "update_index": "serving.update_index",
 }
 
 __all__ = [
@@ -102,6 +110,7 @@ __all__ = [
     "evaluate_run",
     "expand_queries",
     "export",
+    "find_duplicates",
     "find_photos",
     "list_photos",
     "load_config",
@@ -113,12 +122,15 @@ __all__ = [
     "make_mesh",
     "open_dataset",
     "open_index",
+    "reembed_index",
     "register_backbone",
     "remove_photos",
     "rerank",
     "retrieval_metrics",
     "search",
+    "sync_index",
     "train",
+    "update_index",
 ]
 
 

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from fashion_jax.cli.command import print_result
 from fashion_jax.cli.host_memory import keep_freed_memory
+from fashion_jax.cli.library_messages import leave_out_repetitions
 from fashion_jax.cli.terminal import (
     STDERR,
     STDOUT,
@@ -43,13 +44,15 @@ Fashion visual search: a street photo in, the shop's own photo of the same produ
   fashion-jax data check --dataset D --manual_dir RAW   check a raw copy of a dataset
   fashion-jax data build --dataset D --manual_dir RAW   build a dataset's records
   fashion-jax data build --dataset catalogue --manifest F --photos DIR    from your own photos
+  fashion-jax data duplicates --dataset D               photos twice, leaks; also index duplicates
   fashion-jax train --config=C --workdir=RUN            train a model, or resume a run
   fashion-jax ablation --config=C --workdir=RUNS        variants of an experiment, over seeds
   fashion-jax evaluate --workdir=RUN                    metrics, and RUN/report/index.html
   fashion-jax cross-domain --runs A B --datasets C D    every run on every dataset
   fashion-jax robustness --workdir=RUN                  metrics under blur, lighting changes, ...
   fashion-jax index build --workdir=RUN                 embed the gallery into RUN/index
-  fashion-jax index add --workdir=RUN --photos DIR      add photos; also remove, compact
+  fashion-jax index sync --workdir=RUN --list FEED ...  what a shop's feed names, and no more
+  fashion-jax index add --workdir=RUN --photos DIR      add photos; also update, remove, compact
   fashion-jax index tune --workdir=RUN --recall=0.99    as fast as this recall allows
   fashion-jax index info --workdir=RUN                  describe an index
   fashion-jax search PHOTO --workdir=RUN                find the product of a photo
@@ -119,6 +122,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     logging.basicConfig(level=libraries, handlers=[handler])
     logging.getLogger("fashion_jax").setLevel(logging.INFO)
     logging.getLogger("absl").setLevel(libraries)
+    if not flags.verbose:
+        leave_out_repetitions()
     try:
         flags.overrides = _overrides(flags, rest)
         flags.run(flags)

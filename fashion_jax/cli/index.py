@@ -4,6 +4,7 @@ import argparse
 import pathlib
 from typing import Any
 
+from fashion_jax.cli import duplicates, feed, reembed
 from fashion_jax.cli.command import MODEL, YES, Flags, command, print_result
 from fashion_jax.errors import FashionJaxError
 
@@ -145,6 +146,7 @@ def add(commands: Any) -> None:
     command(actions, "build", _build, text, _BUILD, MODEL | _BUILD_FLAGS)
     text = "embed photos with a run's model and add them to an index"
     command(actions, "add", _add, text, _ADD, MODEL | _ADD_FLAGS)
+    feed.add_actions(actions, _INDEX, _place)
     text = "remove photos from an index"
     command(actions, "remove", _remove, text, _REMOVE, _INDEX | _REMOVE_FLAGS)
     command(actions, "info", _info, "check an index and describe it", "", _INDEX)
@@ -152,6 +154,8 @@ def add(commands: Any) -> None:
     command(actions, "tune", _tune, text, _TUNE, _INDEX | _TUNE_FLAGS)
     text = "merge an index's segments and drop removed photos"
     command(actions, "compact", _compact, text, _COMPACT, _INDEX | _COMPACT_FLAGS)
+    reembed.add_actions(actions)
+    duplicates.add_index_action(actions, _INDEX, _place)
 
 
 def _place(flags: argparse.Namespace) -> pathlib.Path:

@@ -96,7 +96,7 @@ def staged(target: pathlib.Path) -> Iterator[pathlib.Path]:
     target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     place = target if target.is_dir() else target.parent
-    prefix = f".{target.name}.partial-"
+    prefix = _staging_prefix(target)
     for folder in {place, target.parent}:
         for left_over in folder.glob(f"{glob.escape(prefix)}*"):
             _remove_if_unlocked(left_over)
@@ -133,10 +133,15 @@ def require_place(target: pathlib.Path) -> None:
     """
     require_utf8(target)
     if not (target / MANIFEST).is_file():
-        _require_free(target)
+        require_free(target)
 
 
-def _require_free(target: pathlib.Path) -> None:
+def require_free(target: pathlib.Path) -> None:
+    """Refuse a name that is taken by anything but an empty folder.
+
+    Raises:
+        StorageError: if it is taken.
+    """
     if target.exists() and not (target.is_dir() and all(map(_may_be_there, target.iterdir()))):
         raise StorageError(f"{target} exists already; choose another name, or remove it first")
 
@@ -147,7 +152,7 @@ def install_new(staging: pathlib.Path, target: pathlib.Path) -> None:
     Raises:
         StorageError: if the name is taken.
     """
-    _require_free(target)
+    require_free(target)
     _sync(*staging.rglob("*"), staging)
     target = target.resolve()
     if staging.parent == target:  # the description last: it makes the folder what it is
@@ -195,6 +200,17 @@ def replace_manifest(staging: pathlib.Path, target: pathlib.Path, in_use: Collec
             shutil.rmtree(old, ignore_errors=True)
 
 
+def discard(folder: pathlib.Path, target: pathlib.Path) -> None:
+    """Remove a folder inside of `target` in one step.
+
+    What a killed process leaves of it is removed by the next change of `target`.
+    """
+    target = target.resolve()
+    gone = target / f"{_staging_prefix(target)}{secrets.token_hex(4)}"
+    folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 def locked(folder: pathlib.Path) -> AbstractContextManager[None]:
     """Lock a folder against other writers; waits until no other writer holds the lock.
 
@@ -212,6 +228,10 @@ def _sync(*paths: pathlib.Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _staging_prefix(target: pathlib.Path) -> str:
+    return f".{target.name}.partial-"
 
 
 def _lock_of(staging: pathlib.Path) -> pathlib.Path:

@@ -20,10 +20,9 @@ from fashion_jax.retrieval.catalogue.item_table import ItemTable
 from fashion_jax.retrieval.catalogue.items import named_by_defect
 from fashion_jax.retrieval.make_index import check_kind
 from fashion_jax.serving.photo_reader import PhotoReader
+from fashion_jax.serving.photo_sources import dataset_source
 
 INDEX_FOLDER = "index"
-DATASET = "dataset:"
-"""Start of the origin of a photo in a built dataset; folder, `#`, split, `/` and row follow."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +179,7 @@ def items_of(split: Split) -> ItemTable:
     folder = getattr(split, "directory", None)
     if folder is None:  # a split from outside, which cannot be opened again
         return ItemTable(table)
-    sources = [f"{DATASET}{folder}#{split.name}/{row}" for row in range(len(split))]
+    sources = [dataset_source(folder, split.name, row) for row in range(len(split))]
     return ItemTable(table).with_columns({"source": pa.array(sources, pa.string())})
 
 

@@ -2,16 +2,15 @@
 
 import collections
 import dataclasses
-import math
 import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fashion_jax.datasets.photo_lists.columns import BOX
+from fashion_jax.datasets.photo_lists.checks import LINK, URI_SCHEMES
+from fashion_jax.datasets.photo_lists.columns import ListUse
 from fashion_jax.datasets.photo_lists.photo_list import (
     DEFAULT_CATEGORY,
     MAX_BYTES,
@@ -23,6 +22,9 @@ from fashion_jax.errors import FashionJaxError, named
 from fashion_jax.files import is_folder, read_file
 from fashion_jax.retrieval.catalogue.item_table import ItemTable
 from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT, Item, Origin
+from fashion_jax.similar_names import did_you_mean
+
+_BUCKETS = tuple(f"{scheme}://" for scheme in URI_SCHEMES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,10 +88,12 @@ def find_photos(*places: str | os.PathLike[str], defaults: Defaults | None = Non
 
 def read_list(
     path: pathlib.Path,
-    root: pathlib.Path,
+    root: pathlib.Path | None,
     defaults: Defaults,
     types: Mapping[str, str] | None = None,
     none: Sequence[str] = (),
+    links: bool = False,
+    link: str | None = None,
 ) -> ItemTable:
     """Read a list of photos, such as the one that a dataset was built from.
 
@@ -104,6 +108,8 @@ def read_list(
         defaults: what is known of photos that the list says nothing about.
         types: types of fields, by name, that do not follow from their values.
         none: words for an empty cell.
+        links: whether photos may be addresses on the web, which are their origins then.
+        link: name of a field with addresses of the photos, which take the place of paths.
 
     Returns:
         Items and origins; the files are not opened.
@@ -112,37 +118,59 @@ def read_list(
         FashionJaxError: with all rows that cannot be used.
     """
     content = read_file(path, MAX_BYTES)
-    if not root.is_dir():
-        raise FashionJaxError(
-            f"the photos of {path} are relative to a folder: name it with --photos; {root} is not "
-            f"a folder"
-        )
+    use = ListUse(("photo",), links=links, splits=False)
     known = defaults.category, defaults.domain
-    listed = read_photo_list(content, str(path), ("photo",), *known, types, none)
-    rows = _once_each(listed.rows)
-    photos = rows["photo"].to_pylist()
-    _refuse(
-        [name for name in photos if "://" in name],
-        f"photos of {path} are in object storage: copy them into {root}",
-    )
-    sources = [str(find_file(root, name).absolute()) for name in photos]
-    table = rows.rename_columns({"photo": "photo_id"}).drop_columns(["split", "camera"])
-    return ItemTable(table).with_columns(
+    listed = read_photo_list(content, str(path), use, *known, types, none)
+    product = pc.fill_null(listed.rows["product"], defaults.product)
+    items = ItemTable(listed.rows.rename_columns({"photo": "photo_id"}))
+    items = items.with_columns({"product": product})
+    places = items.column("photo_id")
+    if link is not None:
+        places = pc.coalesce(_addresses(path, items, link), places)
+    sources = _sources(path, places.to_pylist(), root)
+    return items.with_columns(
         {
-            "product": pc.fill_null(rows["product"], defaults.product),
             "source": pa.array(sources, pa.string()),
-            "box_unit": pa.repeat(listed.box_unit, len(rows)),
+            "box_unit": pc.if_else(pc.is_valid(items.column("x")), listed.box_unit, None),
         }
     )
 
 
-def _once_each(rows: pa.Table) -> pa.Table:
-    """Rows without those that differ by their split or camera alone."""
-    names = [pc.fill_null(rows[name], "").combine_chunks() for name in ("photo", "product")]
-    codes = [name.dictionary_encode().indices.to_numpy() for name in names]
-    boxes = [pc.fill_null(rows[name], -math.inf).to_numpy() for name in BOX]
-    _, first = np.unique(np.stack([*codes, *boxes]), axis=1, return_index=True)
-    return rows.take(np.sort(first))
+def require_fields(types: Iterable[str], fields: Sequence[str], path: pathlib.Path) -> None:
+    """Refuse types of fields that a list does not have."""
+    for name in types:
+        if name not in fields:
+            raise FashionJaxError(
+                f"--types names {name!r}, which is no field of {path}{did_you_mean(name, fields)}; "
+                f"its fields are {named(fields) or 'none'}"
+            )
+
+
+def _addresses(path: pathlib.Path, items: ItemTable, link: str) -> pa.ChunkedArray:
+    """Addresses in a field; null where a row has none."""
+    if items.types.get(link) != "text":
+        raise FashionJaxError(
+            f"{path} has no column {link!r} of addresses{did_you_mean(link, items.fields)}"
+        )
+    column = items.fields[link]
+    wrong = column.filter(pc.invert(pc.match_substring_regex(column, LINK)))
+    _refuse(wrong.drop_null().to_pylist(), f"cells of {link} are not addresses http(s)://")
+    return column
+
+
+def _sources(path: pathlib.Path, places: Sequence[str], root: pathlib.Path | None) -> list[str]:
+    """Addresses as they are, and paths below a folder."""
+    if (root is None or not root.is_dir()) and not all("://" in place for place in places):
+        found = "" if root is None else f"; {root} is not a folder"
+        raise FashionJaxError(
+            f"the photos of {path} are relative to a folder: name it with --photos{found}"
+        )
+    _refuse(
+        [place for place in places if place.startswith(_BUCKETS)],
+        f"photos of {path} are in object storage: copy them into a folder",
+    )
+    folder = pathlib.Path() if root is None else root.absolute()
+    return [place if "://" in place else str(find_file(folder, place)) for place in places]
 
 
 def read_names(path: pathlib.Path) -> list[str]:

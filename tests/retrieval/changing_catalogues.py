@@ -8,6 +8,7 @@ import numpy as np
 
 from fashion_jax.retrieval.catalogue import Catalogue, Item
 from fashion_jax.retrieval.catalogue import changes as catalogue_changes
+from fashion_jax.retrieval.catalogue.contents import Contents
 from fashion_jax.retrieval.catalogue.where import Condition
 from tests.inference import cards
 from tests.retrieval.unit_vectors import unit
@@ -75,6 +76,11 @@ def random_change(number, names):
     if known and kind != "compact":
         return Change(remove=tuple(rng.sample(known, rng.randint(1, min(9, len(known))))))
     return Change()
+
+
+def make_change(number, index):
+    """Make the change of a number."""
+    random_change(number, {item.photo_id for item in Contents(index).items}).make(index)
 
 
 def parts(photos):

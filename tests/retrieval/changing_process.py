@@ -1,30 +1,95 @@
 """A program that changes a catalogue again and again, to be killed at it.
 
-`python -m tests.retrieval.changing_process INDEX JOURNAL` reads lines: `change N` forks a process
-that makes change N, N + 1, ... until the line `kill`, which kills it without warning. Forking is
-what makes a hundred kills quick: Python and its libraries start once.
+`python -m tests.retrieval.changing_process INDEX JOURNAL MODULE` reads lines: `change N` forks a
+process that makes change N, N + 1, ... until the line `kill`, which kills it without warning.
+Forking is what makes a hundred kills quick: Python and its libraries start once. MODULE is one of
+this package with `make_change(number, index)`.
 """
 
+import importlib
 import itertools
 import os
 import pathlib
+import random
 import signal
+import subprocess
 import sys
+import time
 
-from fashion_jax.retrieval.catalogue.contents import Contents
+import numpy as np
+import pyarrow as pa
+
 from fashion_jax.retrieval.scann_index import scann_is_installed
-from tests.retrieval.changing_catalogues import random_change
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
-def main(index, journal):
-    scann_is_installed()  # imported once
+class Changer:
+    """The other process, as tests use it."""
+
+    def __init__(self, index, journal, module="changing_catalogues"):
+        self.journal = journal
+        self._random = random.Random(0)
+        arguments = [str(index), str(journal), module]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.retrieval.changing_process", *arguments],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout.readline() == "ready\n"
+
+    def start(self, number):
+        self._say(f"change {number}\n")
+
+    def kill(self):
+        """Kills it in the middle of a change; returns that change's number."""
+        self._say("kill\n")
+        assert self.process.stdout.readline() == "killed\n"
+        return self._last_begun()
+
+    def start_and_kill(self, number):
+        """Starts changes and kills them soon; returns the number of the last one begun."""
+        self.start(number)
+        self._wait_until_begun(number + self._random.randint(-1, 1))
+        time.sleep(self._random.uniform(0.0, 0.1))
+        return self.kill()
+
+    def _wait_until_begun(self, number):
+        while self._last_begun() < number:
+            assert self.process.poll() is None
+            time.sleep(0.001)
+
+    def _last_begun(self):
+        text = self.journal.read_text() if self.journal.exists() else ""
+        return int(text.split()[-1]) if text else -1
+
+    def _say(self, line):
+        self.process.stdin.write(line)
+        self.process.stdin.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, failure, *_):
+        self.process.stdin.close()
+        code = self.process.wait()
+        self.process.stdout.close()
+        assert failure or code == 0
+
+
+def main(index, journal, module):
+    make_change = importlib.import_module(f"tests.retrieval.{module}").make_change
+    scann_is_installed()  # imported once, as is pandas, which the first array of Arrow's imports
+    pa.array(np.empty(0))
     print("ready", flush=True)
     for line in sys.stdin:
         number = int(line.removeprefix("change "))
         child = os.fork()
         if child == 0:
             try:
-                change_forever(index, journal, number)
+                change_forever(index, journal, number, make_change)
             finally:
                 os._exit(1)
         command = sys.stdin.readline()  # or nothing, where the test ended otherwise
@@ -34,15 +99,10 @@ def main(index, journal):
         print("killed" if os.WIFSIGNALED(status) else "failed", flush=True)
 
 
-def change_forever(index, journal, first):
+def change_forever(index, journal, first, make_change):
     for number in itertools.count(first):
-        change = random_change(number, names_in(index))
         note(journal, number)
-        change.make(index)
-
-
-def names_in(index):
-    return {item.photo_id for item in Contents(index).items}
+        make_change(number, index)
 
 
 def note(journal, number):
@@ -52,4 +112,4 @@ def note(journal, number):
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+    main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3])

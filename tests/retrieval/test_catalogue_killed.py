@@ -1,14 +1,9 @@
 """Killed at any moment, a change leaves the catalogue as it was or as it was to be."""
 
-import pathlib
-import random
-import subprocess
-import sys
-import time
-
 import pytest
 
 from fashion_jax.retrieval.catalogue import Catalogue
+from tests.retrieval import feeds
 from tests.retrieval.changing_catalogues import (
     Photo,
     assert_answers,
@@ -16,49 +11,11 @@ from tests.retrieval.changing_catalogues import (
     random_change,
     write,
 )
+from tests.retrieval.changing_process import Changer
 
-ROOT = pathlib.Path(__file__).parents[2]
 FIRST = [Photo(f"first {i}", -1) for i in range(20)]
 
 pytestmark = pytest.mark.slow
-
-
-class Changer:
-    """The other process; see `changing_process`."""
-
-    def __init__(self, index, journal):
-        self.journal = journal
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.retrieval.changing_process", str(index), str(journal)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout.readline() == "ready\n"
-
-    def start(self, number):
-        self._say(f"change {number}\n")
-
-    def kill(self):
-        """Kills it in the middle of a change; returns that change's number."""
-        self._say("kill\n")
-        assert self.process.stdout.readline() == "killed\n"
-        text = self.journal.read_text() if self.journal.exists() else ""
-        return int(text.split()[-1]) if text else -1
-
-    def _say(self, line):
-        self.process.stdin.write(line)
-        self.process.stdin.flush()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, failure, *_):
-        self.process.stdin.close()
-        code = self.process.wait()
-        self.process.stdout.close()
-        assert failure or code == 0
 
 
 def states_through(photos, first, last):
@@ -80,12 +37,9 @@ def test_kills(tmp_path, kind, kills):
     index = tmp_path / "index"
     write(index, FIRST, kind)
     photos, done = FIRST, 0
-    delays = random.Random(0)
     with Changer(index, tmp_path / "journal") as changer:
         for kill in range(kills):
-            changer.start(done)
-            time.sleep(delays.uniform(0.0, 0.25))
-            states = states_through(photos, done, changer.kill())
+            states = states_through(photos, done, changer.start_and_kill(done))
             catalogue = Catalogue.open(index)
             # Which of the changes were finished is known, but for the last one that was begun.
             possible = [state for state in states[-2:] if holds(catalogue, state)]
@@ -116,8 +70,7 @@ def left_by_kills_is_removed(index, photos, kind):
 def parts_of(index):
     from fashion_jax.retrieval.catalogue.manifest import Manifest
 
-    manifest = Manifest.read(index)
-    return {entry.data for entry in (*manifest.segments, manifest.removed) if entry}
+    return set(Manifest.read(index).folders)
 
 
 def test_readers_see_whole_states_while_a_writer_is_at_work(tmp_path):
@@ -132,3 +85,21 @@ def test_readers_see_whole_states_while_a_writer_is_at_work(tmp_path):
     states = [[photo.thumbnail for photo in state] for state in states_through(FIRST, 0, last)]
     assert all(each in states for each in seen)
     assert seen[0] != seen[-1]
+
+
+@pytest.mark.parametrize("kills", [15, pytest.param(100, marks=pytest.mark.exhaustive)])
+def test_kills_of_syncs_and_updates(tmp_path, kills):
+    index, rows, done = tmp_path / "index", [feeds.Row(f"{i:02d}") for i in range(20)], 0
+    feeds.sync(index, rows)
+    with Changer(index, tmp_path / "journal", "feeds") as changer:
+        for kill in range(kills):
+            states = feeds.states_through(rows, done, changer.start_and_kill(done))
+            found = feeds.content_of(index)
+            possible = [state for state in states[-2:] if feeds.expected(state) == found]
+            assert possible, f"neither the old nor the new state after kill {kill}"
+            rows = possible[-1]
+            done += len(states) - 1 if rows is states[-1] else max(len(states) - 2, 0)
+    assert done > 0
+    feeds.sync(index, rows[:5])
+    assert {path.name for path in index.iterdir()} == {"manifest.json"} | parts_of(index)
+    assert feeds.content_of(index) == feeds.expected(rows[:5])

@@ -1,4 +1,4 @@
-"""`data download`: from a dataset's name to its photos, and the report."""
+"""From a dataset's name, or any list of links, to photos and the report."""
 
 import asyncio
 import contextlib
@@ -42,13 +42,30 @@ def download(
         FashionJaxError: the dataset has no usable links, the disk is full, or an event loop is
             running.
     """
+    return fetch_links(dataset, _read_links(dataset, manual_dir), options, progress)
+
+
+def fetch_links(
+    name: str, source: LinkList, options: DownloadOptions | None = None, progress: bool = True
+) -> DownloadReport:
+    """Fetch the photos of a list of links that are not there yet; see `download`.
+
+    Args:
+        name: name of the dataset or list, for the report.
+        source: the links, and the places of photos and journal.
+        options: limits; `None` for the default ones.
+        progress: whether to show a progress bar.
+
+    Raises:
+        InUseError: another process downloads into the same directory.
+        FashionJaxError: the disk is full, or an event loop is running.
+    """
     _refuse_event_loop()
     options = options or DownloadOptions()
-    source = _read_links(dataset, manual_dir)
-    report = DownloadReport(dataset, source)
+    report = DownloadReport(name, source)
     with _sole_download(source):
         links = _absent(report, options)
-        bar = tqdm(links, f"{dataset}: fetching", unit=" photos", disable=not progress)
+        bar = tqdm(links, f"{name}: fetching", unit=" photos", disable=not progress)
         with bar, Journal(source.journal) as journal:
             asyncio.run(Scheduler(links, options, report, journal, bar).run())
     return report
@@ -60,8 +77,8 @@ def _refuse_event_loop() -> None:
     except RuntimeError:
         return
     raise DownloadError(
-        "an event loop is running in this thread, as in a notebook; run the command there: "
-        "!fashion-jax data download"
+        "an event loop is running in this thread, as in a notebook; run the command there, such "
+        "as !fashion-jax data download"
     )
 
 
@@ -111,6 +128,7 @@ def _absent(report: DownloadReport, options: DownloadOptions) -> list[Link]:
             report.there += 1
         elif failed_link == link.url:
             report.failed_before[reason] += 1
+            report.reasons[link.photo_id] = reason
         else:
             absent.append(link)
     return absent[: options.limit]

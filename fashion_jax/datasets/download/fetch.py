@@ -26,7 +26,7 @@ _ASKS_TO_WAIT = frozenset({429, 503})
 
 _HEADERS = {
     "User-Agent": f"fashion-jax/{importlib.metadata.version('fashion-jax')} "
-    "(fetches the photos of a public research dataset)",
+    "(fetches the photos of a list of links)",
     "Accept": "image/jpeg,image/png,image/gif,image/webp,image/*;q=0.8,*/*;q=0.5",
     "Accept-Encoding": "identity",  # photos are compressed already
 }

@@ -17,7 +17,7 @@ class DownloadReport:
     """Counts of one run; photos listed = there + failed before + fetched + failed + left.
 
     Attributes:
-        dataset: name of the dataset's builder.
+        dataset: name of the dataset's builder, or of the list.
         source: links, and the places of photos and journal.
         there: photos that were present before this run.
         failed_before: photos skipped because an earlier run found them gone for good, by reason.
@@ -26,6 +26,8 @@ class DownloadReport:
         failed: photos that this run could not fetch, by reason.
         permanent: reasons among `failed` for which the next run skips photos.
         hosts: outcomes by the host of the link: `fetched`, or the reason of a failure.
+        reasons: reason of the failure, by the id of each photo that is not there, except those
+            left.
         interrupted: whether Ctrl-C ended the run.
     """
 
@@ -38,6 +40,7 @@ class DownloadReport:
     failed: Counter[str] = dataclasses.field(default_factory=Counter)
     permanent: set[str] = dataclasses.field(default_factory=set)
     hosts: dict[str, Counter[str]] = dataclasses.field(default_factory=lambda: defaultdict(Counter))
+    reasons: dict[str, str] = dataclasses.field(default_factory=dict)
     interrupted: bool = False
 
     def add(self, entry: Entry) -> None:
@@ -48,6 +51,7 @@ class DownloadReport:
             self.bytes += entry.bytes or 0
         else:
             self.failed[entry.reason] += 1
+            self.reasons[entry.photo] = entry.reason
             self.permanent.update([entry.reason] if entry.permanent else [])
 
     def photos(self) -> dict[str, int]:

@@ -20,6 +20,9 @@ from fashion_jax.similar_names import did_you_mean
 URI_SCHEMES = ("gs", "s3")
 
 _URI = rf"^({'|'.join(URI_SCHEMES)})://[^/]+/."
+LINK = r"(?i)^https?://[^/?#\s]"
+"""A photo's address on the web, as far as an expression can tell."""
+
 # A folder without a name (an absolute path begins with one), `.` or `..`.
 _ODD_FOLDER = r"(^|/)\.{0,2}(/|$)"
 _WRONG_CHARACTER = r"[\\\x00-\x1f\x7f]"
@@ -29,13 +32,13 @@ _NUMBER = r"^[+-]?([0-9]{1,15}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$"
 _GROUPS = np.array([0, 1, 1, 2, 2])  # training, test or validation, for each of SPLITS
 
 
-def check_cells(cells: Cells, problems: RowProblems, required: Sequence[str]) -> pa.Table:
+def check_cells(cells: Cells, problems: RowProblems, links: bool) -> pa.Table:
     """Check every cell, and convert texts to their types.
 
     Args:
         cells: cells of the list.
         problems: collector of everything invalid.
-        required: names of the columns whose cells must not be empty.
+        links: whether photos may be addresses on the web.
 
     Returns:
         One row for each of the list's: `photo`, `product`, `domain`, `category`, `split` as
@@ -43,12 +46,12 @@ def check_cells(cells: Cells, problems: RowProblems, required: Sequence[str]) ->
         for empty or invalid cells.
     """
     check = _Check(cells, problems)
-    for name in required:
+    for name in cells.columns.required:
         check.refuse(
             f"{cells.spelled(name)} is empty", pc.is_null(cells.column(name)), lambda _: ""
         )
     columns = {
-        "photo": check.photo(),
+        "photo": check.photo(links),
         "product": check.product(),
         "domain": check.word("domain", DOMAIN_NAMES),
         "category": cells.column("category"),
@@ -72,17 +75,16 @@ class _Check:
         """Add the rows where `wrong` is true to the problems, with their places and values."""
         self._add(what, np.flatnonzero(_mask(wrong)), value)
 
-    def photo(self) -> pa.ChunkedArray:
+    def photo(self, links: bool) -> pa.ChunkedArray:
         """Check the photos: relative paths, each in its shortest form, or URIs."""
         photo = self._shortest()
         is_uri = pc.match_substring(photo, "://")
-        wrong_uri = pc.invert(pc.match_substring_regex(photo, _URI))
         schemes = " or ".join(f"{scheme}://" for scheme in URI_SCHEMES)
-        self.refuse(
-            f"photo in object storage must be {schemes}, a bucket and a name",
-            pc.and_(is_uri, wrong_uri),
-            self._value("photo"),
-        )
+        what, form = f"photo in object storage must be {schemes}, a bucket and a name", _URI
+        if links:
+            what, form = "photo must be a path, or an address http(s):// with a host", LINK
+        wrong_uri = pc.invert(pc.match_substring_regex(photo, form))
+        self.refuse(what, pc.and_(is_uri, wrong_uri), self._value("photo"))
         is_path = pc.invert(is_uri)
         self.refuse(
             "photo must be a path below --photos: it must not start with / or lead outside",
@@ -231,6 +233,11 @@ class _Check:
             return ": ".join(part for part in (self._cells.place(row), value(row)) if part)
 
         self._problems.add(what, rows, describe, unit)
+
+
+def is_link(place: str) -> bool:
+    """Whether a photo's place is an address on the web."""
+    return place[:8].lower().startswith(("http://", "https://"))
 
 
 def codes_of(column: pa.ChunkedArray) -> tuple[Int[np.ndarray, " rows"], list[str]]:

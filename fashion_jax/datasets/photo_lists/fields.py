@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Bool
 
 from fashion_jax.errors import FashionJaxError
 
@@ -112,3 +114,37 @@ def _kind_of(value: object) -> str:
     if isinstance(value, Sequence) and all(isinstance(each, str) for each in value):
         return "texts"
     return ""
+
+
+def differing(
+    first: pa.ChunkedArray | None, second: pa.ChunkedArray | None
+) -> Bool[np.ndarray, " rows"]:
+    """Whether values of two columns differ, row by row; nulls are equal.
+
+    Args:
+        first: a column; `None` for one without values.
+        second: a column of the same length.
+
+    Columns of different types differ wherever one has a value.
+    """
+    if first is None or second is None or first.type != second.type:
+        valid = [pc.is_valid(column) for column in (first, second) if column is not None]
+        return (pc.or_(*valid) if len(valid) > 1 else valid[0]).to_numpy()
+    if pa.types.is_list(first.type):
+        return _differing_lists(first, second)
+    valid = pc.xor(pc.is_valid(first), pc.is_valid(second))
+    unequal = pc.fill_null(pc.not_equal(first, second), False)
+    return pc.or_(valid, unequal).to_numpy()
+
+
+def _differing_lists(first: pa.ChunkedArray, second: pa.ChunkedArray) -> Bool[np.ndarray, " rows"]:
+    differ = differing(pc.list_value_length(first), pc.list_value_length(second))
+    same = np.flatnonzero(~differ)
+    rows = pa.array(same)
+    lengths = pc.fill_null(pc.list_value_length(first.take(rows)), 0).to_numpy()
+    parts: Sequence[pa.ChunkedArray] = [
+        pc.list_flatten(each.take(rows)) for each in (first, second)
+    ]
+    unequal = differing(*parts)
+    differ[same[np.repeat(np.arange(len(same)), lengths)[unequal]]] = True
+    return differ

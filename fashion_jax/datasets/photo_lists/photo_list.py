@@ -13,8 +13,8 @@ from fashion_jax.datasets.boxes import unit_of
 from fashion_jax.datasets.building.list_files import cut
 from fashion_jax.datasets.photo_lists.cells import Cells, read_cells
 from fashion_jax.datasets.photo_lists.checks import check_cells
-from fashion_jax.datasets.photo_lists.columns import BOX
-from fashion_jax.datasets.photo_lists.fields import FIELD
+from fashion_jax.datasets.photo_lists.columns import BOX, ListUse
+from fashion_jax.datasets.photo_lists.fields import FIELD, differing
 from fashion_jax.datasets.photo_lists.problems import RowProblems
 from fashion_jax.datasets.photo_lists.products import alike
 from fashion_jax.datasets.photo_lists.typed_columns import FieldReader
@@ -26,6 +26,7 @@ MAX_BYTES = 2**32
 """Limit for the file of a list."""
 
 _ENTRY = ("photo", "product", *BOX, "split")
+_OF_DATASETS = ("split", "camera")
 _POSITION = "position"
 
 
@@ -35,16 +36,19 @@ class PhotoList:
 
     Attributes:
         rows: `photo`, `product`, `domain`, `category`, `split` (text), `camera` (int32), `x`,
-            `y`, `width`, `height` (float64), ordered by photo and product. Only boxes, a product
-            that is not required and, in all rows at once, the split may be null. All further
-            columns are fields (see `fashion_jax.datasets.photo_lists.fields`), under their names
-            with `FIELD` in front; null where a row has none.
+            `y`, `width`, `height` (float64), ordered by photo and product; without split and camera
+            where they do not count. Only boxes, what is not required and, in all rows at once, the
+            split may be null. All further columns are fields (see
+            `fashion_jax.datasets.photo_lists.fields`), under their names with `FIELD` in front;
+            null where a row has none.
+        columns: names of the known columns that the list has.
         box_unit: unit of the boxes, as recognised: `pixels`, or `fraction` of the photo.
         problems: names of tolerated defects, by kind, for the report.
         sha256: hash of the file.
     """
 
     rows: pa.Table
+    columns: Sequence[str]
     box_unit: str
     problems: Mapping[str, Sequence[str]]
     sha256: str
@@ -53,7 +57,7 @@ class PhotoList:
 def read_photo_list(
     data: bytes,
     place: str,
-    required: Sequence[str] = ("photo", "product"),
+    use: ListUse | None = None,
     category: str = DEFAULT_CATEGORY,
     domain: str = DOMAIN_NAMES[Domain.SHOP],
     types: Mapping[str, str] | None = None,
@@ -64,7 +68,7 @@ def read_photo_list(
     Args:
         data: content of the file, CSV, Parquet or JSON lines.
         place: path or URI of the file, for messages.
-        required: names of the columns that must be filled.
+        use: demands on the list; by default those of a dataset.
         category: category of rows without one.
         domain: domain of rows without one.
         types: types of fields, by name, that do not follow from their values; other names are
@@ -74,9 +78,9 @@ def read_photo_list(
     Raises:
         PhotoListError: if it is invalid; with all its problems.
     """
-    problems = RowProblems(place)
-    cells = read_cells(data, problems, required, none)
-    checked = check_cells(cells, problems, required)
+    problems, use = RowProblems(place), use or ListUse()
+    cells = read_cells(data, problems, use, none)
+    checked = check_cells(cells, problems, use.links)
     fields = FieldReader(problems, cells.place, types or {}, cells.untyped).read(cells.further)
     for name in fields.column_names:
         checked = checked.append_column(FIELD + name, fields[name])
@@ -84,7 +88,9 @@ def read_photo_list(
     for name, value in defaults.items():
         filled = pc.fill_null(checked[name], value)
         checked = checked.set_column(checked.schema.get_field_index(name), name, filled)
-    rows, repeated = _ordered_without_repeats(checked, cells, required, problems)
+    if not use.splits:
+        checked = checked.drop_columns(_OF_DATASETS)
+    rows, repeated = _ordered_without_repeats(checked, cells, problems)
     problems.raise_any()
     boxes = np.stack([rows[name].to_numpy() for name in BOX], axis=-1)
     kept = {
@@ -92,11 +98,12 @@ def read_photo_list(
         "unnamed_column": ["(no name)"] if cells.columns.unnamed else [],
         "products_alike": alike(pc.unique(rows["product"].drop_null()).to_pylist()),
     }
-    return PhotoList(rows, unit_of(boxes), kept, hashlib.sha256(data).hexdigest())
+    columns = list(cells.columns.places)
+    return PhotoList(rows, columns, unit_of(boxes), kept, hashlib.sha256(data).hexdigest())
 
 
 def _ordered_without_repeats(
-    rows: pa.Table, cells: Cells, required: Sequence[str], problems: RowProblems
+    rows: pa.Table, cells: Cells, problems: RowProblems
 ) -> tuple[pa.Table, Sequence[str]]:
     """Sort rows by photo, so that a photo of many items is read once, and drop repeated ones.
 
@@ -106,44 +113,35 @@ def _ordered_without_repeats(
         The rows, and the photos with repeated rows.
     """
     numbered = rows.append_column(_POSITION, pa.array(np.arange(rows.num_rows)))
-    ordered = numbered.sort_by([(name, "ascending") for name in (*_ENTRY, _POSITION)])
-    again = _same_as_before(ordered, required)
+    entry = [name for name in _ENTRY if name in rows.column_names]
+    ordered = numbered.sort_by([(name, "ascending") for name in (*entry, _POSITION)])
+    again = _same_as_before(ordered, entry, cells.columns.required)
     later = np.flatnonzero(again)
     # Index of the first row of the same entry, for each repetition.
     first = np.maximum.accumulate(np.where(again, 0, np.arange(len(again))))[later]
     clash = np.zeros(len(later), bool)
     facts = [name for name in ordered.column_names if name not in (*_ENTRY, _POSITION)]
     for name in facts if len(later) else ():
-        clash |= _differ(ordered[name].take(later), ordered[name].take(first))
+        clash |= differing(ordered[name].take(later), ordered[name].take(first))
     _add_clashes(ordered.take(later[clash]), ordered.take(first[clash]), cells, problems)
     repeated = pc.unique(ordered["photo"].take(later[~clash])).to_pylist()
     return ordered.filter(pa.array(~again)).select(rows.column_names), repeated
 
 
-def _same_as_before(ordered: pa.Table, required: Sequence[str]) -> Bool[np.ndarray, " rows"]:
+def _same_as_before(
+    ordered: pa.Table, entry: Sequence[str], required: Sequence[str]
+) -> Bool[np.ndarray, " rows"]:
     """Whether a row has the same entry as the row before; never for rows that lack one."""
     same = np.arange(ordered.num_rows) > 0
     for name in required:
         same &= pc.is_valid(ordered[name]).to_numpy()
-    for name in _ENTRY:
+    for name in entry:
         column = ordered[name].combine_chunks()
         here, before = column.slice(1), column.slice(0, len(column) - 1)
         both_empty = pc.and_(pc.is_null(here), pc.is_null(before))
         equal = pc.or_(pc.fill_null(pc.equal(here, before), False), both_empty)
         same[1:] &= equal.to_numpy(zero_copy_only=False)
     return same
-
-
-def _differ(first: pa.ChunkedArray, second: pa.ChunkedArray) -> Bool[np.ndarray, " rows"]:
-    """Whether values differ, row by row; two nulls do not."""
-    if pa.types.is_list(first.type):
-        pairs = zip(first.to_pylist(), second.to_pylist(), strict=True)
-        return np.array([one != other for one, other in pairs], bool)
-    differ = pc.or_(
-        pc.fill_null(pc.not_equal(first, second), False),
-        pc.xor(pc.is_null(first), pc.is_null(second)),
-    )
-    return differ.to_numpy()
 
 
 def _add_clashes(later: pa.Table, first: pa.Table, cells: Cells, problems: RowProblems) -> None:
@@ -163,8 +161,9 @@ def _add_clashes(later: pa.Table, first: pa.Table, cells: Cells, problems: RowPr
         )
         return f"{cells.place(row)}: {says}, but {cells.place(there[_POSITION])} has {said}"
 
+    entry = ", box and split" if "split" in first.column_names else " and box"
     problems.add(
-        "same photo, product, box and split as another row, but other values",
+        f"same photo, product{entry} as another row, but other values",
         sorted(places),
         describe,
     )

@@ -10,6 +10,7 @@ data-3c4d5e6f/
     items.parquet        what is known of a segment's photos: names, fields, where they come from
 data-5e6f7a8b/
     removed.json         removed rows of the segments
+next/, reembed/          embeddings of another model; see `generations`
 ```
 
 It can be moved and copied. New photos become a further segment, removed photos are listed by their

@@ -22,6 +22,7 @@ from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.contents import (
     Contents,
     finish_segment,
+    write_items,
     write_segment,
 )
 from fashion_jax.retrieval.catalogue.item_table import ItemTable
@@ -221,7 +222,8 @@ def compact(directory: str | os.PathLike[str], kind: str | None = None) -> Compa
         manifest = dataclasses.replace(old, kind=check_kind(kind or old.kind))
         needed = not _is_compact(change.contents, manifest.kind)
         if needed:
-            segments = (_merged(change, manifest.kind),) if photos else ()
+            parts = change.contents, np.arange(photos), change.contents.items, manifest.kind
+            segments = (write_merged(change.staging, *parts),) if photos else ()
             manifest = dataclasses.replace(manifest, segments=segments, removed=None)
         if manifest != old:
             change.commit(manifest)
@@ -285,21 +287,36 @@ class CatalogueChange:
         Returns:
             The manifest without these photos.
         """
-        present = self.contents.manifest.segments
-        removed = {name: list(rows) for name, rows in self.contents.removed.items()}
-        for photo in photos.tolist():
-            segment, row = self.contents.locate(photo)
-            removed.setdefault(present[segment].data, []).append(row)
+        contents = self.contents
+        removed: dict[str, Rows] = dict(contents.removed)
+        for number, segment in enumerate(contents.segments):
+            name = segment.entry.data
+            rows = np.flatnonzero(np.isin(contents.photo_numbers(number), photos))
+            if len(rows):
+                removed[name] = np.union1d(removed.get(name, rows[:0]), rows)
         kept = [
             entry for entry in manifest.segments if len(removed.get(entry.data, ())) < entry.rows
         ]
-        rows: dict[str, Rows] = {
-            entry.data: np.sort(np.array(removed[entry.data], np.int64))
-            for entry in kept
-            if entry.data in removed
-        }
-        entry = write_removed(self.staging, rows) if rows else None
+        listed = {entry.data: removed[entry.data] for entry in kept if entry.data in removed}
+        entry = write_removed(self.staging, listed) if listed else None
         return dataclasses.replace(manifest, segments=tuple(kept), removed=entry)
+
+    def with_items(self, tables: Mapping[int, ItemTable]) -> Manifest:
+        """Stage new tables of items, one per row, for some segments.
+
+        Args:
+            tables: tables by the segment's place in the manifest.
+
+        Returns:
+            The present manifest with these tables.
+        """
+        segments = [
+            dataclasses.replace(entry, items=write_items(self.staging, tables[number]))
+            if number in tables
+            else entry
+            for number, entry in enumerate(self.contents.manifest.segments)
+        ]
+        return dataclasses.replace(self.contents.manifest, segments=tuple(segments))
 
 
 @contextlib.contextmanager
@@ -325,6 +342,28 @@ def open_for_change(
         yield CatalogueChange(target, staging, known)
 
 
+class NewCatalogue(CatalogueChange):
+    """A catalogue that is made, or replaced as a whole."""
+
+    def commit(self, manifest: Manifest) -> None:
+        """Make a manifest, and the data folders staged for it, the catalogue."""
+        (self.staging / storage.MANIFEST).write_bytes(to_json(manifest, SCHEMA))
+        storage.install(self.staging, self.target)
+
+
+@contextlib.contextmanager
+def open_new(directory: str | os.PathLike[str], empty: Contents) -> Iterator[NewCatalogue]:
+    """Prepares a new catalogue.
+
+    Args:
+        directory: folder of the catalogue.
+        empty: its contents so far; see `empty_contents`.
+    """
+    target = pathlib.Path(directory).absolute()
+    with storage.staged(target) as staging:
+        yield NewCatalogue(target, staging, empty)
+
+
 def _is_compact(contents: Contents, kind: Kind) -> bool:
     if not contents.segments:
         return True
@@ -334,15 +373,28 @@ def _is_compact(contents: Contents, kind: Kind) -> bool:
     return entry.index == index_kind(kind, entry.rows)
 
 
-def _merged(change: CatalogueChange, kind: Kind) -> SegmentEntry:
-    contents = change.contents
-    folder = storage.new_data_folder(change.staging)
-    shape = (len(contents), contents.manifest.card.embedding_width)
+def write_merged(
+    staging: pathlib.Path, contents: Contents, photos: Rows, items: ItemTable, kind: Kind
+) -> SegmentEntry:
+    """Write some photos of a catalogue into one new segment.
+
+    Args:
+        staging: staging folder.
+        contents: contents of the catalogue.
+        photos: numbers of the photos, in the order of the new rows.
+        items: their items.
+        kind: kind of the catalogue's index.
+
+    Returns:
+        The manifest's entry for the segment.
+    """
+    folder = storage.new_data_folder(staging)
+    shape = (len(photos), contents.manifest.card.embedding_width)
     merged = np.lib.format.open_memmap(folder / EMBEDDINGS, "w+", np.float32, shape)
     reserve(folder / EMBEDDINGS)
-    contents.copy_embeddings(merged)
+    contents.copy_embeddings(merged, photos)
     merged.flush()
-    return finish_segment(folder, contents.items, contents.thumbnails(), kind)
+    return finish_segment(folder, items, contents.thumbnails(photos), kind)
 
 
 def _refuse_missing(wanted: Collection[str], present: pa.ChunkedArray, what: str) -> None:

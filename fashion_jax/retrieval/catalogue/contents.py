@@ -1,6 +1,7 @@
 """The photos of a catalogue, in segments: written together, never changed afterwards."""
 
 import contextlib
+import copy
 import dataclasses
 import functools
 import logging
@@ -11,9 +12,11 @@ from typing import Any
 
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int32, Int64
 
+from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import MEND, StorageError, require_utf8
+from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.item_table import ItemTable
 from fashion_jax.retrieval.catalogue.items import CatalogueError, Item
@@ -227,16 +230,23 @@ class Contents:
         if len(self.segments) == 1 and len(self) == self.segments[0].entry.rows:
             return self.segments[0].embeddings
         gathered = np.empty((len(self), self.manifest.card.embedding_width), np.float32)
-        self.copy_embeddings(gathered)
+        self.copy_embeddings(gathered, np.arange(len(self)))
         return gathered
 
-    def copy_embeddings(self, target: Float32[np.ndarray, "photos dimensions"]) -> None:
-        """Copy all embeddings, block by block."""
+    def copy_embeddings(
+        self,
+        target: Float32[np.ndarray, "photos dimensions"],
+        photos: Int64[np.ndarray, " photos"],
+    ) -> None:
+        """Copy the embeddings of some photos, in any order, block by block."""
+        places = np.full(len(self), -1)
+        places[photos] = np.arange(len(photos))
         for start, segment, kept in zip(self._starts, self.segments, self.kept, strict=False):
             for first in range(0, len(kept), _BLOCK):
                 rows = kept[first : first + _BLOCK]
                 photo = int(start) + first
-                target[photo : photo + len(rows)] = segment.embeddings[rows]
+                to = places[photo : photo + len(rows)]
+                target[to[to >= 0]] = segment.embeddings[rows[to >= 0]]
 
     def embeddings_of(
         self, photos: Sequence[int] | np.ndarray
@@ -257,11 +267,63 @@ class Contents:
         segment, row = self.locate(photo)
         return self.segments[segment].read_thumbnails([row])[0]
 
-    def thumbnails(self) -> Iterator[bytes]:
-        """Yield the thumbnails of all photos, in order."""
-        for segment, kept in zip(self.segments, self.kept, strict=True):
-            for first in range(0, len(kept), _BLOCK):
-                yield from segment.read_thumbnails(kept[first : first + _BLOCK].tolist())
+    def thumbnails(self, photos: Int64[np.ndarray, " photos"]) -> Iterator[bytes]:
+        """Yield the thumbnails of some photos, in any order."""
+        for first in range(0, len(photos), _BLOCK):
+            block = photos[first : first + _BLOCK]
+            segments = np.searchsorted(self._starts, block, side="right") - 1
+            found: dict[int, bytes] = {}
+            for segment in np.unique(segments).tolist():
+                chosen = block[segments == segment]
+                rows = self.kept[segment][chosen - self._starts[segment]].tolist()
+                jpegs = self.segments[segment].read_thumbnails(rows)
+                found.update(zip(chosen.tolist(), jpegs, strict=True))
+            yield from (found[photo] for photo in block.tolist())
+
+    def narrowed(self, photos: Int64[np.ndarray, " photos"], items: ItemTable) -> "Contents":
+        """Return some photos alone, whose numbers ascend, with other items."""
+        view = copy.copy(self)
+        bounds = np.searchsorted(photos, self._starts)
+        view.kept = [
+            kept[photos[first:last] - start]
+            for kept, start, first, last in zip(
+                self.kept, self._starts, bounds, bounds[1:], strict=False
+            )
+        ]
+        view.removed = {
+            segment.entry.data: np.setdiff1d(np.arange(segment.entry.rows), kept)
+            for segment, kept in zip(self.segments, view.kept, strict=True)
+        }
+        view._starts = np.cumsum([0, *map(len, view.kept)])
+        view.items = items
+        return view
+
+
+def empty_contents(directory: str | os.PathLike[str], card: ModelCard) -> Contents:
+    """Return the contents of a catalogue that is not there yet."""
+    return Contents(directory, Manifest("auto", card, ()))
+
+
+def read_contents(directory: str | os.PathLike[str]) -> Contents:
+    """Read what a catalogue knows of its photos, all of one state, while others may change it.
+
+    Raises:
+        StorageError: not a catalogue, or a damaged one.
+        ModelCardError: a model card of another version.
+    """
+    target = pathlib.Path(directory).absolute()
+    manifest = Manifest.read(target)
+    while True:
+        try:
+            contents = Contents(target, manifest)
+            len(contents.items)  # reads them
+            return contents
+        except (FashionJaxError, OSError):
+            # A change may have removed old files while they were being read.
+            newer = Manifest.read(target)
+            if newer == manifest:
+                raise
+            manifest = newer
 
 
 def write_segment(

@@ -63,6 +63,7 @@ class Condition:
         if self.operator not in OPERATORS:
             raise WhereError(
                 f"{self.operator!r} is not an operator; choose from {', '.join(OPERATORS)}"
+                f"{did_you_mean(str(self.operator), OPERATORS)}"
             )
         many, none = self.operator.endswith("in"), self.operator in ("present", "missing")
         if isinstance(self.value, list):
