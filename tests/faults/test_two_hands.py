@@ -42,9 +42,11 @@ from tests.datasets.download.downloads import OPTIONS, write_links
 from tests.e2e.untrained_run import write_untrained_run
 from tests.inference.cards import CARD
 
+# A shell's background job ignores SIGINT, and so would a process that it starts.
 HOLDER = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 from fashion_jax.locks import sole_writer
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with sole_writer(pathlib.Path(sys.argv[1]), "writing"):
     print("held", flush=True)
     time.sleep(600)

@@ -252,7 +252,6 @@ class TestConditions:
             (["category=dresses", "product not in 0,10"],
              lambda item: item.category == "dresses" and item.product not in ("0", "10")),
         ],
-        ids=str,
     )  # fmt: skip
     def test_what_is_known_of_photos(self, built, where, holds):
         rows = {row for row, item in enumerate(ITEMS) if holds(item)}

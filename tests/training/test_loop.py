@@ -91,9 +91,10 @@ def everything(workdir: pathlib.Path) -> list[np.ndarray]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Sharding info not provided")
-def test_killed_run_ends_bit_identical(tiny_config, tmp_path):
-    config = dataclasses.replace(
-        tiny_config, training=dataclasses.replace(tiny_config.training, epochs=4)
+@pytest.mark.parametrize("kills", [3, pytest.param(9, marks=pytest.mark.exhaustive)])
+def test_killed_run_ends_bit_identical(tiny_config, tmp_path, kills):
+    config = dataclasses.replace(  # more steps than are done until the last kill
+        tiny_config, training=dataclasses.replace(tiny_config.training, epochs=2 * kills)
     )
     config_file = tmp_path / "config.json"
     store_config(config, config_file)
@@ -101,14 +102,12 @@ def test_killed_run_ends_bit_identical(tiny_config, tmp_path):
     finish(start(config_file, undisturbed))
 
     moments = random.Random(0)
-    kills = 0
-    for _ in range(5):
+    for _ in range(kills):
         process = start(config_file, killed)
-        kill_after_progress(process, killed, moments.randint(1, 4), moments.uniform(0, 0.4))
-        kills += process.returncode == -signal.SIGKILL
+        kill_after_progress(process, killed, moments.randint(1, 3), moments.uniform(0, 0.4))
+        assert process.returncode == -signal.SIGKILL, "the run was over before it could be killed"
     finish(start(config_file, killed))
 
-    assert kills >= 3, "the run was over before it could be killed"
     expected = everything(undisturbed)
     found = everything(killed)
     assert len(expected) == len(found) > 20

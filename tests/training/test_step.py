@@ -24,10 +24,7 @@ from fashion_jax.versions import enable_x64
 SIZE = 32
 IDENTITIES, PHOTOS, CLASSES = 16, 2, 32
 STEPS_PER_EPOCH = 164  # of configs/street2shop_small.py on its photos
-CONFIG = ExperimentConfig(
-    image=ImageConfig(SIZE, SIZE),
-    model=ModelConfig(backbone="resnet18"),
-)
+CONFIG = ExperimentConfig(image=ImageConfig(SIZE, SIZE), model=ModelConfig(backbone="tiny"))
 RECIPE = load_config("street2shop_small")
 
 
@@ -50,6 +47,11 @@ def colours(identity: np.ndarray) -> np.ndarray:
     """A coarse pattern for each identity, as large as a photo."""
     cells = np.random.default_rng(99).uniform(0, 255, (CLASSES, 4, 4, 3))[identity]
     return cells.repeat(SIZE // 4, axis=1).repeat(SIZE // 4, axis=2)
+
+
+def learner_on_one_device(config: ExperimentConfig) -> Learner:
+    mesh = make_mesh(MeshConfig(), jax.devices()[:1])
+    return make_learner(config, CLASSES, STEPS_PER_EPOCH, mesh)
 
 
 def run(learner: Learner, steps: int) -> list[dict[str, float]]:
@@ -83,8 +85,8 @@ def losses(config: ExperimentConfig, mesh_shape: MeshConfig, devices: int, dtype
     ("dtype", "tolerance", "model"),
     [
         pytest.param("float32", 1e-4, RECIPE.model, marks=pytest.mark.exhaustive, id="recipe"),
-        pytest.param("float32", 1e-4, ModelConfig(backbone="tiny"), id="float32"),
-        pytest.param("float64", 1e-9, ModelConfig(backbone="tiny"), id="float64"),
+        pytest.param("float32", 1e-4, CONFIG.model, id="float32"),
+        pytest.param("float64", 1e-9, CONFIG.model, id="float64"),
     ],
 )
 def test_eight_devices_give_the_losses_of_one(dtype, tolerance, model):
@@ -114,19 +116,10 @@ def test_erase_fills_the_rectangle_only():
     np.testing.assert_array_equal(erased, expected)
 
 
-@pytest.fixture(scope="module")
-def bfloat16_learner() -> Learner:
-    config = dataclasses.replace(
-        CONFIG, model=ModelConfig(backbone="resnet18", compute_dtype="bfloat16")
-    )
-    return make_learner(
-        config, CLASSES, STEPS_PER_EPOCH, make_mesh(MeshConfig(), jax.devices()[:1])
-    )
-
-
 @pytest.mark.slow
-def test_bfloat16_computes_with_float32_state_and_losses(bfloat16_learner):
-    learner = bfloat16_learner
+def test_bfloat16_computes_with_float32_state_and_losses():
+    model = dataclasses.replace(CONFIG.model, compute_dtype="bfloat16")
+    learner = learner_on_one_device(dataclasses.replace(CONFIG, model=model))
     state, metrics = learner.train_step(
         learner.create_train_state(), global_batch(batch(0), learner.mesh)
     )
@@ -138,10 +131,7 @@ def test_bfloat16_computes_with_float32_state_and_losses(bfloat16_learner):
 
 @pytest.mark.slow
 def test_a_weight_of_zero_leaves_the_term_out():
-    config = dataclasses.replace(CONFIG, loss=LossConfig(center_weight=0.0))
-    learner = make_learner(
-        config, CLASSES, STEPS_PER_EPOCH, make_mesh(MeshConfig(), jax.devices()[:1])
-    )
+    learner = learner_on_one_device(dataclasses.replace(CONFIG, loss=LossConfig(center_weight=0.0)))
     state, metrics = learner.train_step(
         learner.create_train_state(), global_batch(batch(0), learner.mesh)
     )

@@ -1,32 +1,41 @@
 """An export embeds like the model, without fashion-jax."""
 
+import functools
 import json
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
 
 from fashion_jax.cli import main
+from fashion_jax.config import ModelConfig
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.card import read_card
+from fashion_jax.inference.embed import embedding_function, without_classifier
 from fashion_jax.inference.export import export as export_module
-from fashion_jax.inference.export.export import export
+from fashion_jax.inference.export import parity as parity_module
+from fashion_jax.inference.export.export import export, write_stablehlo
 from fashion_jax.inference.export.parity import ParityError, check_parity, drawn_photos
 from fashion_jax.inference.model import load_model
+from fashion_jax.models.embedder import Embedder
+from fashion_jax.models.numerics import ZeroRngs
+from fashion_jax.models.pure import split_model
 from fashion_jax.training.convert_weights import convert_weights
+from tests.e2e.untrained_run import write_untrained_run
 from tests.inference.cards import CARD
+from tests.models.backbones.tiny import WIDTH
 from tests.training.test_convert_weights import SIZE, strong_baseline
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A workdir with a ResNet-18 of drawn weights."""
-    folder = tmp_path_factory.mktemp("export")
-    _, path = strong_baseline(folder)
-    convert_weights(path, folder / "run", SIZE)
-    return folder / "run"
+def run(tmp_path_factory, tiny_config):
+    """A workdir with a network of drawn weights."""
+    workdir = tmp_path_factory.mktemp("export") / "run"
+    write_untrained_run(tiny_config, workdir)
+    return workdir
 
 
 @pytest.mark.slow
@@ -54,13 +63,29 @@ def test_stablehlo_needs_jax_alone(run, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_the_number_of_photos_is_free_whatever_the_layers(tmp_path):
+    """Poolings, gates and depthwise convolutions, for all platforms; compiled for none."""
+    config = ModelConfig(backbone="osnet_x0_25")
+    _, params, model_state = split_model(Embedder(config, None, ZeroRngs(0)))
+    embed = embedding_function(config, CARD.preprocessing)
+    variables = without_classifier(params, model_state)
+    exported = write_stablehlo(functools.partial(embed, variables), CARD, tmp_path)
+    photos = jax.ShapeDtypeStruct((7, CARD.image_height, CARD.image_width, 3), np.uint8)
+    assert jax.eval_shape(exported, photos).shape == (7, 128)
+
+
+@pytest.mark.slow
 def test_the_usage_that_lies_beside_it_runs(run, tmp_path):
     export(run, "stablehlo", tmp_path / "out")
     subprocess.run([sys.executable, "usage.py"], cwd=tmp_path / "out", check=True)
 
 
 @pytest.mark.slow
-def test_safetensors_have_pytorchs_names_and_axes(run, tmp_path):
+def test_safetensors_have_pytorchs_names_and_axes(tmp_path, monkeypatch):
+    monkeypatch.setattr(parity_module, "BATCH_SIZES", (2,))  # each is compiled for itself
+    run = tmp_path / "run"
+    _, path = strong_baseline(tmp_path)
+    convert_weights(path, run, SIZE)
     export(run, "safetensors", tmp_path / "out")
     tensors = safetensors.numpy.load_file(tmp_path / "out" / "model.safetensors")
     assert tensors["backbone.conv1.weight"].shape == (64, 3, 7, 7)
@@ -86,7 +111,7 @@ def test_onnx_is_refused_with_the_reason(run, capsys):
 def test_an_export_that_differs_leaves_nothing(run, tmp_path, monkeypatch):
     def wrong(embed, card, folder):
         (folder / "model.stablehlo").write_bytes(b"...")
-        return lambda photos: np.ones((len(photos), 512), np.float32) / 512**0.5
+        return lambda photos: np.full((len(photos), WIDTH), WIDTH**-0.5, np.float32)
 
     monkeypatch.setattr(export_module, "write_stablehlo", wrong)
     with pytest.raises(ParityError, match="it was not kept"):

@@ -6,15 +6,18 @@ from fashion_jax.models.backbones.spec import BackboneSpec
 
 
 def shallow(spec: BackboneSpec) -> BackboneSpec:
-    """One block in each stage; a transformer of two blocks."""
+    """One block in each stage, in an OSNet's first two; a transformer of two blocks."""
     variant = spec.variant
     if hasattr(variant, "stages"):
         stages = tuple(dataclasses.replace(stage, blocks=1) for stage in variant.stages)
         return dataclasses.replace(spec, variant=dataclasses.replace(variant, stages=stages))
     if hasattr(variant, "depth"):
         return dataclasses.replace(spec, variant=dataclasses.replace(variant, depth=2))
-    if isinstance(variant.blocks[0], tuple):
-        blocks = tuple(stage[:1] for stage in variant.blocks)
+    if hasattr(variant, "widths"):
+        first, second, _ = variant.blocks  # the third stage has no other kind of block
+        widths = (*variant.widths[:3], variant.widths[2])
+        blocks = (first[:1], second[:1], ())
+        variant = dataclasses.replace(variant, blocks=blocks, widths=widths)
     else:
-        blocks = (1,) * len(variant.blocks)
-    return dataclasses.replace(spec, variant=dataclasses.replace(variant, blocks=blocks))
+        variant = dataclasses.replace(variant, blocks=(1,) * len(variant.blocks))
+    return dataclasses.replace(spec, variant=variant)

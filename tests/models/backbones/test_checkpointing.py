@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from fashion_jax.models.backbones import BACKBONES
+from fashion_jax.models.backbones import BACKBONES, osnet
 from fashion_jax.models.backbones.efficientnet_lite import InvertedResidual, Stage
 from fashion_jax.models.backbones.osnet import AINBlock
 from fashion_jax.models.backbones.resnet import BlockOptions, Bottleneck
@@ -19,14 +19,14 @@ from tests.models.backbones.checks import drawn, layers_float64
 from tests.models.backbones.reference import randomised
 
 REMAT = ("remat2", "remat", "checkpoint")  # names of the primitive, by JAX's version
-# Blocks of each family, and their input; two of OSNet's take 20 s to compile.
+# Blocks of each family, and their input.
 BLOCKS = {
     "resnet": lambda layers: (
         [Bottleneck(8, 2, 1, "a", BlockOptions(), layers) for _ in range(2)],
         drawn(2, 4, 3, 8),
     ),
     "osnet": lambda layers: (
-        [AINBlock(32, 64, True, layers)],
+        [AINBlock(32, 64, True, layers), AINBlock(64, 64, False, layers)],
         drawn(2, 4, 3, 32),
     ),
     "efficientnet_lite": lambda layers: (
@@ -42,7 +42,8 @@ BLOCKS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", BLOCKS)
-def test_values_gradients_and_statistics_stay(family):
+def test_values_gradients_and_statistics_stay(family, monkeypatch):
+    monkeypatch.setattr(osnet, "STREAMS", 2)  # all four take 20 s to compile
     with enable_x64(True):
         blocks, inputs = BLOCKS[family](layers_float64())
         found = [outcome(blocks, inputs, checkpoint) for checkpoint in (False, True)]
