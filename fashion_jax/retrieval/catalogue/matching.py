@@ -29,8 +29,9 @@ def row_codes(*tables: pa.Table) -> list[Rows]:
     for name in tables[0].column_names:
         parts = [chunk for table in tables for chunk in table[name].chunks]
         own = _codes(pa.chunked_array(parts, tables[0][name].type).combine_chunks())
-        combined = codes * (own.max(initial=0) + 1) + own
-        codes = np.unique(combined, return_inverse=True)[1]
+        if codes.any() and own.any():
+            own = np.unique(codes * (own.max() + 1) + own, return_inverse=True)[1]
+        codes = own if own.any() else codes
     return np.split(codes, np.cumsum(lengths)[:-1])
 
 
