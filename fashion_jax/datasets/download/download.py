@@ -42,6 +42,7 @@ def download(
         FashionJaxError: the dataset has no usable links, the disk is full, or an event loop is
             running.
     """
+    _refuse_event_loop()
     return fetch_links(dataset, _read_links(dataset, manual_dir), options, progress)
 
 
