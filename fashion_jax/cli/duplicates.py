@@ -21,16 +21,17 @@ To decide on pairs, write same or different into pairs.csv of the report, and pa
 --decisions: decided pairs are not shown again."""
 
 _DATA = f"""\
-{_KINDS} With --workdir, photos
-whose embeddings are close may differ more, as by a crop.
+{_KINDS}
+With --workdir, photos whose embeddings are close may differ more, as by a crop.
 
 {_DECIDE}"""
 
 _INDEX = f"""\
-{_KINDS} Photos are compared by
-their thumbnails, embeddings, and the checksums of added files.
+{_KINDS}
+Photos are compared by their thumbnails, embeddings, and the checksums of added files.
 
-{_DECIDE} Then remove photos that are there twice:
+{_DECIDE}
+Then remove photos that are there twice:
   fashion-jax index duplicates --index DIR --decisions pairs.csv --removal_list twice.txt
   fashion-jax index remove --index DIR --from twice.txt"""
 
