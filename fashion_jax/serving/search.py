@@ -62,7 +62,7 @@ class Answers:
         if not any(row[-1] for row in rows):
             columns, rows = columns[:-1], [row[:-1] for row in rows]
         texts = [n for n, name in enumerate(columns) if name not in ("rank", "score", "photos")]
-        table = tabulate(rows, columns, floatfmt=".4f", disable_numparse=texts)
+        table = tabulate(rows, columns, floatfmt=".4f", disable_numparse=texts if rows else False)
         ends = [] if self.matches is None else [f"{self.matches:,} photos meet the conditions"]
         ends += [*self.notes, *([f"picture: {self.picture}"] if self.picture else [])]
         return "\n".join([table, "", *ends]) if ends else table
@@ -107,9 +107,9 @@ def search(
         UnwrittenResultError: the picture cannot be written; with the answers.
     """
     paths = [photos] if isinstance(photos, str | os.PathLike) else list(photos)
-    pixels = read_queries(paths, box)
-    if workdir is None and (index is None or pixels):
+    if workdir is None and (index is None or paths):
         raise FashionJaxError("name the run whose model embeds the photos: --workdir RUN")
+    pixels = read_queries(paths, box)
     conditions = parse_where(where)
     model = load_model(workdir) if pixels and workdir is not None else None
     folder = index_folder(workdir or "", index)

@@ -121,7 +121,8 @@ def test_a_gallery_photo_finds_itself(demo, tmp_path, capsys, kind):
     assert main(["search", str(photo), *arguments]) == 0
     answers = json.loads(capsys.readouterr().out)["answers"]
     assert [answer["rank"] for answer in answers] == [1, 2, 3, 4, 5]
-    assert answers[0]["photo_id"] == gallery.photo_id[3]
+    best = answers[0]["photos"][0]
+    assert best["photo_id"] == gallery.photo_id[3]
     assert answers[0]["score"] == pytest.approx(1.0, abs=2e-2)
     assert np.asarray(Image.open(picture)).std() > 10
 
@@ -139,7 +140,7 @@ def test_search_cuts_the_box_out(demo, tmp_path, capsys):
     arguments += ["--picture", str(tmp_path / "p.png"), "--box", f"30,40,{width},{height}"]
     assert main(arguments) == 0
     answers = json.loads(capsys.readouterr().out)["answers"]
-    assert answers[0]["photo_id"] == gallery.photo_id[5]
+    assert answers[0]["photos"][0]["photo_id"] == gallery.photo_id[5]
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_removed_photos_are_not_found(run, flags, gallery, photo, capsys):
     text = capsys.readouterr().out
     assert f"1 photos removed; {len(gallery) - 1} now" in text
     assert "not found: no such" in text
-    assert search(run, flags, photo, "--k=999") == 0
+    assert search(run, flags, photo, "--k=999", "--by", "photo") == 0
     answers = json.loads(capsys.readouterr().out)["answers"]
     assert len(answers) == len(gallery) - 1
     assert name not in {answer["photo_id"] for answer in answers}
