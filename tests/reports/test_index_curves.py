@@ -105,7 +105,7 @@ def test_a_run_without_an_index_has_no_curve(tmp_path, caplog):
     assert not caplog.records
 
 
-@pytest.mark.parametrize("content", ["{", '{"schema": 2, "segments": {"<script>": "<script>"}}'])
+@pytest.mark.parametrize("content", ["{", '{"schema": 3, "segments": {"<script>": "<script>"}}'])
 def test_a_damaged_curve_is_left_out_with_a_warning(index, caplog, content):
     (index / "tuning.json").write_text(content)
     with caplog.at_level(logging.WARNING):
