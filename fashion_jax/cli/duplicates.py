@@ -14,7 +14,7 @@ Place = Callable[[argparse.Namespace], pathlib.Path]
 
 _KINDS = """\
 Pairs are identical (equal bytes), the same picture (equal pixels), or nearly the same: close
-perceptual hashes and close colours, so that a garment in two colours is no duplicate."""
+perceptual hashes and close colours. Two colours of one garment do not count as duplicates."""
 
 _DECIDE = """\
 To decide on pairs, write same or different into pairs.csv of the report, and pass it to

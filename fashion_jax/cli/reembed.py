@@ -7,8 +7,8 @@ from fashion_jax.cli.command import MODEL, YES, Flags, command, print_result
 
 _EPILOG = """\
 Photos are read from where they lie: their files, or the built dataset that they come from. The new
-embeddings are made beside the present ones, which answer until all are exchanged in one step.
-Photos that are added, changed or removed meanwhile are taken into account.
+embeddings are written next to the present ones, which answer searches until a single step replaces
+them all. Photos that are added, changed or removed meanwhile are taken into account.
 
 Photos that cannot be read again are named, and nothing is exchanged, unless --skip_bad is given.
 

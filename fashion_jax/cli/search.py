@@ -12,8 +12,8 @@ Conditions compare photo_id, product, category, domain or a field with a value:
 with =, !=, <, <=, >, >=, in, not in, present and missing; all of them have to hold.
 
 More like this: --like 00123 searches with a product of the index (or a photo's id), alone or
-together with photos; --dislike leads away from one. Neither they nor copies of their photos are
-answers. The query is ALPHA * mean(photos) + BETA * mean(liked) - GAMMA * mean(disliked)."""
+together with photos; --dislike leads away from one. The answers leave out these products and copies
+of their photos. The query is A * mean(photos) + B * mean(liked) - C * mean(disliked); see --weights."""
 
 _FLAGS: Flags = {
     "--workdir": {

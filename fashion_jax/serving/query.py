@@ -20,7 +20,7 @@ class Weights:
 
     The query is the direction of α·mean(photos) + β·mean(liked) − γ·mean(disliked) over embeddings
     (Manning, Raghavan and Schütze, Introduction to Information Retrieval, 2008, eq. 9.3, with its
-    recommended β, and a γ that a single dislike can be felt with).
+    recommended α and β; γ is higher than its 0.15, so that a single dislike has an effect).
 
     Attributes:
         photos: α, weight of the photos.
@@ -44,7 +44,7 @@ class Query:
 
     Attributes:
         embedding: [1, dimensions] L2-normalised embedding.
-        without: rows of the catalogue that are no answers: the examples and their twins.
+        without: rows of the catalogue to leave out of the answers: the examples and their twins.
     """
 
     embedding: Float32[np.ndarray, "1 dimensions"]
@@ -69,8 +69,8 @@ def make_query(
             `fashion_jax.retrieval.catalogue.examples.rows_named`.
         dislike: products and photos of the catalogue that they should not be like.
         weights: weights of the parts.
-        by: kind of answers. By `photo`, only the examples and their twins are no answers;
-            otherwise, neither are other photos of their products.
+        by: kind of answers. By `photo`, only the examples and their twins are left out;
+            otherwise, all photos of their products are.
 
     Raises:
         CatalogueError: an example that the catalogue does not have.

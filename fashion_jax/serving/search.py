@@ -96,8 +96,8 @@ def search(
             that groups products, such as colour variants.
         where: conditions that the answers have to meet, such as `["price<50", "size in S,M"]`; see
             `fashion_jax.retrieval.catalogue.where.parse_where`.
-        like: products, or photos of the catalogue, that the answers have to be like. They are no
-            answers themselves, nor are photos that look the same.
+        like: products, or photos of the catalogue, that the answers have to be like. They and
+            photos that look the same are left out of the answers.
         dislike: products, or photos of the catalogue, that they should not be like.
         weights: weights of photos, likes and dislikes.
 

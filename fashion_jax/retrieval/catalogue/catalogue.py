@@ -161,7 +161,7 @@ class Catalogue:
             k: number of answers; values above the number of photos return all photos.
             card: card of the model that embedded the queries.
             where: conditions that answers have to meet, such as `price<50`; see `parse_where`.
-            without: rows of photos that are no answers.
+            without: rows of photos to leave out of the answers.
 
         Returns:
             Answers of each query, best first, ties by row.

@@ -1,4 +1,4 @@
-"""Generations of a catalogue: the present one, and the next, of another model, beside it.
+"""The present generation of a catalogue, and the next one, made by another model.
 
 ```
 index/
@@ -99,7 +99,7 @@ def present_items(present: ItemTable, following: ItemTable, places: Rows) -> Ite
 
 
 def manifest_of(place: pathlib.Path) -> Manifest | None:
-    """Read the manifest of a generation; `None` if there is no such generation.
+    """Read the manifest of a generation; `None` if it does not exist.
 
     Raises:
         StorageError: the manifest is damaged or of another version.

@@ -133,7 +133,7 @@ def catalogue_info(directory: str | os.PathLike[str]) -> CatalogueInfo:
 
 
 def _next_model(target: pathlib.Path, card: ModelCard) -> list[str]:
-    """The command to go on with, where embeddings of another model are beside the catalogue's."""
+    """Name the command that finishes or discards a re-embedding."""
     todo = {NEXT: "exchanges the models", GROWING: "goes on with them"}
     found = [(place, manifest_of(target / place)) for place in todo]
     return [

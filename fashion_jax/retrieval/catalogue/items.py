@@ -46,7 +46,7 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where the photo of an item comes from, so that it can be read again.
+    """Origin of an item's photo, with all that is needed to read it again.
 
     Attributes:
         source: absolute path or address of the file, or `dataset:` followed by the built dataset,

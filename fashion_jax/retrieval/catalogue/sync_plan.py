@@ -130,7 +130,7 @@ class EmbeddedPhotos:
 
 @dataclasses.dataclass(frozen=True)
 class SyncPlan:
-    """What becomes of the photos of a catalogue, and of those that it is to hold.
+    """Changes that turn a catalogue into its wanted state, by photo.
 
     Attributes:
         contents: present contents of the catalogue.

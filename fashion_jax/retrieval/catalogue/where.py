@@ -1,8 +1,8 @@
 """Conditions on what is known of photos, such as `price<50` and `colour in red,blue`.
 
 A condition compares `photo_id`, `product`, `category`, `domain` or a field with a value. A list of
-texts equals a text that it contains. `!=` and `not in` hold exactly where `=` and `in` do not, so
-also where there is no value; no other comparison holds there.
+texts equals a text that it contains. `!=` and `not in` match every photo that `=` and
+`in` do not match, including photos without a value. Other comparisons never match a missing value.
 """
 
 import csv
