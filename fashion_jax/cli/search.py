@@ -13,7 +13,7 @@ with =, !=, <, <=, >, >=, in, not in, present and missing; all of them have to h
 
 More like this: --like 00123 searches with a product of the index (or a photo's id), alone or
 together with photos; --dislike leads away from one. The answers leave out these products and copies
-of their photos. The query is A * mean(photos) + B * mean(liked) - C * mean(disliked); see --weights."""
+of their photos. The query is A * mean(photos) + B * mean(liked) - C * mean(disliked): --weights."""
 
 _FLAGS: Flags = {
     "--workdir": {
