@@ -15,7 +15,7 @@ from fashion_jax.datasets.photos import UndecodablePhotoError
 from fashion_jax.retrieval.catalogue.item_table import ItemTable
 from fashion_jax.retrieval.catalogue.matching import first_equal, take
 from fashion_jax.serving.photo_reader import defect_of
-from fashion_jax.serving.photo_sources import FileFacts, read_content
+from fashion_jax.serving.photo_sources import FileFacts, read_content, with_facts
 
 _AT_ONCE = 1024
 _THREADS = 16  # reading from a network disk is mostly waiting
@@ -48,7 +48,7 @@ def add_file_facts(
             part = unread[start : start + _AT_ONCE]
             facts |= zip(part, pool.map(_read, part), strict=True)
             bar.update(len(part))
-    return _with_facts(photos, [facts[source] for source in photos.column("source").to_pylist()])
+    return _split(photos, [facts[source] for source in photos.column("source").to_pylist()])
 
 
 def _known(sources: Sequence[str], present: ItemTable) -> Mapping[str, FileFacts]:
@@ -84,22 +84,16 @@ def _read(source: str) -> FileFacts | str:
         return defect_of(error)
 
 
-def _with_facts(
+def _split(
     photos: ItemTable, facts: Sequence[FileFacts | str | None]
 ) -> tuple[ItemTable, Mapping[str, Sequence[str]]]:
     bad = collections.defaultdict(list)
     names = photos.column("photo_id")
-    rows = []
+    rows, good = [], []
     for row, found in enumerate(facts):
         if isinstance(found, str):
             bad[found].append(names[row].as_py())
         else:
             rows.append(row)
-    good = [facts[row] or (None, None, None) for row in rows]
-    sha256, size, mtime_ns = zip(*good, strict=True) if good else ((), (), ())
-    columns = {
-        "sha256": pa.array(sha256, pa.string()),
-        "size": pa.array(size, pa.int64()),
-        "mtime_ns": pa.array(mtime_ns, pa.int64()),
-    }
-    return photos.take(rows).with_columns(columns), bad
+            good.append(found)
+    return with_facts(photos.take(rows), good), bad

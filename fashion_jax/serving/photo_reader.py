@@ -5,14 +5,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import pyarrow as pa
 from tqdm import tqdm
 
 from fashion_jax.datasets.boxes import BoxError, crop, to_pixels
 from fashion_jax.datasets.photos import UndecodablePhotoError, encode_thumbnail
 from fashion_jax.inference.model import Photo
 from fashion_jax.retrieval.catalogue.item_table import ItemTable
-from fashion_jax.serving.photo_sources import FileFacts, LostPhotoError, PhotoSources
+from fashion_jax.serving.photo_sources import FileFacts, LostPhotoError, PhotoSources, with_facts
 
 _AT_ONCE = 4096
 _UNUSABLE = (UndecodablePhotoError, LostPhotoError, BoxError)
@@ -82,14 +81,7 @@ class PhotoReader:
 
     def items(self) -> ItemTable:
         """Items and origins of the photos in `rows`, with the facts of their files."""
-        sha256, size, mtime_ns = zip(*self._facts, strict=True) if self._facts else ((), (), ())
-        return self._photos.take(self.rows).with_columns(
-            {
-                "sha256": pa.array(sha256, pa.string()),
-                "size": pa.array(size, pa.int64()),
-                "mtime_ns": pa.array(mtime_ns, pa.int64()),
-            }
-        )
+        return with_facts(self._photos.take(self.rows), self._facts)
 
     def forget(self) -> None:
         """Forget the photos in `rows`, whose thumbnails take memory, before more are read."""

@@ -3,14 +3,17 @@
 import contextlib
 import hashlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+import pyarrow as pa
 
 from fashion_jax.datasets.dataset import BuiltDataset, BuiltSplit
 from fashion_jax.datasets.photos import decode_photo, decode_record, photo_bytes
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import is_file
 from fashion_jax.inference.model import Photo
+from fashion_jax.retrieval.catalogue.item_table import ItemTable
 
 DATASET = "dataset:"
 """Start of the source of a photo in a built dataset; folder, `#`, split, `/` and row follow."""
@@ -37,6 +40,21 @@ class FileFacts(NamedTuple):
     sha256: str
     size: int
     mtime_ns: int | None
+
+
+def with_facts(photos: ItemTable, facts: Sequence[FileFacts | None]) -> ItemTable:
+    """Put facts of files into a table of photos, one per row; `None` where nothing is known."""
+    sha256, size, mtime_ns = (
+        [None if each is None else getattr(each, name) for each in facts]
+        for name in FileFacts._fields
+    )
+    return photos.with_columns(
+        {
+            "sha256": pa.array(sha256, pa.string()),
+            "size": pa.array(size, pa.int64()),
+            "mtime_ns": pa.array(mtime_ns, pa.int64()),
+        }
+    )
 
 
 def dataset_source(folder: str, split: str, row: int) -> str:

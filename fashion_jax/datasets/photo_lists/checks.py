@@ -242,9 +242,15 @@ def is_link(place: str) -> bool:
 
 def codes_of(column: pa.ChunkedArray) -> tuple[Int[np.ndarray, " rows"], list[str]]:
     """Encode a column of texts as numbers from 0, and return the texts; null becomes -1."""
+    codes, texts = number_values(column)
+    return codes, texts.to_pylist()
+
+
+def number_values(column: pa.ChunkedArray) -> tuple[Int[np.ndarray, " rows"], pa.Array]:
+    """Number equal values of a column from 0, and return the values; null becomes -1."""
     encoded = column.combine_chunks().dictionary_encode()
     codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    return codes.astype(np.int64), encoded.dictionary.to_pylist()
+    return codes.astype(np.int64), encoded.dictionary
 
 
 def _mask(condition: pa.ChunkedArray) -> Bool[np.ndarray, " rows"]:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Int, Int64
 
 from fashion_jax.datasets.boxes import Box
+from fashion_jax.datasets.photo_lists.checks import number_values
 from fashion_jax.datasets.photo_lists.columns import BOX
 from fashion_jax.datasets.photo_lists.fields import FIELD, TYPES, field_column, type_name
 from fashion_jax.errors import named
@@ -256,12 +257,12 @@ def group_codes(items: ItemTable, by: str = "product") -> Int64[np.ndarray, " it
         CatalogueError: an unknown field.
     """
     products = items.column("product")
-    codes = _codes(pc.if_else(pc.equal(products, UNKNOWN_PRODUCT), None, products))
+    codes, _ = number_values(pc.if_else(pc.equal(products, UNKNOWN_PRODUCT), None, products))
     alone = codes < 0
     codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
     if by == "product":
         return codes
-    own = _codes(text_column(items, by))
+    own, _ = number_values(text_column(items, by))
     return np.where(own < 0, own.max(initial=-1) + 1 + codes, own)
 
 
@@ -284,10 +285,3 @@ def text_column(items: ItemTable, by: str) -> pa.ChunkedArray:
         values = [value if value is None else "|".join(value) for value in column.to_pylist()]
         return pa.chunked_array([pa.array(values, pa.string())])
     return pc.cast(column, pa.string())
-
-
-def _codes(texts: pa.ChunkedArray) -> Int64[np.ndarray, " items"]:
-    """Number equal texts from 0; null is -1."""
-    encoded = texts.combine_chunks().dictionary_encode()
-    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    return codes.astype(np.int64)

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Int64
 
+from fashion_jax.datasets.photo_lists.checks import number_values
 from fashion_jax.datasets.photo_lists.columns import BOX
 from fashion_jax.retrieval.catalogue.item_table import ItemTable
 
@@ -28,17 +29,11 @@ def row_codes(*tables: pa.Table) -> list[Rows]:
     codes = np.zeros(sum(lengths), np.int64)
     for name in tables[0].column_names:
         parts = [chunk for table in tables for chunk in table[name].chunks]
-        own = _codes(pa.chunked_array(parts, tables[0][name].type).combine_chunks())
+        own = number_values(pa.chunked_array(parts, tables[0][name].type))[0] + 1
         if codes.any() and own.any():
             own = np.unique(codes * (own.max() + 1) + own, return_inverse=True)[1]
         codes = own if own.any() else codes
     return np.split(codes, np.cumsum(lengths)[:-1])
-
-
-def _codes(column: pa.Array) -> Rows:
-    encoded = column.dictionary_encode()
-    known = pc.fill_null(encoded.indices, NONE).to_numpy(zero_copy_only=False)
-    return known.astype(np.int64) + 1
 
 
 def first_equal(table: pa.Table, wanted: pa.Table) -> Rows:
