@@ -17,7 +17,7 @@ from fashion_jax.retrieval.exact import ExactIndex
 from fashion_jax.retrieval.index import Index, Neighbours, check_embeddings, check_k
 
 EXACT_UP_TO = 20_000
-"""So many rows are compared exactly; see docs/catalogue.md for the measurement."""
+"""So many rows are compared exactly; benchmarks/filtered_search.py times both ways."""
 
 # Asked for at once, whatever they are: all rows that are not allowed.
 _FEW_REMOVED = 256
