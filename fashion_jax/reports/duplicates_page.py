@@ -31,7 +31,7 @@ class PairOnPage:
 
 
 @dataclasses.dataclass(frozen=True)
-class Section:
+class PairSection:
     """Pairs of one kind on the page."""
 
     title: str
@@ -76,21 +76,21 @@ def render_duplicates(duplicates: Duplicates, shown: Sequence[PairOnPage]) -> st
     )
 
 
-def _sections(shown: Sequence[PairOnPage]) -> list[Section]:
+def _sections(shown: Sequence[PairOnPage]) -> list[PairSection]:
     leaks = [each for each in shown if each.pair.is_leak]
     others = [each for each in shown if not each.pair.is_leak]
     return [
-        Section(
+        PairSection(
             "In two splits",
             "A model that was trained on a photo is not tested by it.",
             leaks,
         ),
-        Section(
+        PairSection(
             "Of two products",
             "One of the products may be listed twice, or a photo may belong to the other product.",
             [each for each in others if each.pair.of_two_products],
         ),
-        Section(
+        PairSection(
             "Under two names",
             "Photos of one product, or of a product that is not known.",
             [each for each in others if not each.pair.of_two_products],

@@ -10,7 +10,7 @@ import numpy as np
 from tabulate import tabulate
 
 from fashion_jax.datasets.boxes import Box, crop, fit_box, to_pixels, unit_of
-from fashion_jax.datasets.photo_lists.fields import plain_value
+from fashion_jax.datasets.photo_lists.fields import field_text
 from fashion_jax.datasets.photos import decode_photo, read_photo
 from fashion_jax.errors import FashionJaxError, keeping
 from fashion_jax.inference.model import Photo, load_model
@@ -207,12 +207,7 @@ def _group_row(group: Group) -> list[Any]:
 
 
 def _fields(fields: Any) -> str:
-    values = {name: plain_value(value) for name, value in fields.items()}
-    texts = [
-        f"{name} {'|'.join(value) if isinstance(value, list) else value}"
-        for name, value in values.items()
-    ]
-    text = ", ".join(texts)
+    text = ", ".join(f"{name} {field_text(value)}" for name, value in fields.items())
     return text if len(text) <= _FIELDS_WIDTH else text[: _FIELDS_WIDTH - 1] + "…"
 
 

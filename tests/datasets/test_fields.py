@@ -9,6 +9,7 @@ import pytest
 from fashion_jax.datasets.photo_lists.fields import (
     FieldTypeError,
     field_column,
+    field_text,
     parse_types,
     plain_value,
     type_name,
@@ -234,6 +235,14 @@ def test_given_types_are_checked():
 def test_values_as_people_write_them(value, plain):
     assert plain_value(value) == plain
     assert type(plain_value(value)) is type(plain)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3.0, "3"), (True, "true"), (["S", "M"], "S|M"), (utc(2026, 1, 2), "2026-01-02")],
+)
+def test_values_in_a_line_for_people(value, text):
+    assert field_text(value) == text
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,14 @@ def plain_value(value: Any) -> Any:
     return value
 
 
+def field_text(value: Any) -> str:
+    """Return a field's value in a line for people."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    plain = plain_value(value)
+    return "|".join(plain) if isinstance(plain, list) else str(plain)
+
+
 def field_column(name: str, values: Sequence[Any]) -> pa.Array:
     """Encode a field's Python values; `None` for none.
 

@@ -15,7 +15,7 @@ from fashion_jax.files import to_json
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.contents import Contents, Segment, write_segment
-from fashion_jax.retrieval.catalogue.item_table import ItemTable, group_codes, text_column
+from fashion_jax.retrieval.catalogue.item_table import ItemTable, group_codes
 from fashion_jax.retrieval.catalogue.items import (
     MOST_PHOTOS,
     Group,
@@ -174,8 +174,7 @@ class Catalogue:
         """
         self.card.require_same(card, "the catalogue", "the query's model")
         found = self._index_of(where, without).search(queries, k)
-        rows = np.unique(found.rows)
-        items = dict(zip(rows.tolist(), self.items.take(rows), strict=True))
+        items = self._items_at(np.unique(found.rows).astype(np.int64))
         return [
             [
                 Hit(rank, int(row), items[int(row)], float(score))
@@ -277,11 +276,16 @@ class Catalogue:
             return []
         rows = np.sort(np.concatenate(groups))
         scores = dict(zip(rows.tolist(), self._contents.embeddings_of(rows) @ query, strict=True))
+        best = [
+            sorted(each.tolist(), key=lambda row: (-scores[row], row))[:MOST_PHOTOS]
+            for each in groups
+        ]
+        items = self._items_at(np.concatenate(best))
         answers = []
-        for each in groups:
-            best = sorted(each.tolist(), key=lambda row: (-scores[row], row))[:MOST_PHOTOS]
-            items = zip(best, self.items.take(best), strict=True)
-            hits = [Hit(n, row, item, float(scores[row])) for n, (row, item) in enumerate(items, 1)]
-            name = text_column(self.items.take(best[:1]), by)[0].as_py() or ""
-            answers.append(Group(0, by, name, hits, len(each)))
+        for each, shown in zip(groups, best, strict=True):
+            hits = [Hit(n, row, items[row], float(scores[row])) for n, row in enumerate(shown, 1)]
+            answers.append(Group(0, by, items[shown[0]].text(by), hits, len(each)))
         return ranked(answers)
+
+    def _items_at(self, rows: Rows) -> dict[int, Item]:
+        return dict(zip(rows.tolist(), self.items.take(rows), strict=True))

@@ -262,16 +262,12 @@ def group_codes(items: ItemTable, by: str = "product") -> Int64[np.ndarray, " it
     codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
     if by == "product":
         return codes
-    own, _ = number_values(text_column(items, by))
+    own, _ = number_values(_grouping_column(items, by))
     return np.where(own < 0, own.max(initial=-1) + 1 + codes, own)
 
 
-def text_column(items: ItemTable, by: str) -> pa.ChunkedArray:
-    """Return a field's values as text.
-
-    Raises:
-        CatalogueError: an unknown field.
-    """
+def _grouping_column(items: ItemTable, by: str) -> pa.ChunkedArray:
+    """Values that make the groups; lists of texts as one text, since Arrow numbers no lists."""
     if by in ITEM_COLUMNS:
         return items.column(by)
     if by not in items.fields:
@@ -284,4 +280,4 @@ def text_column(items: ItemTable, by: str) -> pa.ChunkedArray:
     if pa.types.is_list(column.type):
         values = [value if value is None else "|".join(value) for value in column.to_pylist()]
         return pa.chunked_array([pa.array(values, pa.string())])
-    return pc.cast(column, pa.string())
+    return column

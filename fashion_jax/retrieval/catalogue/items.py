@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fashion_jax.datasets.boxes import Box
-from fashion_jax.datasets.photo_lists.fields import FieldValue, plain_value
+from fashion_jax.datasets.photo_lists.fields import FieldValue, field_text, plain_value
 from fashion_jax.errors import FashionJaxError, named
 
 UNKNOWN_PRODUCT = ""
@@ -37,6 +37,12 @@ class Item:
     category: str
     domain: str
     fields: Mapping[str, FieldValue] = dataclasses.field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """Return an attribute or a field as text; empty if it has no value."""
+        if name in ITEM_COLUMNS:
+            return getattr(self, name)
+        return field_text(self.fields.get(name, ""))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
