@@ -54,6 +54,41 @@ QUERY: Flags = {
 }
 
 
+# Flags of a command that reads a list of photos.
+LIST_CELLS: Flags = {
+    "--types": {
+        "default": "",
+        "metavar": "NAME=TYPE,...",
+        "help": "types of fields: text, number, boolean, time or texts",
+    },
+    "--none": {
+        "nargs": "+",
+        "default": [],
+        "metavar": "WORD",
+        "help": "words for an empty cell, such as N/A",
+    },
+}
+
+# Values for photos that no list has them of.
+LIST_DEFAULTS: Flags = {
+    "--category": {
+        "default": "item",
+        "metavar": "NAME",
+        "help": "category of photos without one in --list (default: %(default)s)",
+    },
+    "--product": {
+        "metavar": "NAME",
+        "default": "",
+        "help": "product of photos without one in --list (default: unknown)",
+    },
+    "--domain": {
+        "choices": ("shop", "street"),
+        "default": "shop",
+        "help": "domain of photos without one in --list (default: %(default)s)",
+    },
+}
+
+
 def command(
     commands: Any,
     name: str,

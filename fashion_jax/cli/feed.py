@@ -6,7 +6,15 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from fashion_jax.cli.command import MODEL, YES, Flags, command, print_result
+from fashion_jax.cli.command import (
+    LIST_CELLS,
+    LIST_DEFAULTS,
+    MODEL,
+    YES,
+    Flags,
+    command,
+    print_result,
+)
 from fashion_jax.datasets.download.options import DownloadOptions
 
 Place = Callable[[argparse.Namespace], pathlib.Path]
@@ -27,17 +35,7 @@ needed."""
 
 _LIST: Flags = {
     "--list": {"required": True, "metavar": "FILE", "help": "CSV, Parquet or JSON lines"},
-    "--types": {
-        "default": "",
-        "metavar": "NAME=TYPE,...",
-        "help": "types of fields: text, number, boolean, time or texts",
-    },
-    "--none": {
-        "nargs": "+",
-        "default": [],
-        "metavar": "WORD",
-        "help": "words for an empty cell, such as N/A",
-    },
+    **LIST_CELLS,
     "--dry_run": {"action": YES, "help": "print what would change, and change nothing"},
 }
 _SYNC_FLAGS: Flags = {
@@ -48,21 +46,7 @@ _SYNC_FLAGS: Flags = {
         "help": "directory of the list's photos; photos at addresses are downloaded into it",
     },
     **_LIST,
-    "--category": {
-        "default": "item",
-        "metavar": "NAME",
-        "help": "category of photos without one (default: %(default)s)",
-    },
-    "--product": {
-        "default": "",
-        "metavar": "NAME",
-        "help": "product of photos without one (default: unknown)",
-    },
-    "--domain": {
-        "choices": ("shop", "street"),
-        "default": "shop",
-        "help": "domain of photos without one (default: %(default)s)",
-    },
+    **LIST_DEFAULTS,
     "--link": {
         "metavar": "COLUMN",
         "help": "column with the photos' addresses, in a list that names the photos as well",

@@ -5,7 +5,15 @@ import pathlib
 from typing import Any
 
 from fashion_jax.cli import duplicates, feed, reembed
-from fashion_jax.cli.command import MODEL, YES, Flags, command, print_result
+from fashion_jax.cli.command import (
+    LIST_CELLS,
+    LIST_DEFAULTS,
+    MODEL,
+    YES,
+    Flags,
+    command,
+    print_result,
+)
 from fashion_jax.errors import FashionJaxError
 
 KINDS = ("auto", "exact", "scann")
@@ -16,9 +24,9 @@ wheel, exact search takes its place, with a warning. An existing index is replac
 
 _ADD = """\
 Of a directory, every file below it is added; a photo's id is its path below the directory. A list
-is a CSV or Parquet file with the column photo (a path below the directory) and, if known, product,
-category, domain and a box: the list that a dataset was built from will do. Only its
-photos are added.
+is CSV, Parquet or JSON lines with the column photo (a path below the directory) and, if known,
+product, category, domain, a box and any fields: the list that a dataset was built from will do.
+Only its photos are added.
 
 If photos are unusable, all of them are named and nothing is added; --skip_bad adds the rest.
 Nothing is rebuilt, and running searches are not disturbed."""
@@ -59,24 +67,11 @@ _ADD_FLAGS: Flags = {
     },
     "--list": {
         "metavar": "FILE",
-        "help": "CSV or Parquet file: photo,product,category,...; photos below --photos",
+        "help": "CSV, Parquet or JSON lines: photo, product, ...; photos below --photos",
     },
     "--split": {"help": "split of the built dataset to add, instead of --photos"},
-    "--category": {
-        "default": "item",
-        "metavar": "NAME",
-        "help": "category of photos without one in --list (default: %(default)s)",
-    },
-    "--product": {
-        "metavar": "NAME",
-        "default": "",
-        "help": "product of photos without one in --list (default: unknown)",
-    },
-    "--domain": {
-        "choices": ("shop", "street"),
-        "default": "shop",
-        "help": "domain of photos without one in --list (default: %(default)s)",
-    },
+    **LIST_DEFAULTS,
+    **LIST_CELLS,
     "--replace": {"action": YES, "help": "replace existing photos with the same id"},
     "--skip_bad": {"action": YES, "help": "leave out unusable photos, and add the rest"},
 }
@@ -175,8 +170,9 @@ def _build(flags: argparse.Namespace) -> None:
 
 
 def _add(flags: argparse.Namespace) -> None:
+    from fashion_jax.datasets.photo_lists.fields import parse_types
     from fashion_jax.serving.build_index import add_files, add_split
-    from fashion_jax.serving.new_photos import Defaults, find_photos, read_list
+    from fashion_jax.serving.new_photos import Defaults, find_photos, read_list, require_fields
 
     if (flags.photos is None) == (flags.split is None):
         raise FashionJaxError("name what to add: either --photos PATH or --split NAME")
@@ -192,7 +188,9 @@ def _add(flags: argparse.Namespace) -> None:
     elif len(places) > 1:
         raise FashionJaxError("the photos of a --list lie below one directory: --photos DIR")
     else:
-        photos = read_list(pathlib.Path(flags.list), places[0], defaults)
+        path, types = pathlib.Path(flags.list), parse_types(flags.types)
+        photos = read_list(path, places[0], defaults, types, flags.none)
+        require_fields(types, list(photos.fields), path)
     result = add_files(flags.workdir, photos, flags.index, flags.replace, flags.skip_bad)
     print_result(result, flags)
 

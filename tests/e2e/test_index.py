@@ -232,6 +232,19 @@ def test_exact_search_is_not_tuned(index, capsys):
     assert "nothing to tune" in call(capsys, "index", "tune", "--index", index)
 
 
+def test_fields_of_a_list_are_added_and_searched_by(run, index, photos, capsys):
+    feed = index.parent / "feed.csv"
+    feed.write_text("photo,product,price,ean\n0.jpg,00123,9.50,17\n1.jpg,19,N/A,18\n")
+    add = ["index", "add", "--workdir", run, "--index", index, "--photos", photos, "--list", feed]
+    assert "price has words among its numbers" in refused(capsys, *add)
+    assert "ena" in refused(capsys, *add, "--none", "N/A", "--types", "ena=text")
+    call(capsys, *add, "--none", "N/A", "--types", "ean=text")
+    found = search(capsys, run, index, photos / "1.jpg", "--where", "price<10")
+    assert [(each["product"], each["fields"]) for each in found] == [
+        ("00123", {"price": 9.5, "ean": "17"})
+    ]
+
+
 def test_a_category_that_no_photo_has_is_named(run, index, photos, capsys):
     place = ["--workdir", run, "--index", index, "--picture", "none"]
     said = call(capsys, "search", photos / "0.jpg", *place, "--where", "category=nothing")
