@@ -164,8 +164,8 @@ def _check_types(present: Mapping[str, str], new: Mapping[str, str]) -> None:
     ]
     if wrong:
         raise CatalogueError(
-            f"fields of another type than in the catalogue: {named(wrong)}. Correct the values, or "
-            f"name the fields differently"
+            f"fields of another type than in the catalogue: {named(wrong)}. Correct the values, "
+            f"give the type in a list (--types NAME=TYPE), or name the fields differently"
         )
 
 
