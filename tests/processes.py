@@ -1,6 +1,7 @@
-"""Several processes of one JAX job over loopback."""
+"""Processes beside the test: those of one JAX job over loopback, and one to talk to."""
 
 import os
+import pathlib
 import socket
 import subprocess
 import sys
@@ -40,3 +41,33 @@ def run_hosts(hosts: int, devices: int, program: str, *arguments: str) -> None:
     for process in processes:
         _, errors = process.communicate(timeout=400)
         assert process.returncode == 0, errors.decode()
+
+
+class TalkingProcess:
+    """A module of the tests that runs beside the test, and answers lines with lines."""
+
+    def __init__(self, module, *arguments):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            cwd=pathlib.Path(__file__).parents[1],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.answer() == "ready"
+
+    def say(self, line):
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def answer(self):
+        return self.process.stdout.readline().removesuffix("\n")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, failure, *_):
+        self.process.stdin.close()
+        code = self.process.wait()
+        self.process.stdout.close()
+        assert failure or code == 0

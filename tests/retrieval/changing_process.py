@@ -12,7 +12,6 @@ import os
 import pathlib
 import random
 import signal
-import subprocess
 import sys
 import time
 
@@ -20,33 +19,24 @@ import numpy as np
 import pyarrow as pa
 
 from fashion_jax.retrieval.scann_index import scann_is_installed
+from tests.processes import TalkingProcess
 
-ROOT = pathlib.Path(__file__).parents[2]
 
-
-class Changer:
+class Changer(TalkingProcess):
     """The other process, as tests use it."""
 
     def __init__(self, index, journal, module="changing_catalogues"):
         self.journal = journal
         self._random = random.Random(0)
-        arguments = [str(index), str(journal), module]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.retrieval.changing_process", *arguments],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout.readline() == "ready\n"
+        super().__init__("tests.retrieval.changing_process", index, journal, module)
 
     def start(self, number):
-        self._say(f"change {number}\n")
+        self.say(f"change {number}")
 
     def kill(self):
         """Kills it in the middle of a change; returns that change's number."""
-        self._say("kill\n")
-        assert self.process.stdout.readline() == "killed\n"
+        self.say("kill")
+        assert self.answer() == "killed"
         return self._last_begun()
 
     def start_and_kill(self, number):
@@ -64,19 +54,6 @@ class Changer:
     def _last_begun(self):
         text = self.journal.read_text() if self.journal.exists() else ""
         return int(text.split()[-1]) if text else -1
-
-    def _say(self, line):
-        self.process.stdin.write(line)
-        self.process.stdin.flush()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, failure, *_):
-        self.process.stdin.close()
-        code = self.process.wait()
-        self.process.stdout.close()
-        assert failure or code == 0
 
 
 def main(index, journal, module):

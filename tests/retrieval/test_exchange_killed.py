@@ -1,10 +1,7 @@
 """Killed at any step, the exchange of models leaves one of them, whole, and goes on afterwards."""
 
 import itertools
-import pathlib
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -13,46 +10,29 @@ from fashion_jax.retrieval.catalogue.contents import Contents
 from fashion_jax.retrieval.catalogue.generations import GROWING, NEXT, open_for
 from fashion_jax.retrieval.catalogue.manifest import Manifest
 from fashion_jax.retrieval.catalogue.next_generation import remove_left_overs
+from tests.processes import TalkingProcess
 from tests.retrieval import two_models
 from tests.retrieval.changing_catalogues import Photo
 from tests.retrieval.two_models import CARDS, add, assert_is, exchange, write
 
-ROOT = pathlib.Path(__file__).parents[2]
 FIRST = [Photo(f"first {i}", 0) for i in range(9)]
 NEW = [Photo("first 0", 1), Photo("new", 0)]
 
 pytestmark = pytest.mark.slow
 
 
-class Exchanger:
+class Exchanger(TalkingProcess):
     """The other process; see `exchanging_process`."""
 
     def __init__(self):
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.retrieval.exchanging_process"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout.readline() == "ready\n"
+        super().__init__("tests.retrieval.exchanging_process")
 
     def exchange(self, index, step):
         """Exchange the models of a catalogue; returns whether it was killed at that step."""
-        self.process.stdin.write(f"{step} {index}\n")
-        self.process.stdin.flush()
-        ended = self.process.stdout.readline()
-        assert ended in ("killed\n", "ended 0\n")
-        return ended == "killed\n"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, failure, *_):
-        self.process.stdin.close()
-        code = self.process.wait()
-        self.process.stdout.close()
-        assert failure or code == 0
+        self.say(f"{step} {index}")
+        ended = self.answer()
+        assert ended in ("killed", "ended 0")
+        return ended == "killed"
 
 
 @pytest.mark.parametrize(
