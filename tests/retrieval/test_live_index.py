@@ -51,11 +51,11 @@ def folder(built, tmp_path):
 def recall(catalogue, k):
     """Share of the exact answers that are found; every answer is checked for what it says."""
     exact = ExactIndex(catalogue.embeddings).search(QUERIES, k)
-    found = 0
+    found, items = 0, list(catalogue.items)
     for hits, row_of in zip(catalogue.search(QUERIES, k, CARD), exact.rows, strict=True):
         assert len({hit.row for hit in hits}) == min(k, len(catalogue))
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
-        assert all(hit.item == catalogue.items[hit.row] for hit in hits)
+        assert all(hit.item == items[hit.row] for hit in hits)
         found += len({hit.row for hit in hits} & set(row_of.tolist()))
     return found / exact.rows.size
 

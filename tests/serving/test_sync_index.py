@@ -198,7 +198,7 @@ def test_a_dry_run_changes_nothing(stocked):
     text = "photo,price\na.jpg,1\nnew.jpg,2\n"
     result = stocked.sync(text, dry_run=True)
     assert (counts(result), result.embedded, result.done) == ((1, 0, 2, 1, 0), 1, False)
-    assert "2 photos then; nothing was changed" in result.to_table()
+    assert "2 photos after this change" in result.to_table()
     assert (stocked.manifest, stocked.model.embedded) == (before, 0)
     assert counts(stocked.sync(text)) == counts(result)
 

@@ -50,7 +50,7 @@ class SyncedIndex:
         gone_fields: names of fields that no photo has any more.
         embedded: number of photos that the model has to embed; photos of equal bytes and box are
             embedded once.
-        photos: number of photos in the index then.
+        photos: number of photos in the index after the change.
         directory: absolute path of the index.
         done: whether the index was changed; `False` for a dry run.
         to_download: number of photos that a dry run did not download, and took for changed.
@@ -90,7 +90,7 @@ class SyncedIndex:
             ("fields without values now", ", ".join(self.gone_fields)),
             ("left out" if self.done else "unusable", named_by_defect(self.left_out)),
         ]
-        state = "now" if self.done else "then; nothing was changed"
+        state = "now" if self.done else "after this change"
         lines = [tabulate(rows, tablefmt="plain", intfmt=",")]
         lines += [f"{name}: {text}" for name, text in notes if text]
         return "\n".join([*lines, f"{self.photos:,} photos {state}: {self.directory}"])
