@@ -1,9 +1,9 @@
-"""Embeds augmented copies of a built dataset's photos with a trained run: realistic vectors.
+r"""Embeds augmented copies of a built dataset's photos with a trained run: realistic vectors.
 
     fashion-jax data build --dataset street2shop --manual_dir RAW --data_dir data
-    fashion-jax train --config=street2shop_small_contrastive --workdir=runs/small \\
+    fashion-jax train --config=street2shop_small_contrastive --workdir=runs/small \
         --config.image.height=64 --config.image.width=64 --config.training.epochs=4
-    python benchmarks/augmented_embeddings.py --workdir runs/small --output embeddings.npz \\
+    python benchmarks/augmented_embeddings.py --workdir runs/small --output embeddings.npz \
         [--photos 400000] [--queries 2000]
 
 Copies of a photo differ in crop, angle, side, brightness, contrast and saturation. The gallery has
@@ -43,7 +43,7 @@ def main() -> None:
     print(f"{len(shop_nd):,} × {shop_nd.shape[1]} and {len(asked_qd):,} queries in {seconds:.0f} s")
 
 
-def _copies(data, splits: tuple[str, ...], count: int) -> Iterator[np.ndarray]:  # noqa: ANN001
+def _copies(data, splits: tuple[str, ...], count: int) -> Iterator[np.ndarray]:
     """Yield pixels of augmented copies: one of every photo, then another one of every photo."""
     photos = []
     for split in map(data.split, splits):

@@ -4,17 +4,17 @@
     python benchmarks/scann_against_graphs.py --embeddings embeddings.npz [--recalls 0.95 0.99]
 
 Takes what augmented_embeddings.py wrote. Every index is built on all cores and searched for ten
-neighbours on one core, one query after the other. The cheapest setting that reaches a recall on
-the first half of the queries is then measured on the other half: that recall and speed are
-printed. hnswlib's and USearch's graphs have 16 links a node (32 in the lowest layer) and an effort
-of 200 in building. Memory is what building adds to the process, without the embeddings.
+neighbours on one core, one query after the other. A setting is chosen on the first half of the
+queries: the one that `index tune` chooses for ScaNN, the least effort that reaches the recall for
+the graphs. Its recall and speed are measured on the other half. The graphs have 16 links a node (32
+in the lowest layer) and are built with an effort of 200. Memory is what the finished index adds to
+the process that holds the embeddings.
 """
 
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from measured import measured
@@ -28,6 +28,7 @@ LINKS, BUILD_EFFORT = 16, 200
 EFFORTS = (10, 14, 20, 28, 40, 56, 80, 112, 160, 226, 320, 452, 640, 905, 1280, 2560)
 
 Search = Callable[[np.ndarray], np.ndarray]
+Tuned = tuple[str, Search] | None
 
 
 def main() -> None:
@@ -44,7 +45,11 @@ def main() -> None:
         print(table[-1], flush=True)
     columns = ["index", "build [s]", "memory [GiB]", "wanted", "setting", f"recall@{K}"]
     columns.append("queries/s/core")
-    print(tabulate(table, columns, tablefmt="github", floatfmt=("", ".0f", ".2f", "", "", ".4f", ",.0f")))
+    print(
+        tabulate(
+            table, columns, tablefmt="github", floatfmt=("", ".0f", ".2f", "", "", ".4f", ",.0f")
+        )
+    )
 
 
 def _compare(name: str, embeddings: str, recalls: list[float]) -> dict:
@@ -53,27 +58,20 @@ def _compare(name: str, embeddings: str, recalls: list[float]) -> dict:
     truth = ExactIndex(shop_nd).search(asked_qd, K).rows
     half = len(asked_qd) // 2
     before, start = memory(), time.perf_counter()
-    settings = KINDS[name](shop_nd)
-    first = next(settings)
-    built, size = time.perf_counter() - start, memory() - before
+    tune = KINDS[name](shop_nd)
+    built = [time.perf_counter() - start, memory() - before]
     os.sched_setaffinity(0, {0})  # one core for the searches
-    rows, wanted = [], sorted(recalls)
-    for setting, search in _chain(first, settings):
-        while wanted and _recall(search, asked_qd[:half], truth[:half])[0] >= wanted[0]:
-            recall, speed = _recall(search, asked_qd[half:], truth[half:])
-            rows.append([name, built, size, wanted.pop(0), setting, recall, speed])
-        if not wanted:
-            break
-    return {"rows": rows + [[name, built, size, each, "not reached", None, None] for each in wanted]}
+    rows = []
+    for wanted in recalls:
+        setting, search = tune(wanted, asked_qd[:half], truth[:half]) or ("not reached", None)
+        result = _measure(search, asked_qd[half:], truth[half:]) if search else (None, None)
+        rows.append([name, *built, wanted, setting, *result])
+    return {"rows": rows}
 
 
-def _chain(first: Any, rest: Iterator) -> Iterator:
-    yield first
-    yield from rest
-
-
-def _recall(search: Search, asked_qd: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+def _measure(search: Search, asked_qd: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """Return recall, and queries a second."""
+    search(asked_qd[0])
     start = time.perf_counter()
     found = [search(query) for query in asked_qd]
     speed = len(asked_qd) / (time.perf_counter() - start)
@@ -81,21 +79,71 @@ def _recall(search: Search, asked_qd: np.ndarray, truth: np.ndarray) -> tuple[fl
     return float(np.mean([len({*a} & {*b}) / K for a, b in pairs])), speed
 
 
-# Each yields settings and searches, cheapest first; the index is built before the first one.
+# Each builds an index, and returns a function that chooses a setting.
 
 
-def exact(shop_nd: np.ndarray) -> Iterator[tuple[str, Search]]:
+def exact(shop_nd: np.ndarray) -> Callable[..., Tuned]:
     index = ExactIndex(shop_nd)
-    yield "all pairs", lambda query: index.search(query[None], K).rows[0]
+    return lambda *_: ("all pairs", lambda query: index.search(query[None], K).rows[0])
 
 
-def scann(shop_nd: np.ndarray) -> Iterator[tuple[str, Search]]:
+def scann(shop_nd: np.ndarray) -> Callable[..., Tuned]:
     from fashion_jax.retrieval.scann_index import ScannIndex
+    from fashion_jax.retrieval.scann_tuning import TuningQueries, measure
 
     index = ScannIndex.build(shop_nd)
-    leaves = index.settings.leaves
-    yield "untuned", lambda query: np.full(K, -1)
-    for share in (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0):
-        for reorder in (40, 100, 200):
-            searched = index.searched_with(reorder, max(1, round(share * leaves)))
-            yield f"{share:.1%} of {leaves} leaves, {reorder} reordered", _one(searched)
+
+    def tune(wanted: float, asked_qd: np.ndarray, truth: np.ndarray) -> Tuned:
+        chosen = measure(index, shop_nd, TuningQueries(asked_qd), wanted, K).chosen
+        if chosen is None:
+            return None
+        reorder, leaves = chosen.reorder, chosen.leaves_to_search
+        searched = index.searched_with(reorder, leaves)
+        said = f"{leaves} of {index.settings.leaves} leaves, {reorder} candidates"
+        return said, lambda query: searched.search(query[None], K).rows[0]
+
+    return tune
+
+
+def hnswlib(shop_nd: np.ndarray) -> Callable[..., Tuned]:
+    import hnswlib as package
+
+    index = package.Index("ip", shop_nd.shape[1])
+    index.init_index(len(shop_nd), ef_construction=BUILD_EFFORT, M=LINKS)
+    index.add_items(shop_nd, num_threads=os.cpu_count())
+    return _least_effort(index.set_ef, lambda query: index.knn_query(query, K, num_threads=1)[0][0])
+
+
+def usearch(shop_nd: np.ndarray) -> Callable[..., Tuned]:
+    from usearch.index import Index
+
+    index = Index(
+        ndim=shop_nd.shape[1],
+        metric="ip",
+        dtype="f32",
+        connectivity=LINKS,
+        expansion_add=BUILD_EFFORT,
+    )
+    index.add(np.arange(len(shop_nd)), shop_nd, threads=os.cpu_count())
+    return _least_effort(
+        lambda effort: setattr(index, "expansion_search", effort),
+        lambda query: index.search(query, K, threads=1).keys,
+    )
+
+
+def _least_effort(set_effort: Callable[[int], object], search: Search) -> Callable[..., Tuned]:
+    def tune(wanted: float, asked_qd: np.ndarray, truth: np.ndarray) -> Tuned:
+        for effort in EFFORTS:
+            set_effort(effort)
+            if _measure(search, asked_qd, truth)[0] >= wanted:
+                return f"ef {effort}", search
+        return None
+
+    return tune
+
+
+KINDS = {"all pairs": exact, "ScaNN": scann, "hnswlib": hnswlib, "USearch": usearch}
+
+
+if __name__ == "__main__":
+    main()

@@ -141,8 +141,8 @@ def require_fields(types: Iterable[str], fields: Sequence[str], path: pathlib.Pa
     for name in types:
         if name not in fields:
             raise FashionJaxError(
-                f"--types names {name!r}, which is no field of {path}{did_you_mean(name, fields)}; "
-                f"its fields are {named(fields) or 'none'}"
+                f"--types names {name!r}, which is no field of {path}; its fields are "
+                f"{named(fields) or 'none'}{did_you_mean(name, fields)}"
             )
 
 

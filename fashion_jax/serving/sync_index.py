@@ -170,7 +170,7 @@ def _refuse_bad(bad: Mapping[str, Sequence[str]], skip_bad: bool) -> None:
     trusted = any("private_address" in defect for defect in bad)
     hint = "; links into the local network are followed with --allow_private_hosts" * trusted
     raise FashionJaxError(
-        f"{count:,} photos of the list cannot be used: {named_by_defect(bad)}{hint}. Nothing was "
+        f"{count:,} of the list's photos cannot be used: {named_by_defect(bad)}{hint}. Nothing was "
         f"changed; fix them, take them out of the list, or leave them out (--skip_bad)"
     )
 

@@ -249,9 +249,10 @@ def test_a_category_that_no_photo_has_is_named(run, index, photos, capsys):
     place = ["--workdir", run, "--index", index, "--picture", "none"]
     said = call(capsys, "search", photos / "0.jpg", *place, "--where", "category=nothing")
     assert "0 photos meet the conditions" in said
-    assert "category is nowhere 'nothing'" in said
+    assert "no photo has the category 'nothing'" in said
     said = refused(capsys, "search", photos / "0.jpg", *place, "--where", "categry=x")
-    assert "no field 'categry'; did you mean 'category'?" in said
+    assert "no field 'categry'; choose from photo_id, product, category" in said
+    assert "; did you mean 'category'?" in said
 
 
 def test_products_that_are_like_another(run, index, capsys):

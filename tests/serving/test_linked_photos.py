@@ -93,7 +93,7 @@ def test_what_cannot_be_fetched_is_named_and_tried_again(shop, server):
     with pytest.raises(FashionJaxError) as error:
         sync(shop, text)
     for part in (
-        "3 photos of the list cannot be used",
+        "3 of the list's photos cannot be used",
         f"1 not downloaded: http_404 ({server.url('/gone.jpg')})",
         "1 not downloaded: not_an_image",
         "1 not downloaded: bad_link (http://a b.com/)",

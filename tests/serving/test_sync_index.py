@@ -129,7 +129,7 @@ def test_unusable_photos_are_all_named_before_anything_is_embedded(stocked):
     text = "photo,x,y,width,height\n" + "".join(f"{name},,,,\n" for name in names)
     text += "new.jpg,500,500,20,20\n"
     said = refused(stocked, text)
-    assert "5 photos of the list cannot be used" in said
+    assert "5 of the list's photos cannot be used" in said
     for part in (
         "1 unreadable (gone.jpg)",
         "1 not an image (page.jpg)",

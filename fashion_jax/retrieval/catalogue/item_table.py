@@ -273,8 +273,8 @@ def _grouping_column(items: ItemTable, by: str) -> pa.ChunkedArray:
     if by not in items.fields:
         choices = ["product", *items.fields]
         raise CatalogueError(
-            f"there is no field {by!r} to group by{did_you_mean(by, choices)}; choose from "
-            f"{', '.join(told_apart(choices))}"
+            f"there is no field {by!r} to group by; choose from "
+            f"{', '.join(told_apart(choices))}{did_you_mean(by, choices)}"
         )
     column = items.fields[by]
     if pa.types.is_list(column.type):

@@ -157,7 +157,7 @@ def without_matches(conditions: Sequence[Condition], items: ItemTable) -> list[s
         known = pc.unique(flat.drop_null()).to_pylist()
         values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
         described += [
-            f"{condition.field} is nowhere {value!r}{did_you_mean(value, known)}"
+            f"no photo has the {condition.field} {value!r}{did_you_mean(value, known)}"
             for value in sorted(set(map(str, values)) - set(known))
         ]
     return described
@@ -172,8 +172,8 @@ def _column(condition: Condition, items: ItemTable) -> pa.ChunkedArray:
     if name not in fields:
         choices = [*ITEM_COLUMNS, *fields]
         raise WhereError(
-            f"there is no field {name!r}{did_you_mean(name, choices)}; choose from "
-            f"{', '.join(told_apart(choices))}"
+            f"there is no field {name!r}; choose from {', '.join(told_apart(choices))}"
+            f"{did_you_mean(name, choices)}"
         )
     return fields[name]
 

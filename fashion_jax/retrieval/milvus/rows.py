@@ -77,8 +77,8 @@ def to_filter(where: Where) -> str:
 def _filter(condition: Condition) -> str:
     if condition.field not in ITEM_FIELDS:
         raise WhereError(
-            f"{condition}: a collection knows {', '.join(ITEM_FIELDS)} of its photos, and no "
-            f"fields{did_you_mean(condition.field, ITEM_FIELDS)}; search an index by fields"
+            f"{condition}: a collection knows no fields of its photos, which an index does, but "
+            f"{', '.join(ITEM_FIELDS)}{did_you_mean(condition.field, ITEM_FIELDS)}"
         )
     if condition.operator in ("<", "<=", ">", ">="):
         raise WhereError(f"{condition}: texts have no order; use =, !=, in or not in")
