@@ -260,7 +260,7 @@ class TestConditions:
     @pytest.mark.parametrize(
         ("where", "message"),
         [
-            ("price<5", "a collection knows photo_id, product, category, domain of its photos"),
+            ("price<5", "a collection knows no fields of its photos, which an index does, but photo_id"),
             ("produkt=5", "did you mean 'product'"),
             ("category<5", "texts have no order"),
         ],

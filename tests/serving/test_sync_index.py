@@ -278,9 +278,16 @@ def csv_of(rows):
 
 
 def content_of(shop):
+    """What an index holds, whatever the order of its rows and fields."""
     catalogue = shop.catalogue
     return sorted(
-        (repr(item), repr(catalogue.items.origin(row)), vector.tobytes(), catalogue.thumbnail(row))
+        (
+            *(item.photo_id, item.product, item.category, item.domain),
+            sorted(item.fields.items()),
+            repr(catalogue.items.origin(row)),
+            vector.tobytes(),
+            catalogue.thumbnail(row),
+        )
         for row, (item, vector) in enumerate(
             zip(catalogue.items, np.asarray(catalogue.embeddings), strict=True)
         )
