@@ -30,8 +30,9 @@ RUNTIMES = {
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "protobuf")
 # What the tests need, without the linters and the documentation's tools.
 TEST_TOOLS = (
-    "beartype", "hypothesis", "ipykernel", "jupytext", "milvus-lite", "mkdocs", "mkdocs-material",
-    "mkdocstrings[python]", "nbclient", "pymilvus", "pytest", "pytest-xdist", "setuptools", "wheel",
+    "beartype", "httpx2", "hypothesis", "ipykernel", "jupytext", "milvus-lite", "mkdocs",
+    "mkdocs-material", "mkdocstrings[python]", "nbclient", "pymilvus", "pytest", "pytest-xdist",
+    "setuptools", "wheel",
 )  # fmt: skip
 
 SMALL_DEMO = """
@@ -90,7 +91,7 @@ def default(session: nox.Session) -> None:
 @nox.session(python=FOUND.get("3.13", "3.13"))
 def oldest(session: nox.Session) -> None:
     """The lower bounds: Colab's runtime."""
-    session.install("--editable", ".[download]", "--constraint", COLAB)
+    session.install("--editable", ".[download,serve]", "--constraint", COLAB)
     session.install(*TEST_TOOLS, "--constraint", COLAB)
     check(session)
 

@@ -80,7 +80,8 @@ def _lance_ask(photos: Any, query: np.ndarray, limit: float | None) -> list[int]
     search = photos.search(query).distance_type("cosine").refine_factor(5).limit(K)
     if limit is not None:
         search = search.where(f"price < {limit}", prefilter=True)
-    found = [_number(photo) for photo in search.select(["photo"]).to_arrow()["photo"].to_pylist()]
+    names = search.select(["photo", "_distance"]).to_arrow()["photo"].to_pylist()
+    found = [_number(photo) for photo in names]
     return found + [-1] * (K - len(found))
 
 

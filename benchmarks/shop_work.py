@@ -21,7 +21,7 @@ COLOURS = ["red", "blue", "black", "white", "green", "beige", "pink"]
 SIZES = ["XS", "S", "M", "L", "XL"]
 
 
-def draw(folder: pathlib.Path, photos: int, dimensions: int, queries: int) -> None:
+def draw(folder: pathlib.Path, photos: int, dimensions: int, queries: int) -> dict:
     """Write embeddings, photos, lists and right answers."""
     shop_nd, asked_qd, more_nd = drawn(photos, dimensions)
     part = photos // 400
@@ -52,6 +52,7 @@ def draw(folder: pathlib.Path, photos: int, dimensions: int, queries: int) -> No
     changed = changed.set_column(changed.column_names.index("price"), "price", pa.array(every))
     pa.csv.write_csv(as_list(changed), folder / "next.csv")
     pa.parquet.write_table(changed, folder / "next.parquet")
+    return {}
 
 
 def fields(photos: int) -> pa.Table:

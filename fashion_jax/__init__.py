@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from fashion_jax.retrieval.scann_index import ScannIndex
     from fashion_jax.retrieval.whitening import Whitening
     from fashion_jax.serving.build_index import add_files, add_split, build_index
+    from fashion_jax.serving.client import Client
     from fashion_jax.serving.duplicates import find_duplicates
     from fashion_jax.serving.new_photos import find_photos
     from fashion_jax.serving.reembed import reembed_index
     from fashion_jax.serving.search import search
+    from fashion_jax.serving.server.server import serve
     from fashion_jax.serving.sync_index import sync_index
     from fashion_jax.serving.update_index import update_index
     from fashion_jax.training.learner import make_learner
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "Catalogue": "retrieval.catalogue",
+    "Client": "serving.client",
     "EmbeddingModel": "inference.model",
     "ExactIndex": "retrieval.exact",
     "ExperimentConfig": "config",
@@ -84,6 +87,7 @@ _MODULES = {
     "rerank": "retrieval.rerank",
     "retrieval_metrics": "metrics.measure",
     "search": "serving.search",
+    "serve": "serving.server.server",
     "sync_index": "serving.sync_index",
     "train": "training.loop",
     "update_index": "serving.update_index",
@@ -91,6 +95,7 @@ _MODULES = {
 
 __all__ = [
     "Catalogue",
+    "Client",
     "EmbeddingModel",
     "ExactIndex",
     "ExperimentConfig",
@@ -128,6 +133,7 @@ __all__ = [
     "rerank",
     "retrieval_metrics",
     "search",
+    "serve",
     "sync_index",
     "train",
     "update_index",

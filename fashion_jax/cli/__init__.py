@@ -56,6 +56,7 @@ Fashion visual search: a street photo in, the shop's own photo of the same produ
   fashion-jax index tune --workdir=RUN --recall=0.99    as fast as this recall allows
   fashion-jax index info --workdir=RUN                  describe an index
   fashion-jax search PHOTO --workdir=RUN                find the product of a photo
+  fashion-jax serve --workdir=RUN                       a search page and an HTTP API
   fashion-jax embed --workdir=RUN --output=DIR          embed a huge catalogue over many hosts
   fashion-jax milvus build --embeddings=DIR ...         search beyond one machine
   fashion-jax weights inspect FILE                      the contents of a file of weights
@@ -74,6 +75,7 @@ _MODULES = {
     "robustness": "evaluate",
     "index": "index",
     "search": "search",
+    "serve": "serve",
     "embed": "embed",
     "milvus": "milvus",
     "weights": "weights",

@@ -78,7 +78,7 @@ class UndecodablePhotoError(FashionJaxError):
         self.detail = detail
 
 
-def decode_photo(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
+def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "height width 3"]:
     """Decode a photo of any common format, strictly.
 
     Colours are converted to sRGB, by the photo's profile or other description. The EXIF orientation
@@ -88,13 +88,14 @@ def decode_photo(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
 
     Args:
         data: content of the file; its name's suffix is irrelevant.
+        max_pixels: limit, if it is lower than that of the format.
 
     Returns:
         RGB pixels.
 
     Raises:
         UndecodablePhotoError: if the bytes are empty, truncated, damaged, not an image, or of a
-            format that is not read, or if the photo has more than `MAX_PIXELS` or `MAX_BYTES`.
+            format that is not read, or if the photo has more than `max_pixels` or `MAX_BYTES`.
     """
     if not data:
         raise UndecodablePhotoError("empty", "0 bytes")
@@ -105,7 +106,7 @@ def decode_photo(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
         image = _open(data)
         # Invented lengths and offsets make Pillow's parsers raise all kinds of exceptions.
         try:
-            _check_size(image)
+            _check_size(image, max_pixels)
             if image.format in ("JPEG", "MPO") and lacks_end(data):
                 return _decode_cut_off(data)
             return _decode(image, data)
@@ -179,8 +180,8 @@ def _open_any_size(data: bytes) -> Image.Image:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _check_size(image: Image.Image) -> None:
-    most = _MAX_PIXELS.get(image.format or "", MAX_PIXELS)
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    most = min(max_pixels, _MAX_PIXELS.get(image.format or "", MAX_PIXELS))
     sizes = [image.size]
     if isinstance(image, TiffImagePlugin.TiffImageFile) and _TILE_WIDTH in image.tag_v2:
         # A tile is decoded whole, even one that is much larger than the image.

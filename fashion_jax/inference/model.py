@@ -100,18 +100,29 @@ class EmbeddingModel:
             FashionJaxError: a file cannot be read as a photo (its name is given).
         """
         batch_size = self._padded(batch_size or self.config.evaluation.batch_size)
-        image, sharding = self.config.image, batch_sharding(self.mesh)
-        pixels = _pixels(photos)
+        image, pixels = self.config.image, _pixels(photos)
         parts = [np.empty((0, self.card.embedding_width), np.float32)]
         while part := list(itertools.islice(pixels, batch_size)):
             if len(parts) == 1:  # fewer photos than a batch; a later batch would be compiled anew
                 batch_size = min(batch_size, self._padded(len(part)))
-            images = np.zeros((batch_size, image.height, image.width, 3), np.uint8)
-            for slot, photo in enumerate(part):
-                images[slot] = resize(photo, image)
-            placed = jax.make_array_from_callback(images.shape, sharding, images.__getitem__)
-            parts.append(np.asarray(self.encode(self.variables, placed))[: len(part)])
+            images = np.stack([resize(photo, image) for photo in part])
+            parts.append(self.embed_images(images, batch_size))
         return np.concatenate(parts)
+
+    def embed_images(
+        self, images: UInt8[np.ndarray, "photos height width 3"], batch_size: int
+    ) -> Embeddings:
+        """Embeds photos of the network's input size.
+
+        Args:
+            images: at most `batch_size` photos.
+            batch_size: photos that go through the network; each number is compiled once.
+        """
+        batch_size, sharding = self._padded(batch_size), batch_sharding(self.mesh)
+        padded = np.zeros((batch_size, *images.shape[1:]), np.uint8)
+        padded[: len(images)] = images
+        placed = jax.make_array_from_callback(padded.shape, sharding, padded.__getitem__)
+        return np.asarray(self.encode(self.variables, placed))[: len(images)]
 
     def embed_split(self, split: Split, progress: bool = True) -> Embeddings:
         """Embeds every photo of a split exactly once; each host of the job gets all rows."""

@@ -24,6 +24,7 @@ _SHARES_OF_LEAVES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
 # Copies of a photo are equally good answers, and indexes round scores differently.
 _EQUALLY_NEAR = 1e-5
 _AS_GOOD_AS_EXACT = 0.9995
+_HALVINGS = 3  # of the step of the grid in which the recall is reached
 _TIMINGS = 3
 SHARES = (0.01, 0.1, 0.9)
 """Shares of the rows that filters leave, to measure with."""
@@ -185,11 +186,19 @@ def measure(
     truth = _answers(exact, queries, k)
     exact_speed = _queries_per_second(exact, queries, k)
     points: list[Point] = []
-    for settings in _grid(index, k, points, max(wanted, _AS_GOOD_AS_EXACT)):
+
+    def measured(settings: tuple[int, int]) -> Point:
         searched = index.searched_with(*settings)
         recall = _recall(_answers(searched, queries, k), truth)
-        points.append(Point(*settings, recall, _queries_per_second(searched, queries, k)))
+        return Point(*settings, recall, _queries_per_second(searched, queries, k))
+
+    for settings in _grid(index, k, points, max(wanted, _AS_GOOD_AS_EXACT)):
+        points.append(measured(settings))
         each(points[-1])
+    for _ in range(_HALVINGS):
+        for settings in _between(index, k, points, wanted):
+            points.append(measured(settings))
+            each(points[-1])
     chosen = choose(points, wanted)
     best = index.searched_with(chosen.reorder, chosen.leaves_to_search) if chosen else index
     return Tuning(
@@ -261,6 +270,20 @@ def _grid(
             yield reorder, leaves_to_search
             if measured[-1].recall >= enough:
                 break
+
+
+def _between(
+    index: ScannIndex, k: int, measured: Sequence[Point], wanted: float
+) -> Iterator[tuple[int, int]]:
+    """Yield settings between the most leaves that are too few, and the fewest that are enough."""
+    done = {(point.reorder, point.leaves_to_search) for point in measured}
+    for reorder in sorted({point.reorder for point in measured}):
+        row = [point for point in measured if point.reorder == reorder]
+        enough = min((p.leaves_to_search for p in row if p.recall >= wanted), default=0)
+        fewer = [point.leaves_to_search for point in row if point.leaves_to_search < enough]
+        middle = round((max(fewer) * enough) ** 0.5) if fewer else 0
+        if middle and (reorder, middle) not in done:
+            yield reorder, middle
 
 
 def _answers(index: Index, queries: TuningQueries, k: int) -> Neighbours:

@@ -162,7 +162,15 @@ def read_query(path: pathlib.Path, box: str | None = None) -> Photo:
     """
     if not os.path.lexists(path):
         raise FashionJaxError(f"no photo at {path.absolute()}")
-    pixels = read_photo(path)
+    return crop_to_box(read_photo(path), box)
+
+
+def crop_to_box(pixels: Photo, box: str | None) -> Photo:
+    """Crop a photo to a box; `None` for the whole photo.
+
+    Raises:
+        FashionJaxError: a box that does not fit the photo.
+    """
     if box is None:
         return pixels
     height, width = pixels.shape[:2]
@@ -171,7 +179,7 @@ def read_query(path: pathlib.Path, box: str | None = None) -> Photo:
     fitted = fit_box(to_pixels(wanted, unit, height, width), height, width)
     if fitted.box is None:
         raise FashionJaxError(
-            f"--box {box} is {fitted.defect}: nothing of it is in the photo, "
+            f"the box {box} is {fitted.defect}: nothing of it is in the photo, "
             f"which has {width}×{height} pixels"
         )
     return crop(pixels, fitted.box)
@@ -189,7 +197,7 @@ def parse_box(text: str) -> Box:
             raise ValueError(text)
     except ValueError as error:
         raise FashionJaxError(
-            f"--box has to be x,y,width,height in pixels, such as 40,25,180,260; got {text!r}"
+            f"a box has to be x,y,width,height in pixels, such as 40,25,180,260; got {text!r}"
         ) from error
     return Box(x, y, width, height)
 

@@ -260,7 +260,10 @@ class TestConditions:
     @pytest.mark.parametrize(
         ("where", "message"),
         [
-            ("price<5", "a collection knows no fields of its photos, which an index does, but photo_id"),
+            (
+                "price<5",
+                "a collection knows no fields of its photos, which an index does, but photo_id",
+            ),
             ("produkt=5", "did you mean 'product'"),
             ("category<5", "texts have no order"),
         ],

@@ -88,10 +88,17 @@ class Catalogue:
         return cls.open(target)
 
     @classmethod
-    def open(cls, directory: str | os.PathLike[str]) -> "Catalogue":
+    def open(
+        cls, directory: str | os.PathLike[str], older: "Catalogue | None" = None
+    ) -> "Catalogue":
         """Open a catalogue after checking all of its files.
 
         It keeps answering from this state when the catalogue is changed, replaced or moved.
+
+        Args:
+            directory: folder of the catalogue.
+            older: the same catalogue, opened in an older state: files that have not changed since
+                are neither read nor checked again.
 
         Raises:
             StorageError: not a catalogue, or files (which are named) are damaged.
@@ -102,6 +109,8 @@ class Catalogue:
         while True:
             try:
                 contents = Contents(target, manifest)
+                if older is not None:
+                    contents.take_over(older._contents)
                 for segment in contents.segments:
                     segment.open()
                 return cls(contents)
@@ -229,7 +238,7 @@ class Catalogue:
             for query, codes in zip(queries_qd, found, strict=True)
         ]
 
-    def embeddings_of(self, rows: Rows) -> Float32[np.ndarray, "rows dimensions"]:
+    def embeddings_of(self, rows: Sequence[int] | Rows) -> Float32[np.ndarray, "rows dimensions"]:
         """L2-normalised embeddings of some rows, which ascend."""
         return self._contents.embeddings_of(rows)
 

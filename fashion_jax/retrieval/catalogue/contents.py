@@ -133,6 +133,16 @@ class Segment:
         tuned = self.entry.search
         return index.searched_with(tuned.reorder, tuned.leaves_to_search) if tuned else index
 
+    def take_over(self, older: "Segment") -> None:
+        """Use what an older state of the same segment has opened, as far as it has not changed."""
+        if (older.folder, older.entry.files) != (self.folder, self.entry.files):
+            return
+        parts = {"embeddings", "thumbnails"}
+        parts |= {"scann"} if older.entry.search == self.entry.search else set()
+        parts |= {"items"} if older.entry.items == self.entry.items else set()
+        vars(self).update({name: vars(older)[name] for name in parts & vars(older).keys()})
+        self._checked |= older._checked
+
     def read_thumbnails(self, rows: Sequence[int]) -> Sequence[bytes]:
         """Read JPEGs by row.
 
@@ -203,6 +213,13 @@ class Contents:
     def __len__(self) -> int:
         """Number of photos."""
         return int(self._starts[-1])
+
+    def take_over(self, older: "Contents") -> None:
+        """Use what an older state of the same catalogue has opened."""
+        opened = {segment.entry.data: segment for segment in older.segments}
+        for segment in self.segments:
+            if segment.entry.data in opened:
+                segment.take_over(opened[segment.entry.data])
 
     @functools.cached_property
     def items(self) -> ItemTable:

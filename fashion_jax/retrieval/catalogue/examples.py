@@ -6,7 +6,11 @@ from jaxtyping import Int64
 
 from fashion_jax.retrieval.catalogue.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.item_table import ItemTable
-from fashion_jax.retrieval.catalogue.items import UNKNOWN_PRODUCT, CatalogueError
+from fashion_jax.retrieval.catalogue.items import (
+    UNKNOWN_PRODUCT,
+    CatalogueError,
+    UnknownNameError,
+)
 
 Rows = Int64[np.ndarray, " rows"]
 
@@ -25,7 +29,8 @@ def rows_named(items: ItemTable, name: str) -> Rows:
             is both.
 
     Raises:
-        CatalogueError: no such name, or one of a product and of another product's photo.
+        UnknownNameError: no such name.
+        CatalogueError: a name of a product and of another product's photo.
     """
     kind, colon, rest = name.partition(":")
     columns = [_KINDS[kind]] if colon and kind in _KINDS else list(_KINDS.values())
@@ -33,7 +38,7 @@ def rows_named(items: ItemTable, name: str) -> Rows:
     found = [np.flatnonzero(pc.equal(items.column(each), wanted)) for each in columns]
     found = [rows for rows in found if len(rows)] if wanted else []
     if not found:
-        raise CatalogueError(f"the catalogue has no product and no photo {wanted!r}")
+        raise UnknownNameError(f"the catalogue has no product and no photo {wanted!r}")
     if len(found) == 2 and not set(found[1]) <= set(found[0]):
         raise CatalogueError(
             f"{name!r} is a product and another product's photo: write product:{name} or "

@@ -38,7 +38,9 @@ _OF_THE_FILE = ("source", "sha256", "size", "mtime_ns")
 _SEPARATOR = "\0"  # no path has it
 
 
-def open_for(directory: str | os.PathLike[str], card: ModelCard) -> Catalogue:
+def open_for(
+    directory: str | os.PathLike[str], card: ModelCard, older: Catalogue | None = None
+) -> Catalogue:
     """Open the generation of a catalogue that a model's queries are answered by.
 
     The next generation answers for photos that are in the catalogue still, with the present items.
@@ -46,6 +48,7 @@ def open_for(directory: str | os.PathLike[str], card: ModelCard) -> Catalogue:
     Args:
         directory: folder of the catalogue.
         card: card of the queries' model.
+        older: the same catalogue, opened in an older state; see `Catalogue.open`.
 
     Raises:
         ModelCardError: no complete generation is of this model.
@@ -55,7 +58,7 @@ def open_for(directory: str | os.PathLike[str], card: ModelCard) -> Catalogue:
     while True:
         before = _manifests(folder)
         try:
-            return _open(folder, card)
+            return _open(folder, card, older)
         except (FashionJaxError, OSError):
             # A change may have exchanged the generations, or removed old files, in between.
             if _manifests(folder) == before:
@@ -107,10 +110,10 @@ def manifest_of(place: pathlib.Path) -> Manifest | None:
     return Manifest.read(place) if (place / MANIFEST).exists() else None
 
 
-def _open(folder: pathlib.Path, card: ModelCard) -> Catalogue:
+def _open(folder: pathlib.Path, card: ModelCard, older: Catalogue | None) -> Catalogue:
     present = Manifest.read(folder)
     if not present.card.difference(card):
-        catalogue = Catalogue.open(folder)
+        catalogue = Catalogue.open(folder, older)
         catalogue.card.require_same(card, "the catalogue", "the query's model")
         return catalogue
     following = manifest_of(folder / NEXT)
@@ -140,6 +143,17 @@ def _refuse(folder: pathlib.Path, present: Manifest, card: ModelCard) -> NoRetur
         )
     present.card.require_same(card, "the catalogue", "the query's model")
     raise AssertionError("cards that differ are refused")
+
+
+def generation_stamp(directory: str | os.PathLike[str]) -> tuple[object, ...]:
+    """Return a value that changes with every change of a catalogue; its files are not read."""
+    found: list[object] = []
+    for place in (pathlib.Path(directory), pathlib.Path(directory) / NEXT):
+        found.append(None)
+        with contextlib.suppress(OSError):
+            status = (place / MANIFEST).stat()
+            found[-1] = (status.st_ino, status.st_mtime_ns, status.st_size)
+    return tuple(found)
 
 
 def _manifests(folder: pathlib.Path) -> list[bytes]:

@@ -18,6 +18,10 @@ class CatalogueError(FashionJaxError):
     """Inputs that do not fit together or do not fit the catalogue, or an impossible change."""
 
 
+class UnknownNameError(CatalogueError):
+    """A product or photo that the catalogue does not have."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Item:
     """One photo of a catalogue.
