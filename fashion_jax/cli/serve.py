@@ -1,6 +1,7 @@
 """`fashion-jax serve`: the search page and its API."""
 
 import argparse
+import contextlib
 import os
 from typing import Any
 
@@ -81,6 +82,16 @@ def _serve(flags: argparse.Namespace) -> None:
     with needs_extra("serve"):
         from fashion_jax.serving.server.server import serve
 
+    _require("--port", flags.port, 0, 65_535)
+    _require("--max_megabytes", flags.max_megabytes, 0.001, 4096)
+    _require("--max_requests", flags.max_requests, 1, 100_000)
+    _require("--timeout", flags.timeout, 0.1, 86_400)
+    # The server has finished its requests by then.
+    with contextlib.suppress(KeyboardInterrupt):
+        _run(serve, flags)
+
+
+def _run(serve: Any, flags: argparse.Namespace) -> None:
     serve(
         flags.workdir,
         _named(flags.index),
@@ -96,6 +107,11 @@ def _serve(flags: argparse.Namespace) -> None:
         max_requests=flags.max_requests,
         timeout_s=flags.timeout,
     )
+
+
+def _require(flag: str, value: int | float, least: int | float, most: int | float) -> None:
+    if not least <= value <= most:
+        raise FashionJaxError(f"{flag} is {value:g}; it has to be {least:g} to {most:g}")
 
 
 def _named(indexes: list[str]) -> dict[str, str] | str | None:
