@@ -25,6 +25,7 @@ from fashion_jax.retrieval import embedding_shards
 from fashion_jax.retrieval.embedding_plan import EmbeddingPlan, agree_on_plan
 
 PHOTOS_PER_SHARD = 4096
+MOST_AT_ONCE = 65_536
 _SECONDS_BETWEEN_LOOKS = 5.0
 _HOST_LOCK = re.compile(r"\.host-(\d+)-of-(\d+)\.lock")
 
@@ -95,6 +96,8 @@ def embed_catalogue(
         ModelCardError: the folder holds another model's embeddings.
         FashionJaxError: no run, checkpoint, dataset or split, or a folder that is an address.
     """
+    if batch_size is not None and not 1 <= batch_size <= MOST_AT_ONCE:
+        raise FashionJaxError(f"--batch_size is {batch_size}; it has to be 1 to {MOST_AT_ONCE:,}")
     folder = _folder(output)
     in_job = host is None and jax.process_count() > 1
     host = _checked(host or this_host())

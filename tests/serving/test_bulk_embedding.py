@@ -254,6 +254,8 @@ class TestPlans:
         ({"output": "gs://bucket/x"}, "gs://bucket/x is an address"),
         ({"host": Host(3, 3)}, "host 3 of 3 hosts does not exist"),
         ({"photos_per_shard": 0}, "photos_per_shard is 0"),
+        ({"batch_size": -1}, "--batch_size is -1"),
+        ({"batch_size": 10**9}, "--batch_size is 1000000000; it has to be 1 to 65,536"),
         ({"split": "none"}, "has no split 'none'"),
     ],
 )
