@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import logging
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -103,6 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(arguments)
         finally:
             sys.stdout.flush()  # argparse exits by itself after printing
+            if arguments is None:  # the process ends: a late Ctrl-C has nothing to interrupt
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
     except BrokenPipeError:
         discard_output(STDOUT, STDERR)
         return _CLOSED_PIPE

@@ -1,6 +1,8 @@
 """The command line: help, errors without tracebacks, JSON."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -149,3 +151,14 @@ def test_the_demo_prints_its_result(monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["metrics"] == measured.metrics()
     assert main(["demo"]) == 0
     assert capsys.readouterr().out == measured.to_table() + "\n"
+
+
+def test_a_late_interrupt_has_nothing_to_interrupt():
+    code = (
+        "import os, signal, sys; from fashion_jax.cli import main; "
+        "sys.argv = ['fashion-jax', 'index', 'info', '--index', 'none']; print(main()); "
+        "os.kill(os.getpid(), signal.SIGINT); print('quiet')"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ran.stdout, ran.returncode) == ("2\nquiet\n", 0)
+    assert "Traceback" not in ran.stderr
