@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, ValidationError
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -281,7 +282,7 @@ class Api:
         parser.spool_max_size = self._max_bytes + 1  # nothing of a photo touches a disk
         try:
             form = await parser.parse()
-        except (MultiPartException, KeyError, UnicodeError) as error:
+        except (MultiPartException, FormParserError, KeyError, UnicodeError) as error:
             raise Refusal(400, "invalid_request", f"the form cannot be read: {error}") from error
         try:
             return await _from_form(form)

@@ -1,6 +1,7 @@
 """Photos of many requests are embedded together, and each request gets its own."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -16,10 +17,30 @@ class Slow(ColourModel):
         super().__init__()
         self.may = threading.Event()
         self.may.set()
+        self.inside = threading.Event()
 
     def embed_images(self, images, batch_size):
+        self.inside.set()
         assert self.may.wait(20)
         return super().embed_images(images, batch_size)
+
+
+def waiting_behind(batcher, model, counts):
+    """Threads of requests that wait, the first one in the model, and what they get."""
+    found, threads = {}, []
+    model.may.clear()
+    model.inside.clear()
+    for number, count in enumerate(counts):
+        given = images(count, number)
+        threads.append(
+            threading.Thread(target=lambda n=number, i=given: found.update({n: batcher.embed(i)}))
+        )
+        threads[-1].start()
+        if number == 0:
+            assert model.inside.wait(20)
+    while batcher._requests.qsize() < len(counts) - 1:
+        time.sleep(0.001)
+    return threads, found
 
 
 def images(count, seed=0):
@@ -53,25 +74,15 @@ def test_all_sizes_are_compiled_at_the_start(model):
 
 
 def test_requests_that_wait_are_embedded_together(batcher, model):
-    model.may.clear()
-    found = {}
-    threads = []
-    for number in range(20):
-        threads.append(
-            threading.Thread(
-                target=lambda n=number: found.update({n: batcher.embed(images(1 + n % 3, n))})
-            )
-        )
-        threads[-1].start()
-    while batcher._requests.qsize() < 19:  # the first one may be at work
-        pass
+    counts = [1 + number % 3 for number in range(20)]
+    threads, found = waiting_behind(batcher, model, counts)
     model.may.set()
     for thread in threads:
         thread.join()
-    assert len(model.sizes) <= 4
-    for number in range(20):
-        given = images(1 + number % 3, number)
-        np.testing.assert_array_equal(found[number], ColourModel().embed_images(given, 3))
+    assert model.sizes == [1, 32, 8]  # 1, then 32 of 38 photos at most
+    for number, count in enumerate(counts):
+        expected = ColourModel().embed_images(images(count, number), 3)
+        np.testing.assert_array_equal(found[number], expected)
 
 
 def test_a_batch_waits_for_photos_that_are_being_read(batcher, model):
@@ -94,15 +105,7 @@ def test_photos_after_the_end_are_embedded_nevertheless(batcher):
 
 def test_closing_finishes_what_waits(model):
     batcher = Batcher(model)
-    model.may.clear()
-    found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(batcher.embed(images(1)))) for _ in range(5)
-    ]
-    for thread in threads:
-        thread.start()
-    while batcher._requests.qsize() < 4:
-        pass
+    threads, found = waiting_behind(batcher, model, [1] * 5)
     closing = threading.Thread(target=batcher.close)
     closing.start()
     model.may.set()
