@@ -210,7 +210,7 @@ def serve_peer(arguments: argparse.Namespace, folder: str, port: int, ready: Any
         if recall >= ours:
             break
     prices = np.arange(len(shop_nd)) % 100 + 0.5
-    model = EfficientNetLite0(last_stride=1).eval()
+    model = EfficientNetLite0(last_stride=2).eval()  # as the run's
     app = FastAPI()
 
     @app.post("/api/search")

@@ -63,7 +63,7 @@ class Guard:
         *,
         hosts: Collection[str] = LOOPBACK,
         frames: Collection[str] = (),
-        read_token: str = "",
+        read_tokens: Collection[str] = (),
         max_bytes: int,
         max_requests: int,
         timeout_s: float,
@@ -76,7 +76,7 @@ class Guard:
             hosts: names under which the server may be asked for; `.example.com` for all below it,
                 `*` for all.
             frames: sites that may show the page in a frame, such as a notebook's.
-            read_token: token that every request needs; empty for none.
+            read_tokens: tokens, one of which every request needs; none for requests without one.
             max_bytes: largest body of a request.
             max_requests: requests at once; further ones are told to come back.
             timeout_s: seconds that a request may take, its upload included.
@@ -86,7 +86,7 @@ class Guard:
         self.hosts = {*LOOPBACK, *(host.lower() for host in hosts)}
         policy = " ".join([SECURITY_HEADERS["content-security-policy"], *frames])
         self.headers = SECURITY_HEADERS | {"content-security-policy": policy}
-        self.read_token = read_token
+        self.read_tokens = read_tokens
         self.max_bytes = max_bytes
         self.max_requests = max_requests
         self.timeout_s = timeout_s
@@ -131,7 +131,8 @@ class Guard:
         if scope["path"] in _UNCOUNTED[:2]:
             await self.app(scope, receive, send)
             return
-        if self.read_token and not has_token(scope, headers, self.read_token):
+        known = (has_token(scope, headers, token) for token in self.read_tokens)
+        if self.read_tokens and not any(known):
             raise Refusal(401, "token", "this server needs a token: Authorization: Bearer TOKEN")
         if scope["path"] in _UNCOUNTED:
             await self.app(scope, receive, send)

@@ -191,13 +191,13 @@ async def static(name: str) -> Response:
 
 @functools.cache
 def _read(name: str) -> bytes:
-    return (importlib.resources.files("fashion_jax.serving.server") / "page" / name).read_bytes()
+    return (importlib.resources.files("fashion_jax.serving.server.search_page") / name).read_bytes()
 
 
 @functools.cache
 def _templates() -> jinja2.Environment:
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("fashion_jax.serving.server", "page"),
+        loader=jinja2.PackageLoader("fashion_jax.serving.server", "search_page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

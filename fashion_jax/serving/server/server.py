@@ -64,7 +64,7 @@ def make_app(
         service: what answers.
         marks: file for marks; by default none are kept.
         token: token for writing; by default nobody may write.
-        read_token: token that every request needs; by default none.
+        read_token: token that every request needs, or that for writing; by default none.
         hosts: names under which it may be asked for, in addition to the loopback's; `*` for all.
         frames: sites that may show the page in a frame.
         root_path: prefix of all paths behind a proxy, such as `/search`.
@@ -110,7 +110,7 @@ def make_app(
         Guard,
         hosts=hosts,
         frames=frames,
-        read_token=read_token,
+        read_tokens=[read_token, *([token] if token else [])] if read_token else [],
         max_bytes=max_bytes,
         max_requests=max_requests,
         timeout_s=timeout_s,

@@ -94,7 +94,7 @@ def test_a_token_for_reading(service):
     with client_of(service, read_token="secret") as client:
         assert kind(client.get("/api/catalogues")) == (401, "token")
         assert client.get("/healthz").status_code == 200
-        for given in ("Bearer secret", "bearer  secret"):
+        for given in ("Bearer secret", "bearer  secret", f"Bearer {TOKEN}"):
             headers = {"authorization": given}
             assert client.get("/api/catalogues", headers=headers).status_code == 200
         for given in ("Bearer secrets", "Basic secret", "secret"):

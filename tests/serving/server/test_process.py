@@ -134,7 +134,7 @@ def test_fifty_clients_while_the_index_changes(folder, tmp_path, seconds):
             (tmp_path / "prices.csv").write_text(f"product,price\n00,{number}\n")
             update_index(folder, tmp_path / "prices.csv")
             time.sleep(0.2)
-            if number == 5:
+            if number == 2:
                 before = memory(process)
         for thread in threads:
             thread.join()
