@@ -8,6 +8,7 @@ import anyio.to_thread
 import msgspec
 import numpy as np
 from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
@@ -329,13 +330,13 @@ def as_json(value: Any, status: int = 200) -> Response:
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """What an error of the package means to a client."""
+    """Return the refusal that answers an error of the package."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, UndecodablePhotoError):
         return Refusal(422, f"photo_{error.kind}", str(error))
-    if isinstance(error, ValidationError):
-        return Refusal(422, "invalid_request", _described(error.errors(include_url=False)))
+    if isinstance(error, ValidationError | RequestValidationError):
+        return Refusal(422, "invalid_request", _described(error.errors()))
     for kind, status, name in _KINDS:
         if isinstance(error, kind):
             return Refusal(status, name, str(error))
@@ -352,7 +353,7 @@ _KINDS: list[tuple[type[Exception], int, str]] = [
 
 
 def _described(errors: Any) -> str:
-    """What is wrong with a body, without repeating its content."""
+    """Describe validation errors without quoting the body."""
     said = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in errors[:5]]
     return "; ".join(said) + (f"; and {len(errors) - 5} more" if len(errors) > 5 else "")
 

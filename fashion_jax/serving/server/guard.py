@@ -1,4 +1,4 @@
-"""What stands before the API: hosts, origins, tokens, sizes, times, and the number of requests."""
+"""Checks in front of the API: host, origin, token, size, time, and number of requests."""
 
 import asyncio
 import contextlib

@@ -67,12 +67,8 @@ class LiveCatalogue:
             logger.info("%s changed: %d photos now", self.name, len(opened))
             return True
 
-    def reopened(self, card: ModelCard) -> "LiveCatalogue":
-        """Open the present state for another model."""
-        return LiveCatalogue(self.name, self.folder, card)
-
     def to_json(self) -> dict[str, Any]:
-        """What the API says of it."""
+        """Describe the catalogue for the API."""
         items = self.current.items
         return {
             "name": self.name,

@@ -35,7 +35,7 @@ _A_WEEK_S = 7 * 24 * 3600
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """What the page shows of an answer.
+    """An answer as the page shows it.
 
     Attributes:
         name: name to search for more like it: a product, or a photo.
@@ -151,7 +151,7 @@ class Page:
             has_model=service.at_work.batcher is not None,
             facets=self._facets_of(opened),
             groups=["product", "photo", *_groupable(opened)],
-            samples=_samples(request, name, opened),
+            samples=_samples(name, opened),
             like=values["like"],
             dislike=values["dislike"],
             where=values["where"],
@@ -236,7 +236,7 @@ def _groupable(opened: Catalogue) -> list[str]:
     return [name for name, kind in opened.items.types.items() if kind in ("text", "number")]
 
 
-def _samples(request: Request, name: str, opened: Catalogue) -> list[Card]:
+def _samples(name: str, opened: Catalogue) -> list[Card]:
     """Some products, the same ones for as long as the catalogue has as many photos."""
     rows = np.random.default_rng(len(opened)).permutation(len(opened))[:_SAMPLES]
     found: dict[str, Hit] = {}

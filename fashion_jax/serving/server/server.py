@@ -154,11 +154,6 @@ async def _refused(request: Request, error: Exception) -> Response:
         answer = as_json(error_body(kind, str(error.detail)), error.status_code)
         answer.headers.update(error.headers or {})
         return answer
-    if isinstance(error, RequestValidationError):
-        said = "; ".join(
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5]
-        )
-        return as_json(error_body("invalid_request", said), 422)
     refusal = refusal_of(error)
     answer = as_json(error_body(refusal.kind, str(refusal)), refusal.status)
     answer.headers.update(refusal.headers)
@@ -180,7 +175,7 @@ async def _refresh(service: SearchService) -> None:
 
 
 class _Metrics:
-    """What Prometheus asks for."""
+    """Counters and gauges for Prometheus."""
 
     def __init__(self, service: SearchService) -> None:
         self.registry = prometheus_client.CollectorRegistry()
@@ -324,7 +319,7 @@ def named_catalogues(
 
 
 def describe(service: SearchService, seconds: float) -> list[str]:
-    """What was loaded, its memory, and the time of a search, in lines for people."""
+    """Describe the loaded model and catalogues, memory, and search time, in lines for people."""
     lines = []
     batcher = service.at_work.batcher
     if batcher is not None:

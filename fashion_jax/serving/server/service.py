@@ -1,7 +1,6 @@
 """Searches in catalogues that stay open, with a model that stays loaded."""
 
 import dataclasses
-import logging
 import os
 import pathlib
 import threading
@@ -15,15 +14,13 @@ from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.model import Embeddings, Photo, load_model
 from fashion_jax.retrieval.catalogue import Catalogue, Hit
 from fashion_jax.retrieval.catalogue.examples import rows_named
-from fashion_jax.retrieval.catalogue.items import MOST_PHOTOS, UNKNOWN_PRODUCT, Group
+from fashion_jax.retrieval.catalogue.items import MOST_PHOTOS, Group
 from fashion_jax.retrieval.catalogue.where import Where, parse_where, without_matches
 from fashion_jax.serving.query import Weights, make_query
 from fashion_jax.serving.search import Answers, answer
 from fashion_jax.serving.server.batcher import Batcher
 from fashion_jax.serving.server.live_catalogue import LiveCatalogue
 from fashion_jax.similar_names import did_you_mean
-
-logger = logging.getLogger(__name__)
 
 MOST_ANSWERS = 200
 """Largest k of a request."""
@@ -157,8 +154,7 @@ class SearchService:
             Hit(rank, row, item, 1.0)
             for rank, (row, item) in enumerate(zip(rows, items, strict=False), start=1)
         ]
-        product = items[0].product
-        return Group(1, "product", product or UNKNOWN_PRODUCT, photos, len(rows)), opened
+        return Group(1, "product", items[0].product, photos, len(rows)), opened
 
     def refresh(self) -> None:
         """Take up changes of the catalogues."""
