@@ -79,6 +79,7 @@ _STRONG_BASELINE: dict[str, dict[str, Any]] = {
         "identities_per_batch": 16,
         "photos_per_identity": 4,
         "balance_domains": False,
+        "labelled_pairs": (),
     },
     "image": {
         "height": 256,

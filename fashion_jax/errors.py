@@ -13,6 +13,16 @@ class FashionJaxError(Exception):
     """An error that says what is wrong, where, and what to do; printed without a traceback."""
 
 
+class PreemptedError(FashionJaxError):
+    """A run that was asked to end, and has saved where it was."""
+
+    def __init__(self, step: int) -> None:
+        """Name the step."""
+        super().__init__(
+            f"asked to end (SIGTERM), and saved after step {step}; the same command goes on there"
+        )
+
+
 class UnwrittenResultError(FashionJaxError):
     """A result whose picture or report cannot be written.
 

@@ -29,10 +29,11 @@ from fashion_jax.cli.terminal import (
     prepare_streams,
     say,
 )
-from fashion_jax.errors import FashionJaxError, UnwrittenResultError
+from fashion_jax.errors import FashionJaxError, PreemptedError, UnwrittenResultError
 from fashion_jax.similar_names import did_you_mean
 
 _CLOSED_PIPE = 141  # as shells report a program that SIGPIPE ended
+_TERMINATED = 128 + signal.SIGTERM  # as launchers expect of a job that they preempt
 _NEGATIVE = re.compile(r"-[\d.]")
 _BARE_FLAG = re.compile(r"--[\w.-]+$")
 _WRONG_CHOICE = re.compile(r"invalid choice: (.+) \(choose from (.+)\)")
@@ -47,6 +48,8 @@ Fashion visual search: a street photo in, the shop's own photo of the same produ
   fashion-jax data build --dataset catalogue --manifest F --photos DIR    from your own photos
   fashion-jax data duplicates --dataset D               photos twice, leaks; also index duplicates
   fashion-jax train --config=C --workdir=RUN            train a model, or resume a run
+  fashion-jax plan --config=C --topology v5e:4x4        memory, time, money on chips not booked yet
+  fashion-jax doctor --config=C --workdir=RUN           check this machine before a long run
   fashion-jax ablation --config=C --workdir=RUNS        variants of an experiment, over seeds
   fashion-jax evaluate --workdir=RUN                    metrics, and RUN/report/index.html
   fashion-jax cross-domain --runs A B --datasets C D    every run on every dataset
@@ -69,6 +72,8 @@ Fashion visual search: a street photo in, the shop's own photo of the same produ
 _MODULES = {
     "demo": "train",
     "train": "train",
+    "plan": "plan",
+    "doctor": "plan",
     "ablation": "train",
     "data": "data",
     "evaluate": "evaluate",
@@ -135,6 +140,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     except UnwrittenResultError as error:
         print_result(error.result, flags)
         return _failed(str(error))
+    except PreemptedError as error:
+        _failed(str(error))
+        return _TERMINATED
     except FashionJaxError as error:
         return _failed(str(error))
     except (BrokenPipeError, UnprintedError):

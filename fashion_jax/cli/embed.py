@@ -42,7 +42,8 @@ def add(commands: Any) -> None:
 
 
 def _embed(flags: argparse.Namespace) -> None:
-    from fashion_jax.parallel.hosts import Host, join_job
+    from fashion_jax.parallel.hosts import Host
+    from fashion_jax.parallel.joining import join_job
     from fashion_jax.serving.bulk_embedding import embed_catalogue
 
     if (flags.host is None) != (flags.hosts is None):

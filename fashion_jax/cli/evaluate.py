@@ -7,6 +7,13 @@ from fashion_jax.cli.command import MODEL, YES, Flags, command, print_result
 
 _EVALUATE_FLAGS: Flags = {
     "--untrained": {"action": YES, "help": "also measure the network before training"},
+    "--labelled_pairs": {
+        "nargs": "+",
+        "default": (),
+        "metavar": "FILE",
+        "help": "score pairs of test photos that people labelled: CSV of serve --marks or data "
+        "duplicates",
+    },
 }
 _REFINEMENTS: Flags = {
     "--flip": {"action": YES, "help": "average with the mirrored photo"},
@@ -145,6 +152,7 @@ def _evaluate(flags: argparse.Namespace) -> None:
         flags.data_dir,
         flags.untrained,
         refinements=_refinements(flags),
+        labelled_pairs=flags.labelled_pairs,
     )
     print_result(result, flags)
 

@@ -80,7 +80,7 @@ def add(commands: Any) -> None:
 
 def _train(flags: argparse.Namespace) -> None:
     from fashion_jax.config import load_config
-    from fashion_jax.parallel.hosts import join_job
+    from fashion_jax.parallel.joining import join_job
     from fashion_jax.training.loop import train
 
     join_job()
@@ -90,7 +90,7 @@ def _train(flags: argparse.Namespace) -> None:
 def _ablation(flags: argparse.Namespace) -> None:
     from fashion_jax.config import load_sweep
     from fashion_jax.experiments.ablation import run_ablation
-    from fashion_jax.parallel.hosts import join_job
+    from fashion_jax.parallel.joining import join_job
 
     join_job()
     variants = load_sweep(flags.config, flags.overrides)

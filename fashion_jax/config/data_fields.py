@@ -35,6 +35,9 @@ class DataConfig(Section):
         photos_per_identity: K, photos of each identity in a batch.
         balance_domains: draw half of an identity's K photos from the street and half from the
             shop where it has enough of both; otherwise at least one of each.
+        labelled_pairs: lists of pairs of photos that people labelled: marks of the search page, or
+            decisions of `data duplicates`. Products with `same` photos count as one; `different`
+            ones are shown in the same batches, in an eighth of their places.
         workers: Grain worker processes; 0 reads in threads of the training process.
         threads: reading threads in each process.
     """
@@ -46,6 +49,7 @@ class DataConfig(Section):
     identities_per_batch: PositiveInt = 16
     photos_per_identity: PositiveInt = 4
     balance_domains: bool = False
+    labelled_pairs: tuple[str, ...] = ()
     workers: NonNegativeInt = 0
     threads: PositiveInt = 2
 

@@ -96,10 +96,13 @@ class MeshConfig(Section):
         data: devices that share the batch; -1 for all that are left.
         model: devices that share the classifier's columns and the centers; -1 for all that are
             left.
+        fsdp: divide large parameters and their optimizer state over the devices of `data` as well,
+            for networks and classifiers that do not fit whole; costs sending them at each step.
     """
 
     data: AxisSize = -1
     model: AxisSize = 1
+    fsdp: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,6 +46,10 @@ class IdentityBatchPlan:
     its domain. The smaller domain may come round several times in an epoch, which leaves photos of
     the other one to a later epoch.
 
+    Products that people told apart meet in batches: an eighth of the identities of each batch, at
+    least one, are then taken from those that are known to differ from the others of the batch, as
+    far as there are any.
+
     Attributes:
         labels: class of each photo in the classifier, 0..C−1, int32 [N].
         num_identities: number of classes C.
@@ -60,6 +64,7 @@ class IdentityBatchPlan:
         photos_per_identity: int,
         seed: int,
         balance_domains: bool = False,
+        different: Int[np.ndarray, "pairs two"] | None = None,
     ) -> None:
         """Plan over photos with the given identities and domains.
 
@@ -71,6 +76,7 @@ class IdentityBatchPlan:
             seed: seed of the run.
             balance_domains: whether half of an identity's K photos come from the street and half
                 from the shop.
+            different: pairs of identities that people told apart, [M, 2]; by default none.
 
         Raises:
             FashionJaxError: if the split has fewer identities than a batch.
@@ -92,8 +98,10 @@ class IdentityBatchPlan:
         counts = np.bincount(self.labels)
         order = np.argsort(self.labels, kind="stable")
         self._rows_of = np.split(order, np.cumsum(counts)[:-1])
+        self._told_apart = _partners(unique, different)
+        reserved = max(1, identities_per_batch // 8) if self._told_apart else 0
         self._groups, self.steps_per_epoch = _groups_and_steps(
-            np.maximum(1, counts // photos_per_identity), identities_per_batch
+            np.maximum(1, counts // photos_per_identity), max(1, identities_per_batch - reserved)
         )
         nothing = np.zeros(0, np.int64)
         self._last_shuffled = -1, (nothing, nothing, nothing)
@@ -121,8 +129,12 @@ class IdentityBatchPlan:
         if missing == 0:
             return labels, groups
         rng = np.random.default_rng((_FILLER, self._seed, epoch, step_in_epoch))
-        others = np.setdiff1d(np.arange(self.num_identities), labels)
-        fillers = rng.choice(others, missing, replace=False)
+        partners = [self._told_apart.get(label, []) for label in labels.tolist()]
+        wanted = np.setdiff1d(np.concatenate([[], *partners]).astype(np.int64), labels)
+        wanted = rng.permutation(wanted)[:missing]
+        others = np.setdiff1d(np.arange(self.num_identities), np.append(labels, wanted))
+        others = rng.choice(others, missing - len(wanted), replace=False)
+        fillers = np.append(wanted, others)
         return np.append(labels, fillers), np.append(groups, self._groups[fillers])
 
     def _shuffled(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -151,6 +163,18 @@ class IdentityBatchPlan:
             extra = repeats.choice(rows, wanted - len(chosen), replace=wanted > 2 * len(rows))
             chosen = np.append(chosen, extra)
         return chosen
+
+
+def _partners(
+    unique: Int[np.ndarray, "identities"], different: Int[np.ndarray, "pairs two"] | None
+) -> dict[int, list[int]]:
+    """Labels of the identities that each one was told apart from, by its label."""
+    partners: dict[int, list[int]] = {}
+    pairs = [] if different is None else np.searchsorted(unique, different).tolist()
+    for first, second in pairs:
+        partners.setdefault(first, []).append(second)
+        partners.setdefault(second, []).append(first)
+    return partners
 
 
 def _groups_and_steps(

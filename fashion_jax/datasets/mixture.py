@@ -13,7 +13,9 @@ import numpy as np
 from jaxtyping import Int
 
 from fashion_jax.datasets.dataset import Split
+from fashion_jax.datasets.duplicates.decisions import Decision
 from fashion_jax.datasets.identity_batches import IdentityBatchPlan
+from fashion_jax.datasets.labelled_pairs import ProductPairs, product_pairs
 from fashion_jax.errors import FashionJaxError
 
 
@@ -57,6 +59,7 @@ class DatasetMixture:
         num_identities: number of classes C, summed over the datasets.
         steps_per_epoch: batches until every identity of every dataset has been shown.
         quotas: identities of each dataset in a batch.
+        pairs: what labelled pairs say of each dataset's products, by its name.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class DatasetMixture:
         seed: int,
         weights: Sequence[float] = (),
         balance_domains: bool = False,
+        pairs: Sequence[Decision] = (),
     ) -> None:
         """Plan over the training splits of some datasets, by name of the dataset.
 
@@ -78,6 +82,8 @@ class DatasetMixture:
             weights: share of each dataset in a batch, in any unit; empty for shares by number of
                 identities.
             balance_domains: see `IdentityBatchPlan`.
+            pairs: pairs of photos that people labelled; see
+                `fashion_jax.datasets.labelled_pairs.ProductPairs`.
 
         Raises:
             FashionJaxError: if a batch has fewer places than datasets, or more places for a
@@ -85,10 +91,12 @@ class DatasetMixture:
         """
         weights = weights or [float(len(np.unique(split.identity))) for split in parts.values()]
         self.quotas = quotas(identities_per_batch, weights)
+        self.pairs = {name: product_pairs(split, pairs) for name, split in parts.items()}
         self._plans = [
             _own_plan(
                 name,
                 split,
+                self.pairs[name],
                 quota,
                 photos_per_identity,
                 _own_seed(seed, number),
@@ -178,6 +186,7 @@ def _due(weights: list[fractions.Fraction], places: int) -> list[fractions.Fract
 def _own_plan(
     name: str,
     split: Split,
+    pairs: ProductPairs,
     quota: int,
     photos_per_identity: int,
     seed: int,
@@ -186,7 +195,13 @@ def _own_plan(
 ) -> IdentityBatchPlan:
     try:
         return IdentityBatchPlan(
-            split.identity, split.domain, quota, photos_per_identity, seed, balance_domains
+            pairs.identity,
+            split.domain,
+            quota,
+            photos_per_identity,
+            seed,
+            balance_domains,
+            pairs.different,
         )
     except FashionJaxError as error:
         if datasets == 1:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from msgspec import to_builtins
 from tabulate import tabulate
 
+from fashion_jax.evaluation.labelled_pairs import PairScores
 from fashion_jax.evaluation.refinements import Refinements
 from fashion_jax.evaluation.seen_in_training import SeenInTraining
 from fashion_jax.metrics.confidence import Interval
@@ -36,6 +37,7 @@ class Evaluation:
         seconds: duration of embedding and ranking.
         report: path of the page, once it is written.
         seen_in_training: test products that the model was trained on; None if unknown.
+        labelled_pairs: scores of pairs that people labelled; None without any.
     """
 
     dataset: str
@@ -49,6 +51,7 @@ class Evaluation:
     seconds: float
     report: pathlib.Path | None = None
     seen_in_training: SeenInTraining | None = None
+    labelled_pairs: PairScores | None = None
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics of the trained model, by `protocol/metric`."""
@@ -91,6 +94,7 @@ class Evaluation:
             "by_domain": self._groups(Ranking.per_domain),
             "skipped_queries": {name: ranking.skipped() for name, ranking in self.rankings.items()},
             "seen_in_training": to_builtins(self.seen_in_training),
+            "labelled_pairs": to_builtins(self.labelled_pairs),
             "seconds": round(self.seconds, 1),
             "report": None if self.report is None else str(self.report),
         }
@@ -122,6 +126,7 @@ class Evaluation:
                 self._queries(),
                 *self.unmeasured(),
                 *(self.seen_in_training.lines() if self.seen_in_training else []),
+                *([self.labelled_pairs.to_line()] if self.labelled_pairs else []),
                 self._coverage(),
                 f"report: {self.report}",
             ]

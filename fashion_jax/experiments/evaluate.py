@@ -1,14 +1,17 @@
 """Evaluation of a run on test identities: metrics, and a report of them."""
 
 import dataclasses
+import os
 import pathlib
 import time
 from collections.abc import Sequence
 
 from fashion_jax.config import ExperimentConfig
 from fashion_jax.datasets.dataset import BuiltDataset
+from fashion_jax.datasets.duplicates.decisions import Decision, read_decisions
 from fashion_jax.errors import UnwrittenResultError, keeping
 from fashion_jax.evaluation.embedded import EmbeddedTest, embed_test, open_test
+from fashion_jax.evaluation.labelled_pairs import score_pairs
 from fashion_jax.evaluation.refinements import Refinements, refined_scores
 from fashion_jax.evaluation.result import Evaluation, Evaluations
 from fashion_jax.evaluation.seen_in_training import seen_in_training
@@ -33,6 +36,7 @@ def evaluate_run(
     report: str | pathlib.Path | None = None,
     progress: bool = True,
     refinements: Refinements | None = None,
+    labelled_pairs: Sequence[str | os.PathLike[str]] = (),
 ) -> Evaluation:
     """Measures a run's best model on the queries and gallery of one built dataset.
 
@@ -47,6 +51,8 @@ def evaluate_run(
         progress: whether to show bars.
         refinements: refinements to measure alongside the plain embeddings; by default those of the
             config.
+        labelled_pairs: lists of pairs of photos that people labelled, to be scored: marks of the
+            search page, or decisions of `data duplicates`.
 
     Raises:
         FashionJaxError: no run, checkpoint or dataset, or no measurable query.
@@ -55,7 +61,9 @@ def evaluate_run(
     built = open_test(dataset or config.data.dataset, data_dir or config.data.data_dir)
     model = load_model(workdir)
     before = initial_model(config, model.mesh) if untrained else None
-    task = _Task(workdir, data_dir, model, before, refinements or _of_config(config), progress)
+    pairs = read_decisions(map(pathlib.Path, labelled_pairs))
+    refinements = refinements or _of_config(config)
+    task = _Task(workdir, data_dir, model, before, refinements, pairs, progress)
     return _evaluate(task, built, searches, report)
 
 
@@ -66,6 +74,7 @@ def evaluate_datasets(
     untrained: bool = False,
     progress: bool = True,
     refinements: Refinements | None = None,
+    labelled_pairs: Sequence[str | os.PathLike[str]] = (),
 ) -> Evaluations:
     """Measures a run's best model on each of its datasets, or on another dataset.
 
@@ -77,6 +86,8 @@ def evaluate_datasets(
         progress: whether to show bars.
         refinements: refinements to measure alongside the plain embeddings; by default those of the
             config.
+        labelled_pairs: lists of pairs of photos that people labelled, to be scored: marks of the
+            search page, or decisions of `data duplicates`.
 
     Returns:
         Results of the datasets, each with its own report; see `evaluate_run`.
@@ -89,9 +100,9 @@ def evaluate_datasets(
     datasets = [open_test(name, data_dir or data.data_dir) for name in names]
     model = load_model(workdir)
     before = initial_model(model.config, model.mesh) if untrained else None
-    task = _Task(
-        workdir, data_dir, model, before, refinements or _of_config(model.config), progress
-    )
+    pairs = read_decisions(map(pathlib.Path, labelled_pairs))
+    refinements = refinements or _of_config(model.config)
+    task = _Task(workdir, data_dir, model, before, refinements, pairs, progress)
     return Evaluations(_evaluate_all(task, datasets))
 
 
@@ -121,6 +132,7 @@ class _Task:
         model: model of the run.
         before: model before training, if measured.
         refinements: refinements of the embeddings.
+        pairs: labelled pairs.
         progress: whether to show bars.
     """
 
@@ -129,6 +141,7 @@ class _Task:
     model: EmbeddingModel
     before: EmbeddingModel | None
     refinements: Refinements
+    pairs: Sequence[Decision]
     progress: bool
 
     def refine(self, test: EmbeddedTest, built: BuiltDataset) -> Scores | None:
@@ -168,6 +181,7 @@ def _evaluate(
         coverage=dict((built.build_report() or {}).get("photos", {})),
         seconds=time.perf_counter() - start,
         seen_in_training=seen_in_training(task.workdir, built),
+        labelled_pairs=score_pairs(test, task.pairs) if task.pairs else None,
     )
     own = model.config.data.datasets
     page = pathlib.Path(report or report_folder(task.workdir, built.name, own) / "index.html")

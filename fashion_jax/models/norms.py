@@ -92,7 +92,8 @@ class BatchNorm(nnx.Module):
                     f"batch of {inputs.shape[0]} images; choose a divisor of it, or 0"
                 )
         scale, shift = self._scale_and_shift(inputs)
-        outputs, mean, var = normalise_batch(inputs, scale, shift, groups, self.epsilon)
+        near = self.mean[...].astype(scale.dtype)
+        outputs, mean, var = normalise_batch(inputs, scale, shift, near, groups, self.epsilon)
         count = inputs.size // inputs.shape[-1] // groups
         unbiased = var * (count / max(count - 1, 1))
         for running, batch in ((self.mean, mean), (self.var, unbiased)):
@@ -165,11 +166,12 @@ class LayerNorm(_AxisNorm):
         return self._normalise(inputs, (-1,))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))
 def normalise_batch(
     inputs: Float[Array, "batch *positions channels"],
     scale: Float[Array, " channels"],
     shift: Float[Array, " channels"],
+    near: Float[Array, " channels"],
     groups: int,
     epsilon: float,
 ) -> tuple[
@@ -185,18 +187,45 @@ def normalise_batch(
         inputs: batch, with any number of axes between images and channels.
         scale: factor per channel, in the dtype of the statistics.
         shift: summand per channel, in the dtype of the statistics.
+        near: guess of the mean, such as the running one; see `moments_in_one_pass`.
         groups: number of runs of images, of equal length, each with statistics of its own.
         epsilon: number added to the variance.
     """
-    return _forward(inputs, scale, shift, groups, epsilon)[0]
+    return _forward(inputs, scale, shift, near, groups, epsilon)[0]
+
+
+def moments_in_one_pass(
+    grouped: Float[Array, "groups images positions channels"], near: Float[Array, " channels"]
+) -> tuple[Float[Array, "groups channels"], Float[Array, "groups channels"]]:
+    """Return mean and biased variance of each group, from one pass over memory.
+
+    With d = x − near: mean = near + E[d], variance = E[d²] − E[d]² (Chan, Golub & LeVeque 1983,
+    *Algorithms for Computing the Sample Variance*, section 3, "shifted data"). The sums do not wait
+    for each other, so that devices exchange them in one step. The variance loses about
+    log₂(1 + (mean − near)² / variance) bits.
+
+    Args:
+        grouped: values.
+        near: guess of the mean of each channel.
+    """
+    difference = grouped - near[None, None, None]
+    first, second = (jnp.mean(term, (1, 2)) for term in (difference, jnp.square(difference)))
+    return near[None] + first, jnp.maximum(second - jnp.square(first), 0)
+
+
+def _moments_in_two_passes(grouped: Array, near: Array) -> tuple[Array, Array]:
+    """The same without a guess: as good, and quicker on CPUs, whose memory is nearer."""
+    mean = _mean(lambda values: values, grouped)
+    return mean, _mean(lambda values: jnp.square(values - mean[:, None, None]), grouped)
 
 
 def _forward(
-    inputs: Array, scale: Array, shift: Array, groups: int, epsilon: float
+    inputs: Array, scale: Array, shift: Array, near: Array, groups: int, epsilon: float
 ) -> tuple[tuple[Array, Array, Array], Residuals]:
     wide = _grouped(inputs, groups)
-    mean = _mean(lambda values: values, wide)
-    var = _mean(lambda values: jnp.square(values - mean[:, None, None]), wide)
+    mean, var = jax.lax.platform_dependent(
+        wide, near, cpu=_moments_in_two_passes, default=moments_in_one_pass
+    )
     inverse = jax.lax.rsqrt(var + epsilon)
     factor = scale[None] * inverse
     outputs = wide * factor[:, None, None] + (shift[None] - mean * factor)[:, None, None]
@@ -206,7 +235,7 @@ def _forward(
 
 def _backward(
     groups: int, epsilon: float, residuals: Residuals, cotangents: tuple[Array, Array, Array]
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array]:
     inputs, scale, mean, inverse = residuals
     gradient = _grouped(cotangents[0], groups)
     wide = _grouped(inputs, groups)
@@ -222,7 +251,8 @@ def _backward(
     )
     count = inputs.size // inputs.shape[-1] // groups
     to_scale, to_shift = (count * jnp.sum(part, 0) for part in (product_mean, gradient_mean))
-    return to_inputs.reshape(inputs.shape).astype(inputs.dtype), to_scale, to_shift
+    to_near = jnp.zeros_like(scale)  # no output depends on the guess
+    return to_inputs.reshape(inputs.shape).astype(inputs.dtype), to_scale, to_shift, to_near
 
 
 normalise_batch.defvjp(_forward, _backward)

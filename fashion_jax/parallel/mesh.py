@@ -4,6 +4,7 @@ Axis `data` divides the batch, axis `model` the identities of the classifier and
 """
 
 import functools
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,9 @@ SHARDING_RULES: tuple[tuple[str, PartitionSpec], ...] = (
     (r"classifier/kernel", PartitionSpec(None, "model")),  # [features, identities]
     (r"centers", PartitionSpec("model", None)),  # [identities, features]
 )
+
+# Elements of an array that is worth dividing; smaller ones cost more to gather than to keep.
+_LEAST_DIVIDED = 2**16
 
 # From jaxlib 0.10 on, XLA's CPU backend hands convolutions, products and sums to YNNPACK, whose
 # sums over a batch run on one core, and whose gradients of kernels are several times slower than
@@ -61,29 +65,55 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def tree_shardings(tree: Any, mesh: Mesh) -> Any:
+def tree_shardings(tree: Any, mesh: Mesh, fsdp: bool = False) -> Any:
     """Return the sharding of every array of a tree, by `SHARDING_RULES` on its path.
 
     An array that the mesh cannot divide evenly stays whole.
+
+    Args:
+        tree: arrays, or their shapes.
+        mesh: devices.
+        fsdp: divide large arrays over the data axis as well, along their longest axis that it
+            divides (fully sharded data parallelism, Rajbhandari et al. 2020, arXiv:1910.02054,
+            stage 3). XLA gathers each where it is used.
     """
 
     def sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
-        for pattern, partition in SHARDING_RULES:
-            divides = len(partition) == len(leaf.shape) and all(
-                axis is None or size % mesh.shape[axis] == 0
-                for size, axis in zip(leaf.shape, partition, strict=True)
-            )
-            if divides and re.search(pattern, name):
-                return NamedSharding(mesh, partition)
-        return replicated(mesh)
+        spec = _rule_of(name, leaf.shape, mesh)
+        if fsdp and math.prod(leaf.shape) >= _LEAST_DIVIDED:
+            spec = _over_data(spec, leaf.shape, mesh)
+        return NamedSharding(mesh, PartitionSpec(*spec))
 
     return jax.tree_util.tree_map_with_path(sharding, tree)
 
 
-def shard_tree(tree: Any, mesh: Mesh) -> Any:
+def _rule_of(name: str, shape: tuple[int, ...], mesh: Mesh) -> tuple[str | None, ...]:
+    for pattern, partition in SHARDING_RULES:
+        divides = len(partition) == len(shape) and all(
+            axis is None or size % mesh.shape[axis] == 0
+            for size, axis in zip(shape, partition, strict=True)
+        )
+        if divides and re.search(pattern, name):
+            return tuple(partition)
+    return ()
+
+
+def _over_data(
+    spec: tuple[str | None, ...], shape: tuple[int, ...], mesh: Mesh
+) -> tuple[str | None, ...]:
+    devices = mesh.shape["data"]
+    axes = [*spec, *[None] * (len(shape) - len(spec))]
+    free = [axis for axis, size in enumerate(shape) if axes[axis] is None and size % devices == 0]
+    if not free:
+        return spec
+    axes[max(free, key=lambda axis: shape[axis])] = "data"
+    return tuple(axes)
+
+
+def shard_tree(tree: Any, mesh: Mesh, fsdp: bool = False) -> Any:
     """Put the arrays of a tree onto the mesh, sharded by `tree_shardings`."""
-    return jax.device_put(tree, tree_shardings(tree, mesh))
+    return jax.device_put(tree, tree_shardings(tree, mesh, fsdp))
 
 
 @functools.cache

@@ -117,10 +117,25 @@ class Client:
         found: list[dict[str, Any]] = self._ask("GET", "/api/catalogues")["catalogues"]
         return found
 
-    def mark(self, first: str, second: str, decision: str, comment: str = "") -> dict[str, Any]:
-        """Keep a right (`same`) or wrong (`different`) answer, as a pair of photos."""
+    def mark(
+        self,
+        first: str,
+        second: str,
+        decision: str,
+        comment: str = "",
+        catalogue: str | None = None,
+    ) -> dict[str, Any]:
+        """Keep a right (`same`) or wrong (`different`) answer, as a pair of photos.
+
+        Args:
+            first: photo of the query; `product:NAME` is the first photo of a product.
+            second: photo of the answer; the same.
+            decision: `same` or `different`.
+            comment: anything.
+            catalogue: catalogue of products; by default the first one.
+        """
         body = {"first": first, "second": second, "decision": decision, "comment": comment}
-        return self._ask("POST", "/api/marks", json=body)
+        return self._ask("POST", "/api/marks", json=body | {"catalogue": catalogue})
 
     def reload(self) -> list[dict[str, Any]]:
         """Let the server load the run's best model and the catalogues again."""

@@ -14,7 +14,8 @@ from fashion_jax.retrieval.catalogue.item_table import ItemTable
 from fashion_jax.serving.photo_sources import FileFacts, LostPhotoError, PhotoSources, with_facts
 
 _AT_ONCE = 4096
-_UNUSABLE = (UndecodablePhotoError, LostPhotoError, BoxError)
+UNUSABLE = (UndecodablePhotoError, LostPhotoError, BoxError)
+"""Errors of `read_pixels`."""
 Thumbnails = Callable[[int], bytes]
 
 
@@ -71,7 +72,7 @@ class PhotoReader:
         ):
             try:
                 pixels, facts = read_pixels(self._photos, row, sources)
-            except _UNUSABLE as error:
+            except UNUSABLE as error:
                 self.defects[row] = defect_of(error)
                 continue
             self._facts.append(facts)
@@ -150,6 +151,6 @@ def find_defects(photos: ItemTable, progress: bool) -> Sequence[str]:
 def _defect(photos: ItemTable, row: int, sources: PhotoSources) -> str:
     try:
         read_pixels(photos, row, sources)
-    except _UNUSABLE as error:
+    except UNUSABLE as error:
         return defect_of(error)
     return ""

@@ -23,24 +23,30 @@ from fashion_jax.config import (
     differences,
     read_stored_config,
     store_config,
+    to_nested_dict,
 )
 from fashion_jax.datasets.dataset import Dataset, open_dataset
+from fashion_jax.datasets.duplicates.decisions import Decision, read_decisions
 from fashion_jax.datasets.loader import Batch, OwnAugmentation, TrainingBatches, iterate
 from fashion_jax.datasets.mixture import DatasetMixture, MixtureSplit
 from fashion_jax.datasets.trained_on import store_trained_on, train_sha256
-from fashion_jax.errors import FashionJaxError
+from fashion_jax.errors import FashionJaxError, PreemptedError
 from fashion_jax.files import atomic_write, check_values, read_json
 from fashion_jax.inference.card import require_train_sha256
 from fashion_jax.inference.checkpoints import selection_metric
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_origin
 from fashion_jax.losses import Objective, ObjectiveLike
+from fashion_jax.parallel.agreement import require_agreement, versions
 from fashion_jax.parallel.hosts import check_batch_size, global_batch, sole_job, this_host
 from fashion_jax.parallel.mesh import make_mesh
+from fashion_jax.strict_json import digest
 from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.checks import check_datasets, check_resources
 from fashion_jax.training.collapse import CollapseMonitor
+from fashion_jax.training.goodput import Stopwatch
 from fashion_jax.training.learner import Learner, check_objective, make_learner
 from fashion_jax.training.metrics_log import MetricsLog, OwnLog, read_metrics
+from fashion_jax.training.preemption import Preemption
 from fashion_jax.training.state import TrainState
 from fashion_jax.training.validation import model_of, validate
 
@@ -85,6 +91,7 @@ class Run:
     progress: bool
     origin: WeightsOrigin
     monitor: CollapseMonitor
+    stopwatch: Stopwatch
     augment: OwnAugmentation | None = None
     pending: list[tuple[int, dict[str, jax.Array]]] = dataclasses.field(default_factory=list)
 
@@ -92,6 +99,11 @@ class Run:
     def total_steps(self) -> int:
         """Steps of the whole run."""
         return self.config.training.epochs * self.plan.steps_per_epoch
+
+    @property
+    def photos_per_step(self) -> int:
+        """Photos of a batch, over all hosts."""
+        return self.config.data.identities_per_batch * self.config.data.photos_per_identity
 
 
 def train(
@@ -130,6 +142,7 @@ def train(
         ConfigError: if the workdir holds a run of another config or objective.
         FashionJaxError: if the run would fail later; see `fashion_jax.training.checks`.
         NonFiniteLossError: if a loss becomes NaN or infinite.
+        PreemptedError: if SIGTERM asked for the end; the step is saved, and a resume goes on there.
         ValueError: if the objective lacks a method of `ObjectiveLike`.
     """
     workdir = pathlib.Path(workdir)
@@ -153,11 +166,23 @@ def _train(
     log: OwnLog | None,
 ) -> TrainState:
     """`train` in a workdir that is this job's."""
+    begin = time.perf_counter()
     mesh = make_mesh(config.mesh) if mesh is None else mesh
     if datasets is None:
         datasets = [open_dataset(name, config.data.data_dir) for name in config.data.datasets]
+    require_agreement(
+        {
+            **_common_fields(config),
+            "training data": train_sha256(datasets),
+            "labelled pairs": _pairs_sha256(config),
+            **versions(),
+        }
+    )
     check_datasets(config, datasets)
     plan = make_plan(config, datasets)
+    if config.data.labelled_pairs:
+        for name, pairs in plan.pairs.items():
+            logger.info("labelled pairs in %s: %s", name, pairs)
     check_batch_size(
         config.data.identities_per_batch * config.data.photos_per_identity,
         mesh,
@@ -177,6 +202,7 @@ def _train(
         origin = _origin(checkpoints, config, content)
         if jax.process_index() == 0:
             store_trained_on(workdir, datasets)
+        stopwatch = Stopwatch(workdir, start, jax.process_index() == 0, begin)
         metrics_log = MetricsLog(workdir, start, jax.process_index() == 0, log)
         monitor = CollapseMonitor(config.loss)
         run = Run(
@@ -191,11 +217,13 @@ def _train(
             progress,
             origin,
             monitor,
+            stopwatch,
             augment,
         )
-        with closing(metrics_log):
+        with closing(metrics_log), closing(stopwatch):
             state = _steps(run, state, start)
         best = checkpoints.best_step()
+        logger.info("%s", stopwatch.spent)
         logger.info("finished after step %d; best checkpoint: step %d", int(state.step), best)
         return state
 
@@ -226,7 +254,29 @@ def make_plan(config: ExperimentConfig, datasets: Sequence[Dataset]) -> DatasetM
         config.training.seed,
         config.data.dataset_weights,
         config.data.balance_domains,
+        _labelled_pairs(config),
     )
+
+
+def _common_fields(config: ExperimentConfig) -> dict[str, str]:
+    """The fields that hosts have in common; each may have folders of its own for the data."""
+    own = ("data.data_dir", "data.labelled_pairs", "data.workers", "data.threads")
+    fields = {
+        f"{section}.{name}": repr(value)
+        for section, values in to_nested_dict(config).items()
+        for name, value in values.items()
+    }
+    return {name: value for name, value in fields.items() if name not in own}
+
+
+def _labelled_pairs(config: ExperimentConfig) -> list[Decision]:
+    return read_decisions(map(pathlib.Path, config.data.labelled_pairs))
+
+
+def _pairs_sha256(config: ExperimentConfig) -> str:
+    """SHA-256 of the labelled pairs, whatever their order and comments."""
+    pairs = [[*sorted(pair.pair), pair.decision] for pair in _labelled_pairs(config)]
+    return digest(sorted(pairs))
 
 
 def training_batches(
@@ -328,6 +378,7 @@ def _iterator_state(
         "photos_per_identity": config.data.photos_per_identity,
         "balance_domains": config.data.balance_domains,
         "quotas": list(plan.quotas),
+        "labelled_pairs_sha256": _pairs_sha256(config),
     }
     return DataIteratorState(next_step, {"datasets": prints}, numbers)
 
@@ -416,11 +467,18 @@ def _steps(run: Run, state: TrainState, start: int) -> TrainState:
         total=run.total_steps, initial=start, desc="train", unit="step", disable=not run.progress
     )
     bar.set_postfix_str("compiling")
-    with closing(source), logging_redirect_tqdm(), bar:
-        for step, batch in _numbered(source, start, run.total_steps):
+    compiled = set[tuple[int, ...]]()
+    with closing(source), logging_redirect_tqdm(), bar, Preemption() as preemption:
+        run.stopwatch.steps_begin()
+        for step, batch in run.stopwatch.waiting(_numbered(source, start, run.total_steps)):
             photos = global_batch(batch, mesh)
-            with jax.transfer_guard("disallow"):
+            shape = photos["image"].shape
+            with (
+                jax.transfer_guard("disallow"),
+                run.stopwatch.counting_if("compile", shape not in compiled),
+            ):
                 state, metrics = run.learner.train_step(state, photos)
+            compiled.add(shape)
             if run.pending:
                 jax.block_until_ready(run.pending[-1])  # at most two steps ahead of the device
             elif step == start + 1:
@@ -428,8 +486,11 @@ def _steps(run: Run, state: TrainState, start: int) -> TrainState:
             run.pending.append((step, metrics))
             if step % config.training.log_every_steps == 0:
                 bar.set_postfix(_log_pending(run))
-            _checkpoint_if_due(run, state, step)
+            ends = preemption.is_due(step) and step < run.total_steps
+            _checkpoint_if_due(run, state, step, ends)
             bar.update()
+            if ends:
+                raise PreemptedError(step)
     return state
 
 
@@ -449,7 +510,9 @@ def _log_pending(run: Run) -> dict[str, str]:
         return {}
     step = run.pending[-1][0]
     run.pending.clear()
-    run.log.write(step, {"epoch": step / run.plan.steps_per_epoch, "time": time.time(), **values})
+    speed = run.stopwatch.report(step, run.photos_per_step)
+    position = {"epoch": step / run.plan.steps_per_epoch, "time": time.time()}
+    run.log.write(step, {**position, **values, **speed})
     return {"loss": f"{values['loss/total']:.3f}"}
 
 
@@ -463,20 +526,22 @@ def _require_finite(step: int, values: dict[str, float]) -> None:
         )
 
 
-def _checkpoint_if_due(run: Run, state: TrainState, step: int) -> None:
+def _checkpoint_if_due(run: Run, state: TrainState, step: int, ends: bool) -> None:
     training, per_epoch = run.config.training, run.plan.steps_per_epoch
     last = step == run.total_steps
     validates = last or step % (per_epoch * training.evaluate_every_epochs) == 0
     between = training.checkpoint_every_steps and step % training.checkpoint_every_steps == 0
-    if not (validates or between):
+    if not (validates or between or ends):
         return
     _log_pending(run)
     metrics = None
     model = model_of(run.learner, state, run.datasets, run.train_sha256, run.origin)
     if validates:
-        metrics = validate(model, run.datasets, run.progress)
+        with run.stopwatch.counting("validation"):
+            metrics = validate(model, run.datasets, run.progress)
         run.log.write(step, {"epoch": step / per_epoch, **metrics})
         name = selection_metric(metrics)
         logger.info("step %d: %s %.4f", step, name, metrics[name])
     reader = _iterator_state(run.config, run.datasets, run.plan, step)
-    run.checkpoints.save(state, dataclasses.asdict(reader), model.card, metrics)
+    with run.stopwatch.counting("checkpoints"):
+        run.checkpoints.save(state, dataclasses.asdict(reader), model.card, metrics)

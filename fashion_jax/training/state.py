@@ -96,7 +96,7 @@ def create_train_state(
     )
     widths, embedder = _embedder(config, param_dtype)
     complete = functools.partial(_complete, *parts, param_dtype, widths)
-    return jax.jit(complete, out_shardings=places)(shard_tree(embedder, mesh))
+    return jax.jit(complete, out_shardings=places)(shard_tree(embedder, mesh, config.mesh.fsdp))
 
 
 def abstract_train_state(
@@ -118,7 +118,7 @@ def abstract_train_state(
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         shapes,
-        tree_shardings(shapes, mesh),
+        tree_shardings(shapes, mesh, config.mesh.fsdp),
     )
 
 

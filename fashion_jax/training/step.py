@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from fashion_jax.inference.preprocessing import Preprocessing
 from fashion_jax.losses import ObjectiveLike
-from fashion_jax.parallel.mesh import batch_sharding, compiler_options, replicated, tree_shardings
+from fashion_jax.parallel.mesh import batch_sharding, compiler_options, replicated
 from fashion_jax.training import ema
 from fashion_jax.training.state import PureTree, TrainState
 
@@ -88,8 +88,14 @@ def make_train_step(
 
 
 def jit_train_step(train_step: TrainStep, state: TrainState, mesh: Mesh) -> TrainStep:
-    """Compiles the step for the mesh; its input state is donated."""
-    shardings: Any = tree_shardings(state, mesh)
+    """Compiles the step for the mesh; its input state is donated.
+
+    Args:
+        train_step: the step.
+        state: a state, or an abstract one, whose arrays lie where those of all steps are to lie.
+        mesh: devices.
+    """
+    shardings: Any = jax.tree.map(lambda leaf: leaf.sharding, state)
     return jax.jit(
         train_step,
         in_shardings=(shardings, batch_sharding(mesh)),

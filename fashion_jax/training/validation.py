@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 
 from fashion_jax.datasets.dataset import Dataset
@@ -12,6 +13,7 @@ from fashion_jax.inference.model import EmbeddingModel
 from fashion_jax.inference.weights.origin import WeightsOrigin
 from fashion_jax.metrics.labels import Labels
 from fashion_jax.metrics.ranking import rank_embeddings
+from fashion_jax.parallel.mesh import replicated
 from fashion_jax.training.learner import Learner
 from fashion_jax.training.state import TrainState
 
@@ -37,6 +39,8 @@ def model_of(
         origin: file of the first weights.
     """
     variables = without_classifier(state.embedding_params, state.embedding_model_state)
+    if learner.config.mesh.fsdp:  # a host can read only what it holds
+        variables = jax.jit(lambda held: held, out_shardings=replicated(learner.mesh))(variables)
     card = make_card(
         learner.config,
         learner.embedding_width,

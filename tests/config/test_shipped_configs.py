@@ -35,6 +35,7 @@ MACHINE = {
     "training.log_every_steps",
     "mesh.data",
     "mesh.model",
+    "mesh.fsdp",
     "evaluation.batch_size",
 }
 

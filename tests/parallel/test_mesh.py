@@ -54,6 +54,26 @@ def test_a_sharded_tree_keeps_its_values():
         np.testing.assert_array_equal(sharded[name], values)
 
 
+def test_fsdp_divides_what_is_large_along_its_longest_axis():
+    mesh = make_mesh(MeshConfig(4, 2))
+    shapes = {
+        "classifier/kernel": (512, 1024),
+        "centers": (1024, 512),
+        "large": (3, 3, 256, 512),
+        "odd": (257, 259),
+        "small": (512,),
+    }
+    tree = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()}
+    specs = {name: each.spec for name, each in tree_shardings(tree, mesh, fsdp=True).items()}
+    assert specs == {
+        "classifier/kernel": PartitionSpec("data", "model"),
+        "centers": PartitionSpec("model", "data"),
+        "large": PartitionSpec(None, None, None, "data"),
+        "odd": PartitionSpec(),
+        "small": PartitionSpec(),
+    }
+
+
 def test_an_odd_number_of_identities_stays_whole():
     mesh = make_mesh(MeshConfig(4, 2))
     shardings = tree_shardings({"centers": jnp.zeros((11, 6))}, mesh)

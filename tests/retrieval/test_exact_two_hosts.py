@@ -11,7 +11,7 @@ SEARCH = """
 import sys
 import jax, numpy as np
 from jax.sharding import AxisType
-from fashion_jax.parallel.hosts import join_job
+from fashion_jax.parallel.joining import join_job
 from fashion_jax.retrieval.exact import ExactIndex
 join_job()
 mesh = jax.make_mesh((4,), ("data",), (AxisType.Auto,))

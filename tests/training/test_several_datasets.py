@@ -1,6 +1,7 @@
 """A whole run on two datasets: trained, checkpointed, evaluated, and compared across datasets."""
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 import shutil
@@ -120,6 +121,7 @@ def test_the_checkpoint_of_one_dataset_has_the_same_form(config):
             "photos_per_identity": 2,
             "balance_domains": False,
             "quotas": [4],
+            "labelled_pairs_sha256": hashlib.sha256(b"[]").hexdigest(),
         },
     }
 

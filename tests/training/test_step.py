@@ -15,6 +15,7 @@ from fashion_jax.config import (
     ModelConfig,
     load_config,
 )
+from fashion_jax.parallel import mesh as mesh_module
 from fashion_jax.parallel.hosts import global_batch
 from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.training.learner import Learner, make_learner
@@ -69,7 +70,11 @@ def losses(config: ExperimentConfig, mesh_shape: MeshConfig, devices: int, dtype
     mesh = make_mesh(mesh_shape, jax.devices()[:devices])
     model = dataclasses.replace(config.model, compute_dtype=dtype)
     learner = make_learner(
-        dataclasses.replace(config, model=model), CLASSES, STEPS_PER_EPOCH, mesh, jnp.dtype(dtype)
+        dataclasses.replace(config, model=model, mesh=mesh_shape),
+        CLASSES,
+        STEPS_PER_EPOCH,
+        mesh,
+        jnp.dtype(dtype),
     )
     history = run(learner, 10)
     assert learner.train_step._cache_size() == 1, "the step was compiled again"
@@ -89,7 +94,7 @@ def losses(config: ExperimentConfig, mesh_shape: MeshConfig, devices: int, dtype
         pytest.param("float64", 1e-9, CONFIG.model, id="float64"),
     ],
 )
-def test_eight_devices_give_the_losses_of_one(dtype, tolerance, model):
+def test_eight_devices_give_the_losses_of_one(dtype, tolerance, model, monkeypatch):
     """The first ten steps of the small recipe, whose rate rises from 1 % in its first step.
 
     Adam's first steps move every weight by the whole rate, whatever its gradient's size. At rates
@@ -97,15 +102,17 @@ def test_eight_devices_give_the_losses_of_one(dtype, tolerance, model):
     gradient's sign drives the triplet loss apart by 2e-4 in ten steps; float64, with random
     weights, shows that nothing but rounding does.
     """
+    monkeypatch.setattr(mesh_module, "_LEAST_DIVIDED", 64)
     with enable_x64(dtype == "float64"):
         config = dataclasses.replace(
             CONFIG, model=model, optimizer=RECIPE.optimizer, loss=RECIPE.loss
         )
         one = losses(config, MeshConfig(1, 1), 1, dtype)
-        eight = losses(config, MeshConfig(4, 2), 8, dtype)
-    assert set(one) == {"loss/identity", "loss/triplet", "loss/center", "loss/total"}
-    for name, values in one.items():
-        np.testing.assert_allclose(eight[name], values, rtol=tolerance, err_msg=name)
+        assert set(one) == {"loss/identity", "loss/triplet", "loss/center", "loss/total"}
+        for shape in (MeshConfig(4, 2), MeshConfig(8, 1, fsdp=True)):
+            eight = losses(config, shape, 8, dtype)
+            for name, values in one.items():
+                np.testing.assert_allclose(eight[name], values, rtol=tolerance, err_msg=name)
 
 
 def test_erase_fills_the_rectangle_only():

@@ -12,7 +12,7 @@ from tests.processes import run_hosts
 TRAIN = """
 import sys, pathlib
 from fashion_jax.config import read_stored_config
-from fashion_jax.parallel.hosts import join_job
+from fashion_jax.parallel.joining import join_job
 from fashion_jax.training.loop import train
 if __name__ == "__main__":
     join_job()

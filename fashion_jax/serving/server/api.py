@@ -219,14 +219,18 @@ class Api:
         return as_json(await self.work(self._catalogues))
 
     async def mark(self, body: schemas.MarkBody, request: Request) -> Response:
-        """Marks are pairs of photos: `different` for a wrong answer."""
+        """Marks are pairs of photos: `different` for a wrong answer.
+
+        `product:NAME` stands for the product's first photo, `photo:NAME` for a photo of that name.
+        """
         self.require_token(request)
         if self.marks is None:
             raise Refusal(403, "marks", "no marks are kept: start the server with --marks FILE")
-        marks, kept = self.marks, Decision(**body.model_dump())
+        marks = self.marks
 
         def work() -> Any:
-            marks.add(kept)
+            first, second = (self._photo_named(name, body) for name in (body.first, body.second))
+            marks.add(Decision(first, second, body.decision, body.comment))
             return {"marks": len(marks.read())}
 
         return as_json(await self.work(work))
@@ -289,6 +293,12 @@ class Api:
             return await _from_form(form)
         finally:
             await form.close()
+
+    def _photo_named(self, name: str, body: schemas.MarkBody) -> str:
+        if not name.startswith(("product:", "photo:")):
+            return name
+        found, _ = self.service.product(name, body.catalogue)
+        return found.photos[0].item.photo_id if name.startswith("product:") else name[6:]
 
     def require_token(self, request: Request) -> None:
         """Refuse a request without the token for writing."""

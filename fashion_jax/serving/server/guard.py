@@ -63,6 +63,7 @@ class Guard:
         *,
         hosts: Collection[str] = LOOPBACK,
         frames: Collection[str] = (),
+        root_path: str = "",
         read_tokens: Collection[str] = (),
         max_bytes: int,
         max_requests: int,
@@ -76,6 +77,7 @@ class Guard:
             hosts: names under which the server may be asked for; `.example.com` for all below it,
                 `*` for all.
             frames: sites that may show the page in a frame, such as a notebook's.
+            root_path: prefix of all paths behind a proxy, which may pass it on or take it away.
             read_tokens: tokens, one of which every request needs; none for requests without one.
             max_bytes: largest body of a request.
             max_requests: requests at once; further ones are told to come back.
@@ -86,6 +88,7 @@ class Guard:
         self.hosts = {*LOOPBACK, *(host.lower() for host in hosts)}
         policy = " ".join([SECURITY_HEADERS["content-security-policy"], *frames])
         self.headers = SECURITY_HEADERS | {"content-security-policy": policy}
+        self.root_path = root_path
         self.read_tokens = read_tokens
         self.max_bytes = max_bytes
         self.max_requests = max_requests
@@ -98,7 +101,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        status, start = 0, time.perf_counter()
+        scope, status, start = self._below_prefix(scope), 0, time.perf_counter()
 
         async def send_safely(message: Message) -> None:
             nonlocal status
@@ -124,17 +127,25 @@ class Guard:
         finally:
             self.observe(_route(scope), status, time.perf_counter() - start)
 
+    def _below_prefix(self, scope: Scope) -> Scope:
+        """Give the path its prefix, which ASGI expects in both, if the proxy took it away."""
+        path = scope["path"]
+        if path != self.root_path and not path.startswith(f"{self.root_path}/"):
+            path = self.root_path + path
+        return {**scope, "root_path": self.root_path, "path": path}
+
     async def _answer(self, scope: Scope, receive: Any, send: Any) -> None:
         headers = Headers(scope=scope)
         self._check_host(headers)
         self._check_origin(scope["method"], headers)
-        if scope["path"] in _UNCOUNTED[:2]:
+        path = scope["path"].removeprefix(self.root_path)
+        if path in _UNCOUNTED[:2]:
             await self.app(scope, receive, send)
             return
         known = (has_token(scope, headers, token) for token in self.read_tokens)
         if self.read_tokens and not any(known):
             raise Refusal(401, "token", "this server needs a token: Authorization: Bearer TOKEN")
-        if scope["path"] in _UNCOUNTED:
+        if path in _UNCOUNTED:
             await self.app(scope, receive, send)
             return
         length = headers.get("content-length", "0")

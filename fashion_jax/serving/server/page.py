@@ -15,14 +15,18 @@ from pydantic import ValidationError
 from starlette.responses import RedirectResponse
 
 from fashion_jax.datasets.photo_lists.fields import field_text, plain_value
+from fashion_jax.datasets.photos import encode_thumbnail
 from fashion_jax.errors import FashionJaxError
-from fashion_jax.retrieval.catalogue import Catalogue, Hit, Item
+from fashion_jax.retrieval.catalogue import Catalogue, Hit, Item, ItemTable
 from fashion_jax.retrieval.catalogue.items import Group
+from fashion_jax.serving.photo_reader import UNUSABLE, read_pixels
+from fashion_jax.serving.photo_sources import PhotoSources
 from fashion_jax.serving.search import Answers
 from fashion_jax.serving.server import schemas
 from fashion_jax.serving.server.api import Api, refusal_of
 from fashion_jax.serving.server.facets import Facet, find_facets
 from fashion_jax.serving.server.guard import Refusal, has_token
+from fashion_jax.serving.server.uploads import decoding
 
 _TITLES = ("name", "title")
 _PRICES = ("sale_price", "price")
@@ -30,6 +34,7 @@ _LINKS = ("link", "url", "page", "product_link")
 _ON_CARDS = 3  # further fields
 _SAMPLES = 12
 _STATIC = {"style.css": "text/css", "search.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_LARGE = 1024  # longest side of a photo that is looked at closely
 _A_WEEK_S = 7 * 24 * 3600
 
 
@@ -72,6 +77,7 @@ class Page:
         """
         self._api = api
         self._can_mark = can_mark
+        self._sources = PhotoSources()
         self._facets: WeakKeyDictionary[Catalogue, Sequence[Facet]] = WeakKeyDictionary()
         self.router = APIRouter(include_in_schema=False)
         add = self.router.add_api_route
@@ -117,8 +123,11 @@ class Page:
             html, status = _render("problem.html", message=str(refusal)), refusal.status
         return Response(html, status, media_type="text/html")
 
-    async def photo(self, catalogue: str, row: int, id: str) -> Response:
-        """A photo's thumbnail. Rows move when a catalogue changes, ids stay."""
+    async def photo(self, catalogue: str, row: int, id: str, large: bool = False) -> Response:
+        """A photo's thumbnail, or the photo itself where it still lies; `row` is a hint.
+
+        Rows move when a catalogue changes, ids stay.
+        """
 
         def work() -> bytes:
             opened = self._api.service.catalogue(catalogue).current
@@ -127,10 +136,21 @@ class Page:
             found = row if there else names.index(id).as_py()
             if found < 0:
                 raise Refusal(404, "unknown_photo", f"the catalogue has no photo {id[:200]!r}")
-            return opened.thumbnail(found)
+            shot = self._large(opened.items, found) if large else None
+            return shot or opened.thumbnail(found)
 
         headers = {"cache-control": "private, max-age=300"}
         return Response(await self._api.work(work), media_type="image/jpeg", headers=headers)
+
+    def _large(self, items: ItemTable, row: int) -> bytes | None:
+        """A photo, read from its place; `None` if it is not there as the catalogue knows it."""
+        try:
+            with decoding:
+                pixels, facts = read_pixels(items, row, self._sources)
+        except UNUSABLE:
+            return None
+        known = items.column("sha256")[row].as_py()
+        return encode_thumbnail(pixels, _LARGE) if known in (None, facts.sha256) else None
 
     def _page(
         self,

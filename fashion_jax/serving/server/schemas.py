@@ -79,10 +79,11 @@ class MarkBody(BaseModel):
             "examples": [{"first": "a/1.jpg", "second": "b/7.jpg", "decision": "different"}]
         },
     )
-    first: Name = Field(description="photo of the query")
-    second: Name = Field(description="photo of the answer")
+    first: Name = Field(description="photo of the query, or product:NAME for its first photo")
+    second: Name = Field(description="photo of the answer, or product:NAME")
     decision: Literal["same", "different"]
     comment: str = Field("", max_length=500)
+    catalogue: Name | None = Field(None, description="catalogue of product:NAME")
 
 
 class PhotoAnswer(BaseModel):

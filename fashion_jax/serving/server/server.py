@@ -89,7 +89,6 @@ def make_app(
         title="fashion-jax",
         version="1",
         summary="Fashion visual search: a photo in, the shop's own photo of the same product out.",
-        root_path=root_path,
         lifespan=lifespan,
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
@@ -110,6 +109,7 @@ def make_app(
         Guard,
         hosts=hosts,
         frames=frames,
+        root_path=root_path,
         read_tokens=[read_token, *([token] if token else [])] if read_token else [],
         max_bytes=max_bytes,
         max_requests=max_requests,

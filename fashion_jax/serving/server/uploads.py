@@ -18,7 +18,8 @@ MOST_PHOTOS = 8
 """Most photos of a query."""
 
 _AT_ONCE = 2
-_decoding = threading.BoundedSemaphore(_AT_ONCE)  # bounds memory
+decoding = threading.BoundedSemaphore(_AT_ONCE)
+"""Held while a large photo is decoded: bounds memory."""
 
 
 def read_uploads(files: Sequence[bytes], box: str | None = None) -> list[Photo]:
@@ -38,5 +39,5 @@ def read_uploads(files: Sequence[bytes], box: str | None = None) -> list[Photo]:
 
 
 def _decode(data: bytes) -> Photo:
-    with _decoding:
+    with decoding:
         return decode_photo(data, MAX_PIXELS)

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from fashion_jax.config import ImageConfig
 from fashion_jax.datasets.loader import resize
-from fashion_jax.retrieval.catalogue import Catalogue, Item
+from fashion_jax.retrieval.catalogue import Catalogue, Item, ItemTable
 from fashion_jax.serving.server import service as service_module
 from fashion_jax.serving.server.server import make_app
 from fashion_jax.serving.server.service import SearchService
@@ -75,14 +75,15 @@ def shop_items():
     ]
 
 
-def write_shop(folder, model, items=None):
-    """Write the shop's catalogue."""
+def write_shop(folder, model, items=None, origins=None):
+    """Write the shop's catalogue; its photos' places are unknown unless they are given."""
     items = shop_items() if items is None else items
     shots = [np.full((16, 16, 3), COLOURS[i.photo_id.split("/")[0]], np.uint8) for i in items]
     for row, shot in enumerate(shots):
         shot[: 1 + row % 2] //= 2  # views differ
     thumbnails = [jpeg(tuple(shot[8, 8].tolist())) for shot in shots]
-    return Catalogue.write(folder, model.embed(shots), items, thumbnails, model.card, "exact")
+    table = ItemTable.of(items, origins)
+    return Catalogue.write(folder, model.embed(shots), table, thumbnails, model.card, "exact")
 
 
 @pytest.fixture

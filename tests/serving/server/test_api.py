@@ -203,6 +203,12 @@ def test_marks_are_pairs_that_evaluation_reads(client, tmp_path):
     assert client.post("/api/marks", json=changed, headers=headers).json() == {"marks": 1}
     (kept,) = read_decisions([tmp_path / "marks.csv"])
     assert kept == Decision("red/0.jpg", "navy/0.jpg", "same", '=1+1,"x"')
+    by_name = mark | {"first": "product:00", "second": "photo:blue/1.jpg", "catalogue": "shop"}
+    assert client.post("/api/marks", json=by_name, headers=headers).json() == {"marks": 2}
+    kept = read_decisions([tmp_path / "marks.csv"])[1]
+    assert kept == Decision("red/0.jpg", "blue/1.jpg", "different")
+    unknown = client.post("/api/marks", json=mark | {"first": "product:x"}, headers=headers)
+    assert error(unknown) == (404, "unknown_product")
     itself = mark | {"second": "red/0.jpg"}
     answer = client.post("/api/marks", json=itself, headers=headers)
     assert error(answer) == (422, "invalid_request")

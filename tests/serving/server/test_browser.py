@@ -203,6 +203,11 @@ def test_wrong_answers_are_marked_and_kept(visit, tmp_path):
     assert kept.first.startswith("sha256:")
     assert kept.second.startswith("orange/")
     assert kept.decision == "different"
+    page = visit(path=f"?token={TOKEN}&like=product%3A00")
+    with page.expect_response("**/api/marks"):
+        page.click("[data-act=wrong] >> nth=0")
+    kept = read_decisions([tmp_path / "marks.csv"])[1]
+    assert kept.first == "red/0.jpg"
 
 
 def test_a_photo_that_cannot_be_used_is_explained(visit):

@@ -1,17 +1,30 @@
 """Changes of catalogues by others are taken up; what cannot be is announced, and answers go on."""
 
 import dataclasses
+import io
 import threading
+import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fashion_jax.inference.card import ModelCardError
+from fashion_jax.inference.model import EmbeddingModel
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.changes import remove_photos
+from fashion_jax.serving import reembed
+from fashion_jax.serving.server import service as service_module
 from fashion_jax.serving.server.service import SearchService
 from fashion_jax.serving.update_index import update_index
-from tests.serving.server.conftest import ColourModel, client_of, shop_items, write_shop
+from tests.serving.server.conftest import (
+    COLOURS,
+    ColourModel,
+    client_of,
+    jpeg,
+    shop_items,
+    write_shop,
+)
 
 
 def photos(service):
@@ -109,6 +122,77 @@ def test_searches_go_on_through_changes(service, folder, tmp_path):
     assert wrong == []
     assert {prices for _, prices in answered} <= {1, 5}
     assert len(answered) > 20
+
+
+def write_photos(folder):
+    """The files of the shop's photos."""
+    for item in shop_items():
+        path = folder / item.photo_id
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(jpeg(item.fields["colour"]))
+    return folder
+
+
+def search_each_colour(service, models, wrong):
+    """Search with a photo of each product; keep the models that answer, and what is not right."""
+    for number, name in enumerate(COLOURS):
+        photo = np.asarray(Image.open(io.BytesIO(jpeg(name))))
+        try:
+            found, opened = service.search([photo], k=50)
+        except Exception as error:
+            wrong.append(error)
+            continue
+        models.add(opened.card.weights_hash)
+        if len(found.answers) != 6 or found.answers[0].name != f"0{number}":
+            wrong.append((number, [each.name for each in found.answers]))
+
+
+def test_searches_go_on_through_reembed(service, folder, model, monkeypatch, tmp_path):
+    """Each answer is whole, and of one model: the older until the newer is asked for."""
+    photos, newer = write_photos(tmp_path / "photos"), NewerModel()
+    monkeypatch.setattr(reembed, "load_model", lambda workdir: newer)
+    stop, wrong, models = threading.Event(), [], set()
+
+    def ask():
+        while not stop.is_set():
+            search_each_colour(service, models, wrong)
+
+    def reembed_and_refresh(**options):
+        state = reembed.reembed_index("newer run", folder, photos, **options).state
+        service.refresh()
+        return state
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert reembed_and_refresh(prepare=True) == "prepared"
+    assert service.catalogue().problem == ""
+    assert reembed_and_refresh() == "exchanged"
+    assert service.catalogue().other_model
+    time.sleep(0.1)
+    assert models == {model.card.weights_hash}
+    monkeypatch.setattr(service_module, "load_model", lambda workdir: newer)
+    service.reload()
+    while "newer" not in models and not wrong:
+        time.sleep(0.01)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert service.catalogue().problem == ""
+
+
+class NewerModel(ColourModel, EmbeddingModel):
+    """Embeds colours in another order."""
+
+    card = dataclasses.replace(ColourModel.card, weights_hash="newer")
+
+    def embed_images(self, images, batch_size):
+        return super().embed_images(images[..., ::-1], batch_size)
+
+    def embed(self, photos, batch_size=64):
+        found = [super(NewerModel, self).embed([photo])[0] for photo in photos]
+        return np.array(found, np.float32).reshape(-1, 12)
 
 
 def test_files_are_opened_once_for_an_unchanged_segment(folder):

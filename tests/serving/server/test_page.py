@@ -1,11 +1,15 @@
 """The page's HTML: what it shows, and that names stay text."""
 
+import hashlib
+import io
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from fashion_jax.retrieval.catalogue import Catalogue, Item
+from fashion_jax.datasets.boxes import Box
+from fashion_jax.retrieval.catalogue import Catalogue, Item, Origin
 from fashion_jax.serving.server.facets import Facet, find_facets
 from fashion_jax.serving.server.service import SearchService
 from tests.serving.server.conftest import TOKEN, client_of, jpeg, shop_items, write_shop
@@ -78,6 +82,29 @@ def test_photos_are_found_by_their_ids(client):
     assert client.get("/static/../server.py").status_code == 404
 
 
+def test_a_photo_is_looked_at_closely_where_it_still_lies(client, service, folder, model, tmp_path):
+    path = tmp_path / "red.jpg"
+    path.write_bytes(jpeg("red", (1500, 900)))
+    small = "/photos/shop/0?id=red/0.jpg"
+
+    def side(large=""):
+        service.refresh()
+        answer = client.get(f"{small}{large}")
+        assert answer.headers["content-type"] == "image/jpeg"
+        return Image.open(io.BytesIO(answer.content)).size
+
+    assert side("&large=1") == side()  # nobody knows where the photo lies
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    for box, size in [(None, (1024, 614)), (Box(0, 0, 750, 900), (750, 900))]:
+        origin = Origin(str(path), box, sha256=sha256)
+        write_shop(folder, model, shop_items()[:1], [origin])
+        assert side("&large=1") == size
+    path.write_bytes(jpeg("blue", (1500, 900)))  # another photo under its name
+    assert side("&large=1") == side()
+    path.unlink()
+    assert side("&large=1") == side()
+
+
 def test_names_are_text_and_never_html(tmp_path, model):
     fields = {"name": NASTY, "colour": NASTY, "link": "javascript:alert(1)", NASTY: "x"}
     items = [
@@ -143,3 +170,17 @@ def test_samples_of_an_index_that_changes(client, service, folder, model):
     write_shop(folder, model, shop_items()[:2])
     service.refresh()
     assert client.get("/").text.count("<li><a") == 1
+
+
+@pytest.mark.parametrize("prefix", ["", "/search"], ids=["stripped by the proxy", "kept by it"])
+def test_behind_a_proxy_with_a_prefix(service, prefix):
+    with client_of(service, root_path="/search") as client:
+        assert client.get(f"{prefix}/api/catalogues").status_code == 200
+        page = client.get(f"{prefix}/").text
+        # Every address on the page is relative, so that the browser stays below the prefix.
+        assert re.findall(r'(?:href|src|action)="(?:/|https?:)', page) == []
+        moved = client.get(f"{prefix}/?token=a-token&like=00", follow_redirects=False)
+        assert moved.headers["location"] == "/search/?like=00"
+        assert "path=/search" in moved.headers["set-cookie"].lower()
+        described = client.get(f"{prefix}/api/openapi.json").json()
+        assert described["servers"] == [{"url": "/search"}]

@@ -212,13 +212,24 @@ function showPressed() {
 
 // ------------------------------------------------------------------ the answers
 
+// The thumbnail at once, and the shop's own photo when it is there.
+function showLarge(image, address) {
+  image.src = address;
+  if (!address.startsWith("photos/")) return;
+  const large = new Image();
+  large.onload = () => {
+    if (image.getAttribute("src") === address) image.src = large.src;
+  };
+  large.src = `${address}&large=1`;
+}
+
 function compare(card) {
   const { title, image, link, others } = card.dataset;
   const left = state.file ? $("photo").src : titles.get(state.like[0])?.image;
   $("left").hidden = !left;
-  if (left) $("left-image").src = left;
+  if (left) showLarge($("left-image"), left);
   $("compare-title").textContent = title;
-  const show = (address) => ($("right-image").src = address);
+  const show = (address) => showLarge($("right-image"), address);
   show(image);
   $("right-image").alt = title;
   $("right-caption").textContent = title;
@@ -239,8 +250,10 @@ function compare(card) {
 }
 
 async function wrong(card, button) {
-  const first = state.file ? await fingerprint(state.file) : state.like[0].replace(/^(product|photo):/, "");
-  const body = JSON.stringify({ first, second: card.dataset.photo, decision: "different" });
+  const first = state.file ? await fingerprint(state.file) : state.like[0];
+  const { catalogue } = document.body.dataset;
+  const second = `photo:${card.dataset.photo}`;
+  const body = JSON.stringify({ first, second, decision: "different", catalogue });
   const headers = { "content-type": "application/json" };
   const answer = await fetch("api/marks", { method: "POST", body, headers });
   button.setAttribute("aria-pressed", String(answer.ok));

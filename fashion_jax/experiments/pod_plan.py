@@ -1,0 +1,337 @@
+"""What a training run takes on accelerators that are not there: memory, time, money.
+
+libtpu compiles the very step of a run for a pod's topology on any machine. The counts are the
+compiler's; times are these counts at the chip's published rates, a bound that no run beats.
+"""
+
+import contextlib
+import dataclasses
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from tabulate import tabulate
+
+from fashion_jax.config import ConfigError, ExperimentConfig
+from fashion_jax.datasets.dataset import open_dataset
+from fashion_jax.datasets.sizes import training_sizes
+from fashion_jax.errors import FashionJaxError, needs_extra
+from fashion_jax.parallel.chips import Topology, parse_topology
+from fashion_jax.parallel.hosts import check_batch_size
+from fashion_jax.parallel.mesh import batch_sharding, make_mesh
+from fashion_jax.parallel.program_costs import ProgramCosts, program_costs
+from fashion_jax.training.learner import Learner, make_learner
+from fashion_jax.training.loop import make_plan
+
+_GIB = 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """What a run has to learn from.
+
+    Attributes:
+        identities: training identities.
+        steps_per_epoch: steps until every identity was shown.
+    """
+
+    identities: int
+    steps_per_epoch: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PodPlan:
+    """What a run takes.
+
+    Attributes:
+        topology: the chips.
+        batch: photos in a step.
+        workload: what it learns from.
+        steps: steps of the whole run.
+        state: bytes of each part of the train state on a chip.
+        costs: costs of a step on a chip; counts of a program for CPUs where it is not compiled for
+            the chip itself.
+        compiled: whether the step was compiled for the chip.
+        price: price of a chip for an hour; `None` if unknown.
+    """
+
+    topology: Topology
+    batch: int
+    workload: Workload
+    steps: int
+    state: Mapping[str, int]
+    costs: ProgramCosts
+    compiled: bool
+    price: float | None
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds of a step by what bounds it, each at the chip's published rate."""
+        chip, costs = self.topology.chip, self.costs
+        found = {"compute": costs.flops / chip.flops}
+        if self.compiled:
+            found["memory"] = costs.bytes_moved / chip.memory_rate
+        # A chip sends and receives at half of the rate of both directions each.
+        return found | {"links": costs.sent / (chip.link_rate / 2)}
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Least seconds of a step: if all of it overlaps, and if nothing does."""
+        return max(self.seconds.values()), sum(self.seconds.values())
+
+    @property
+    def fits(self) -> bool:
+        """Whether a step fits into a chip's memory."""
+        return self.costs.memory <= self.topology.chip.memory
+
+    @property
+    def most_photos_per_chip(self) -> int:
+        """About how many photos a chip has memory for.
+
+        Temporaries are taken to grow in proportion to the photos, all else not to.
+        """
+        here = self.batch / self.topology.count
+        fixed = self.costs.memory - self.costs.temporaries
+        left = self.topology.chip.memory - fixed
+        return max(0, math.floor(here * left / max(1, self.costs.temporaries)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        least, most = self.bounds
+        hours = [self.steps * seconds / 3600 for seconds in (least, most)]
+        chip_hours = [each * self.topology.count for each in hours]
+        return {
+            "topology": self.topology.text,
+            "chips": self.topology.count,
+            "compiled_for_the_chip": self.compiled,
+            "photos_per_step": self.batch,
+            "identities": self.workload.identities,
+            "steps": self.steps,
+            "state_bytes": dict(self.state),
+            "memory_bytes": self.costs.memory,
+            "chip_memory_bytes": self.topology.chip.memory,
+            "fits": self.fits,
+            "most_photos_per_chip": self.most_photos_per_chip,
+            "costs": dataclasses.asdict(self.costs),
+            "seconds": self.seconds,
+            "step_seconds": [least, most],
+            "photos_per_second": [self.batch / most, self.batch / least],
+            "hours": hours,
+            "chip_hours": chip_hours,
+            "price": None if self.price is None else [self.price * each for each in chip_hours],
+        }
+
+    def to_table(self) -> str:
+        """A page for people."""
+        per_chip = self.batch / self.topology.count
+        said = [
+            f"{self.topology.text}: {self.topology.count} chips, {self.batch:,} photos a step "
+            f"({per_chip:g} a chip), {self.workload.identities:,} identities",
+            self._memory_table(),
+            self._time_table(),
+            self._totals(),
+            self._assumptions(),
+        ]
+        return "\n\n".join(said)
+
+    def _memory_table(self) -> str:
+        costs, memory = self.costs, self.topology.chip.memory
+        state = {f"state: {name}": size for name, size in self.state.items()}
+        rest = costs.arguments - sum(self.state.values())
+        parts = state | {
+            "batch": max(0, rest),
+            "temporaries (activations, gradients)": costs.temporaries,
+            "outputs": costs.outputs,
+            "program": costs.code,
+            "sum": costs.memory,
+            "of": memory,
+        }
+        rows = [[name, size / _GIB] for name, size in parts.items()]
+        said = tabulate(rows, ["memory of a chip", "GiB"], floatfmt=".2f", tablefmt="github")
+        fits = "it fits" if self.fits else "IT DOES NOT FIT"
+        return (
+            f"{said}\n\n{fits}; there is room for about {self.most_photos_per_chip:,} photos a chip"
+        )
+
+    def _time_table(self) -> str:
+        costs, chip, seconds = self.costs, self.topology.chip, self.seconds
+        rows: list[list[Any]] = [
+            ["compute", f"{costs.flops / 1e12:.2f} TFLOP", f"{chip.flops / 1e12:,.0f} TFLOP/s"],
+            ["memory", f"{costs.bytes_moved / 1e9:.1f} GB", f"{chip.memory_rate / 1e9:,.0f} GB/s"],
+            ["links", f"{costs.sent / 1e9:.3f} GB", f"{chip.link_rate / 2e9:,.0f} GB/s each way"],
+        ]
+        rows = [
+            [*row, f"{seconds[row[0]] * 1e3:.1f}" if row[0] in seconds else "unknown"]
+            for row in rows
+        ]
+        said = tabulate(rows, ["a chip's step", "counted", "rate", "ms"], tablefmt="github")
+        kinds = [
+            f"{each.count} {name} ({each.bytes / 1e6:,.1f} MB)"
+            for name, each in costs.collectives.items()
+        ]
+        return f"{said}\n\ncollectives: {', '.join(kinds) or 'none'}"
+
+    def _totals(self) -> str:
+        least, most = self.bounds
+        hours = [self.steps * seconds / 3600 for seconds in (least, most)]
+        chip_hours = [each * self.topology.count for each in hours]
+        said = (
+            f"a step takes at least {least * 1e3:.1f} ms if all of it overlaps, {most * 1e3:.1f} "
+            f"ms if nothing does: {self.batch / most:,.0f} to {self.batch / least:,.0f} photos/s\n"
+            f"{self.steps:,} steps: {hours[0]:.2f} to {hours[1]:.2f} hours, "
+            f"{chip_hours[0]:.1f} to {chip_hours[1]:.1f} chip-hours"
+        )
+        if self.price is not None:
+            cost = [self.price * each for each in chip_hours]
+            said += f", {cost[0]:,.2f} to {cost[1]:,.2f} at {self.price:g} a chip-hour"
+        return said
+
+    def _assumptions(self) -> str:
+        source = self.topology.chip.source
+        counted = (
+            f"counted by the compiler for {self.topology.text}"
+            if self.compiled
+            else "counted on a program for CPUs before it is optimised, so that the bytes to and "
+            "from memory are unknown, and memory is too high"
+        )
+        return (
+            f"Assumptions: costs are {counted}; rates are the published ones ({source}); rings of "
+            "chips send what is least. Loading photos, validation, checkpoints and compiling are "
+            "not counted. No run beats these bounds; most take 1.5 to 3 times as long."
+        )
+
+
+def plan_run(
+    config: ExperimentConfig,
+    topology: str,
+    identities: int | None = None,
+    steps_per_epoch: int | None = None,
+    price: float | None = None,
+) -> PodPlan:
+    """Find out what a run takes on accelerators that are not there.
+
+    Compiles the run's own step for a TPU topology, which takes minutes for a large network. For
+    GPUs, which cannot be compiled for without one, operations are counted on the program for CPUs.
+
+    Args:
+        config: config of the run.
+        topology: such as `v5e:4x4` or `gpu:h100x8`.
+        identities: training identities; by default those of the built datasets.
+        steps_per_epoch: steps in an epoch; by default those of the built datasets.
+        price: price of a chip for an hour.
+
+    Raises:
+        FashionJaxError: no libtpu, an unknown topology, or no datasets and no numbers.
+        ConfigError: a batch or a classifier that the mesh cannot divide.
+    """
+    chips = parse_topology(topology)
+    workload = _workload(config, identities, steps_per_epoch)
+    mesh = make_mesh(config.mesh, _devices(chips))
+    batch = config.data.identities_per_batch * config.data.photos_per_identity
+    check_batch_size(batch, mesh, "data.identities_per_batch × data.photos_per_identity")
+    learner = make_learner(config, workload.identities, workload.steps_per_epoch, mesh)
+    lowered = learner.train_step.lower(  # type: ignore[attr-defined]
+        learner.abstract_state, abstract_batch(config, batch, mesh)
+    )
+    costs = program_costs(lowered.compile(), chips.count)
+    if not chips.is_tpu:  # CPUs have convolutions in libraries, whose operations are not counted
+        flops = (lowered.cost_analysis() or {}).get("flops", 0.0) / chips.count
+        costs = dataclasses.replace(costs, flops=float(flops))
+    return PodPlan(
+        topology=chips,
+        batch=batch,
+        workload=workload,
+        steps=config.training.epochs * workload.steps_per_epoch,
+        state=_state_bytes(learner),
+        costs=costs,
+        compiled=chips.is_tpu,
+        price=price,
+    )
+
+
+def abstract_batch(config: ExperimentConfig, batch: int, mesh: Mesh) -> dict[str, Any]:
+    """Shapes, dtypes and places of a training batch of the largest size."""
+    image = max(training_sizes(config.image), key=lambda size: size.height * size.width)
+    shapes = {
+        "image": ((batch, image.height, image.width, 3), jnp.uint8),
+        "erased": ((batch, 4), jnp.int32),
+        "identity": ((batch,), jnp.int32),
+        "domain": ((batch,), jnp.int8),
+        "valid": ((batch,), jnp.bool_),
+    }
+    sharding = batch_sharding(mesh)
+    return {
+        name: jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+        for name, (shape, dtype) in shapes.items()
+    }
+
+
+def _workload(
+    config: ExperimentConfig, identities: int | None, steps_per_epoch: int | None
+) -> Workload:
+    if identities is not None and steps_per_epoch is not None:
+        return Workload(identities, steps_per_epoch)
+    missing = [name for name in config.data.datasets if not _is_built(config, name)]
+    if missing:
+        raise ConfigError(
+            f"{', '.join(missing)} is not built in {config.data.data_dir}; build it, or give "
+            "--identities and --steps_per_epoch"
+        )
+    datasets = [open_dataset(name, config.data.data_dir) for name in config.data.datasets]
+    plan = make_plan(config, datasets)
+    return Workload(
+        plan.num_identities if identities is None else identities,
+        plan.steps_per_epoch if steps_per_epoch is None else steps_per_epoch,
+    )
+
+
+def _is_built(config: ExperimentConfig, name: str) -> bool:
+    try:
+        open_dataset(name, config.data.data_dir)
+    except FashionJaxError:
+        return False
+    return True
+
+
+def _devices(chips: Topology) -> Any:
+    if not chips.is_tpu:
+        return _cpus(chips)
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # this machine is none of Google's
+    with needs_extra("tpu"):
+        import libtpu  # noqa: F401
+    from jax.experimental import topologies
+
+    try:
+        return topologies.get_topology_desc(chips.text, platform="tpu").devices
+    except Exception as error:
+        raise FashionJaxError(f"libtpu does not know the topology {chips.text}: {error}") from error
+
+
+def _cpus(chips: Topology) -> Any:
+    with contextlib.suppress(RuntimeError):  # too late to ask for more
+        jax.config.update("jax_num_cpu_devices", chips.count)
+    devices = jax.devices("cpu")
+    if len(devices) < chips.count:
+        raise FashionJaxError(
+            f"{chips.text} is counted on as many virtual devices: set "
+            f"XLA_FLAGS=--xla_force_host_platform_device_count={chips.count}"
+        )
+    return devices[: chips.count]
+
+
+def _state_bytes(learner: Learner) -> dict[str, int]:
+    """Bytes of each part of the state on one device."""
+    found = {}
+    for field in dataclasses.fields(learner.abstract_state):
+        leaves = jax.tree.leaves(getattr(learner.abstract_state, field.name))
+        size = sum(
+            math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+            for leaf in leaves
+        )
+        if size > 1024:
+            found[field.name.replace("_", " ")] = size
+    return found
