@@ -5,7 +5,7 @@ import urllib.parse
 from typing import Any
 
 from fashion_jax.datasets.photos import decode_photo
-from fashion_jax.errors import needs_extra
+from fashion_jax.errors import FashionJaxError, needs_extra
 from fashion_jax.retrieval.catalogue.items import Group
 from fashion_jax.serving.server.server import RunningServer
 from fashion_jax.serving.server.service import SearchService
@@ -53,11 +53,14 @@ def gradio_block(service: SearchService, catalogue: str | None = None) -> Any:
     with needs_extra("gradio"):
         import gradio
 
-    def answer(photo: Any, k: float, where: str) -> list[tuple[Any, str]]:
+    def answer(photo: Any, k: int | float, where: str) -> list[tuple[Any, str]]:
         if photo is None:
             return []
         conditions = [line for line in where.splitlines() if line.strip()]
-        found, opened = service.search([photo], catalogue, int(k), where=conditions)
+        try:
+            found, opened = service.search([photo], catalogue, int(k), where=conditions)
+        except FashionJaxError as error:
+            raise gradio.Error(str(error)) from error  # which it shows
         return [
             (decode_photo(opened.thumbnail(each.photos[0].row)), f"{each.name} · {each.score:.2f}")
             for each in found.answers

@@ -51,6 +51,7 @@ def test_without_gradio_the_extra_is_named(service, monkeypatch):
         notebook.gradio_block(service)
 
 
+@pytest.mark.filterwarnings("ignore")  # of Gradio and what it imports
 def test_the_gradio_block_searches(service, monkeypatch, tmp_path):
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
