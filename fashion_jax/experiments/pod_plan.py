@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -28,6 +28,15 @@ from fashion_jax.training.learner import Learner, make_learner
 from fashion_jax.training.loop import make_plan
 
 _GIB = 2**30
+
+# libtpu looks for the machine's own chips else, complains, and lets one process alone use it.
+_NO_TPU_HERE = {
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-16",
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_WORKER_ID": "0",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,24 +239,27 @@ def plan_run(
     """
     chips = parse_topology(topology)
     workload = _workload(config, identities, steps_per_epoch)
-    mesh = make_mesh(config.mesh, _devices(chips))
+    devices = _devices(chips)
+    mesh = make_mesh(config.mesh, devices)
+    cores = len(devices) // chips.count  # some chips are two devices, such as those of v4 and TPU7x
     batch = config.data.identities_per_batch * config.data.photos_per_identity
     check_batch_size(batch, mesh, "data.identities_per_batch × data.photos_per_identity")
     learner = make_learner(config, workload.identities, workload.steps_per_epoch, mesh)
     lowered = learner.train_step.lower(  # type: ignore[attr-defined]
         learner.abstract_state, abstract_batch(config, batch, mesh)
     )
-    costs = program_costs(lowered.compile(), chips.count)
+    costs = program_costs(lowered.compile(), len(devices))
     if not chips.is_tpu:  # CPUs have convolutions in libraries, whose operations are not counted
         flops = (lowered.cost_analysis() or {}).get("flops", 0.0) / chips.count
         costs = dataclasses.replace(costs, flops=float(flops))
+    state = {name: size * cores for name, size in _state_bytes(learner).items()}
     return PodPlan(
         topology=chips,
         batch=batch,
         workload=workload,
         steps=config.training.epochs * workload.steps_per_epoch,
-        state=_state_bytes(learner),
-        costs=costs,
+        state=state,
+        costs=costs.times(cores),
         compiled=chips.is_tpu,
         price=price,
     )
@@ -300,15 +312,29 @@ def _is_built(config: ExperimentConfig, name: str) -> bool:
 def _devices(chips: Topology) -> Any:
     if not chips.is_tpu:
         return _cpus(chips)
-    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # this machine is none of Google's
     with needs_extra("tpu"):
         import libtpu  # noqa: F401
     from jax.experimental import topologies
 
     try:
-        return topologies.get_topology_desc(chips.text, platform="tpu").devices
+        with _environment(_NO_TPU_HERE):
+            return topologies.get_topology_desc(chips.text, platform="tpu").devices
     except Exception as error:
         raise FashionJaxError(f"libtpu does not know the topology {chips.text}: {error}") from error
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _cpus(chips: Topology) -> Any:

@@ -60,6 +60,19 @@ class ProgramCosts:
     code: int
     collectives: Mapping[str, Collective]
 
+    def times(self, devices: int) -> "ProgramCosts":
+        """Costs of several devices, such as those of one chip; each runs a program of its own."""
+        collectives = {
+            name: dataclasses.replace(each, bytes=each.bytes * devices, sent=each.sent * devices)
+            for name, each in self.collectives.items()
+        }
+        numbers = {
+            field.name: getattr(self, field.name) * devices
+            for field in dataclasses.fields(self)
+            if field.name not in ("code", "collectives")
+        }
+        return dataclasses.replace(self, **numbers, collectives=collectives)
+
     @property
     def memory(self) -> int:
         """Bytes of the device's memory that the program needs."""

@@ -103,6 +103,7 @@ def make_learner(
         optimizer,
         num_identities=num_identities,
         schedule=make_schedule(config.optimizer, steps_per_epoch, config.training.epochs),
+        mesh=mesh,
         microbatches=config.training.microbatches,
         ema_decay=config.training.ema_decay,
     )

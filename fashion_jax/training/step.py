@@ -39,6 +39,7 @@ def make_train_step(
     *,
     num_identities: int,
     schedule: optax.Schedule,
+    mesh: Mesh,
     microbatches: int = 1,
     ema_decay: float = 0.0,
 ) -> TrainStep:
@@ -52,12 +53,22 @@ def make_train_step(
         optimizer: optimizer of the network.
         num_identities: training identities.
         schedule: learning rate by step, to be logged.
+        mesh: devices.
         microbatches: parts that a batch is computed in.
         ema_decay: decay of the weights' moving average; 0 for none.
     """
     loss = functools.partial(objective, num_identities=num_identities)
 
+    def everywhere(rows: Array) -> Array:
+        return jax.lax.with_sharding_constraint(rows, replicated(mesh))
+
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        # Devices exchange the batch's rows. They would exchange a gradient of all centers else, of
+        # which a batch changes few rows.
+        labels = {
+            name: everywhere(values) if values.ndim == 1 else values
+            for name, values in batch.items()
+        }
         result = gradients_of_batch(forward, loss, state, batch, microbatches)
         updates, optimizer_state = optimizer.update(
             result.gradients, state.optimizer_state, state.params
@@ -72,7 +83,7 @@ def make_train_step(
             model_state=result.model_state,
             optimizer_state=optimizer_state,
             loss_state=objective.next_state(
-                state.loss_state, result.features, batch, step=state.step
+                state.loss_state, everywhere(result.features), labels, step=state.step
             ),
             average=average,
             rng=state.rng,

@@ -103,7 +103,7 @@ def test_a_step_is_compiled_for_tpus(capsys):
     assert found["chips"] == 4
     assert found["photos_per_step"] == 64
     assert found["fits"]
-    assert found["costs"]["flops"] > 1e7
+    assert found["costs"]["flops"] > 1e6
     assert found["costs"]["collectives"]["all-reduce"]["count"] >= 1
     with pytest.raises(FashionJaxError, match="does not know the topology v5e:3x7"):
         plan_run(ExperimentConfig(), "v5e:3x7", 400, 25)
