@@ -24,6 +24,14 @@ _TRAIN_FLAGS: Flags = {
         "metavar": "RUN",
         "help": "directory of the run; new, or to resume",
     },
+    "--track": {
+        "metavar": "TRACKER",
+        "help": "log to wandb:PROJECT or mlflow:EXPERIMENT as well",
+    },
+    "--profile": {
+        "metavar": "FIRST:LAST",
+        "help": "trace these steps into RUN/profile, for XProf or TensorBoard",
+    },
 }
 _ABLATION = """\
 The config file has get_config() and get_sweep(); see configs/ablation_small.py.
@@ -82,9 +90,14 @@ def _train(flags: argparse.Namespace) -> None:
     from fashion_jax.config import load_config
     from fashion_jax.parallel.joining import join_job
     from fashion_jax.training.loop import train
+    from fashion_jax.training.profile import parse_steps
+    from fashion_jax.training.trackers import open_tracker
 
+    profile = parse_steps(flags.profile) if flags.profile else None
     join_job()
-    train(load_config(flags.config, flags.overrides), flags.workdir)
+    config = load_config(flags.config, flags.overrides)
+    log = open_tracker(flags.track, config, flags.workdir) if flags.track else None
+    train(config, flags.workdir, log=log, profile=profile)
 
 
 def _ablation(flags: argparse.Namespace) -> None:

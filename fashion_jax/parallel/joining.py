@@ -18,6 +18,9 @@ from fashion_jax.versions import Cluster, detect_cluster
 logger = logging.getLogger(__name__)
 
 ADDRESS, COUNT, INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
+LOST_AFTER_S = 30
+"""Seconds without a sign of life after which a process counts as lost, and the others end."""
+
 _COMPLETION = "JOB_COMPLETION_INDEX"  # of an indexed job on Kubernetes
 
 _CLUSTERS = {
@@ -85,11 +88,15 @@ def join_job(timeout_s: int = 300) -> None:
         logger.info("one process: %s", rule.name)
         return
     try:
-        jax.distributed.initialize(**rule.options, initialization_timeout=timeout_s)
+        jax.distributed.initialize(
+            **rule.options,
+            initialization_timeout=timeout_s,
+            heartbeat_timeout_seconds=LOST_AFTER_S,
+        )
     except Exception as error:
         raise JoinError(
             f"the other processes of this job were not found by {rule.name}: {error}. Check that "
-            "all of them were started and that process 0 can be reached from the others"
+            f"all of them were started and that process 0 can be reached from the others; {_ALONE}"
         ) from error
     count = jax.process_count()
     if rule.processes not in (None, count):

@@ -47,6 +47,7 @@ from fashion_jax.training.goodput import Stopwatch
 from fashion_jax.training.learner import Learner, check_objective, make_learner
 from fashion_jax.training.metrics_log import MetricsLog, OwnLog, read_metrics
 from fashion_jax.training.preemption import Preemption
+from fashion_jax.training.profile import Profiler, Steps
 from fashion_jax.training.state import TrainState
 from fashion_jax.training.validation import model_of, validate
 
@@ -92,6 +93,7 @@ class Run:
     origin: WeightsOrigin
     monitor: CollapseMonitor
     stopwatch: Stopwatch
+    profiler: Profiler
     augment: OwnAugmentation | None = None
     pending: list[tuple[int, dict[str, jax.Array]]] = dataclasses.field(default_factory=list)
 
@@ -115,6 +117,7 @@ def train(
     augment: OwnAugmentation | None = None,
     datasets: Sequence[Dataset] | None = None,
     log: OwnLog | None = None,
+    profile: tuple[int, int] | None = None,
 ) -> TrainState:
     """Train, or resume an interrupted run to bit-identical weights.
 
@@ -133,6 +136,7 @@ def train(
         log: `(step, values)`, called with each line of `metrics.jsonl` on the host that writes it:
             an experiment tracker's `log`, for instance. After a resume, steps that were logged
             after the restored checkpoint come again.
+        profile: first and last step of a trace for XProf, written to `profile/` in the workdir.
 
     Returns:
         The last state.
@@ -152,7 +156,8 @@ def train(
     check_objective(objective)
     with sole_training(workdir):
         _claim(workdir, config, objective)
-        return _train(config, workdir, mesh, progress, objective, augment, datasets, log)
+        profiler = Profiler(workdir, None if profile is None else Steps(*profile))
+        return _train(config, workdir, mesh, progress, objective, augment, datasets, log, profiler)
 
 
 def _train(
@@ -164,6 +169,7 @@ def _train(
     augment: OwnAugmentation | None,
     datasets: Sequence[Dataset] | None,
     log: OwnLog | None,
+    profiler: Profiler,
 ) -> TrainState:
     """`train` in a workdir that is this job's."""
     begin = time.perf_counter()
@@ -218,9 +224,10 @@ def _train(
             origin,
             monitor,
             stopwatch,
+            profiler,
             augment,
         )
-        with closing(metrics_log), closing(stopwatch):
+        with closing(metrics_log), closing(stopwatch), closing(profiler):
             state = _steps(run, state, start)
         best = checkpoints.best_step()
         logger.info("%s", stopwatch.spent)
@@ -473,12 +480,14 @@ def _steps(run: Run, state: TrainState, start: int) -> TrainState:
         for step, batch in run.stopwatch.waiting(_numbered(source, start, run.total_steps)):
             photos = global_batch(batch, mesh)
             shape = photos["image"].shape
+            run.profiler.before(step)
             with (
                 jax.transfer_guard("disallow"),
                 run.stopwatch.counting_if("compile", shape not in compiled),
             ):
                 state, metrics = run.learner.train_step(state, photos)
             compiled.add(shape)
+            run.profiler.after(step, metrics)
             if run.pending:
                 jax.block_until_ready(run.pending[-1])  # at most two steps ahead of the device
             elif step == start + 1:

