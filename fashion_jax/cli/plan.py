@@ -69,9 +69,12 @@ def add(commands: Any) -> None:
 
 
 def _plan(flags: argparse.Namespace) -> None:
+    import jax
+
     from fashion_jax.config import load_config
     from fashion_jax.experiments.pod_plan import plan_run
 
+    jax.config.update("jax_platforms", "cpu")  # libtpu would look for chips here, and complain
     config = load_config(flags.config, flags.overrides)
     parts = flags.topology, flags.identities, flags.steps_per_epoch, flags.price
     print_result(plan_run(config, *parts), flags)

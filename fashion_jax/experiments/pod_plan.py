@@ -12,19 +12,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jax.sharding import Mesh
 from tabulate import tabulate
 
 from fashion_jax.config import ConfigError, ExperimentConfig
 from fashion_jax.datasets.dataset import open_dataset
-from fashion_jax.datasets.sizes import training_sizes
 from fashion_jax.errors import FashionJaxError, needs_extra
 from fashion_jax.parallel.chips import Topology, parse_topology
 from fashion_jax.parallel.hosts import check_batch_size
-from fashion_jax.parallel.mesh import batch_sharding, make_mesh
+from fashion_jax.parallel.mesh import make_mesh
 from fashion_jax.parallel.program_costs import ProgramCosts, program_costs
-from fashion_jax.training.learner import Learner, make_learner
+from fashion_jax.training.learner import Learner, abstract_batch, make_learner
 from fashion_jax.training.loop import make_plan
 
 _GIB = 2**30
@@ -246,7 +243,7 @@ def plan_run(
     check_batch_size(batch, mesh, "data.identities_per_batch × data.photos_per_identity")
     learner = make_learner(config, workload.identities, workload.steps_per_epoch, mesh)
     lowered = learner.train_step.lower(  # type: ignore[attr-defined]
-        learner.abstract_state, abstract_batch(config, batch, mesh)
+        learner.abstract_state, abstract_batch(config, mesh)
     )
     costs = program_costs(lowered.compile(), len(devices))
     if not chips.is_tpu:  # CPUs have convolutions in libraries, whose operations are not counted
@@ -263,23 +260,6 @@ def plan_run(
         compiled=chips.is_tpu,
         price=price,
     )
-
-
-def abstract_batch(config: ExperimentConfig, batch: int, mesh: Mesh) -> dict[str, Any]:
-    """Shapes, dtypes and places of a training batch of the largest size."""
-    image = max(training_sizes(config.image), key=lambda size: size.height * size.width)
-    shapes = {
-        "image": ((batch, image.height, image.width, 3), jnp.uint8),
-        "erased": ((batch, 4), jnp.int32),
-        "identity": ((batch,), jnp.int32),
-        "domain": ((batch,), jnp.int8),
-        "valid": ((batch,), jnp.bool_),
-    }
-    sharding = batch_sharding(mesh)
-    return {
-        name: jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
-        for name, (shape, dtype) in shapes.items()
-    }
 
 
 def _workload(

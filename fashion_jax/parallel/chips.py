@@ -26,6 +26,18 @@ class Chip(NamedTuple):
     source: str
 
 
+# Patterns of `device_kind`, the first that matches; TPU7x shows the halves of a chip.
+_KINDS = (
+    (r"TPU v4$", "v4", 1),
+    (r"TPU v5 ?(lite|e)", "v5e", 1),
+    (r"TPU v5p?$", "v5p", 1),
+    (r"TPU v6 ?(lite|e)", "v6e", 1),
+    (r"TPU ?(v7|7)x?", "tpu7x", 2),
+    (r"NVIDIA H100 80GB HBM3", "h100", 1),
+    (r"NVIDIA H200", "h200", 1),
+    (r"NVIDIA A100-SXM4-80GB", "a100", 1),
+)
+
 _GIB = 2**30
 _CLOUD = "Google Cloud's documentation of TPU {}, system architecture"
 
@@ -62,6 +74,26 @@ class Topology:
     def chip(self) -> Chip:
         """Rates of one of its chips."""
         return CHIPS[self.kind]
+
+
+def chip_of(device_kind: str) -> tuple[str, int] | None:
+    """Name in `CHIPS` of the chip that a JAX device is of, and how many devices a chip is.
+
+    Args:
+        device_kind: what JAX calls the device, such as `TPU v5 lite` or `NVIDIA H100 80GB HBM3`.
+
+    Returns:
+        `None` for a device without published rates here, such as a CPU.
+
+    Examples:
+        >>> chip_of("TPU v5 lite")
+        ('v5e', 1)
+        >>> chip_of("cpu")
+    """
+    for pattern, name, devices in _KINDS:
+        if re.match(pattern, device_kind):
+            return name, devices
+    return None
 
 
 def parse_topology(text: str) -> Topology:

@@ -36,7 +36,7 @@ class Host:
         if batch_size % self.count:
             raise FashionJaxError(
                 f"a batch of {batch_size} photos cannot be divided among {self.count} hosts; "
-                f"make it a multiple of {self.count}"
+                f"make it a multiple of {self.count}, such as {_nearest(batch_size, self.count)}"
             )
         size = batch_size // self.count
         return slice(self.index * size, (self.index + 1) * size)
@@ -69,7 +69,8 @@ def check_batch_size(batch_size: int, mesh: Mesh, what: str) -> None:
     if batch_size % devices:
         raise ConfigError(
             f"{what} is {batch_size}, which the {devices} devices of the mesh's data axis "
-            f"cannot divide evenly; make it a multiple of {devices} or set mesh.data"
+            f"cannot divide evenly; make it a multiple of {devices}, such as "
+            f"{_nearest(batch_size, devices)}, or set mesh.data"
         )
 
 
@@ -79,3 +80,9 @@ def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, Any]:
     return {
         name: jax.make_array_from_process_local_data(sharding, part) for name, part in batch.items()
     }
+
+
+def _nearest(size: int, divisor: int) -> str:
+    """The nearest multiples of a divisor, in words."""
+    below = size // divisor * divisor
+    return f"{below} or {below + divisor}" if below else str(divisor)

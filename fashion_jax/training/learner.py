@@ -1,7 +1,9 @@
 """The parts that stay the same through a run: network, objective, optimizer, compiled step."""
 
 import dataclasses
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
@@ -9,6 +11,7 @@ from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
 from fashion_jax.config import ConfigError, ExperimentConfig
+from fashion_jax.datasets.sizes import training_sizes
 from fashion_jax.inference.embed import Encode, make_encode
 from fashion_jax.inference.preprocessing import Preprocessing, preprocessing_for
 from fashion_jax.losses import Objective, ObjectiveLike
@@ -18,6 +21,7 @@ from fashion_jax.models.numerics import ZeroRngs
 from fashion_jax.models.pure import split_model
 from fashion_jax.optim.optimizer import make_optimizer
 from fashion_jax.optim.schedules import make_schedule
+from fashion_jax.parallel.mesh import batch_sharding
 from fashion_jax.training.state import TrainState, abstract_train_state, create_train_state
 from fashion_jax.training.step import TrainStep, jit_train_step, make_forward, make_train_step
 
@@ -120,6 +124,24 @@ def make_learner(
         preprocessing=preprocessing,
         embedding_width=embedder.embedding_width,
     )
+
+
+def abstract_batch(config: ExperimentConfig, mesh: Mesh) -> dict[str, Any]:
+    """Shapes, dtypes and places of a training batch of the largest size."""
+    batch = config.data.identities_per_batch * config.data.photos_per_identity
+    image = max(training_sizes(config.image), key=lambda size: size.height * size.width)
+    shapes = {
+        "image": ((batch, image.height, image.width, 3), jnp.uint8),
+        "erased": ((batch, 4), jnp.int32),
+        "identity": ((batch,), jnp.int32),
+        "domain": ((batch,), jnp.int8),
+        "valid": ((batch,), jnp.bool_),
+    }
+    sharding = batch_sharding(mesh)
+    return {
+        name: jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+        for name, (shape, dtype) in shapes.items()
+    }
 
 
 def check_columns(config: ExperimentConfig, num_identities: int, mesh: Mesh) -> None:

@@ -43,6 +43,7 @@ from fashion_jax.strict_json import digest
 from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.checks import check_datasets, check_resources
 from fashion_jax.training.collapse import CollapseMonitor
+from fashion_jax.training.device_use import DeviceUse
 from fashion_jax.training.goodput import Stopwatch
 from fashion_jax.training.learner import Learner, check_objective, make_learner
 from fashion_jax.training.metrics_log import MetricsLog, OwnLog, read_metrics
@@ -94,6 +95,7 @@ class Run:
     monitor: CollapseMonitor
     stopwatch: Stopwatch
     profiler: Profiler
+    device_use: DeviceUse
     augment: OwnAugmentation | None = None
     pending: list[tuple[int, dict[str, jax.Array]]] = dataclasses.field(default_factory=list)
 
@@ -225,6 +227,7 @@ def _train(
             monitor,
             stopwatch,
             profiler,
+            DeviceUse(learner),
             augment,
         )
         with closing(metrics_log), closing(stopwatch), closing(profiler):
@@ -520,6 +523,7 @@ def _log_pending(run: Run) -> dict[str, str]:
     step = run.pending[-1][0]
     run.pending.clear()
     speed = run.stopwatch.report(step, run.photos_per_step)
+    speed |= run.device_use.report(speed["speed/photos_per_second"], run.photos_per_step)
     position = {"epoch": step / run.plan.steps_per_epoch, "time": time.time()}
     run.log.write(step, {**position, **values, **speed})
     return {"loss": f"{values['loss/total']:.3f}"}

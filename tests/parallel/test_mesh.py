@@ -89,5 +89,7 @@ def test_batch_is_divided_over_the_data_axis():
 
 
 def test_batch_that_devices_cannot_divide_names_the_field():
-    with pytest.raises(FashionJaxError, match=r"evaluation\.batch_size is 12"):
+    with pytest.raises(FashionJaxError, match=r"evaluation\.batch_size is 12.* 8, such as 8 or 16"):
         check_batch_size(12, make_mesh(MeshConfig()), "evaluation.batch_size")
+    with pytest.raises(FashionJaxError, match="a multiple of 8, such as 8, or set"):
+        check_batch_size(3, make_mesh(MeshConfig()), "evaluation.batch_size")
