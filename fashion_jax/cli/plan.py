@@ -14,7 +14,7 @@ least times at published rates. Needs no accelerator; a large network takes minu
       --identities 33000 --steps_per_epoch 700 --price 1.2 \\
       --config.data.identities_per_batch=512
 
-TPU topologies (v4, v5e, v5p, v6e, tpu7x) need libtpu: pip install 'fashion-jax[tpu]'. GPUs are
+TPU topologies (v5e, v5p, v6e) need libtpu: pip install 'fashion-jax[tpu]'. GPUs are
 reckoned from the operations alone: gpu:h100x8."""
 
 _FLAGS: Flags = {

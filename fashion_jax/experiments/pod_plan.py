@@ -237,8 +237,11 @@ def plan_run(
     chips = parse_topology(topology)
     workload = _workload(config, identities, steps_per_epoch)
     devices = _devices(chips)
-    mesh = make_mesh(config.mesh, devices)
-    cores = len(devices) // chips.count  # some chips are two devices, such as those of v4 and TPU7x
+    try:
+        mesh = make_mesh(config.mesh, devices)
+    except AssertionError as error:  # JAX's, of v4's cores
+        raise FashionJaxError(f"{chips.text} cannot be planned for: {error}") from error
+    cores = len(devices) // chips.count  # some chips are two devices, such as TPU7x
     batch = config.data.identities_per_batch * config.data.photos_per_identity
     check_batch_size(batch, mesh, "data.identities_per_batch × data.photos_per_identity")
     learner = make_learner(config, workload.identities, workload.steps_per_epoch, mesh)

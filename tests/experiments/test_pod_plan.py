@@ -3,11 +3,13 @@
 import dataclasses
 import json
 
+import jax
 import pytest
 
 from fashion_jax.cli import main
 from fashion_jax.config import ConfigError, ExperimentConfig
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.experiments import pod_plan
 from fashion_jax.experiments.pod_plan import PodPlan, Workload, plan_run
 from fashion_jax.parallel.chips import parse_topology
 from fashion_jax.parallel.program_costs import Collective, ProgramCosts
@@ -77,6 +79,16 @@ def test_gpus_are_reckoned_from_operations(config):
     assert plan.workload.identities > 10
     assert "unknown" in plan.to_table()
     assert "before it is optimised" in plan.to_table()
+
+
+def test_chips_that_jax_cannot_divide_are_refused(config, monkeypatch):
+    def fails(*_):
+        raise AssertionError('requires one device per chip ("megacore" mode)')
+
+    monkeypatch.setattr(pod_plan, "_devices", lambda chips: jax.devices())
+    monkeypatch.setattr(pod_plan, "make_mesh", fails)
+    with pytest.raises(FashionJaxError, match="v4:2x2x2 cannot be planned for: requires one"):
+        plan_run(config, "v4:2x2x2")
 
 
 def test_wrong_plans_are_refused(config, tmp_path):

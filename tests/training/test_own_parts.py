@@ -226,8 +226,8 @@ class KilledError(Exception):
 def interrupt_after(monkeypatch, step: int) -> None:
     save = loop._checkpoint_if_due
 
-    def save_and_stop(run, state, done):
-        save(run, state, done)
+    def save_and_stop(run, state, done, ends):
+        save(run, state, done, ends)
         if done == step:
             raise KilledError
 
