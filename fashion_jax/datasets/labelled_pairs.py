@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from fashion_jax.datasets.dataset import Split
 from fashion_jax.datasets.duplicates.decisions import SAME, Decision
+from fashion_jax.strict_json import digest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,11 @@ class ProductPairs:
                 f"product, such as {first.first} and {first.second}"
             )
         return said
+
+
+def pairs_sha256(pairs: Sequence[Decision]) -> str:
+    """SHA-256 of labelled pairs, whatever their order and comments."""
+    return digest(sorted([*sorted(pair.pair), pair.decision] for pair in pairs))
 
 
 def product_pairs(split: Split, pairs: Sequence[Decision]) -> ProductPairs:

@@ -15,7 +15,7 @@ from jaxtyping import Int
 from fashion_jax.datasets.dataset import Split
 from fashion_jax.datasets.duplicates.decisions import Decision
 from fashion_jax.datasets.identity_batches import IdentityBatchPlan
-from fashion_jax.datasets.labelled_pairs import ProductPairs, product_pairs
+from fashion_jax.datasets.labelled_pairs import ProductPairs, pairs_sha256, product_pairs
 from fashion_jax.errors import FashionJaxError
 
 
@@ -59,6 +59,7 @@ class DatasetMixture:
         num_identities: number of classes C, summed over the datasets.
         steps_per_epoch: batches until every identity of every dataset has been shown.
         quotas: identities of each dataset in a batch.
+        pairs_sha256: SHA-256 of the labelled pairs.
         pairs: what labelled pairs say of each dataset's products, by its name.
     """
 
@@ -91,6 +92,7 @@ class DatasetMixture:
         """
         weights = weights or [float(len(np.unique(split.identity))) for split in parts.values()]
         self.quotas = quotas(identities_per_batch, weights)
+        self.pairs_sha256 = pairs_sha256(pairs)
         self.pairs = {name: product_pairs(split, pairs) for name, split in parts.items()}
         self._plans = [
             _own_plan(

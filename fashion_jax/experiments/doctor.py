@@ -44,7 +44,7 @@ Status = Literal["ok", "warning", "problem"]
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """Result of a check.
 
     Attributes:
         check: name of the check.
@@ -111,6 +111,7 @@ def diagnose(
     host = jax.process_index()
     own = [dataclasses.replace(each, host=host) for each in _findings(config, place)]
     facts = {**versions(), **_facts(config)}
+    gather_texts("")  # hosts that took longer for their checks are not late by the clock
     told = {"facts": facts, "now": time.time(), "findings": list(map(dataclasses.asdict, own))}
     hosts = [json.loads(text) for text in gather_texts(json.dumps(told))]
     together = _together(hosts) if len(hosts) > 1 else []
@@ -128,14 +129,16 @@ def _together(hosts: list[dict[str, Any]]) -> Iterator[Finding]:
     times = [each["now"] for each in hosts]
     apart = max(times) - min(times)
     if apart > _MOST_SECONDS_APART:
-        remedy = "set the clocks by NTP (chrony): logs of several hosts cannot be compared else"
+        remedy = (
+            "set the clocks by NTP (chrony): otherwise logs of several hosts cannot be compared"
+        )
         yield Finding("clocks", "warning", f"{apart:.1f} s apart", remedy)
     else:
         yield Finding("clocks", "ok", f"{apart:.1f} s apart, the exchange included")
 
 
 def _facts(config: ExperimentConfig | None) -> dict[str, str]:
-    """What has to be the same everywhere."""
+    """Digests that have to be equal on all hosts."""
     if config is None:
         return {}
     mesh = dataclasses.asdict(config) | {"data": {}}

@@ -1,4 +1,4 @@
-"""What a training run takes on accelerators that are not there: memory, time, money.
+"""Memory, time and cost of a training run on accelerators that are not there.
 
 libtpu compiles the very step of a run for a pod's topology on any machine. The counts are the
 compiler's; times are these counts at the chip's published rates, a bound that no run beats.
@@ -26,7 +26,7 @@ from fashion_jax.training.loop import make_plan
 
 _GIB = 2**30
 
-# libtpu looks for the machine's own chips else, complains, and lets one process alone use it.
+# Otherwise libtpu looks for the machine's own chips, complains, and lets only one process use it.
 _NO_TPU_HERE = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "TPU_ACCELERATOR_TYPE": "v5litepod-16",
@@ -38,7 +38,7 @@ _NO_TPU_HERE = {
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """What a run has to learn from.
+    """Size of the training data.
 
     Attributes:
         identities: training identities.
@@ -51,7 +51,7 @@ class Workload:
 
 @dataclasses.dataclass(frozen=True)
 class PodPlan:
-    """What a run takes.
+    """Memory, time and cost of a run.
 
     Attributes:
         topology: the chips.
@@ -207,7 +207,7 @@ class PodPlan:
         return (
             f"Assumptions: costs are {counted}; rates are the published ones ({source}); rings of "
             "chips send what is least. Loading photos, validation, checkpoints and compiling are "
-            "not counted. No run beats these bounds; most take 1.5 to 3 times as long."
+            "not counted. No run beats these bounds."
         )
 
 

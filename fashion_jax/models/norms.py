@@ -200,7 +200,7 @@ def moments_in_one_pass(
     """Return mean and biased variance of each group, from one pass over memory.
 
     With d = x − near: mean = near + E[d], variance = E[d²] − E[d]² (Chan, Golub & LeVeque 1983,
-    *Algorithms for Computing the Sample Variance*, section 3, "shifted data"). The sums do not wait
+    *Algorithms for Computing the Sample Variance*, "shifted data"). The sums do not wait
     for each other, so that devices exchange them in one step. The variance loses about
     log₂(1 + (mean − near)² / variance) bits.
 
@@ -214,7 +214,7 @@ def moments_in_one_pass(
 
 
 def _moments_in_two_passes(grouped: Array, near: Array) -> tuple[Array, Array]:
-    """The same without a guess: as good, and quicker on CPUs, whose memory is nearer."""
+    """The same without a guess: as good, in the form that CPUs run quickly."""
     mean = _mean(lambda values: values, grouped)
     return mean, _mean(lambda values: jnp.square(values - mean[:, None, None]), grouped)
 

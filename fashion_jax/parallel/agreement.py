@@ -1,4 +1,4 @@
-"""What all hosts of a job have to have in common."""
+"""Checks that all hosts of a job have the same versions, config and data."""
 
 import json
 import platform

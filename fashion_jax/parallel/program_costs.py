@@ -1,4 +1,4 @@
-"""What a compiled program costs each device, by the compiler's own counts."""
+"""Costs of a compiled program for each device, by the compiler's own counts."""
 
 import collections
 import dataclasses

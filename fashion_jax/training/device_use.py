@@ -1,4 +1,4 @@
-"""How well a run uses its devices: memory, and the share of the peak rate (MFU)."""
+"""Device use of a run: memory, and the share of the peak rate (MFU)."""
 
 import logging
 from typing import Any
@@ -16,14 +16,18 @@ class DeviceUse:
 
     Model FLOPs utilisation is the rate of the step's operations, as the step is written, over the
     published bfloat16 rate of the chips (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
-    Recomputed activations count, as they are part of the step.
+    Where activations are recomputed, these operations count too, and the number is named after
+    hardware FLOPs utilisation (HFU). XLA does not count the loops that microbatches are.
     """
 
     def __init__(self, learner: Learner) -> None:
         """Count the operations of a step, where the chips' rates are published."""
         self._device = learner.mesh.local_devices[0]
+        recomputes = learner.config.model.gradient_checkpointing
+        self._name = "speed/hfu" if recomputes else "speed/mfu"
         self._peak = _peak(learner)
-        self._flops = _flops(learner) if self._peak else 0.0
+        is_loop = learner.config.training.microbatches > 1
+        self._flops = _flops(learner) if self._peak and not is_loop else 0.0
 
     def report(self, photos_per_second: float, photos_per_step: int) -> dict[str, float]:
         """Numbers for a log line.
@@ -33,11 +37,12 @@ class DeviceUse:
             photos_per_step: photos in a step.
 
         Returns:
-            `speed/mfu` and `speed/device_memory_gib`, the most so far, where they are known.
+            `speed/mfu` (or `speed/hfu`) and `speed/device_memory_gib`, the most so far, where they
+            are known.
         """
         found = {}
         if self._peak and self._flops:
-            found["speed/mfu"] = photos_per_second / photos_per_step * self._flops / self._peak
+            found[self._name] = photos_per_second / photos_per_step * self._flops / self._peak
         most = (self._device.memory_stats() or {}).get("peak_bytes_in_use")
         if most:
             found["speed/device_memory_gib"] = most / _GIB

@@ -1,7 +1,7 @@
 """Where the time of a run goes: into steps, or into what stands between them.
 
-Goodput is the share of the time that went into steps whose results were kept (Verma et al. 2025,
-*ML Productivity Goodput*, Google Cloud). It is counted over all starts of a run.
+Goodput is the share of the time that went into steps whose results were kept (Google
+Cloud's *ML productivity goodput*). It is counted over all starts of a run.
 """
 
 import contextlib

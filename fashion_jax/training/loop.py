@@ -27,6 +27,7 @@ from fashion_jax.config import (
 )
 from fashion_jax.datasets.dataset import Dataset, open_dataset
 from fashion_jax.datasets.duplicates.decisions import Decision, read_decisions
+from fashion_jax.datasets.labelled_pairs import pairs_sha256
 from fashion_jax.datasets.loader import Batch, OwnAugmentation, TrainingBatches, iterate
 from fashion_jax.datasets.mixture import DatasetMixture, MixtureSplit
 from fashion_jax.datasets.trained_on import store_trained_on, train_sha256
@@ -39,7 +40,6 @@ from fashion_jax.losses import Objective, ObjectiveLike
 from fashion_jax.parallel.agreement import require_agreement, versions
 from fashion_jax.parallel.hosts import check_batch_size, global_batch, sole_job, this_host
 from fashion_jax.parallel.mesh import make_mesh
-from fashion_jax.strict_json import digest
 from fashion_jax.training.checkpoints import Checkpoints
 from fashion_jax.training.checks import check_datasets, check_resources
 from fashion_jax.training.collapse import CollapseMonitor
@@ -182,7 +182,7 @@ def _train(
         {
             **_common_fields(config),
             "training data": train_sha256(datasets),
-            "labelled pairs": _pairs_sha256(config),
+            "labelled pairs": pairs_sha256(_labelled_pairs(config)),
             **versions(),
         }
     )
@@ -281,12 +281,6 @@ def _common_fields(config: ExperimentConfig) -> dict[str, str]:
 
 def _labelled_pairs(config: ExperimentConfig) -> list[Decision]:
     return read_decisions(map(pathlib.Path, config.data.labelled_pairs))
-
-
-def _pairs_sha256(config: ExperimentConfig) -> str:
-    """SHA-256 of the labelled pairs, whatever their order and comments."""
-    pairs = [[*sorted(pair.pair), pair.decision] for pair in _labelled_pairs(config)]
-    return digest(sorted(pairs))
 
 
 def training_batches(
@@ -388,7 +382,7 @@ def _iterator_state(
         "photos_per_identity": config.data.photos_per_identity,
         "balance_domains": config.data.balance_domains,
         "quotas": list(plan.quotas),
-        "labelled_pairs_sha256": _pairs_sha256(config),
+        "labelled_pairs_sha256": plan.pairs_sha256,
     }
     return DataIteratorState(next_step, {"datasets": prints}, numbers)
 

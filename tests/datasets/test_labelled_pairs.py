@@ -5,7 +5,7 @@ import pytest
 
 from fashion_jax.datasets.duplicates.decisions import Decision
 from fashion_jax.datasets.identity_batches import IdentityBatchPlan
-from fashion_jax.datasets.labelled_pairs import product_pairs
+from fashion_jax.datasets.labelled_pairs import pairs_sha256, product_pairs
 from fashion_jax.datasets.mixture import DatasetMixture
 from tests.datasets.fakes import FakeSplit
 
@@ -93,3 +93,12 @@ def test_joined_products_are_one_class_of_their_own_dataset():
     assert plan.num_identities == 11
     labels = plan.labels.reshape(12, 4)[:, 0].tolist()
     assert labels == [0, 1, 2, 3, 4, 0, 5, 6, 7, 8, 9, 10]
+
+
+def test_the_digest_is_of_what_the_pairs_say():
+    pairs = [same("a", "b"), different("c", "d")]
+    turned = [Decision("d", "c", "different", "a comment"), same("b", "a")]
+    assert pairs_sha256(pairs) == pairs_sha256(turned)
+    assert pairs_sha256(pairs) != pairs_sha256([same("a", "b"), same("c", "d")])
+    plan = DatasetMixture({"a": SPLIT}, 4, 2, 0, pairs=pairs)
+    assert plan.pairs_sha256 == pairs_sha256(pairs)  # of the plan, however the file grows

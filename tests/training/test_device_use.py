@@ -51,6 +51,18 @@ def test_the_share_of_the_peak(monkeypatch):
     assert use._flops > 1e6
 
 
+@pytest.mark.slow
+def test_recomputed_operations_have_a_name_of_their_own(monkeypatch):
+    monkeypatch.setattr(chips, "_KINDS", (("cpu", "v5e", 1),))
+    learner = small_learner()
+    model = dataclasses.replace(CONFIG.model, gradient_checkpointing=True)
+    again = dataclasses.replace(learner, config=dataclasses.replace(learner.config, model=model))
+    assert "speed/hfu" in DeviceUse(again).report(64.0, 32)
+    parts = dataclasses.replace(CONFIG.training, microbatches=2)
+    loop = dataclasses.replace(learner, config=dataclasses.replace(learner.config, training=parts))
+    assert not {"speed/hfu", "speed/mfu"} & {*DeviceUse(loop).report(64.0, 32)}
+
+
 def test_memory_where_devices_tell(monkeypatch):
     use = DeviceUse(small_learner())
     use._device = types.SimpleNamespace(memory_stats=lambda: {"peak_bytes_in_use": 3 * 2**29})
