@@ -67,8 +67,8 @@ class ClassifierConfig(Section):
     Attributes:
         sub_centers: columns of each identity (sub-center ArcFace); the nearest one counts. For
             losses on cosines.
-        pad_classes_to_multiple: number whose multiple the columns are rounded up to, so that the
-            devices along `mesh.model` share them evenly; the additional ones never count.
+        pad_classes_to_multiple: number whose multiple the columns are rounded up to, so that
+            devices share them evenly; the additional ones never count.
         sample_rate: fraction of the columns that each step draws (Partial FC, arXiv:2203.15565),
             always with those of the batch's own identities; 1 for all.
     """

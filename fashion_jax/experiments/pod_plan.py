@@ -19,7 +19,7 @@ from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.errors import FashionJaxError, needs_extra
 from fashion_jax.parallel.chips import Topology, parse_topology
 from fashion_jax.parallel.hosts import check_batch_size
-from fashion_jax.parallel.mesh import make_mesh
+from fashion_jax.parallel.mesh import LARGE_CLASSIFIER, divides_over_data, make_mesh
 from fashion_jax.parallel.program_costs import ProgramCosts, program_costs
 from fashion_jax.training.learner import Learner, abstract_batch, make_learner
 from fashion_jax.training.loop import make_plan
@@ -61,6 +61,7 @@ class PodPlan:
         state: bytes of each part of the train state on a chip.
         costs: costs of a step on a chip; counts of a program for CPUs where it is not compiled for
             the chip itself.
+        columns_to_divide: columns of a large classifier that each chip holds whole; 0 if none.
         compiled: whether the step was compiled for the chip.
         price: price of a chip for an hour; `None` if unknown.
     """
@@ -71,6 +72,7 @@ class PodPlan:
     steps: int
     state: Mapping[str, int]
     costs: ProgramCosts
+    columns_to_divide: int
     compiled: bool
     price: float | None
 
@@ -161,6 +163,16 @@ class PodPlan:
         fits = "it fits" if self.fits else "IT DOES NOT FIT"
         return (
             f"{said}\n\n{fits}; there is room for about {self.most_photos_per_chip:,} photos a chip"
+            f"{self._hint()}"
+        )
+
+    def _hint(self) -> str:
+        if not self.columns_to_divide:
+            return ""
+        return (
+            f"\n\nEach chip holds all {self.columns_to_divide:,} columns of the classifier, and sends "
+            "their gradient: classifier.pad_classes_to_multiple="
+            f"{self.topology.count} divides them over the chips."
         )
 
     def _time_table(self) -> str:
@@ -260,6 +272,7 @@ def plan_run(
         steps=config.training.epochs * workload.steps_per_epoch,
         state=state,
         costs=costs.times(cores),
+        columns_to_divide=_columns_to_divide(learner),
         compiled=chips.is_tpu,
         price=price,
     )
@@ -330,6 +343,12 @@ def _cpus(chips: Topology) -> Any:
             f"XLA_FLAGS=--xla_force_host_platform_device_count={chips.count}"
         )
     return devices[: chips.count]
+
+
+def _columns_to_divide(learner: Learner) -> int:
+    kernel = learner.abstract_state.params["classifier"]["kernel"]
+    whole = not divides_over_data(kernel.sharding.spec) and learner.mesh.shape["data"] > 1
+    return kernel.shape[1] if whole and kernel.size >= LARGE_CLASSIFIER else 0
 
 
 def _state_bytes(learner: Learner) -> dict[str, int]:

@@ -7,7 +7,7 @@ centers as its third argument.
 
 from fashion_jax.losses.batch_all_triplet import batch_all_triplet_loss
 from fashion_jax.losses.batch_hard_triplet import batch_hard_triplet_loss
-from fashion_jax.losses.center import center_gradient, center_loss
+from fashion_jax.losses.center import center_gradient, center_loss, moved_centers
 from fashion_jax.losses.centroid_triplet import centroid_triplet_loss
 from fashion_jax.losses.circle import circle_loss
 from fashion_jax.losses.classification_losses import (
@@ -44,6 +44,7 @@ __all__ = [
     "l2_normalise",
     "label_smoothed_cross_entropy_loss",
     "linear_scores",
+    "moved_centers",
     "multi_similarity_loss",
     "paired_distances",
     "pairwise_distances",

@@ -77,3 +77,31 @@ def center_gradient(
     """
     features = jax.lax.stop_gradient(features)
     return jax.grad(center_loss, argnums=2)(features, identities, centers, where=where)
+
+
+def moved_centers(
+    centers: Float[Array, "identities features"],
+    features: Float[Array, "batch features"],
+    identities: Int[Array, " batch"],
+    learning_rate: float,
+    *,
+    where: Bool[Array, " batch"] | None = None,
+) -> Float[Array, "identities features"]:
+    """Centers after a step of SGD on `center_gradient`.
+
+    Only the batch's rows are read and written, however many identities there are.
+
+    Args:
+        centers: one center for each training identity.
+        features: features before the neck; treated as a constant.
+        identities: row of each photo's center.
+        learning_rate: rate of the step.
+        where: rows that count; `None` for all.
+    """
+    where = all_rows(identities) if where is None else where
+    own = jnp.where(where & (identities >= 0), identities, centers.shape[0])
+    own_centers = at_least_float32(centers).at[own].get(mode="fill", fill_value=0)
+    difference = zero_padding(jax.lax.stop_gradient(features), where) - own_centers
+    count = jnp.maximum(jnp.sum(where), 1).astype(difference.dtype)
+    step = (2 * learning_rate / count * difference).astype(centers.dtype)
+    return centers.at[own].add(step, mode="drop")

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from fashion_jax.config import ClassifierConfig, ExperimentConfig, LossConfig, MiningConfig
 from fashion_jax.losses.batch_all_triplet import batch_all_triplet_loss
 from fashion_jax.losses.batch_hard_triplet import batch_hard_triplet_loss, hardest_pairs
-from fashion_jax.losses.center import center_gradient, center_loss
+from fashion_jax.losses.center import center_loss, moved_centers
 from fashion_jax.losses.centroid_triplet import centroid_triplet_loss
 from fashion_jax.losses.circle import circle_loss
 from fashion_jax.losses.classification_losses import (
@@ -249,9 +249,9 @@ class Objective(ObjectiveLike):
         identities, where = batch["identity"], batch["valid"]
         following = dict(state)
         if "centers" in state:
-            centers = state["centers"]
-            pull = center_gradient(features, identities, centers, where=where)
-            following["centers"] = centers - self.center_learning_rate * pull.astype(centers.dtype)
+            rate = self.center_learning_rate
+            moved = moved_centers(state["centers"], features, identities, rate, where=where)
+            following["centers"] = moved
         if "memory" in state:
             begun = where & (step >= self.mining.memory_start_step)
             memory = Memory(**state["memory"])

@@ -1,6 +1,8 @@
 """Device mesh, the sharding of each array on it, and the compiler's options for it.
 
-Axis `data` divides the batch, axis `model` the identities of the classifier and of the centers.
+Axis `data` divides the batch, axis `model` the identities of the classifier and of the centers. A
+large classifier is divided over both: devices then exchange the batch's embeddings, and not a
+gradient of all columns.
 """
 
 import functools
@@ -15,11 +17,22 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from fashion_jax.config import ConfigError, MeshConfig
 
-# The first matching rule applies; other arrays have a copy on each device.
-SHARDING_RULES: tuple[tuple[str, PartitionSpec], ...] = (
-    (r"classifier/kernel", PartitionSpec(None, "model")),  # [features, identities]
-    (r"centers", PartitionSpec("model", None)),  # [identities, features]
+# Elements of a classifier whose gradient costs more to exchange than embeddings.
+LARGE_CLASSIFIER = 2**20
+
+# The first rule that matches, and whose axes divide the array, applies; other arrays have a copy on
+# each device. The number is of elements that an array needs for the rule.
+SHARDING_RULES: tuple[tuple[str, PartitionSpec, int], ...] = (
+    (
+        r"classifier/kernel",
+        PartitionSpec(None, ("model", "data")),
+        LARGE_CLASSIFIER,
+    ),  # [features, identities]
+    (r"classifier/kernel", PartitionSpec(None, "model"), 0),
+    (r"centers", PartitionSpec("model", None), 0),  # [identities, features]
 )
+
+_Spec = tuple[str | tuple[str, ...] | None, ...]
 
 # Elements of an array that is worth dividing; smaller ones cost more to gather than to keep.
 _LEAST_DIVIDED = 2**16
@@ -88,20 +101,30 @@ def tree_shardings(tree: Any, mesh: Mesh, fsdp: bool = False) -> Any:
     return jax.tree_util.tree_map_with_path(sharding, tree)
 
 
-def _rule_of(name: str, shape: tuple[int, ...], mesh: Mesh) -> tuple[str | None, ...]:
-    for pattern, partition in SHARDING_RULES:
+def _rule_of(name: str, shape: tuple[int, ...], mesh: Mesh) -> _Spec:
+    for pattern, partition, least in SHARDING_RULES:
         divides = len(partition) == len(shape) and all(
-            axis is None or size % mesh.shape[axis] == 0
-            for size, axis in zip(shape, partition, strict=True)
+            size % math.prod(mesh.shape[axis] for axis in _axes(entry)) == 0
+            for size, entry in zip(shape, partition, strict=True)
         )
-        if divides and re.search(pattern, name):
+        if divides and math.prod(shape) >= least and re.search(pattern, name):
             return tuple(partition)
     return ()
 
 
-def _over_data(
-    spec: tuple[str | None, ...], shape: tuple[int, ...], mesh: Mesh
-) -> tuple[str | None, ...]:
+def _axes(entry: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """Axes of the mesh that divide one axis of an array."""
+    return () if entry is None else (entry,) if isinstance(entry, str) else entry
+
+
+def divides_over_data(spec: PartitionSpec | _Spec) -> bool:
+    """Whether devices of the data axis hold different parts of an array."""
+    return any("data" in _axes(entry) for entry in spec)
+
+
+def _over_data(spec: _Spec, shape: tuple[int, ...], mesh: Mesh) -> _Spec:
+    if divides_over_data(spec):
+        return spec
     devices = mesh.shape["data"]
     axes = [*spec, *[None] * (len(shape) - len(spec))]
     free = [axis for axis, size in enumerate(shape) if axes[axis] is None and size % devices == 0]

@@ -21,7 +21,7 @@ from fashion_jax.models.numerics import ZeroRngs
 from fashion_jax.models.pure import split_model
 from fashion_jax.optim.optimizer import make_optimizer
 from fashion_jax.optim.schedules import make_schedule
-from fashion_jax.parallel.mesh import batch_sharding
+from fashion_jax.parallel.mesh import batch_sharding, divides_over_data
 from fashion_jax.training.state import TrainState, abstract_train_state, create_train_state
 from fashion_jax.training.step import TrainStep, jit_train_step, make_forward, make_train_step
 
@@ -110,6 +110,7 @@ def make_learner(
         mesh=mesh,
         microbatches=config.training.microbatches,
         ema_decay=config.training.ema_decay,
+        gather_embeddings=divides_over_data(abstract.params["classifier"]["kernel"].sharding.spec),
     )
     return Learner(
         config=config,

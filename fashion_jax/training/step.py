@@ -3,7 +3,6 @@
 The gradient of a batch is computed at once or in microbatches.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -42,6 +41,7 @@ def make_train_step(
     mesh: Mesh,
     microbatches: int = 1,
     ema_decay: float = 0.0,
+    gather_embeddings: bool = False,
 ) -> TrainStep:
     """Join network, objective and optimizer into `(state, batch) -> (state, metrics)`.
 
@@ -56,16 +56,21 @@ def make_train_step(
         mesh: devices.
         microbatches: parts that a batch is computed in.
         ema_decay: decay of the weights' moving average; 0 for none.
+        gather_embeddings: whether each device needs the embeddings of the whole batch, for the
+            columns of the classifier that it holds.
     """
-    loss = functools.partial(objective, num_identities=num_identities)
 
     def everywhere(rows: Array) -> Array:
         return jax.lax.with_sharding_constraint(rows, replicated(mesh))
 
+    def loss(
+        features: Array, embedding: Array, batch: Batch, **parts: Any
+    ) -> tuple[Array, dict[str, Array]]:
+        embedding = everywhere(embedding) if gather_embeddings else embedding
+        return objective(features, embedding, batch, num_identities=num_identities, **parts)
+
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        # Devices exchange the batch's rows. They would exchange a gradient of all centers else, of
-        # which a batch changes few rows.
-        labels = {
+        batch = {
             name: everywhere(values) if values.ndim == 1 else values
             for name, values in batch.items()
         }
@@ -77,14 +82,15 @@ def make_train_step(
         average = state.average
         if average:
             average = ema.update(average, params, result.model_state, state.step, ema_decay)
+        # Each device moves the centers by the rows of the whole batch. Without the barrier XLA
+        # divides these rows as the loss does, and sums up all centers over the devices.
+        features, known = jax.lax.optimization_barrier((everywhere(result.features), batch))
         next_state = TrainState(
             step=state.step + 1,
             params=params,
             model_state=result.model_state,
             optimizer_state=optimizer_state,
-            loss_state=objective.next_state(
-                state.loss_state, everywhere(result.features), labels, step=state.step
-            ),
+            loss_state=objective.next_state(state.loss_state, features, known, step=state.step),
             average=average,
             rng=state.rng,
         )

@@ -31,6 +31,7 @@ PLAN = PodPlan(
     steps=36_000,
     state={"params": GIB},
     costs=COSTS,
+    columns_to_divide=0,
     compiled=True,
     price=1.5,
 )
@@ -64,6 +65,17 @@ def test_what_does_not_fit_says_so():
     assert plan.most_photos_per_chip == 89
     assert "IT DOES NOT FIT" in plan.to_table()
     assert "chip-hour," not in plan.to_table()
+
+
+def test_a_classifier_that_chips_could_divide_is_pointed_out(config):
+    assert "pad_classes_to_multiple" not in PLAN.to_table()
+    fields = {"identities": 200_001, "steps_per_epoch": 9}
+    plan = plan_run(config, "gpu:h100x8", **fields)
+    assert "all 200,001 columns" in plan.to_table()
+    assert "classifier.pad_classes_to_multiple=8 divides" in plan.to_table()
+    divided = dataclasses.replace(config.classifier, pad_classes_to_multiple=8)
+    plan = plan_run(dataclasses.replace(config, classifier=divided), "gpu:h100x8", **fields)
+    assert plan.columns_to_divide == 0
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fashion_jax.losses import center_gradient, center_loss
+from fashion_jax.losses import center_gradient, center_loss, moved_centers
 
 FEATURES = np.array([[1.0, 2.0], [3.0, 0.0], [0.0, 0.0]], dtype=np.float32)
 IDENTITIES = np.array([2, 2, 0])
@@ -42,6 +42,24 @@ def test_padding_changes_nothing_whatever_its_identity():
     gradient = jax.grad(center_loss)(*padded, where=where)
     np.testing.assert_array_equal(gradient[:3], jax.grad(center_loss)(*arguments()))
     np.testing.assert_array_equal(gradient[3:], 0)
+
+
+@pytest.mark.parametrize("where", [None, [True, False, True], [False, False, False]])
+def test_centers_move_along_their_gradient(where):
+    features, identities, centers = arguments()
+    where = None if where is None else jnp.array(where)
+    expected = centers - 0.5 * center_gradient(features, identities, centers, where=where)
+    found = moved_centers(centers, features, identities, 0.5, where=where)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_array_equal(found[1], centers[1])
+
+
+def test_rows_without_a_center_move_none():
+    features, _, centers = arguments()
+    features = features.at[2].set(jnp.nan)
+    where = jnp.array([True, True, False])
+    found = moved_centers(centers, features, jnp.array([-1, 3, 0]), 0.5, where=where)
+    np.testing.assert_array_equal(found, centers)
 
 
 @pytest.mark.parametrize("identity", [-1, 3])

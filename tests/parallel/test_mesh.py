@@ -9,7 +9,7 @@ from jax.sharding import PartitionSpec
 from fashion_jax.config import MeshConfig
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.parallel.hosts import check_batch_size, global_batch
-from fashion_jax.parallel.mesh import make_mesh, shard_tree, tree_shardings
+from fashion_jax.parallel.mesh import divides_over_data, make_mesh, shard_tree, tree_shardings
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,15 @@ def test_classifier_and_centers_are_divided_and_all_else_is_copied():
     assert specs["classifier"]["kernel"] == PartitionSpec(None, "model")
     assert specs["centers"] == PartitionSpec("model", None)
     assert specs["backbone"]["kernel"] == PartitionSpec()
+
+
+def test_a_large_classifier_is_divided_over_all_devices():
+    mesh = make_mesh(MeshConfig(4, 2))
+    for columns, expected in [(2048, ("model", "data")), (2050, "model"), (2051, None)]:
+        kernel = jax.ShapeDtypeStruct((512, columns), jnp.float32)
+        spec = tree_shardings({"classifier/kernel": kernel}, mesh)["classifier/kernel"].spec
+        assert spec == (PartitionSpec(None, expected) if expected else PartitionSpec())
+        assert divides_over_data(spec) == (columns == 2048)
 
 
 def test_a_sharded_tree_keeps_its_values():
