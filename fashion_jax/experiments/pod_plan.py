@@ -170,8 +170,8 @@ class PodPlan:
         if not self.columns_to_divide:
             return ""
         return (
-            f"\n\nEach chip holds all {self.columns_to_divide:,} columns of the classifier, and sends "
-            "their gradient: classifier.pad_classes_to_multiple="
+            f"\n\nEach chip holds all {self.columns_to_divide:,} columns of the classifier, and "
+            "sends their gradient: classifier.pad_classes_to_multiple="
             f"{self.topology.count} divides them over the chips."
         )
 
