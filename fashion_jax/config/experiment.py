@@ -46,10 +46,11 @@ class ExperimentConfig:
         """Check the sections together."""
         batch = self.data.identities_per_batch * self.data.photos_per_identity
         group, parts = self.model.ghost_batch_size, self.training.microbatches
-        if batch % parts:
+        if self.data.identities_per_batch % parts:
             raise ConfigError(
-                f"config field 'training.microbatches' must divide the batch of {batch} photos "
-                f"(data.identities_per_batch times data.photos_per_identity), got {parts}"
+                "config field 'training.microbatches' must divide the "
+                f"{self.data.identities_per_batch} identities of a batch "
+                f"(data.identities_per_batch), got {parts}"
             )
         if group and (batch // parts) % group:
             raise ConfigError(

@@ -73,8 +73,9 @@ class TrainingConfig(Section):
         evaluate_every_epochs: epochs between validations, each with a checkpoint.
         checkpoint_every_steps: steps between further checkpoints; 0 for none.
         log_every_steps: steps between lines of `metrics.jsonl`.
-        microbatches: parts that a batch is computed in, one after the other, to save memory. The
-            losses see the whole batch (GradCache, arXiv:2101.06983), BatchNorm one part at a time.
+        microbatches: parts that a batch is computed in, one after the other, to save memory; they
+            divide its identities. The losses see the whole batch (GradCache, arXiv:2101.06983),
+            BatchNorm one part at a time.
         ema_decay: decay of the exponential moving average of the weights, which is then validated,
             evaluated and searched with; 0 for none.
     """

@@ -62,6 +62,7 @@ class PodPlan:
         costs: costs of a step on a chip; counts of a program for CPUs where it is not compiled for
             the chip itself.
         columns_to_divide: columns of a large classifier that each chip holds whole; 0 if none.
+        microbatches: parts of a batch, a loop whose body the compiler counts once.
         compiled: whether the step was compiled for the chip.
         price: price of a chip for an hour; `None` if unknown.
     """
@@ -73,6 +74,7 @@ class PodPlan:
     state: Mapping[str, int]
     costs: ProgramCosts
     columns_to_divide: int
+    microbatches: int
     compiled: bool
     price: float | None
 
@@ -117,6 +119,7 @@ class PodPlan:
             "chips": self.topology.count,
             "compiled_for_the_chip": self.compiled,
             "photos_per_step": self.batch,
+            "microbatches": self.microbatches,
             "identities": self.workload.identities,
             "steps": self.steps,
             "state_bytes": dict(self.state),
@@ -206,6 +209,11 @@ class PodPlan:
         if self.price is not None:
             cost = [self.price * each for each in chip_hours]
             said += f", {cost[0]:,.2f} to {cost[1]:,.2f} at {self.price:g} a chip-hour"
+        if self.microbatches > 1:
+            said += (
+                f"\nThe {self.microbatches} microbatches are a loop, whose work counts once: times "
+                "are too low by up to this factor. Memory is right."
+            )
         return said
 
     def _assumptions(self) -> str:
@@ -273,6 +281,7 @@ def plan_run(
         state=state,
         costs=costs.times(cores),
         columns_to_divide=_columns_to_divide(learner),
+        microbatches=config.training.microbatches,
         compiled=chips.is_tpu,
         price=price,
     )

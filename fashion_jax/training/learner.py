@@ -109,6 +109,7 @@ def make_learner(
         schedule=make_schedule(config.optimizer, steps_per_epoch, config.training.epochs),
         mesh=mesh,
         microbatches=config.training.microbatches,
+        photos_per_identity=config.data.photos_per_identity,
         ema_decay=config.training.ema_decay,
         gather_embeddings=divides_over_data(abstract.params["classifier"]["kernel"].sharding.spec),
     )

@@ -40,6 +40,7 @@ def make_train_step(
     schedule: optax.Schedule,
     mesh: Mesh,
     microbatches: int = 1,
+    photos_per_identity: int = 1,
     ema_decay: float = 0.0,
     gather_embeddings: bool = False,
 ) -> TrainStep:
@@ -55,6 +56,7 @@ def make_train_step(
         schedule: learning rate by step, to be logged.
         mesh: devices.
         microbatches: parts that a batch is computed in.
+        photos_per_identity: neighbouring photos that a microbatch takes together.
         ema_decay: decay of the weights' moving average; 0 for none.
         gather_embeddings: whether each device needs the embeddings of the whole batch, for the
             columns of the classifier that it holds.
@@ -74,7 +76,7 @@ def make_train_step(
             name: everywhere(values) if values.ndim == 1 else values
             for name, values in batch.items()
         }
-        result = gradients_of_batch(forward, loss, state, batch, microbatches)
+        result = gradients_of_batch(forward, loss, state, batch, microbatches, photos_per_identity)
         updates, optimizer_state = optimizer.update(
             result.gradients, state.optimizer_state, state.params
         )
@@ -172,7 +174,12 @@ def erase(
 
 
 def gradients_of_batch(
-    forward: Forward, loss: Loss, state: TrainState, batch: Batch, microbatches: int
+    forward: Forward,
+    loss: Loss,
+    state: TrainState,
+    batch: Batch,
+    microbatches: int,
+    photos_per_identity: int,
 ) -> GradientResult:
     """The gradient of the loss over the whole batch.
 
@@ -180,11 +187,13 @@ def gradients_of_batch(
     together: outputs are computed microbatch by microbatch, then the loss's gradient by the
     outputs, then each microbatch again, with that gradient (GradCache, Gao et al. 2021,
     arXiv:2101.06983). BatchNorm's statistics are those of a microbatch; the running ones take
-    the mean over microbatches.
+    the mean over microbatches. The identities of a batch are dealt out to the microbatches in turn,
+    so that each device computes a part of each microbatch, from photos that it holds.
     """
     key = jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
     if microbatches > 1:
-        return _in_microbatches(forward, loss, state, batch, microbatches, key)
+        shape = (-1, microbatches, photos_per_identity)
+        return _in_microbatches(forward, loss, state, batch, shape, key)
 
     def total(params: PureTree) -> tuple[Array, tuple[Any, ...]]:
         outputs, model_state = forward(params, state.model_state, batch, key)
@@ -200,17 +209,17 @@ def _in_microbatches(
     loss: Loss,
     state: TrainState,
     batch: Batch,
-    microbatches: int,
+    shape: tuple[int, int, int],
     key: Key[Array, ""],
 ) -> GradientResult:
-    parts = {name: _divided(values, microbatches) for name, values in batch.items()}
-    keys = jax.random.split(key, microbatches)
+    parts = {name: _dealt_out(values, shape) for name, values in batch.items()}
+    keys = jax.random.split(key, shape[1])
 
     def embed(params: PureTree, part: Batch, key: Key[Array, ""]) -> tuple[Outputs, PureTree]:
         return forward(params, state.model_state, part, key)
 
     outputs = jax.lax.map(lambda slot: embed(state.params, *slot)[0], (parts, keys))
-    whole = jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:]), outputs)
+    whole = jax.tree.map(lambda rows: _collected(rows, shape), outputs)
 
     def total(outputs: Outputs, classifier: PureTree) -> tuple[Array, dict[str, Array]]:
         return _loss_of(loss, outputs, batch, classifier, state, key)
@@ -218,7 +227,7 @@ def _in_microbatches(
     (by_outputs, by_classifier), scalars = jax.grad(total, (0, 1), has_aux=True)(
         whole, state.params.get("classifier")
     )
-    cotangents = jax.tree.map(lambda rows: _divided(rows, microbatches), by_outputs)
+    cotangents = jax.tree.map(lambda rows: _dealt_out(rows, shape), by_outputs)
 
     def add(total: PureTree, slot: tuple[Any, ...]) -> tuple[PureTree, PureTree]:
         part, key, cotangent = slot
@@ -236,8 +245,16 @@ def _in_microbatches(
     return GradientResult(gradients, scalars, model_state, whole[0])
 
 
-def _divided(values: Array, parts: int) -> Array:
-    return values.reshape(parts, -1, *values.shape[1:])
+def _dealt_out(values: Array, shape: tuple[int, int, int]) -> Array:
+    """[batch, ...] as [microbatches, photos, ...]: runs of photos, dealt out in turn."""
+    runs = values.reshape(*shape, *values.shape[1:]).swapaxes(0, 1)
+    return runs.reshape(shape[1], -1, *values.shape[1:])
+
+
+def _collected(values: Array, shape: tuple[int, int, int]) -> Array:
+    """[microbatches, photos, ...] as [batch, ...]: the inverse of `_dealt_out`."""
+    runs = values.reshape(shape[1], -1, shape[2], *values.shape[2:]).swapaxes(0, 1)
+    return runs.reshape(-1, *values.shape[2:])
 
 
 def _loss_of(

@@ -119,7 +119,10 @@ def test_unknown_names_are_refused_with_the_nearest():
             r"must be below .*\(0.3\), got 0.3",
         ),
         ({"model": ModelConfig, "ghost_batch_size": 5}, "must divide the 64 photos"),
-        ({"training": TrainingConfig, "microbatches": 3}, "must divide the batch of 64 photos"),
+        (
+            {"training": TrainingConfig, "microbatches": 3},
+            "must divide the 16 identities",
+        ),
         ({"classifier": ClassifierConfig, "sub_centers": 2}, "set loss.identity_weight to 0"),
     ],
 )

@@ -124,7 +124,7 @@ def test_evaluation_keeps_height_and_width():
     assert_same(several, plain)
 
 
-@pytest.mark.parametrize("hosts", [1, 2])
+@pytest.mark.parametrize("hosts", [1, 2, 8])  # the last of 8 has no photo
 def test_evaluation_sees_each_photo_once(hosts):
     split = FakeSplit("query", 7)
     rows: list[int] = []

@@ -32,6 +32,7 @@ PLAN = PodPlan(
     state={"params": GIB},
     costs=COSTS,
     columns_to_divide=0,
+    microbatches=1,
     compiled=True,
     price=1.5,
 )
@@ -65,6 +66,11 @@ def test_what_does_not_fit_says_so():
     assert plan.most_photos_per_chip == 89
     assert "IT DOES NOT FIT" in plan.to_table()
     assert "chip-hour," not in plan.to_table()
+
+
+def test_loops_that_count_once_are_pointed_out():
+    assert "microbatches" not in PLAN.to_table()
+    assert "The 4 microbatches are a loop" in dataclasses.replace(PLAN, microbatches=4).to_table()
 
 
 def test_a_classifier_that_chips_could_divide_is_pointed_out(config):
