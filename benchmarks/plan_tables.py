@@ -19,11 +19,11 @@ import tabulate
 # v5p-64 is named after its cores: 32 chips.
 SLICES = {"v5e-16": "v5e:4x4", "v5e-64": "v5e:8x8", "v5p-64": "v5p:2x4x4", "v6e-64": "v6e:8x8"}
 CHIPS = {"v5e-16": 16, "v5e-64": 64, "v5p-64": 32, "v6e-64": 64}
-# Config, and identities of a batch as published.
+# Config, and identities in a batch as published (street2shop_vit: as in the config).
 RECIPES = {
     "ResNet-50, 320×320": ("street2shop_resnet50", 48),
-    "ResNet-50-IBN-a, 320×320": ("street2shop_resnet50:ibn", 12),
     "ViT-B/16, 224×224": ("street2shop_vit:b16,224", 48),
+    "ResNet-50-IBN-a, 320×320": ("street2shop_resnet50:ibn", 12),
     "ViT-L/14, 224×224": ("street2shop_vit:l14,224", 48),
 }
 PHOTOS_PER_CHIP = 64

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import subprocess
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -40,3 +41,16 @@ def test_the_jobset_starts_one_process_on_each_host_of_its_slice():
     known, rest = make_parser(command).parse_known_args([command, *flags])
     assert known.config == "street2shop_resnet50"
     assert rest == ["--config.data.data_dir=/data"]
+
+
+def test_the_jobs_of_the_jobset_have_no_field_that_kubernetes_does_not_know():
+    (job,) = yaml.safe_load_all((FOLDER / "jobset.yaml").read_text())
+    assert set(job["spec"]) == {"failurePolicy", "replicatedJobs"}
+    (slice_,) = job["spec"]["replicatedJobs"]
+    assert set(slice_) == {"name", "replicas", "template"}
+    plain = {"apiVersion": "batch/v1", "kind": "Job", "metadata": job["metadata"]}
+    plain |= {"spec": slice_["template"]["spec"]}
+    kubernetes_validate.validate(plain, kubernetes_validate.latest_version(), strict=True)
+    plain["spec"]["template"]["spec"]["restartpolicy"] = "Never"
+    with pytest.raises(kubernetes_validate.ValidationError, match="restartpolicy"):
+        kubernetes_validate.validate(plain, kubernetes_validate.latest_version(), strict=True)
