@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Any
 
+from fashion_jax.addresses import is_address, working_copy
 from fashion_jax.datasets.building.build_report import BuildReport, read_report
 from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.errors import FashionJaxError
@@ -100,7 +101,7 @@ def build(
 
     Args:
         dataset: name of a builder, or a subclass of `RetrievalBuilder`.
-        data_dir: directory of built datasets.
+        data_dir: directory of built datasets, also gs:// or s3://.
         manual_dir: directory of the raw copy; `None` for a dataset without one.
         splits: splits to build; by default all.
         overwrite: whether to replace an existing dataset.
@@ -118,6 +119,10 @@ def build(
     """
     cls = builder_class(dataset)
     name = cls.name
+    if is_address(data_dir):
+        with working_copy(f"{os.fspath(data_dir).rstrip('/')}/{name}") as own:
+            place = own.parent
+            return build(cls, place, manual_dir, splits, overwrite, threads, progress, **options)
     root = pathlib.Path(data_dir).expanduser().resolve()
     with _sole_build(root, name) as staging:
         builder = cls(
