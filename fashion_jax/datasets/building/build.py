@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Any
 
-from fashion_jax.addresses import is_address, working_copy
+from fashion_jax.addresses import address_of, is_address, working_copy
+from fashion_jax.datasets.building.beam_pass import BeamPass
 from fashion_jax.datasets.building.build_report import BuildReport, read_report
 from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.errors import FashionJaxError
@@ -90,6 +91,7 @@ def build(
     overwrite: bool = False,
     threads: int | None = None,
     progress: bool = True,
+    beam: Sequence[str] | None = None,
     **options: Any,
 ) -> BuildReport:
     """Build a dataset into `<data_dir>/<name>/<version>/`, with a report next to the data.
@@ -107,6 +109,9 @@ def build(
         overwrite: whether to replace an existing dataset.
         threads: number of decoding threads; by default one per core.
         progress: whether to show a progress bar.
+        beam: process the photos with Apache Beam and these pipeline options, such as
+            `runner=FlinkRunner`; the records are the same. () for Beam's defaults; by default,
+            threads of this process do it.
         **options: options of the builder, such as `longest_side`.
 
     Returns:
@@ -122,15 +127,18 @@ def build(
     if is_address(data_dir):
         with working_copy(f"{os.fspath(data_dir).rstrip('/')}/{name}") as own:
             place = own.parent
-            return build(cls, place, manual_dir, splits, overwrite, threads, progress, **options)
+            return build(
+                cls, place, manual_dir, splits, overwrite, threads, progress, beam, **options
+            )
     root = pathlib.Path(data_dir).expanduser().resolve()
-    with _sole_build(root, name) as staging:
+    with _sole_build(root, name) as staging, _beam_pass(staging, beam) as passed:
         builder = cls(
             data_dir=staging,
             manual_dir=manual_dir,
             splits=splits,
             threads=threads,
             progress=progress,
+            beam=passed,
             **options,
         )
         final = root / name / str(builder.version)
@@ -140,6 +148,24 @@ def build(
         _prepare(builder)
         _publish(staging / name / str(builder.version), final, _aside(final.parent))
     return read_report(final)
+
+
+@contextlib.contextmanager
+def _beam_pass(staging: pathlib.Path, options: Sequence[str] | None) -> Iterator[BeamPass | None]:
+    """Yield a pass of Beam, whose results are removed at the end.
+
+    They lie where its workers can write: for a build at an address, there.
+    """
+    if options is None:
+        yield None
+        return
+    there = address_of(staging.parent)
+    passed = BeamPass(f"{there or staging}/.processed", options)
+    passed.clear()  # of a build that was killed
+    try:
+        yield passed
+    finally:
+        passed.clear()
 
 
 @contextlib.contextmanager
