@@ -4,6 +4,7 @@ default  the Python of the checkout, and the packages that pip chooses
 oldest   Google Colab's runtime: Python 3.13 and its package list as constraints
 newest   the newest Python that is here, and the newest version of everything
 wheel    nothing but the wheel in an empty environment, where a small demo runs outside the checkout
+beam     builds with Apache Beam, which holds protobuf below what `default` has
 colab    the notebooks on the packages of each of Colab's runtimes (CPU, GPU, TPU), where their
          first cell installs the wheel that lies beside them
 
@@ -110,6 +111,14 @@ def wheel(session: nox.Session) -> None:
         session.install(build_wheel(session, folder))
         session.chdir(folder)
         session.run("python", "-c", SMALL_DEMO)
+
+
+@nox.session(python=sys.executable)
+def beam(session: nox.Session) -> None:
+    """Builds with Apache Beam, beside those without it."""
+    session.install("--editable", ".[beam,s3]", "flask", "flask-cors", "moto[s3]", *TEST_TOOLS)
+    files = ("tests/datasets/building/test_beam.py", "tests/data_builders/test_contract.py")
+    session.run("python", "-m", "pytest", "-n", "2", "-m", "", "-k", "beam", *files)
 
 
 @nox.session(python=FOUND.get("3.13", "3.13"))

@@ -18,7 +18,7 @@ from fashion_jax.datasets.photo_lists.problems import PhotoListError
 
 from .photos import open_photos
 from .splits import assign_splits
-from .storage import absolute, is_uri, read_file
+from .storage import absolute, is_address, read_file
 
 _THREADS_FOR_STORAGE = 16  # they mostly wait for answers
 # On so many photos, one garment lies beyond this part of its photo.
@@ -61,7 +61,7 @@ class CatalogueBuilder(RetrievalBuilder):
             manifest=absolute(self.options.manifest),
             photos=absolute(self.options.photos),
         )
-        if arguments.get("threads") is None and is_uri(self.options.photos):
+        if arguments.get("threads") is None and is_address(self.options.photos):
             self._threads = _THREADS_FOR_STORAGE
 
     def plan(self, manual_dir: pathlib.Path | None) -> BuildPlan:

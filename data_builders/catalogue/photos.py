@@ -22,7 +22,7 @@ from fashion_jax.files import is_file
 
 from .storage import (
     FileAccessError,
-    is_uri,
+    is_address,
     listing,
     open_storage,
     scheme_of,
@@ -43,14 +43,14 @@ class CataloguePhotos:
     def __init__(self, root: str, schemes: Sequence[str] = (), box_unit: str = "pixels"):
         self._root = root
         self._box_unit = box_unit
-        used = {*schemes, scheme_of(root)} if is_uri(root) else {*schemes}
+        used = {*schemes, scheme_of(root)} if is_address(root) else {*schemes}
         # Opened here, by one thread: fsspec would open one for each thread.
         self._storages = {scheme: open_storage(scheme) for scheme in used}
 
     def place(self, photo_id: str) -> str:
         """Return the path or URI of a photo."""
-        if is_uri(photo_id) or is_uri(self._root):
-            return photo_id if is_uri(photo_id) else f"{self._root}/{photo_id}"
+        if is_address(photo_id) or is_address(self._root):
+            return photo_id if is_address(photo_id) else f"{self._root}/{photo_id}"
         return str(find_file(pathlib.Path(self._root), photo_id))
 
     def scaled_box(self, photo_id: str, box: Box, height: int, width: int) -> Box:
@@ -65,7 +65,7 @@ class CataloguePhotos:
         if not isinstance(photo_id, str):
             return False
         place = self.place(photo_id)
-        return is_uri(place) or is_file(place)
+        return is_address(place) or is_file(place)
 
     def exists(self, photo_id: str) -> bool:
         """Check whether the photo exists, in object storage as well.
@@ -74,7 +74,7 @@ class CataloguePhotos:
             FileAccessError: if the storage does not answer, or denies access.
         """
         place = self.place(photo_id)
-        if not is_uri(place):
+        if not is_address(place):
             return is_file(place)
         try:
             self._storages[scheme_of(place)].info(place)
@@ -92,7 +92,7 @@ class CataloguePhotos:
             FileAccessError: if the storage denies access.
         """
         place = self.place(photo_id)
-        if not is_uri(place):
+        if not is_address(place):
             if not os.path.lexists(place):
                 raise UndecodablePhotoError(MISSING, f"{place} does not exist")
             return read_photo(pathlib.Path(place))
@@ -136,15 +136,15 @@ def open_photos(root: str, photo_ids: Sequence[str], box_unit: str = "pixels") -
         FileAccessError: if names are relative without a root, the directory does not exist, the
             storage cannot be reached, or no photo of the sample exists.
     """
-    relative = next((photo_id for photo_id in photo_ids if not is_uri(photo_id)), None)
+    relative = next((photo_id for photo_id in photo_ids if not is_address(photo_id)), None)
     if relative is not None:
         _check_root(root, relative)
-    schemes = {scheme_of(photo_id) for photo_id in photo_ids if is_uri(photo_id)}
+    schemes = {scheme_of(photo_id) for photo_id in photo_ids if is_address(photo_id)}
     photos = CataloguePhotos(root, sorted(schemes), box_unit)
     sample = photo_ids[:: -(-len(photo_ids) // _SAMPLE)]
     if not any(photos.exists(photo_id) for photo_id in sample):
         place = photos.place(sample[0])
-        there = "" if is_uri(place) else f"; {listing(pathlib.Path(root))}"
+        there = "" if is_address(place) else f"; {listing(pathlib.Path(root))}"
         raise FileAccessError(
             f"no photo found: looked for {place} and {len(sample) - 1} "
             f"others{there}. Names in the manifest are relative to --photos"
@@ -158,7 +158,7 @@ def _check_root(root: str, photo_id: str) -> None:
             f"the manifest's photos, such as {photo_id}, are relative to a directory (or "
             "gs:// or s3://): name it with --photos"
         )
-    if not is_uri(root) and not pathlib.Path(root).is_dir():
+    if not is_address(root) and not pathlib.Path(root).is_dir():
         raise FileAccessError(
             f"--photos {root} is not a directory; {listing(pathlib.Path(root).parent)}"
         )

@@ -49,12 +49,12 @@ def photo_tree(manual_dir: pathlib.Path) -> PhotoTree:
     if not any(folder.is_dir() for folder in folders):
         places = " and ".join(map(str, folders))
         raise LayoutError(f"no photos found: looked for {places}")
+    return PhotoTree(manual_dir, _places_of)
 
-    def places_of(photo: str) -> list[str]:
-        part, number = photo.split("/")
-        return [f"{part}/{_PHOTOS}/{number}.jpg"]
 
-    return PhotoTree(manual_dir, places_of)
+def _places_of(photo: str) -> list[str]:
+    part, number = photo.split("/")
+    return [f"{part}/{_PHOTOS}/{number}.jpg"]
 
 
 def photo_ids(manual_dir: pathlib.Path, part: str) -> list[str]:

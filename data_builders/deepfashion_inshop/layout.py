@@ -1,7 +1,8 @@
 """Raw layout of DeepFashion In-Shop: places of its lists and photos."""
 
+import functools
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fashion_jax.datasets.building.raw_copy import LayoutError, PhotoTree, no_raw_copy
 
@@ -45,12 +46,12 @@ def photo_tree(manual_dir: pathlib.Path) -> PhotoTree:
     if not folders:
         places = " and ".join(str(manual_dir / folder) for folder in _PHOTO_FOLDERS)
         raise LayoutError(f"no photos found: looked for {places}{_high_resolution(manual_dir)}")
+    return PhotoTree(manual_dir, functools.partial(_places_of, folders))
 
-    def places_of(photo_id: str) -> Iterator[str]:
-        for folder in folders:
-            yield folder + photo_id.removeprefix(PHOTOS)
 
-    return PhotoTree(manual_dir, places_of)
+def _places_of(folders: Sequence[str], photo_id: str) -> Iterator[str]:
+    for folder in folders:
+        yield folder + photo_id.removeprefix(PHOTOS)
 
 
 def _is_copy(folder: pathlib.Path) -> bool:

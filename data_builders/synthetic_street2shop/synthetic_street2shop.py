@@ -64,7 +64,6 @@ class Atelier:
 
     def __init__(self, options: SyntheticOptions):
         self._options = options
-        self._garment = functools.lru_cache(maxsize=64)(draw_garment)
 
     def __contains__(self, photo_id: object) -> bool:
         return True
@@ -73,7 +72,7 @@ class Atelier:
         """Draw a photo: a pure function of the seed and the photo's name."""
         group, number, domain, index = parse_photo_id(photo_id)
         seed = (self._options.seed, _GROUPS[group], number)
-        product, garment = self._garment(*seed)
+        product, garment = draw_garment(*seed)
         rng = np.random.default_rng([*seed, domain, index])
         side = self._options.longest_side
         if domain == Domain.STREET:
@@ -82,6 +81,7 @@ class Atelier:
         return shop_photo(garment, product.category, view, side, rng)
 
 
+@functools.lru_cache(maxsize=64)
 def draw_garment(seed: int, group: int, number: int) -> tuple[Product, Layer]:
     """A product and its picture."""
     product = make_product(seed, group, number)

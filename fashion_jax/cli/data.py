@@ -59,7 +59,16 @@ _BUILD_FLAGS: Flags = {
     "--data_dir": {
         "default": "data",
         "metavar": "DIR",
-        "help": "directory of built datasets (default: %(default)s)",
+        "help": "directory of built datasets, also gs:// or s3:// (default: %(default)s)",
+    },
+    "--beam": {
+        "action": YES,
+        "help": "process the photos with Apache Beam; the records are the same",
+    },
+    "--beam_options": {
+        "nargs": "+",
+        "metavar": "NAME=VALUE",
+        "help": "Beam's pipeline options, such as runner=FlinkRunner; implies --beam",
     },
     "--overwrite": {"action": YES, "help": "replace splits that are built already"},
 }
@@ -146,6 +155,7 @@ def _data_build(flags: argparse.Namespace) -> None:
         flags.manual_dir,
         flags.splits,
         flags.overwrite,
+        beam=flags.beam_options or (() if flags.beam else None),
         **_builder_options(flags),
     )
     print_result(report, flags)

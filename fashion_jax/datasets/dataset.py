@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from etils import epath
 
+from fashion_jax.addresses import is_address, local_copy, naming_remedy, open_storage
 from fashion_jax.datasets.building.build_report import REPORT_NAME, read_report
 from fashion_jax.datasets.built_files import (
     COLUMN_NAMES,
@@ -236,15 +237,16 @@ def products_of(split: Split, rows: slice = slice(None)) -> list[str]:
 
 
 def open_dataset(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
-    """Open the newest built version of a dataset.
+    """Open the newest built version of a dataset; one at an address is copied first.
 
     Args:
         name: name of the dataset.
-        data_dir: directory of built datasets.
+        data_dir: directory of built datasets, also gs:// or s3://.
 
     Raises:
         DatasetNotFoundError: if it was not built; with the place searched and the command to
             build it.
+        AddressError: if it is an address that cannot be read.
         StorageError: if the directory's path is not UTF-8.
     """
     root = _root(data_dir)
@@ -256,26 +258,24 @@ def open_dataset(name: str, data_dir: str | os.PathLike[str]) -> BuiltDataset:
             f"fashion-jax data build --dataset {name} --data_dir {data_dir}"
         )
     newest = max(versions, key=lambda path: tuple(int(part) for part in path.name.split(".")))
-    return BuiltDataset(name, os.fspath(newest))
+    # ArrayRecord opens local files only.
+    return BuiltDataset(name, os.fspath(local_copy(os.fspath(newest), mend=True)))
 
 
 def _root(data_dir: str | os.PathLike[str]) -> epath.Path:
     """The directory of built datasets, absolute.
 
     Raises:
-        DatasetNotFoundError: if it is an address that cannot be opened.
+        AddressError: if it is an address that cannot be opened.
         StorageError: if its path is not UTF-8.
     """
-    try:
-        root = epath.Path(data_dir)
-        if "://" in os.fspath(root):
+    if is_address(data_dir):
+        with naming_remedy(data_dir, "read"):
+            open_storage(os.fspath(data_dir).split(":", 1)[0])
+            root = epath.Path(data_dir)
             root.exists()
-        else:
-            root = root.expanduser().resolve()
-    except (ImportError, KeyError) as error:  # KeyError: of an unknown kind of storage
-        raise DatasetNotFoundError(
-            f"data_dir {data_dir} cannot be opened ({error}): give a local directory"
-        ) from error
+    else:
+        root = epath.Path(data_dir).expanduser().resolve()
     require_utf8(root)
     return root
 

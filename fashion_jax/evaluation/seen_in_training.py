@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.datasets.dataset import Dataset, labels_sha256
 from fashion_jax.datasets.trained_on import (
     TrainedOn,
@@ -78,6 +79,7 @@ class SeenInTraining:
         return f"; queries {', '.join(self.names)}" + (f" and {more:,} more" if more else "")
 
 
+@at_addresses("workdir")
 def seen_in_training(
     workdir: str | os.PathLike[str], dataset: Dataset, run: str = "the model"
 ) -> SeenInTraining | None:

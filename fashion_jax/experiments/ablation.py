@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.config import Experiment, ExperimentConfig
 from fashion_jax.errors import named
 from fashion_jax.evaluation.embedded import embed_test, open_test
@@ -100,6 +101,7 @@ def mean_and_deviation(values: Sequence[float]) -> str:
     return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
 
 
+@at_addresses("workdir")
 def run_ablation(
     variants: Sequence[Experiment], seeds: int, workdir: str | pathlib.Path, progress: bool = True
 ) -> AblationResult:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fashion_jax.addresses import require_local
 from fashion_jax.config import (
     CONFIG_FILE,
     ExperimentConfig,
@@ -53,6 +54,7 @@ def run_demo(
         Results of the evaluation, with the path of the report.
     """
     start = time.perf_counter()
+    require_local(workdir, "--workdir")
     workdir, page = pathlib.Path(workdir), pathlib.Path(report) / "index.html"
     if _finished(workdir).exists() or _of_another_config(workdir, config):
         _empty(workdir)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import jax
 from tabulate import tabulate
 
+from fashion_jax.addresses import cache_folder, is_address
 from fashion_jax.config import ExperimentConfig
 from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.datasets.trained_on import train_sha256
@@ -107,7 +108,8 @@ def diagnose(
             looked at.
         workdir: folder of the run, for its disk; by default the present folder.
     """
-    place = pathlib.Path(workdir or ".")
+    # A run at an address has its files on the disk of the working copies.
+    place = cache_folder() if workdir and is_address(workdir) else pathlib.Path(workdir or ".")
     host = jax.process_index()
     own = [dataclasses.replace(each, host=host) for each in _findings(config, place)]
     facts = {**versions(), **_facts(config)}

@@ -6,6 +6,7 @@ import pathlib
 import time
 from collections.abc import Sequence
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.config import ExperimentConfig
 from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.datasets.duplicates.decisions import Decision, read_decisions
@@ -27,6 +28,7 @@ from fashion_jax.reports.report import RankedList, write_report
 from fashion_jax.retrieval.k_reciprocal import KReciprocalConfig
 
 
+@at_addresses("workdir", must_exist=("workdir",))
 def evaluate_run(
     workdir: str | pathlib.Path,
     dataset: str | None = None,
@@ -67,6 +69,7 @@ def evaluate_run(
     return _evaluate(task, built, searches, report)
 
 
+@at_addresses("workdir", must_exist=("workdir",))
 def evaluate_datasets(
     workdir: str | pathlib.Path,
     dataset: str | None = None,

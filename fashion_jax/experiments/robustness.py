@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 from tqdm import tqdm
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.datasets.corruptions import Corruption, find_corruptions
 from fashion_jax.datasets.corruptions.corrupted_split import CorruptedSplit
 from fashion_jax.datasets.dataset import Split
@@ -33,6 +34,7 @@ _SAMPLE = 17  # first element of the random seed of the sample
 logger = logging.getLogger(__name__)
 
 
+@at_addresses("workdir", must_exist=("workdir",))
 def measure_robustness(
     workdir: str | pathlib.Path,
     dataset: str | None = None,

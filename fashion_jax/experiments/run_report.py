@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Int
 
+from fashion_jax.addresses import address_of
 from fashion_jax.config import to_nested_dict
 from fashion_jax.datasets.dataset import BuiltDataset, Split
 from fashion_jax.datasets.photos import thumbnail
@@ -94,7 +95,7 @@ def run_report_data(
         history=read_metrics(pathlib.Path(workdir)),
         config=to_nested_dict(config),
         environment=environment(evaluation.seconds),
-        command=f"fashion-jax evaluate --workdir={workdir}"
+        command=f"fashion-jax evaluate --workdir={address_of(workdir) or workdir}"
         + ("" if dataset.name in config.data.datasets else f" --dataset={dataset.name}")
         + ("" if data_dir is None else f" --data_dir={data_dir}")
         + ("" if before is None else " --untrained")

@@ -11,6 +11,7 @@ import jax
 import orbax.checkpoint as ocp
 from etils import epath
 
+from fashion_jax.addresses import address_of, is_address
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import LARGEST_JSON, StorageError, parse_json, read_file, require_utf8
 from fashion_jax.inference.card import ModelCard, read_card
@@ -30,6 +31,20 @@ def selection_metric(metrics: Mapping[str, float]) -> str:
 def selection(metrics: Mapping[str, float]) -> float:
     """Value of the validation metric that selects the best checkpoint."""
     return metrics[selection_metric(metrics)]
+
+
+def checkpoints_folder(workdir: str | os.PathLike[str]) -> epath.Path:
+    """Place of a run's checkpoints: in the workdir or, for a copy of gs://, at that address.
+
+    Orbax reads and writes gs:// itself, each host of a job its own part; it knows no s3://.
+    """
+    address = address_of(workdir) or ""
+    return epath.Path(address if address.startswith("gs://") else workdir) / "checkpoints"
+
+
+def belongs_to_run(name: str) -> bool:
+    """Whether a file of a workdir is needed to train, or to load its model."""
+    return name.split("/", 1)[0] not in ("index", "export", "profile", "report")
 
 
 def _is_error(record: logging.LogRecord) -> bool:
@@ -55,7 +70,7 @@ class StoredCheckpoints:
             StorageError: the folder's path is not UTF-8.
         """
         self.directory = epath.Path(directory)
-        place = self.directory.resolve() if "://" not in str(directory) else self.directory
+        place = self.directory if is_address(self.directory) else self.directory.resolve()
         require_utf8(place)
         self._check_names()
         self._check_metrics()
@@ -190,7 +205,7 @@ class StoredCheckpoints:
 
 
 def _content(path: epath.Path) -> bytes:
-    if "://" in os.fspath(path):
+    if is_address(path):
         return path.read_bytes()
     return read_file(path, LARGEST_JSON)
 

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from jaxtyping import Float32, UInt8
 from tqdm import tqdm
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.config import (
     CONFIG_FILE,
     ExperimentConfig,
@@ -34,7 +35,11 @@ from fashion_jax.inference.card import (
     require_config,
     require_train_sha256,
 )
-from fashion_jax.inference.checkpoints import StoredCheckpoints
+from fashion_jax.inference.checkpoints import (
+    StoredCheckpoints,
+    belongs_to_run,
+    checkpoints_folder,
+)
 from fashion_jax.inference.embed import (
     Encode,
     Variables,
@@ -179,6 +184,7 @@ class EmbeddingModel:
         return batch_size + -batch_size % self.mesh.shape["data"]
 
 
+@at_addresses("path", must_exist=("path",), wanted=belongs_to_run)
 def load_model(path: str | os.PathLike[str], mesh: Mesh | None = None) -> EmbeddingModel:
     """Load a model from the workdir of a run, or from the folder of an export.
 
@@ -259,6 +265,7 @@ def initial_model(config: ExperimentConfig, mesh: Mesh) -> EmbeddingModel:
     return EmbeddingModel(config, card, encode, variables, mesh)
 
 
+@at_addresses("workdir", must_exist=("workdir",), wanted=belongs_to_run)
 def read_run_config(workdir: str | os.PathLike[str]) -> ExperimentConfig:
     """The resolved config of a run.
 
@@ -276,7 +283,7 @@ def read_run_config(workdir: str | os.PathLike[str]) -> ExperimentConfig:
 
 def _load_run(workdir: pathlib.Path, mesh: Mesh) -> EmbeddingModel:
     config = read_run_config(workdir)
-    with contextlib.closing(StoredCheckpoints(workdir / "checkpoints")) as checkpoints:
+    with contextlib.closing(StoredCheckpoints(checkpoints_folder(workdir))) as checkpoints:
         step = checkpoints.best_step()
         card = checkpoints.restore_card(step)
         require_config(card, config, str(workdir))

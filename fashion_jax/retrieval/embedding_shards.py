@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 from jaxtyping import Float32
 
+from fashion_jax.addresses import at_addresses, size_of
 from fashion_jax.datasets.dataset import Split
 from fashion_jax.files import (
     StorageError,
@@ -107,6 +108,7 @@ class StoredEmbeddings:
         return np.concatenate(parts) if parts else np.empty((0, self.dimensions), np.float32)
 
 
+@at_addresses("directory", must_exist=("directory",))
 def open_embeddings(directory: str | os.PathLike[str]) -> StoredEmbeddings:
     """Open a finished folder of embeddings; checksums are verified as shards are read.
 
@@ -220,7 +222,7 @@ def _identity(entry: ShardFile) -> _Identity:
 def _read_entry(folder: pathlib.Path, number: int, identity: _Identity) -> ShardFile | None:
     try:
         entry = read_json(folder / f"{_name(number)}.json", ShardFile, SCHEMA, "a shard")
-        size = (folder / f"{_name(number)}.parquet").stat().st_size
+        size = size_of(folder / f"{_name(number)}.parquet")
     except (OSError, StorageError):
         return None
     return entry if entry.bytes == size and _identity(entry) == identity else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.datasets.dataset import Split, open_dataset, products_of
 from fashion_jax.datasets.photos import thumbnail
 from fashion_jax.datasets.records import DOMAIN_NAMES
@@ -47,6 +48,7 @@ class BuiltIndex:
         return f"{self.photos:,} photos of {self.dataset} in {name}: {self.directory}"
 
 
+@at_addresses("workdir", "index", must_exist=("workdir",))
 def build_index(
     workdir: str | os.PathLike[str],
     dataset: str | None = None,
@@ -85,6 +87,7 @@ def build_index(
     return BuiltIndex(len(catalogue), built.name, segment.entry.index, str(folder.resolve()))
 
 
+@at_addresses("workdir", "index", must_exist=("workdir",))
 def add_files(
     workdir: str | os.PathLike[str],
     photos: ItemTable,
@@ -124,6 +127,7 @@ def add_files(
     return dataclasses.replace(changed, left_out=dict(reader.bad))
 
 
+@at_addresses("workdir", "index", must_exist=("workdir",))
 def add_split(
     workdir: str | os.PathLike[str],
     split: str,

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import jax
 
+from fashion_jax.addresses import address_of, everything, local_copy, publish, working_copy
 from fashion_jax.config import MeshConfig
 from fashion_jax.datasets.dataset import Split, open_dataset
 from fashion_jax.errors import FashionJaxError
@@ -35,7 +36,7 @@ class BulkEmbedding:
     """The state of a bulk embedding after this host's part.
 
     Attributes:
-        directory: absolute path of the shards.
+        directory: absolute path of the shards, or their address.
         photos: photos of the split.
         shards: shards of the whole embedding.
         made: shards that this call made.
@@ -79,7 +80,7 @@ def embed_catalogue(
 
     Args:
         workdir: workdir of the run.
-        output: folder on a disk that all hosts see; local or mounted.
+        output: folder on a disk that all hosts see, or an address (gs://, s3://).
         dataset: name of a built dataset; by default the run's own.
         data_dir: folder of built datasets; by default the run's.
         split: split to embed.
@@ -94,11 +95,38 @@ def embed_catalogue(
             of hosts.
         StorageError: the folder holds something else.
         ModelCardError: the folder holds another model's embeddings.
-        FashionJaxError: no run, checkpoint, dataset or split, or a folder that is an address.
+        FashionJaxError: no run, checkpoint, dataset or split.
     """
     if batch_size is not None and not 1 <= batch_size <= MOST_AT_ONCE:
         raise FashionJaxError(f"--batch_size is {batch_size}; it has to be 1 to {MOST_AT_ONCE:,}")
-    folder = _folder(output)
+    with working_copy(output, everything if repair else _describes) as folder:
+        return _embed(
+            workdir,
+            folder.absolute(),
+            dataset,
+            data_dir,
+            split,
+            photos_per_shard,
+            batch_size,
+            host,
+            repair,
+            progress,
+        )
+
+
+def _embed(
+    workdir: str | os.PathLike[str],
+    folder: pathlib.Path,
+    dataset: str | None,
+    data_dir: str | None,
+    split: str,
+    photos_per_shard: int,
+    batch_size: int | None,
+    host: Host | None,
+    repair: bool,
+    progress: bool,
+) -> BulkEmbedding:
+    """`embed_catalogue` into a local folder, or into the working copy of an address."""
     in_job = host is None and jax.process_count() > 1
     host = _checked(host or this_host())
     config = read_run_config(workdir)
@@ -109,9 +137,11 @@ def embed_catalogue(
     with joined(folder, wanted, host) as plan:
         mine = list(range(host.index, len(plan.shards), host.count))
         repaired = embedding_shards.discard_damaged(folder, plan, mine) if repair else []
+        publish(folder)  # the plan, which other hosts are to follow
         there = embedding_shards.shard_files(folder, plan)
         to_make = [number for number in mine if there[number] is None]
         embed_shards(model, photos, plan, folder, to_make, batch_size, progress)
+        _see_others(folder)
         finished = embedding_shards.finish(folder, plan)
         if in_job and not finished:
             _wait_for_others(folder, plan)
@@ -119,7 +149,9 @@ def embed_catalogue(
     missing = [number for number, entry in enumerate(after) if entry is None]
     if not missing:
         _remove_left_overs(folder)
-    return BulkEmbedding(str(folder), plan.photos, len(after), len(to_make), missing, repaired)
+    return BulkEmbedding(
+        address_of(folder) or str(folder), plan.photos, len(after), len(to_make), missing, repaired
+    )
 
 
 @contextlib.contextmanager
@@ -171,15 +203,19 @@ def embed_shards(
     embedded = model.embed_ranges(split, shards, batch_size, progress)
     for number, embeddings in zip(numbers, embedded, strict=True):
         embedding_shards.write_shard(folder, plan, number, split, embeddings)
+        publish(folder, lambda name: name.startswith("shard-"))
 
 
-def _folder(output: str | os.PathLike[str]) -> pathlib.Path:
-    if "://" in str(output):
-        raise FashionJaxError(
-            f"{output} is an address; --output has to be a folder on a local or mounted disk that "
-            f"all hosts see. Mount the bucket, or copy the finished folder there"
-        )
-    return pathlib.Path(output).absolute()
+def _describes(name: str) -> bool:
+    """Whether a host needs a file that another one wrote: all but the embeddings."""
+    return name.endswith(".json")
+
+
+def _see_others(folder: pathlib.Path) -> None:
+    """Copy what other hosts have written meanwhile, if the folder is a copy of an address."""
+    address = address_of(folder)
+    if address is not None:
+        local_copy(address, _describes)
 
 
 def _checked(host: Host) -> Host:
@@ -230,3 +266,4 @@ def _wait_for_others(folder: pathlib.Path, plan: EmbeddingPlan) -> None:
     """Stays in the job until all are done: JAX ends a job some minutes after a host has left it."""
     while not embedding_shards.finish(folder, plan):
         time.sleep(_SECONDS_BETWEEN_LOOKS)
+        _see_others(folder)

@@ -11,6 +11,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.datasets.photos import find_file
 from fashion_jax.errors import FashionJaxError, named
 from fashion_jax.files import is_folder
@@ -76,6 +77,7 @@ class ReembeddedIndex:
         return "\n".join(lines)
 
 
+@at_addresses("workdir", "index", must_exist=("workdir",))
 def reembed_index(
     workdir: str | os.PathLike[str],
     index: str | os.PathLike[str] | None = None,

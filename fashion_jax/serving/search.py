@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.datasets.boxes import Box, crop, fit_box, to_pixels, unit_of
 from fashion_jax.datasets.photo_lists.fields import field_text
 from fashion_jax.datasets.photos import decode_photo, read_photo
@@ -68,6 +69,7 @@ class Answers:
         return "\n".join([table, "", *ends]) if ends else table
 
 
+@at_addresses("workdir", "index", must_exist=("workdir",))
 def search(
     photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     workdir: str | os.PathLike[str] | None = None,

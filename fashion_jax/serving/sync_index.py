@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.datasets.download.options import DownloadOptions
 from fashion_jax.datasets.photo_lists.checks import is_link
 from fashion_jax.errors import FashionJaxError
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 Defects = dict[str, list[str]]
 
 
+@at_addresses("workdir", "index", must_exist=("workdir",))
 def sync_index(
     workdir: str | os.PathLike[str],
     feed: str | os.PathLike[str],

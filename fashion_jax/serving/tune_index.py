@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.datasets.photos import decode_record
 from fashion_jax.errors import keeping
@@ -56,6 +57,7 @@ class TunedCatalogue:
         return "\n\n".join([*tables, *(f"curve: {picture}" for picture in self.pictures)])
 
 
+@at_addresses("directory", must_exist=("directory",))
 def tune(
     directory: str | os.PathLike[str],
     recall: float = 0.99,
@@ -107,6 +109,7 @@ def tune(
     return TunedCatalogue(len(catalogue), tunings, [str(path.resolve()) for path in pictures])
 
 
+@at_addresses("workdir", "index", must_exist=("workdir",))
 def embed_queries(
     workdir: str | pathlib.Path,
     split: str,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.datasets.photo_lists.columns import BOX, ListUse
 from fashion_jax.datasets.photo_lists.fields import FIELD
 from fashion_jax.datasets.photo_lists.photo_list import MAX_BYTES, read_photo_list
@@ -21,6 +22,7 @@ _USE = ListUse(("photo", "product"), either=True, links=True, splits=False)
 _EXCHANGED = ("category", "domain")
 
 
+@at_addresses("index", must_exist=("index",))
 def update_index(
     index: str | os.PathLike[str],
     feed: str | os.PathLike[str],

@@ -1,6 +1,6 @@
 """Checkpoints with Orbax: the latest to resume from, the best by validation mAP to keep."""
 
-import shutil
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,6 +86,10 @@ class Checkpoints(StoredCheckpoints):
             reader = check_values(items["reader"], dict[str, Any], "its reader")
         return state, reader
 
+    def wait(self) -> None:
+        """Wait until everything that was saved is written."""
+        self.manager.wait_until_finished()
+
     def close(self) -> None:
         """Wait until everything is written."""
         super().close()
@@ -94,7 +98,8 @@ class Checkpoints(StoredCheckpoints):
     def _empty_trash(self) -> None:
         if jax.process_index() == 0 and self._trash.exists():
             for checkpoint in self._trash.iterdir():  # the folder stays: more is moved into it
-                shutil.rmtree(checkpoint, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    checkpoint.rmtree()
 
 
 def _model(state: TrainState) -> dict[str, Any]:

@@ -11,12 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fashion_jax.addresses import is_address
 from fashion_jax.config import ConfigError, ExperimentConfig
 from fashion_jax.datasets.built_files import COLUMN_NAMES, DamagedDatasetError
 from fashion_jax.datasets.dataset import BuiltDataset, Dataset, Split
 from fashion_jax.datasets.loader import decode
 from fashion_jax.datasets.sizes import training_sizes
 from fashion_jax.errors import FashionJaxError
+from fashion_jax.inference.checkpoints import checkpoints_folder
 from fashion_jax.inference.embed import without_classifier
 from fashion_jax.metrics.labels import Labels, numbered
 from fashion_jax.metrics.protocol import ignored
@@ -73,7 +75,10 @@ def check_resources(workdir: pathlib.Path, learner: Learner) -> None:
         DiskSpaceError: too little room; with needed and free bytes.
     """
     _check_image_sizes(learner)
-    held = sum(entry.name.isdigit() for entry in (workdir / "checkpoints").glob("*"))
+    folder = checkpoints_folder(workdir)
+    if is_address(folder):  # a bucket has room
+        return
+    held = sum(entry.name.isdigit() for entry in folder.glob("*"))
     copies = max(1, min(_KEPT, _checkpoints_to_come(learner.config)) - held)
     check_room(workdir, state_bytes(learner), copies)
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from fashion_jax.addresses import require_local
 from fashion_jax.config import (
     CONFIG_FILE,
     ExperimentConfig,
@@ -84,6 +85,7 @@ def convert_weights(
     Raises:
         FashionJaxError: the file cannot be read or does not fit, or the workdir is not empty.
     """
+    require_local(workdir, "--workdir")
     path, workdir = pathlib.Path(path), pathlib.Path(workdir)
     _require_empty(workdir)
     translation = read_state_dict(path)

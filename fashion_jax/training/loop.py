@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from fashion_jax.addresses import address_of, at_addresses, is_address, publish
 from fashion_jax.config import (
     CONFIG_FILE,
     ConfigError,
@@ -34,7 +35,11 @@ from fashion_jax.datasets.trained_on import store_trained_on, train_sha256
 from fashion_jax.errors import FashionJaxError, PreemptedError
 from fashion_jax.files import atomic_write, check_values, read_json
 from fashion_jax.inference.card import require_train_sha256
-from fashion_jax.inference.checkpoints import selection_metric
+from fashion_jax.inference.checkpoints import (
+    belongs_to_run,
+    checkpoints_folder,
+    selection_metric,
+)
 from fashion_jax.inference.weights.origin import WeightsOrigin, weights_origin
 from fashion_jax.losses import Objective, ObjectiveLike
 from fashion_jax.parallel.agreement import require_agreement, versions
@@ -110,6 +115,7 @@ class Run:
         return self.config.data.identities_per_batch * self.config.data.photos_per_identity
 
 
+@at_addresses("workdir", wanted=belongs_to_run)
 def train(
     config: ExperimentConfig,
     workdir: str | pathlib.Path,
@@ -156,6 +162,7 @@ def train(
         config = _with_datasets(config, [dataset.name for dataset in datasets])
     objective = Objective.from_config(config) if objective is None else objective
     check_objective(objective)
+    _require_shared(workdir)
     with sole_training(workdir):
         _claim(workdir, config, objective)
         profiler = Profiler(workdir, None if profile is None else Steps(*profile))
@@ -202,7 +209,7 @@ def _train(
     )
     check_resources(workdir, learner)
     logger.info(describe_batch_norm_scope(config))
-    with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
+    with closing(Checkpoints(checkpoints_folder(workdir))) as checkpoints:
         state, start = _first_or_latest(
             checkpoints, learner, _iterator_state(config, datasets, plan, 0)
         )
@@ -236,6 +243,16 @@ def _train(
         logger.info("%s", stopwatch.spent)
         logger.info("finished after step %d; best checkpoint: step %d", int(state.step), best)
         return state
+
+
+def _require_shared(workdir: pathlib.Path) -> None:
+    """Refuse a job of several hosts whose checkpoints no host but the first would see."""
+    address = address_of(workdir)
+    if jax.process_count() > 1 and address and not is_address(checkpoints_folder(workdir)):
+        raise FashionJaxError(
+            f"{address}: jobs of several hosts write checkpoints together, which works at gs:// "
+            "and on a disk that all hosts see; choose such a --workdir"
+        )
 
 
 def sole_training(workdir: pathlib.Path) -> AbstractContextManager[None]:
@@ -310,7 +327,7 @@ def _claim(workdir: pathlib.Path, config: ExperimentConfig, objective: Objective
     """
     path, own_path = workdir / CONFIG_FILE, workdir / OBJECTIVE_FILE
     own = _own_objective(objective, config)
-    if not any(entry.name.isdigit() for entry in (workdir / "checkpoints").glob("*")):
+    if not any(entry.name.isdigit() for entry in checkpoints_folder(workdir).glob("*")):
         _refuse_lost_checkpoints(workdir)
         workdir.mkdir(parents=True, exist_ok=True)
         if jax.process_index() == 0:
@@ -343,7 +360,7 @@ def _claim(workdir: pathlib.Path, config: ExperimentConfig, objective: Objective
 
 def _refuse_lost_checkpoints(workdir: pathlib.Path) -> None:
     """Beginning anew would empty the log of a run whose checkpoints were moved away."""
-    lines = [] if (workdir / "checkpoints").exists() else read_metrics(workdir)
+    lines = [] if checkpoints_folder(workdir).exists() else read_metrics(workdir)
     if lines:
         raise FashionJaxError(
             f"{workdir.resolve()} has the log of a run up to step {lines[-1]['step']}, but no "
@@ -552,3 +569,14 @@ def _checkpoint_if_due(run: Run, state: TrainState, step: int, ends: bool) -> No
     reader = _iterator_state(run.config, run.datasets, run.plan, step)
     with run.stopwatch.counting("checkpoints"):
         run.checkpoints.save(state, dataclasses.asdict(reader), model.card, metrics)
+        _publish(run)
+
+
+def _publish(run: Run) -> None:
+    """Upload the files of a run at an address, with its checkpoint where it is one of them."""
+    if address_of(run.workdir) is None:
+        return
+    if not is_address(checkpoints_folder(run.workdir)):
+        run.checkpoints.wait()
+    if jax.process_index() == 0:
+        publish(run.workdir, belongs_to_run)

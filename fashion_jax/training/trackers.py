@@ -7,9 +7,11 @@ from typing import Any
 
 import jax
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.config import ExperimentConfig, to_nested_dict
 from fashion_jax.errors import FashionJaxError, needs_extra
 from fashion_jax.files import atomic_write, read_file
+from fashion_jax.inference.checkpoints import belongs_to_run
 from fashion_jax.similar_names import did_you_mean
 from fashion_jax.training.metrics_log import OwnLog
 
@@ -17,6 +19,7 @@ TRACKED_AS = "tracked_as.txt"
 """File in a workdir with the tracker's name of the run, under which a resumed run goes on."""
 
 
+@at_addresses("workdir", wanted=belongs_to_run)
 def open_tracker(
     text: str, config: ExperimentConfig, workdir: str | os.PathLike[str]
 ) -> OwnLog | None:

@@ -10,6 +10,7 @@ from fashion_jax.data_builders.catalogue.photos import CataloguePhotos, open_pho
 from fashion_jax.data_builders.catalogue.storage import FileAccessError, absolute, read_file
 from fsspec.implementations.memory import MemoryFileSystem
 
+from fashion_jax.addresses import AddressError
 from fashion_jax.datasets.building.build import build, check
 from fashion_jax.datasets.photos import UndecodablePhotoError
 from tests.dummy_data import catalogue as dummy_data
@@ -182,10 +183,10 @@ def test_storage_that_cannot_be_opened(monkeypatch):
     def not_installed(scheme, **settings):
         raise ImportError("Install s3fs to access S3")
 
-    with pytest.raises(FileAccessError, match="unknown kind of storage ftpx://"):
+    with pytest.raises(AddressError, match="unknown kind of storage ftpx://"):
         read_file("ftpx://a/b.csv")
     monkeypatch.setattr(fsspec, "filesystem", not_installed)
-    with pytest.raises(FileAccessError, match=r"s3:// needs .*pip install 'fashion-jax\[s3\]'"):
+    with pytest.raises(AddressError, match=r"s3:// needs .*pip install 'fashion-jax\[s3\]'"):
         read_file("s3://a/b.csv")
 
 

@@ -15,6 +15,7 @@ from fashion_jax.datasets.building.build_report import BuildReport
 from fashion_jax.datasets.building.tally import PHOTO_OUTCOMES, USABLE
 from fashion_jax.datasets.dataset import open_dataset
 from fashion_jax.datasets.records import SPLITS
+from tests.beam import IN_THIS_PROCESS, NO_BEAM
 from tests.data_builders.built_records import everything, identities, read_all
 from tests.data_builders.expected import DATASETS, DRAWN, Expected
 
@@ -231,6 +232,14 @@ def test_another_build_gives_the_same_bytes(dataset, tmp_path):
     paths = sorted(dataset.directory.glob("*.array_record*"))
     assert len(paths) == len(SPLITS)
     for path in paths:
+        assert (tmp_path / path.relative_to(dataset.data_dir)).read_bytes() == path.read_bytes()
+
+
+def test_a_build_with_beam_gives_the_same_bytes(dataset, tmp_path):
+    pytest.importorskip("apache_beam", reason=NO_BEAM)
+    report = build(dataset.name, tmp_path, beam=IN_THIS_PROCESS, **dataset.arguments)
+    assert report == dataset.report
+    for path in dataset.directory.iterdir():
         assert (tmp_path / path.relative_to(dataset.data_dir)).read_bytes() == path.read_bytes()
 
 

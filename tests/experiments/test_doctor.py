@@ -98,3 +98,11 @@ def test_the_command(capsys, monkeypatch, tmp_path):
 @pytest.mark.slow
 def test_two_hosts_that_differ():
     run_hosts(2, 2, HOSTS)
+
+
+def test_a_workdir_at_an_address_needs_room_for_its_copy(tmp_path, monkeypatch):
+    monkeypatch.setenv("FASHION_JAX_CACHE", str(tmp_path / "copies"))
+    monkeypatch.chdir(tmp_path)
+    (finding,) = [e for e in diagnose(workdir="gs://shop/run").findings if e.check == "workdir"]
+    assert str(tmp_path) in finding.found
+    assert not list(tmp_path.iterdir())

@@ -2,25 +2,24 @@
 
 import pytest
 
+from fashion_jax.addresses import AddressError
 from fashion_jax.config import ConfigError, default_config, from_nested_dict
 from fashion_jax.config.loading import load_module
-from fashion_jax.datasets.dataset import DatasetNotFoundError, open_dataset
+from fashion_jax.datasets.dataset import open_dataset
 
 
 @pytest.mark.parametrize("address", ["zz://bucket/data", "nobody://x/y"])
 def test_a_data_dir_in_an_unknown_kind_of_storage(address):
-    with pytest.raises(
-        DatasetNotFoundError, match=rf"{address} cannot be opened .*local directory"
-    ):
+    with pytest.raises(AddressError, match=r"unknown kind of storage .*://; use gs:// or s3://"):
         open_dataset("catalogue", address)
 
 
 def test_a_data_dir_whose_package_is_not_installed(monkeypatch):
-    def refuse(path):
+    def refuse(scheme, **settings):
         raise ImportError("Install s3fs to access S3")
 
-    monkeypatch.setattr("etils.epath.Path.exists", refuse)
-    with pytest.raises(DatasetNotFoundError, match=r"Install s3fs to access S3.*local directory"):
+    monkeypatch.setattr("fsspec.filesystem", refuse)
+    with pytest.raises(AddressError, match=r"s3:// needs .*pip install 'fashion-jax\[s3\]'"):
         open_dataset("catalogue", "s3://bucket/data")
 
 

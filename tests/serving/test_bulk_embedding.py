@@ -251,7 +251,7 @@ class TestPlans:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"output": "gs://bucket/x"}, "gs://bucket/x is an address"),
+        ({"output": "gs://bucket/x/../y"}, "is not an address that can be used here"),
         ({"host": Host(3, 3)}, "host 3 of 3 hosts does not exist"),
         ({"photos_per_shard": 0}, "photos_per_shard is 0"),
         ({"batch_size": -1}, "--batch_size is -1"),

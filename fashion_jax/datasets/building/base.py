@@ -38,6 +38,7 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
+from fashion_jax.datasets.building.beam_pass import BeamPass
 from fashion_jax.datasets.building.build_report import BuildReport, published_sizes, write_report
 from fashion_jax.datasets.building.contact_sheet import require_writable, write_contact_sheet
 from fashion_jax.datasets.building.crop_samples import CropSamples
@@ -85,6 +86,7 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
         splits: names of the splits to write; by default all.
         threads: number of decoding threads; by default one per core.
         progress: whether to show a progress bar.
+        beam: how to process the photos with Apache Beam; by default this machine's threads do it.
         file_format: TFDS file format of the records; must allow random access.
         data_dir: directory of built datasets; records go to `<name>/<version>/` below it.
         config: unused; part of TFDS's signature.
@@ -109,6 +111,7 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
         splits: Sequence[str] | None = None,
         threads: int | None = None,
         progress: bool = True,
+        beam: BeamPass | None = None,
         file_format: str = "array_record",
         data_dir: str | os.PathLike[str] | None = None,
         config: Any = None,
@@ -120,6 +123,7 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
         self._manual_dir = manual_dir
         self._threads = threads or default_threads()
         self._progress = progress
+        self._beam = beam
         super().__init__(file_format=file_format, data_dir=data_dir, config=config, version=version)
 
     @abc.abstractmethod
@@ -179,6 +183,8 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
             [split for split in self.chosen_splits if not plan.items(split)],
             "has no photo in the raw dataset's lists",
         )
+        if self._beam is not None:
+            self._beam.process(plan, self.chosen_splits, self.options)
         with self._run(plan, "building") as run:
             self._shards = run.shards()
             super()._download_and_prepare(dl_manager, download_config)
@@ -213,7 +219,7 @@ class RetrievalBuilder(tfds.core.ShardBasedBuilder):
             disable=not self._progress,
             mininterval=0.5,
         ) as bar:
-            yield BuildRun(plan, self.options, self._threads, tally, bar)
+            yield BuildRun(plan, self.options, self._threads, tally, bar, self._beam)
 
     def _title(self) -> str:
         """Name the dataset and its options that differ from the defaults."""

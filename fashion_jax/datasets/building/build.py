@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Any
 
+from fashion_jax.addresses import address_of, is_address, working_copy
+from fashion_jax.datasets.building.beam_pass import BeamPass
 from fashion_jax.datasets.building.build_report import BuildReport, read_report
 from fashion_jax.datasets.dataset import BuiltDataset
 from fashion_jax.errors import FashionJaxError
@@ -89,6 +91,7 @@ def build(
     overwrite: bool = False,
     threads: int | None = None,
     progress: bool = True,
+    beam: Sequence[str] | None = None,
     **options: Any,
 ) -> BuildReport:
     """Build a dataset into `<data_dir>/<name>/<version>/`, with a report next to the data.
@@ -100,12 +103,15 @@ def build(
 
     Args:
         dataset: name of a builder, or a subclass of `RetrievalBuilder`.
-        data_dir: directory of built datasets.
+        data_dir: directory of built datasets, also gs:// or s3://.
         manual_dir: directory of the raw copy; `None` for a dataset without one.
         splits: splits to build; by default all.
         overwrite: whether to replace an existing dataset.
         threads: number of decoding threads; by default one per core.
         progress: whether to show a progress bar.
+        beam: process the photos with Apache Beam and these pipeline options, such as
+            `runner=FlinkRunner`; the records are the same. () for Beam's defaults; by default,
+            threads of this process do it.
         **options: options of the builder, such as `longest_side`.
 
     Returns:
@@ -118,14 +124,21 @@ def build(
     """
     cls = builder_class(dataset)
     name = cls.name
+    if is_address(data_dir):
+        with working_copy(f"{os.fspath(data_dir).rstrip('/')}/{name}") as own:
+            place = own.parent
+            return build(
+                cls, place, manual_dir, splits, overwrite, threads, progress, beam, **options
+            )
     root = pathlib.Path(data_dir).expanduser().resolve()
-    with _sole_build(root, name) as staging:
+    with _sole_build(root, name) as staging, _beam_pass(staging, beam) as passed:
         builder = cls(
             data_dir=staging,
             manual_dir=manual_dir,
             splits=splits,
             threads=threads,
             progress=progress,
+            beam=passed,
             **options,
         )
         final = root / name / str(builder.version)
@@ -135,6 +148,24 @@ def build(
         _prepare(builder)
         _publish(staging / name / str(builder.version), final, _aside(final.parent))
     return read_report(final)
+
+
+@contextlib.contextmanager
+def _beam_pass(staging: pathlib.Path, options: Sequence[str] | None) -> Iterator[BeamPass | None]:
+    """Yield a pass of Beam, whose results are removed at the end.
+
+    They lie where its workers can write: for a build at an address, there.
+    """
+    if options is None:
+        yield None
+        return
+    there = address_of(staging.parent)
+    passed = BeamPass(f"{there or staging}/.processed", options)
+    passed.clear()  # of a build that was killed
+    try:
+        yield passed
+    finally:
+        passed.clear()
 
 
 @contextlib.contextmanager

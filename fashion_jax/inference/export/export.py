@@ -13,6 +13,7 @@ import numpy as np
 import safetensors.numpy
 from jaxtyping import Array, Float, UInt8
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import writing
 from fashion_jax.inference.card import ModelCard
@@ -76,6 +77,7 @@ class Export:
         )
 
 
+@at_addresses("workdir", "output", must_exist=("workdir",))
 def export(
     workdir: str | pathlib.Path, format: str, output: str | pathlib.Path | None = None
 ) -> Export:

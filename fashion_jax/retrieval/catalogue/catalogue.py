@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 from jaxtyping import Bool, Float32, Int64
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.files import to_json
 from fashion_jax.inference.card import ModelCard
@@ -46,6 +47,7 @@ class Catalogue:
         self._groups = functools.lru_cache(self._make_groups)
 
     @classmethod
+    @at_addresses("directory")
     def write(
         cls,
         directory: str | os.PathLike[str],
@@ -88,6 +90,7 @@ class Catalogue:
         return cls.open(target)
 
     @classmethod
+    @at_addresses("directory", must_exist=("directory",))
     def open(
         cls, directory: str | os.PathLike[str], older: "Catalogue | None" = None
     ) -> "Catalogue":

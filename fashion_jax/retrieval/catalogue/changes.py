@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.errors import named
 from fashion_jax.files import reserve, to_json
 from fashion_jax.inference.card import ModelCard
@@ -86,6 +87,7 @@ class CompactedCatalogue:
         return f"{done}; {self.photos:,} photos: {self.directory}"
 
 
+@at_addresses("directory", must_exist=("directory",))
 def add_photos(
     directory: str | os.PathLike[str],
     embeddings: Any,
@@ -169,6 +171,7 @@ def _check_types(present: Mapping[str, str], new: Mapping[str, str]) -> None:
         )
 
 
+@at_addresses("directory", must_exist=("directory",))
 def remove_photos(
     directory: str | os.PathLike[str],
     photo_ids: Collection[str] = (),
@@ -206,6 +209,7 @@ def remove_photos(
         return ChangedCatalogue(0, len(found), photos, str(change.target.resolve()))
 
 
+@at_addresses("directory", must_exist=("directory",))
 def compact(directory: str | os.PathLike[str], kind: str | None = None) -> CompactedCatalogue:
     """Merge all segments into one, without removed photos, and rebuild its index.
 
@@ -230,6 +234,7 @@ def compact(directory: str | os.PathLike[str], kind: str | None = None) -> Compa
         return CompactedCatalogue(str(change.target.resolve()), photos, needed)
 
 
+@at_addresses("directory", must_exist=("directory",))
 def set_search_settings(
     directory: str | os.PathLike[str], settings: Mapping[str, SearchSettings]
 ) -> None:

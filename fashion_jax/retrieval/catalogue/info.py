@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow.compute as pc
 from tabulate import tabulate
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval.catalogue.contents import Contents, Segment
 from fashion_jax.retrieval.catalogue.generations import GROWING, NEXT, manifest_of
@@ -99,6 +100,7 @@ class CatalogueInfo:
         return "\n\n".join([*parts, *self.advice])
 
 
+@at_addresses("directory", must_exist=("directory",))
 def catalogue_info(directory: str | os.PathLike[str]) -> CatalogueInfo:
     """Describe a catalogue after checking all of its files.
 

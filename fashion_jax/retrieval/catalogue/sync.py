@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.inference.card import ModelCard
 from fashion_jax.retrieval import storage
 from fashion_jax.retrieval.catalogue.changes import CatalogueChange, open_for_change, open_new
@@ -21,6 +22,7 @@ from fashion_jax.retrieval.catalogue.sync_plan import EmbeddedPhotos, SyncedInde
 Embed = Callable[[ItemTable], EmbeddedPhotos]
 
 
+@at_addresses("directory", must_exist=("directory",))
 def present_contents(directory: str | os.PathLike[str], card: ModelCard) -> Contents:
     """Read a catalogue that is to be changed or, if it is missing, made.
 
@@ -41,6 +43,7 @@ def present_contents(directory: str | os.PathLike[str], card: ModelCard) -> Cont
     return contents
 
 
+@at_addresses("directory", must_exist=("directory",))
 def sync_photos(
     directory: str | os.PathLike[str], wanted: ItemTable, embed: Embed, card: ModelCard
 ) -> SyncedIndex:

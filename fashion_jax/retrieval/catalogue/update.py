@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool
 from tabulate import tabulate
 
+from fashion_jax.addresses import at_addresses
 from fashion_jax.datasets.photo_lists.fields import FIELD, differing, type_name
 from fashion_jax.errors import named
 from fashion_jax.retrieval.catalogue.changes import open_for_change
@@ -82,6 +83,7 @@ class Facts:
     values: pa.Table
 
 
+@at_addresses("directory", must_exist=("directory",))
 def update_photos(
     directory: str | os.PathLike[str],
     read: Callable[[ItemTable], Facts],

@@ -3,14 +3,18 @@
 import logging
 import pathlib
 import threading
+import time
 from typing import Any
 
+from fashion_jax.addresses import AddressError, address_of, local_copy
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.inference.card import ModelCard, ModelCardError
 from fashion_jax.retrieval.catalogue import Catalogue
 from fashion_jax.retrieval.catalogue.generations import generation_stamp, open_for
 
 logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_COPIES = 60  # of a catalogue at an address: each lists its objects
 
 
 class LiveCatalogue:
@@ -36,11 +40,12 @@ class LiveCatalogue:
             FashionJaxError: no catalogue, a damaged one, or one of another model.
         """
         self.name = name
-        self.folder = folder
+        self.folder = local_copy(folder)
         self.problem = ""
         self.other_model = False
         self._lock = threading.Lock()
-        self._stamp = generation_stamp(folder)
+        self._copied = time.monotonic()
+        self._stamp = generation_stamp(self.folder)
         self.current = self._open(card, None)
         self._warm()
 
@@ -51,6 +56,7 @@ class LiveCatalogue:
             Whether there was one.
         """
         with self._lock:
+            self._copy_again()
             stamp = generation_stamp(self.folder)
             if stamp == self._stamp:
                 return False
@@ -83,6 +89,17 @@ class LiveCatalogue:
         if card is None:
             return Catalogue.open(self.folder, older)
         return open_for(self.folder, card, older)
+
+    def _copy_again(self) -> None:
+        """Copy what is new at the address of the catalogue, if it has one, now and then."""
+        address = address_of(self.folder)
+        if address is None or time.monotonic() - self._copied < SECONDS_BETWEEN_COPIES:
+            return
+        self._copied = time.monotonic()
+        try:
+            local_copy(address)
+        except AddressError as error:
+            self._announce(error)
 
     def _warm(self) -> None:
         """Prepare what the first request would wait for."""

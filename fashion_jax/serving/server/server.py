@@ -308,7 +308,10 @@ def named_catalogues(
     workdir: str | os.PathLike[str] | None,
     index: Mapping[str, str | os.PathLike[str]] | str | os.PathLike[str] | None,
 ) -> dict[str, str | os.PathLike[str]]:
-    """Name the catalogues to serve; one without a name is called as its folder."""
+    """Name the catalogues to serve; one without a name is called as its folder.
+
+    Those at addresses are copied; `LiveCatalogue` takes up what changes there.
+    """
     if isinstance(index, Mapping):
         return dict(index)
     if index is not None:
