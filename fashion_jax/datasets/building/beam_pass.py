@@ -10,9 +10,10 @@ import contextlib
 import dataclasses
 import functools
 import pathlib
-import pickle
 import shutil
 from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from fashion_jax.addresses import is_address, naming_remedy, open_storage
 from fashion_jax.datasets.building.crops import (
@@ -79,13 +80,18 @@ class BeamPass:
         """
         place = f"{self.folder}/{_name(split, number)}"
         try:
-            content = _read(place)
+            # Not pickle's: others may write to a shared folder as well.
+            results = msgspec.msgpack.decode(_read(place), type=list[PhotoResult])
+        except msgspec.MsgspecError as error:
+            raise BeamError(
+                f"{place} does not have results of Beam's workers: {error}; build again"
+            ) from error
         except FileNotFoundError as error:
             raise BeamError(
                 f"no results of Beam's workers in {place}: they have to see the same folder as "
                 "this machine. Build to a data_dir on a shared disk, or at an address"
             ) from error
-        yield from pickle.loads(content)  # our own workers'
+        yield from results
         _remove(place)
 
     def clear(self) -> None:
@@ -111,7 +117,7 @@ def _store_results(
         process_photo(group, photos=photos, options=options, encode=True)
         for group in by_photo(items)
     ]
-    content = pickle.dumps(results, protocol=pickle.HIGHEST_PROTOCOL)
+    content = msgspec.msgpack.encode(results)
     place = f"{folder}/{name}"
     if is_address(place):
         open_storage(place.split(":", 1)[0]).pipe_file(place, content)
