@@ -10,10 +10,10 @@ import cv2
 import grain
 import numpy as np
 from absl import flags
-from jaxtyping import UInt8
+from jaxtyping import Int32, UInt8
 
 from fashion_jax.config import AugmentConfig, DataConfig, ImageConfig
-from fashion_jax.datasets.augment import augment
+from fashion_jax.datasets.augment import draw_augmentation, flip_and_crop
 from fashion_jax.datasets.dataset import Split
 from fashion_jax.datasets.identity_batches import BatchPlan
 from fashion_jax.datasets.photos import decode_record
@@ -86,24 +86,30 @@ class TrainingBatches:
         rows = self._plan.rows(step)
         slots = np.arange(len(rows))[self._host.part(len(rows))]
         size = size_of_batch(self._sizes, self._seed, step)
-        photos = [self._photo(int(rows[slot]), step, int(slot), size) for slot in slots]
         mine = rows[slots]
+        images = np.empty((len(slots), size.height, size.width, 3), np.uint8)
+        erased = np.empty((len(slots), 4), np.int32)
+        for place, slot in enumerate(slots):
+            erased[place] = self._photo(int(rows[slot]), step, int(slot), size, images[place])
         return {
-            "image": np.stack([image for image, _ in photos]),
-            "erased": np.stack([erased for _, erased in photos]),
+            "image": images,
+            "erased": erased,
             "identity": self._plan.labels[mine],
             "domain": self._split.domain[mine],
             "valid": np.ones(len(mine), np.bool_),
         }
 
     def _photo(
-        self, row: int, step: int, slot: int, size: ImageConfig
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, row: int, step: int, slot: int, size: ImageConfig, out: np.ndarray
+    ) -> Int32[np.ndarray, "4"]:
+        """Write an augmented image to its place in the batch; return the rectangle to erase."""
         rng = np.random.default_rng((_AUGMENT, self._seed, step, slot))
         image = decode(self._split.image_bytes(row), size)
         if self._own is not None:
             image = _same_form(self._own(image, rng), image)
-        return augment(image, self._augmentation, rng)
+        drawn = draw_augmentation(size.height, size.width, self._augmentation, rng)
+        flip_and_crop(image, drawn, out)
+        return drawn.erased
 
 
 def _same_form(found: np.ndarray, given: np.ndarray) -> np.ndarray:
