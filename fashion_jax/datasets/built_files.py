@@ -6,7 +6,7 @@ import io
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +31,10 @@ _FEATURES = ("image", *COLUMN_NAMES)
 PRODUCTS = "products.parquet"
 _DESCRIPTION = ("dataset_info.json", "features.json")
 _LARGEST_COLUMNS = 2**34  # bytes
+_ENCODED = {"image": tfds.decode.SkipDecoding()}
 _MEND = "Copy the dataset again, or build it again with --overwrite"
+
+T = TypeVar("T")
 
 
 class DamagedDatasetError(FashionJaxError):
@@ -66,13 +69,31 @@ def open_builder(directory: str) -> tfds.core.DatasetBuilder:
 
 def data_source(directory: str, split: str) -> Sequence[dict[str, Any]]:
     """Open the records of a split; their photos stay encoded."""
-    return open_builder(directory).as_data_source(
-        split, decoders={"image": tfds.decode.SkipDecoding()}
-    )
+    return open_builder(directory).as_data_source(split, decoders=_ENCODED)
 
 
-def read_record(records: Sequence[dict[str, Any]], row: int, place: str) -> dict[str, Any]:
-    """Read a record of `data_source`; `place` says of which split, for messages.
+class EncodedPhotos(Sequence[bytes]):
+    """The encoded photos of a split; the other features of its records are not parsed."""
+
+    def __init__(self, directory: str, split: str) -> None:
+        """Open the records of a split."""
+        builder = open_builder(directory)
+        raw = tfds.decode.DeserializeMethod.RAW_BYTES
+        self._records = builder.as_data_source(split, deserialize_method=raw)
+        self._feature = tfds.features.FeaturesDict({"image": builder.info.features["image"]})
+
+    def __len__(self) -> int:
+        """Count the photos."""
+        return len(self._records)
+
+    def __getitem__(self, row: Any) -> Any:
+        """Read the photo in a row."""
+        record = self._records[row]
+        return self._feature.deserialize_example_np(record, decoders=_ENCODED)["image"]
+
+
+def read_record(records: Sequence[T], row: int, place: str) -> T:
+    """Read a record of `data_source`, or a photo; `place` says of which split, for messages.
 
     Raises:
         DamagedDatasetError: if it is damaged.

@@ -5,7 +5,6 @@ import hashlib
 import os
 import pathlib
 import re
-from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,8 +15,8 @@ from fashion_jax.datasets.building.build_report import REPORT_NAME, read_report
 from fashion_jax.datasets.built_files import (
     COLUMN_NAMES,
     DamagedDatasetError,
+    EncodedPhotos,
     check_records,
-    data_source,
     open_builder,
     read_columns,
     read_products,
@@ -135,7 +134,7 @@ class BuiltSplit(Split):
             DamagedDatasetError: if its record is damaged.
         """
         place = f"split {self.name} in {self.directory}"
-        return read_record(self._records, int(row), place)["image"]
+        return read_record(self._photos, int(row), place)
 
     @functools.cached_property
     def product_names(self) -> list[str]:
@@ -154,12 +153,12 @@ class BuiltSplit(Split):
         return names
 
     @functools.cached_property
-    def _records(self) -> Sequence[dict[str, Any]]:
-        return data_source(self.directory, self.name)
+    def _photos(self) -> EncodedPhotos:
+        return EncodedPhotos(self.directory, self.name)
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker process opens its own files.
-        return {key: value for key, value in self.__dict__.items() if key != "_records"}
+        return {key: value for key, value in self.__dict__.items() if key != "_photos"}
 
 
 class BuiltDataset(Dataset):

@@ -13,7 +13,7 @@ from absl import flags
 from jaxtyping import UInt8
 
 from fashion_jax.config import AugmentConfig, DataConfig, ImageConfig
-from fashion_jax.datasets.augment import augment
+from fashion_jax.datasets.augment import Augmentation, draw_augmentation, flip_and_crop
 from fashion_jax.datasets.dataset import Split
 from fashion_jax.datasets.identity_batches import BatchPlan
 from fashion_jax.datasets.photos import decode_record
@@ -29,18 +29,25 @@ OwnAugmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 _AUGMENT = 3
 
 
-def decode(encoded: bytes, image: ImageConfig) -> UInt8[np.ndarray, "height width 3"]:
-    """Decode a record's photo to RGB and resize it; shrinking averages over areas."""
-    return resize(decode_record(encoded), image)
+def decode(
+    encoded: bytes, image: ImageConfig, out: np.ndarray | None = None
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Decode a record's photo to RGB and resize it, into `out` if it is given.
+
+    Shrinking averages over areas.
+    """
+    return resize(decode_record(encoded), image, out)
 
 
 def resize(
-    pixels: UInt8[np.ndarray, "from_height from_width 3"], image: ImageConfig
+    pixels: UInt8[np.ndarray, "from_height from_width 3"],
+    image: ImageConfig,
+    out: np.ndarray | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Resize without keeping the aspect ratio, as the reference recipes do."""
+    """Resize without keeping the aspect ratio, as the reference recipes do; into `out` if given."""
     shrinks = pixels.shape[0] >= image.height and pixels.shape[1] >= image.width
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(pixels, (image.width, image.height), interpolation=interpolation)
+    return cv2.resize(pixels, (image.width, image.height), dst=out, interpolation=interpolation)
 
 
 class TrainingBatches:
@@ -86,24 +93,39 @@ class TrainingBatches:
         rows = self._plan.rows(step)
         slots = np.arange(len(rows))[self._host.part(len(rows))]
         size = size_of_batch(self._sizes, self._seed, step)
-        photos = [self._photo(int(rows[slot]), step, int(slot), size) for slot in slots]
         mine = rows[slots]
-        return {
-            "image": np.stack([image for image, _ in photos]),
-            "erased": np.stack([erased for _, erased in photos]),
+        images = np.empty((len(slots), size.height, size.width, 3), np.uint8)
+        drawn = [
+            self._photo(int(rows[slot]), step, int(slot), size, out)
+            for slot, out in zip(slots, images, strict=True)
+        ]
+        batch = {
+            "image": images,
+            "erased": np.stack([each.erased for each in drawn]),
             "identity": self._plan.labels[mine],
             "domain": self._split.domain[mine],
             "valid": np.ones(len(mine), np.bool_),
         }
+        if self._augmentation.on_device:
+            crops = [(each.flips, each.down, each.right) for each in drawn]
+            batch["crop"] = np.array(crops, np.int32)
+        return batch
 
     def _photo(
-        self, row: int, step: int, slot: int, size: ImageConfig
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, row: int, step: int, slot: int, size: ImageConfig, out: np.ndarray
+    ) -> Augmentation:
+        """Write an image to its place in the batch; what is left to do, the device does."""
         rng = np.random.default_rng((_AUGMENT, self._seed, step, slot))
-        image = decode(self._split.image_bytes(row), size)
+        on_device = self._augmentation.on_device
+        image = decode(self._split.image_bytes(row), size, out if on_device else None)
         if self._own is not None:
             image = _same_form(self._own(image, rng), image)
-        return augment(image, self._augmentation, rng)
+        drawn = draw_augmentation(size.height, size.width, self._augmentation, rng)
+        if not on_device:
+            flip_and_crop(image, drawn, out)
+        elif image is not out:
+            out[...] = image
+        return drawn
 
 
 def _same_form(found: np.ndarray, given: np.ndarray) -> np.ndarray:
@@ -160,7 +182,7 @@ class EvaluationBatches:
         images = np.zeros((len(rows), self._image.height, self._image.width, 3), np.uint8)
         for slot, row in enumerate(rows):
             if row >= 0:
-                images[slot] = decode(self._split.image_bytes(int(row)), self._image)
+                decode(self._split.image_bytes(int(row)), self._image, images[slot])
         return {"image": images, "row": rows, "valid": rows >= 0}
 
 

@@ -139,6 +139,8 @@ def abstract_batch(config: ExperimentConfig, mesh: Mesh) -> dict[str, Any]:
         "domain": ((batch,), jnp.int8),
         "valid": ((batch,), jnp.bool_),
     }
+    if config.augment.on_device:
+        shapes["crop"] = ((batch, 3), jnp.int32)
     sharding = batch_sharding(mesh)
     return {
         name: jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)

@@ -29,7 +29,7 @@ from fashion_jax.config import (
 from fashion_jax.datasets.dataset import Dataset, open_dataset
 from fashion_jax.datasets.duplicates.decisions import Decision, read_decisions
 from fashion_jax.datasets.labelled_pairs import pairs_sha256
-from fashion_jax.datasets.loader import Batch, OwnAugmentation, TrainingBatches, iterate
+from fashion_jax.datasets.loader import OwnAugmentation, TrainingBatches, iterate
 from fashion_jax.datasets.mixture import DatasetMixture, MixtureSplit
 from fashion_jax.datasets.trained_on import store_trained_on, train_sha256
 from fashion_jax.errors import FashionJaxError, PreemptedError
@@ -63,7 +63,14 @@ OBJECTIVE_FILE = "objective.json"
 LOCK_FILE = ".train.lock"
 
 # Fields that may change when a run is resumed: they change no number.
-_FREE_FIELDS = ("data.data_dir", "data.workers", "data.threads", "mesh.", "training.log_every")
+_FREE_FIELDS = (
+    "data.data_dir",
+    "data.workers",
+    "data.threads",
+    "augment.on_device",
+    "mesh.",
+    "training.log_every",
+)
 
 
 class NonFiniteLossError(FashionJaxError):
@@ -491,8 +498,9 @@ def _steps(run: Run, state: TrainState, start: int) -> TrainState:
     compiled = set[tuple[int, ...]]()
     with closing(source), logging_redirect_tqdm(), bar, Preemption() as preemption:
         run.stopwatch.steps_begin()
-        for step, batch in run.stopwatch.waiting(_numbered(source, start, run.total_steps)):
-            photos = global_batch(batch, mesh)
+        batches = (global_batch(batch, mesh) for batch in run.stopwatch.waiting(source))
+        photos = next(batches, {})
+        for step in range(start + 1, run.total_steps + 1):
             shape = photos["image"].shape
             run.profiler.before(step)
             with (
@@ -501,6 +509,7 @@ def _steps(run: Run, state: TrainState, start: int) -> TrainState:
             ):
                 state, metrics = run.learner.train_step(state, photos)
             compiled.add(shape)
+            photos = next(batches, {})  # on its way while the device works on this step
             run.profiler.after(step, metrics)
             if run.pending:
                 jax.block_until_ready(run.pending[-1])  # at most two steps ahead of the device
@@ -515,11 +524,6 @@ def _steps(run: Run, state: TrainState, start: int) -> TrainState:
             if ends:
                 raise PreemptedError(step)
     return state
-
-
-def _numbered(source: Iterator[Batch], start: int, total: int) -> Iterator[tuple[int, Batch]]:
-    """Batches with the number of steps done after each."""
-    return zip(range(start + 1, total + 1), source, strict=True)
 
 
 def _log_pending(run: Run) -> dict[str, str]:

@@ -17,6 +17,7 @@ from fashion_jax.inference.preprocessing import Preprocessing
 from fashion_jax.losses import ObjectiveLike
 from fashion_jax.parallel.mesh import batch_sharding, compiler_options, replicated
 from fashion_jax.training import ema
+from fashion_jax.training.device_augmentation import flip_and_crop
 from fashion_jax.training.state import PureTree, TrainState
 
 Batch = Mapping[str, Array]
@@ -147,7 +148,10 @@ def make_forward(graphdef: Any, preprocessing: Preprocessing, compute_dtype: jnp
         params: PureTree, model_state: PureTree, batch: Batch, key: Key[Array, ""]
     ) -> tuple[Outputs, PureTree]:
         model = nnx.merge(graphdef, params, model_state, copy=True)
-        images = preprocessing.normalise(batch["image"], compute_dtype)
+        photos = batch["image"]
+        if "crop" in batch:  # `augment.on_device`
+            photos = flip_and_crop(photos, batch["crop"])
+        images = preprocessing.normalise(photos, compute_dtype)
         embedding = model(erase(images, batch["erased"]), train=True, key=key)
         fresh = nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
         return (embedding.features, embedding.dropped), fresh

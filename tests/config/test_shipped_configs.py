@@ -31,6 +31,7 @@ MACHINE = {
     "data.data_dir",
     "data.workers",
     "data.threads",
+    "augment.on_device",
     "training.checkpoint_every_steps",
     "training.log_every_steps",
     "mesh.data",

@@ -193,3 +193,28 @@ def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path):
         json.dumps({"step": 1, "loss": 2.0}) + '\n{"step": 2, "l'
     )
     assert read_metrics(tmp_path) == [{"step": 1, "loss": 2.0}]
+
+
+@pytest.mark.slow
+def test_the_next_batch_is_sent_before_a_step_is_waited_for(
+    tiny_config, one_device, tmp_path, monkeypatch
+):
+    training = dataclasses.replace(
+        tiny_config.training, epochs=1, log_every_steps=1, checkpoint_every_steps=0
+    )
+    config = dataclasses.replace(tiny_config, training=training)
+    events = []
+    before, send, log = loop.Profiler.before, loop.global_batch, loop._log_pending
+
+    def told(event, inner):
+        return lambda *values: (events.append(event), inner(*values))[1]
+
+    monkeypatch.setattr(loop.Profiler, "before", told("step", before))
+    monkeypatch.setattr(loop, "global_batch", told("send", send))
+    monkeypatch.setattr(loop, "_log_pending", told("wait", log))
+    train(config, tmp_path, one_device, progress=False)
+    steps = events.count("step")
+    assert steps > 2
+    # The last step's values are waited for twice: for its line, and before its checkpoint.
+    expected = ["send", *["step", "send", "wait"] * (steps - 1), "step", "wait", "wait"]
+    assert events == expected
