@@ -175,5 +175,5 @@ _STRONG_BASELINE: dict[str, dict[str, Any]] = {
         "microbatches": 1,
         "ema_decay": 0.0,
     },
-    "evaluation": {"rerank": False},
+    "evaluation": {"rerank": False, "validation_distractors": -1},
 }

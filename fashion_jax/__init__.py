@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fashion_jax.errors import FashionJaxError
     from fashion_jax.experiments.evaluate import evaluate_run
     from fashion_jax.inference.card import ModelCard
+    from fashion_jax.inference.explain import explain_similarity
     from fashion_jax.inference.export.export import export
     from fashion_jax.inference.model import EmbeddingModel, load_model, load_pretrained_model
     from fashion_jax.metrics.measure import retrieval_metrics
@@ -69,6 +70,7 @@ _MODULES = {
     "default_config": "config",
     "evaluate_run": "experiments.evaluate",
     "expand_queries": "retrieval.query_expansion",
+    "explain_similarity": "inference.explain",
     "export": "inference.export.export",
     "find_duplicates": "serving.duplicates",
     "find_photos": "serving.new_photos",
@@ -114,6 +116,7 @@ __all__ = [
     "default_config",
     "evaluate_run",
     "expand_queries",
+    "explain_similarity",
     "export",
     "find_duplicates",
     "find_photos",

@@ -7,6 +7,11 @@ from fashion_jax.cli.command import MODEL, YES, Flags, command, print_result
 
 _EVALUATE_FLAGS: Flags = {
     "--untrained": {"action": YES, "help": "also measure the network before training"},
+    "--explain": {
+        "action": YES,
+        "help": "colour in the report what makes the first answers of the best and the worst "
+        "queries similar to them",
+    },
     "--labelled_pairs": {
         "nargs": "+",
         "default": (),
@@ -153,6 +158,7 @@ def _evaluate(flags: argparse.Namespace) -> None:
         flags.untrained,
         refinements=_refinements(flags),
         labelled_pairs=flags.labelled_pairs,
+        explain=flags.explain,
     )
     print_result(result, flags)
 

@@ -42,6 +42,10 @@ _FLAGS: Flags = {
         "default": "search.png",
         "help": "PNG file for a picture of the ranked list, or none (default: %(default)s)",
     },
+    "--explain": {
+        "action": "store_true",
+        "help": "colour the places in the picture that make the answers similar to the photo",
+    },
 }
 
 
@@ -66,6 +70,7 @@ def _search(flags: argparse.Namespace) -> None:
         flags.like,
         flags.dislike,
         _weights(flags.weights),
+        flags.explain,
     )
     print_result(answers, flags)
 

@@ -17,6 +17,7 @@ from fashion_jax.config.section import (
 )
 
 AxisSize = Annotated[int, Meta(ge=-1)]
+NumberOrAll = Annotated[int, Meta(ge=-1)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,9 +113,12 @@ class EvaluationConfig(Section):
 
     Attributes:
         batch_size: photos embedded at once, over all devices.
+        validation_distractors: training photos that are added to the validation gallery; -1 for as
+            many as fill a gallery of fewer than 1,000 photos up to 1,000.
         rerank: measure after k-reciprocal re-ranking: in addition, as `evaluate --rerank` does;
             in an ablation, instead.
     """
 
     batch_size: PositiveInt = 64
+    validation_distractors: NumberOrAll = -1
     rerank: bool = False

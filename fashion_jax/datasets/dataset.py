@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from etils import epath
+from jaxtyping import Int
 
 from fashion_jax.addresses import is_address, local_copy, naming_remedy, open_storage
 from fashion_jax.datasets.building.build_report import REPORT_NAME, read_report
@@ -62,6 +63,25 @@ class Split(Protocol):
     def image_bytes(self, row: int) -> bytes:
         """Read the photo in `row`, encoded as JPEG or any other format that OpenCV decodes."""
         ...
+
+
+class SplitRows(Split):
+    """Some rows of a split, in a given order."""
+
+    def __init__(self, split: Split, rows: Int[np.ndarray, " rows"]) -> None:
+        """Select rows."""
+        self.name = split.name
+        self.identity = split.identity[rows]
+        self.domain = split.domain[rows]
+        self.category = split.category[rows]
+        self.photo_id = split.photo_id[rows]
+        self.camera = split.camera[rows]
+        self._split = split
+        self._rows = rows
+
+    def image_bytes(self, row: int) -> bytes:
+        """Read the encoded photo in `row`."""
+        return self._split.image_bytes(int(self._rows[row]))
 
 
 @runtime_checkable

@@ -39,6 +39,7 @@ def evaluate_run(
     progress: bool = True,
     refinements: Refinements | None = None,
     labelled_pairs: Sequence[str | os.PathLike[str]] = (),
+    explain: bool = False,
 ) -> Evaluation:
     """Measures a run's best model on the queries and gallery of one built dataset.
 
@@ -55,6 +56,8 @@ def evaluate_run(
             config.
         labelled_pairs: lists of pairs of photos that people labelled, to be scored: marks of the
             search page, or decisions of `data duplicates`.
+        explain: colour what makes the best and the worst queries' first answers similar, in the
+            report.
 
     Raises:
         FashionJaxError: no run, checkpoint or dataset, or no measurable query.
@@ -65,7 +68,7 @@ def evaluate_run(
     before = initial_model(config, model.mesh) if untrained else None
     pairs = read_decisions(map(pathlib.Path, labelled_pairs))
     refinements = refinements or _of_config(config)
-    task = _Task(workdir, data_dir, model, before, refinements, pairs, progress)
+    task = _Task(workdir, data_dir, model, before, refinements, pairs, progress, explain)
     return _evaluate(task, built, searches, report)
 
 
@@ -78,6 +81,7 @@ def evaluate_datasets(
     progress: bool = True,
     refinements: Refinements | None = None,
     labelled_pairs: Sequence[str | os.PathLike[str]] = (),
+    explain: bool = False,
 ) -> Evaluations:
     """Measures a run's best model on each of its datasets, or on another dataset.
 
@@ -91,6 +95,8 @@ def evaluate_datasets(
             config.
         labelled_pairs: lists of pairs of photos that people labelled, to be scored: marks of the
             search page, or decisions of `data duplicates`.
+        explain: colour what makes the best and the worst queries' first answers similar, in the
+            report.
 
     Returns:
         Results of the datasets, each with its own report; see `evaluate_run`.
@@ -105,7 +111,7 @@ def evaluate_datasets(
     before = initial_model(model.config, model.mesh) if untrained else None
     pairs = read_decisions(map(pathlib.Path, labelled_pairs))
     refinements = refinements or _of_config(model.config)
-    task = _Task(workdir, data_dir, model, before, refinements, pairs, progress)
+    task = _Task(workdir, data_dir, model, before, refinements, pairs, progress, explain)
     return Evaluations(_evaluate_all(task, datasets))
 
 
@@ -137,6 +143,7 @@ class _Task:
         refinements: refinements of the embeddings.
         pairs: labelled pairs.
         progress: whether to show bars.
+        explain: whether the report explains answers.
     """
 
     workdir: str | pathlib.Path
@@ -146,6 +153,7 @@ class _Task:
     refinements: Refinements
     pairs: Sequence[Decision]
     progress: bool
+    explain: bool
 
     def refine(self, test: EmbeddedTest, built: BuiltDataset) -> Scores | None:
         """Return scores of refined embeddings, if any refinement is on."""
@@ -189,9 +197,8 @@ def _evaluate(
     own = model.config.data.datasets
     page = pathlib.Path(report or report_folder(task.workdir, built.name, own) / "index.html")
     with keeping(Evaluations([evaluation]), "the report"):
-        data = run_report_data(
-            task.workdir, model, built, test, evaluation, searches, scores, task.data_dir
-        )
+        parts = task.workdir, model, built, test, evaluation, searches, scores
+        data = run_report_data(*parts, task.data_dir, task.explain)
         write_report(page, data)
     return dataclasses.replace(evaluation, report=page)
 

@@ -11,12 +11,13 @@ from jaxtyping import Bool, Int
 from fashion_jax.addresses import address_of
 from fashion_jax.config import to_nested_dict
 from fashion_jax.datasets.dataset import BuiltDataset, Split
-from fashion_jax.datasets.photos import thumbnail
+from fashion_jax.datasets.photos import decode_photo, encode_jpeg, thumbnail
 from fashion_jax.errors import FashionJaxError
 from fashion_jax.evaluation.embedded import EmbeddedTest
 from fashion_jax.evaluation.environment import environment
 from fashion_jax.evaluation.result import Evaluation, all_metrics, measured_rankings
 from fashion_jax.inference.card import ModelCard
+from fashion_jax.inference.explain import explain_similarity, overlay
 from fashion_jax.inference.model import EmbeddingModel
 from fashion_jax.metrics.protocol import ignored
 from fashion_jax.metrics.ranking import Ranking
@@ -38,6 +39,7 @@ from fashion_jax.training.metrics_log import read_metrics
 
 _LISTS_PER_GROUP = 4
 _ANSWERS = 8
+_EXPLAINED = ("best", "worst")
 _CMC_RANKS = 50
 _SUSPECTS = 12
 _TILE = 72  # pixels on the longer side of a photo on the map
@@ -55,6 +57,7 @@ def run_report_data(
     searches: Sequence[RankedList],
     scores: Scores | None = None,
     data_dir: str | None = None,
+    explain: bool = False,
 ) -> ReportData:
     """Collect the content of the report as plain data.
 
@@ -67,6 +70,7 @@ def run_report_data(
         searches: answers of an index, to be shown.
         scores: refined scores, if measured.
         data_dir: directory of built datasets; None for the run's.
+        explain: colour what makes the best and the worst queries' first answers similar to them.
     """
     ranking = evaluation.rankings["instance"]
     before = evaluation.untrained
@@ -86,7 +90,7 @@ def run_report_data(
         cmc=_cmc(evaluation.rankings),
         baseline_cmc=None if before is None else _cmc(before),
         per_category=_per_category(ranking),
-        ranked_lists=_ranked_lists(test, ranking, scores),
+        ranked_lists=_ranked_lists(test, ranking, scores, model if explain else None),
         searches=searches,
         suspects=_suspects(test),
         tiles=tiles,
@@ -99,6 +103,7 @@ def run_report_data(
         + ("" if dataset.name in config.data.datasets else f" --dataset={dataset.name}")
         + ("" if data_dir is None else f" --data_dir={data_dir}")
         + ("" if before is None else " --untrained")
+        + (" --explain" if explain else "")
         + "".join(f" {flag}" for flag in evaluation.refinements.flags()),
     )
 
@@ -144,7 +149,10 @@ def _per_category(ranking: Ranking) -> list[CategoryResult]:
 
 
 def _ranked_lists(
-    test: EmbeddedTest, ranking: Ranking, refined: Scores | None = None
+    test: EmbeddedTest,
+    ranking: Ranking,
+    refined: Scores | None = None,
+    explaining: EmbeddingModel | None = None,
 ) -> list[RankedList]:
     plain = EmbeddingScores(test.queries_qd, test.gallery_gd)
     query_labels, gallery_labels = test.labels()
@@ -155,8 +163,18 @@ def _ranked_lists(
             shown = _ranked_list(test, ranking, group, query, out)
             answers = _answers(test, query, plain, out)
             after = [] if refined is None else _answers(test, query, refined, out)
-            lists.append(dataclasses.replace(shown, answers=answers, refined=after))
+            shown = dataclasses.replace(shown, answers=answers, refined=after)
+            if explaining is not None and group in _EXPLAINED:
+                shown = dataclasses.replace(shown, explained=_explained(explaining, shown))
+            lists.append(shown)
     return lists
+
+
+def _explained(model: EmbeddingModel, shown: RankedList) -> tuple[bytes, bytes]:
+    """Colour a query and its first answer."""
+    query, answer = (decode_photo(jpeg) for jpeg in (shown.query_jpeg, shown.answers[0].jpeg))
+    (found,) = explain_similarity(model, query, [answer])
+    return encode_jpeg(overlay(query, found.query)), encode_jpeg(overlay(answer, found.answer))
 
 
 def _chosen_queries(ranking: Ranking) -> dict[str, Int[np.ndarray, "queries"]]:

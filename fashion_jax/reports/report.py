@@ -57,6 +57,7 @@ class RankedList:
         first_match_rank: rank of the first correct match, from 1, if any.
         total_relevant: number of the product's photos in the gallery, if known.
         refined: answers with refined embeddings, if any.
+        explained: the query and its first answer, coloured by what makes them similar.
     """
 
     query_jpeg: bytes
@@ -67,6 +68,7 @@ class RankedList:
     first_match_rank: int | None = None
     total_relevant: int | None = None
     refined: Sequence[RankedAnswer] = ()
+    explained: tuple[bytes, bytes] | None = None
 
     def right_answers(self) -> int:
         """Count the correct answers among those shown."""

@@ -14,7 +14,8 @@ from fashion_jax.datasets.boxes import Box, crop, fit_box, to_pixels, unit_of
 from fashion_jax.datasets.photo_lists.fields import field_text
 from fashion_jax.datasets.photos import decode_photo, read_photo
 from fashion_jax.errors import FashionJaxError, keeping
-from fashion_jax.inference.model import Photo, load_model
+from fashion_jax.inference.explain import explain_similarity, overlay
+from fashion_jax.inference.model import EmbeddingModel, Photo, load_model
 from fashion_jax.reports.ranked_list_picture import draw_ranked_list, write_picture
 from fashion_jax.retrieval.catalogue import Catalogue, Hit
 from fashion_jax.retrieval.catalogue.examples import rows_named
@@ -82,6 +83,7 @@ def search(
     like: Sequence[str] = (),
     dislike: Sequence[str] = (),
     weights: Weights | None = None,
+    explain: bool = False,
 ) -> Answers:
     """Search a catalogue.
 
@@ -102,16 +104,20 @@ def search(
             photos that look the same are left out of the answers.
         dislike: products, or photos of the catalogue, that they should not be like.
         weights: weights of photos, likes and dislikes.
+        explain: colour the places in the picture that make each answer similar to the first photo,
+            and those of the photo that make it similar to the best answer.
 
     Raises:
-        FashionJaxError: nothing to search with, an unreadable photo, a box that does not fit it, an
-            index of another model, an unknown example, field or operator.
+        FashionJaxError: nothing to search with or to explain, an unreadable photo, a box that does
+            not fit it, an index of another model, an unknown example, field or operator.
         UnwrittenResultError: the picture cannot be written; with the answers.
     """
     paths = [photos] if isinstance(photos, str | os.PathLike) else list(photos)
     if workdir is None and (index is None or paths):
         raise FashionJaxError("name the run whose model embeds the photos: --workdir RUN")
     pixels = read_queries(paths, box)
+    if explain and (picture is None or not pixels):
+        raise FashionJaxError("an explanation is drawn of a photo, in a picture: give both")
     conditions = parse_where(where)
     model = load_model(workdir) if pixels and workdir is not None else None
     folder = index_folder(workdir or "", index)
@@ -130,8 +136,11 @@ def search(
         return answers
     with keeping(answers, "the picture"):
         left = pixels[0] if pixels else _first_example(catalogue, like)
+        drawn = _drawn(catalogue, answers)
+        if explain and model is not None and drawn:
+            left, drawn = _explained(model, left, drawn)
         caption = pathlib.Path(paths[0]).name if paths else str(like[0])
-        write_picture(picture, draw_ranked_list(left, _drawn(catalogue, answers), caption))
+        write_picture(picture, draw_ranked_list(left, drawn, caption))
     return dataclasses.replace(answers, picture=str(pathlib.Path(picture).resolve()))
 
 
@@ -223,6 +232,16 @@ def _fields(fields: Any) -> str:
 
 def _first_example(catalogue: Catalogue, like: Sequence[str]) -> Photo:
     return decode_photo(catalogue.thumbnail(int(rows_named(catalogue.items, like[0])[0])))
+
+
+def _explained(model: EmbeddingModel, query: Photo, drawn: list[Any]) -> tuple[Photo, list[Any]]:
+    """Colour the photos of a ranked list by what makes them similar."""
+    maps = explain_similarity(model, query, [photo for photo, *_ in drawn])
+    coloured = [
+        (overlay(photo, each.answer), *rest)
+        for (photo, *rest), each in zip(drawn, maps, strict=True)
+    ]
+    return overlay(query, maps[0].query), coloured
 
 
 def _drawn(catalogue: Catalogue, answers: Answers) -> list[Any]:

@@ -52,7 +52,7 @@ def refined(run):
     """The printed JSON, and the page."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        assert main(["evaluate", "--workdir", str(run), "--json", *FLAGS]) == 0
+        assert main(["evaluate", "--workdir", str(run), "--json", "--explain", *FLAGS]) == 0
     return json.loads(printed.getvalue()), (run / "report" / "index.html").read_text()
 
 
@@ -63,6 +63,19 @@ def test_json_has_the_refined_metrics_beside_the_others(refined):
     assert values["refined"].keys() == without_centroids
     assert values["refined"] != {name: values["metrics"][name] for name in without_centroids}
     assert values["untrained"] is None
+
+
+def test_page_explains_the_best_and_the_worst_queries(refined):
+    _, page = refined
+    best, median, worst = (
+        page.split(f'class="group {name}"')[1].split("</section>")[0]
+        for name in ("best", "median", "worst")
+    )
+    lists = best.count('class="ranked"')
+    assert lists == best.count('class="row explained"') >= 1
+    assert worst.count('class="row explained"') == worst.count('class="ranked"')
+    assert "explained" not in median
+    assert "--explain" in page
 
 
 def test_json_has_intervals_and_domains(refined):

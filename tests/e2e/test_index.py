@@ -94,6 +94,11 @@ def test_added_photos_are_found_until_they_are_removed(run, index, photos, capsy
     (best, *_) = search(capsys, run, index, photos / "more" / "3.jpg")
     assert best["score"] == pytest.approx(1.0, abs=1e-4)
     assert (best["photo_id"], best["category"], best["product"]) == ("more/3.jpg", "hats", "0077")
+    plain = (index.parent / "p.png").read_bytes()
+    assert search(capsys, run, index, photos / "more" / "3.jpg", "--explain")[0] == best
+    assert (index.parent / "p.png").read_bytes() != plain
+    said = refused(capsys, "search", "--index", index, "--like", "0077", "--explain")
+    assert "an explanation is drawn of a photo, in a picture" in said
     only_hats = search(capsys, run, index, photos / "0.jpg", "--where", "category=hats")
     assert {answer["photo_id"] for answer in only_hats} == {
         "0.jpg",

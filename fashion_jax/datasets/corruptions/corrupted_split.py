@@ -5,11 +5,11 @@ import numpy as np
 from jaxtyping import Int
 
 from fashion_jax.datasets.corruptions import Corruption, generator
-from fashion_jax.datasets.dataset import Split
+from fashion_jax.datasets.dataset import Split, SplitRows
 from fashion_jax.datasets.photos import decode_record
 
 
-class CorruptedSplit(Split):
+class CorruptedSplit(SplitRows):
     """Some rows of a split, corrupted at their stored size, before they are resized.
 
     The corruption of a photo depends neither on the other rows nor on the reader.
@@ -24,21 +24,16 @@ class CorruptedSplit(Split):
         seed: int = 0,
     ) -> None:
         """Select the given rows of a split, in this order; by default without a corruption."""
-        self.name = f"{split.name}, {corruption.name} {severity:g}" if corruption else split.name
-        self.identity = split.identity[rows]
-        self.domain = split.domain[rows]
-        self.category = split.category[rows]
-        self.photo_id = split.photo_id[rows]
-        self.camera = split.camera[rows]
-        self._split = split
-        self._rows = rows
+        super().__init__(split, rows)
+        if corruption is not None:
+            self.name = f"{split.name}, {corruption.name} {severity:g}"
         self._corruption = corruption
         self._severity = severity
         self._seed = seed
 
     def image_bytes(self, row: int) -> bytes:
         """Read the photo in `row`: as stored, or corrupted and encoded without loss."""
-        encoded = self._split.image_bytes(int(self._rows[row]))
+        encoded = super().image_bytes(row)
         if self._corruption is None or self._severity == 0:
             return encoded
         rng = generator(self._corruption.name, str(self.photo_id[row]), self._seed)
