@@ -43,8 +43,9 @@ def main() -> None:
         key = f"{recipe} | {pod} | {identities} | {flags.identities}"
         if key not in plans:
             plans[key] = compile_plan(RECIPES[recipe][0], pod, identities, flags.identities)
-            with flags.file.open("a") as file:
-                file.write(json.dumps({"key": key, **plans[key]}) + "\n")
+            if "failed" not in plans[key]:
+                with flags.file.open("a") as file:
+                    file.write(json.dumps({"key": key, **plans[key]}) + "\n")
         rows.append([recipe, pod, *cells(plans[key])])
         print(key, flush=True, file=sys.stderr)
     headers = ["recipe", "slice", "photos/step", "memory [GiB]", "TFLOP", "moved [GB]", "sent [GB]",
