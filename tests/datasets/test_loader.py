@@ -167,3 +167,12 @@ def test_augmentations_can_be_switched_off(image):
         expected = np.stack([decode(source._split.image_bytes(row), size) for row in rows])
         np.testing.assert_array_equal(batch["image"], expected)
         assert not batch["erased"].any()
+
+
+def test_opencv_gets_its_threads_back():
+    cv2.setNumThreads(2)
+    batches = iterate(training(), DataConfig())
+    next(batches)
+    assert cv2.getNumThreads() == 1
+    batches.close()
+    assert cv2.getNumThreads() == 2
