@@ -97,7 +97,7 @@ def cells(plan: dict[str, Any]) -> list[str]:
         between([1e3 * each for each in plan["step_seconds"]], ".1f"),
         between(plan["photos_per_second"], ",.0f"),
         between(plan["hours"], ".2f"),
-        between(plan["chip_hours"], ".0f"),
+        between(plan["chip_hours"], ".1f"),
     ]
 
 
