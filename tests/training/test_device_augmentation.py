@@ -62,7 +62,7 @@ def test_each_device_keeps_to_its_own_images():
 
 
 @pytest.mark.slow
-def test_a_run_is_the_same(tiny_config, tmp_path):
+def test_a_run_learns_the_same(tiny_config, tmp_path):
     from fashion_jax.training.loop import train
     from fashion_jax.training.metrics_log import read_metrics
 
@@ -75,4 +75,5 @@ def test_a_run_is_the_same(tiny_config, tmp_path):
         assert ("crop" in abstract_batch(config, mesh)) == on_device
         train(config, tmp_path / str(on_device), mesh, progress=False)
         lines.append([line["loss/total"] for line in read_metrics(tmp_path / str(on_device))[:-1]])
-    assert lines[0] == lines[1]
+    # The pixels are the same; XLA rounds the sums of another program in another order.
+    np.testing.assert_allclose(lines[0], lines[1], rtol=1e-4)
